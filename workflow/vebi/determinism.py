@@ -1,0 +1,42 @@
+"""The same numbers on every run: threads, kernels, devices, seeds."""
+
+import os
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from vebi.errors import VebiError
+
+
+def pin_threads(n: int) -> None:
+    """Compute with `n` threads from here on, in torch and in BLAS.
+
+    A floating-point sum depends on how it is split over threads, so this number belongs to the
+    configuration and not to the machine.
+    """
+    torch.set_num_threads(n)
+    threadpool_limits(n)
+
+
+def use_deterministic_kernels() -> None:
+    """Ask torch for kernels that give the same bits twice; the CPU's all do."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` takes a GPU if there is one, else the CPU; `cpu` and `cuda` are taken by their word."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise VebiError("device is 'cuda', but torch sees no GPU. Use 'auto' or 'cpu'.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def derived_seed(*parts: int) -> int:
+    """One 63-bit seed from several numbers, independent for different numbers."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
