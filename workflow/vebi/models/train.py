@@ -49,7 +49,7 @@ def train(
 
     net = build(spec)
     initialise(net, derived_seed(seed, 0), settings.init_std)
-    net.get_submodule("input").mean.copy_(_mean_image(images, train_rows))
+    net.get_buffer("input.mean").copy_(_mean_image(images, train_rows))
     net = net.to(device)
     optimiser = _optimiser(net, settings)
     schedule = torch.optim.lr_scheduler.ExponentialLR(
@@ -104,12 +104,14 @@ def _mean_image(images: Tensor, rows: np.ndarray) -> Tensor:
 
 
 def _optimiser(net: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(net.parameters(), momentum=settings.momentum, **common)
+        return torch.optim.SGD(net.parameters(), rate, settings.momentum, weight_decay=decay)
     if settings.optimiser == "adam":
-        return torch.optim.Adam(net.parameters(), **common)
-    return torch.optim.RMSprop(net.parameters(), momentum=settings.momentum, **common)
+        return torch.optim.Adam(net.parameters(), rate, weight_decay=decay)
+    return torch.optim.RMSprop(
+        net.parameters(), rate, momentum=settings.momentum, weight_decay=decay
+    )
 
 
 def _train_epoch(

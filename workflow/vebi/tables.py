@@ -1,0 +1,159 @@
+"""The result tables: their columns, their order, and one way to write them.
+
+Every table is UTF-8 CSV with LF line ends, rows sorted by the key columns and floats in a fixed
+format, so that equal results are equal bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from vebi.errors import VebiError
+from vebi.files import atomic_path
+
+RUN_KEYS = ("dataset", "model", "seed")
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """Columns of a table. `formats` are printf formats of the float columns that need their own."""
+
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+    formats: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        return [*self.keys, *self.values]
+
+
+FLOAT = "%.6f"
+
+TABLES: dict[str, TableSpec] = {
+    "training": TableSpec(RUN_KEYS, ("epochs", "train_accuracy", "test_accuracy")),
+    "selection": TableSpec(
+        (*RUN_KEYS, "scope", "mu"),
+        (
+            "n_features",
+            "n_features_total",
+            "features_per_class",
+            "objective",
+            "relative_gap",
+        ),
+        {"mu": "%g", "objective": "%.9g", "relative_gap": "%.2e"},
+    ),
+    "selected_features": TableSpec(
+        (*RUN_KEYS, "scope", "mu", "class", "layer", "channel"),
+        ("layer_type", "weight"),
+        {"mu": "%g", "weight": "%.9g"},
+    ),
+    "ablation": TableSpec(
+        (*RUN_KEYS, "scope", "mu", "condition", "repeat"),
+        ("n_ablated", "mean_class_accuracy"),
+        {"mu": "%g"},
+    ),
+    "iou_curve": TableSpec(
+        (*RUN_KEYS, "method", "threshold"), ("mean_iou",), {"threshold": "%.4f"}
+    ),
+    "iou_auc": TableSpec(
+        (*RUN_KEYS, "method"),
+        (
+            "auc",
+            "auc_ci_low",
+            "auc_ci_high",
+            "best_iou",
+            "n_images",
+            "auc_correct_only",
+            "n_correct",
+        ),
+    ),
+    "iou_paired": TableSpec(
+        ("dataset", "model", "method", "reference"),
+        ("auc_difference", "ci_low", "ci_high", "n_seeds", "n_images"),
+    ),
+    "ablation_effect": TableSpec(
+        ("dataset", "model", "scope", "mu", "control"),
+        (
+            "n_ablated",
+            "drop_selected",
+            "drop_control",
+            "difference",
+            "ci_low",
+            "ci_high",
+            "n_seeds",
+        ),
+        {"mu": "%g"},
+    ),
+    "mcgill_matconvnet": TableSpec(
+        ("model", "mu", "variant", "solver"),
+        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
+        {"mu": "%g"},
+    ),
+    "mcgill_keras": TableSpec(
+        ("model", "mu", "variant", "solver"),
+        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
+        {"mu": "%g"},
+    ),
+    "occlusion": TableSpec(
+        (*RUN_KEYS, "method", "covered_fraction"), ("mean_confidence", "n_images")
+    ),
+    "sanity": TableSpec((*RUN_KEYS, "method", "randomised_up_to"), ("rank_correlation",)),
+    "resampling": TableSpec(
+        (*RUN_KEYS, "perturbation", "layer", "metric", "k", "epoch"),
+        (
+            "score_drop_mean",
+            "ci_low",
+            "ci_high",
+            "accuracy_drop",
+            "patch_accuracy",
+            "overlap",
+            "overlap_null",
+        ),
+    ),
+    "claims": TableSpec(
+        ("claim_id",),
+        ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict"),
+    ),
+}
+
+
+def write_table(path: str | Path, frame: pd.DataFrame, name: str) -> None:
+    """Write `frame` as table `name` of the contract; wrong columns or a repeated key are errors."""
+    spec = TABLES[name]
+    if set(frame.columns) != set(spec.columns):
+        raise VebiError(
+            f"table {name} has columns {sorted(frame.columns)}, expected {sorted(spec.columns)}."
+        )
+    keys = list(spec.keys)
+    if frame.duplicated(keys).any():
+        repeated = frame.loc[frame.duplicated(keys), keys].iloc[0].to_dict()
+        raise VebiError(f"table {name} has two rows with the key {repeated}.")
+    ordered = frame[spec.columns].sort_values(keys, kind="stable", ignore_index=True)
+    for column in ordered.columns:
+        if pd.api.types.is_float_dtype(ordered[column]):
+            form = spec.formats.get(column, FLOAT)
+            # A zero is a zero: rounding must not leave a sign that differs between machines.
+            text = [(form % value).replace("nan", "") for value in ordered[column]]
+            ordered[column] = [t[1:] if t == "-" + form % 0.0 else t for t in text]
+    with atomic_path(path) as temporary:
+        ordered.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def read_table(path: str | Path, name: str) -> pd.DataFrame:
+    """Read a table of the contract; raises VebiError if it is another file."""
+    spec = TABLES[name]
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(set(spec.keys) - {"mu", "seed"}, str))
+    except (OSError, ValueError) as error:
+        raise VebiError(f"{path} can't be read as the table {name} ({error}).") from error
+    missing = [key for key in spec.columns if key not in frame.columns]
+    if missing:
+        raise VebiError(f"{path} is no table {name}: it lacks the columns {', '.join(missing)}.")
+    return frame
+
+
+def concatenate(parts: Sequence[str | Path]) -> pd.DataFrame:
+    """Stack CSV files that have the same columns."""
+    return pd.concat([pd.read_csv(path) for path in parts], ignore_index=True)
