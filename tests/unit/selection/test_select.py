@@ -1,0 +1,133 @@
+"""From a descriptor file to path.h5 and the tables."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from vebi.errors import VebiError
+from vebi.selection.select import select, solve_paths
+from vebi.selection.store import read_solution
+
+TEXT = h5py.string_dtype()
+
+
+def write_descriptors(path: Path, **changed: object) -> Path:
+    """A small file as the pipeline makes it: 2 conv channels, 3 fc units, every third row a test row."""
+    rng = np.random.default_rng(5)
+    labels = np.arange(90) % 3
+    X = rng.random((90, 5)) + 0.5 * np.eye(5)[labels]
+    content: dict[str, object] = {
+        "X": X.astype(np.float32),
+        "labels": labels,
+        "predictions": np.roll(labels, 1),
+        "split": (np.arange(90) % 4 == 0).astype(np.uint8),
+        "feature_layer": np.array([0, 0, 1, 1, 1]),
+        "feature_channel": np.array([0, 1, 0, 1, 2]),
+        "layer_names": np.array(["conv1", "fc2"], dtype=TEXT),
+        "layer_types": np.array(["conv", "fc"], dtype=TEXT),
+    }
+    content.update(changed)
+    with h5py.File(path, "w") as file:
+        for name, value in content.items():
+            if value is not None:
+                file[name] = value
+    return path
+
+
+@pytest.mark.parametrize("solver", ["path", "spgl1"])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_tables_hold_the_solution_of_every_mu(
+    tmp_path: Path, solver: str, nonnegative: bool
+) -> None:
+    file = write_descriptors(tmp_path / "d.h5")
+    select(file, [0.5, 2.0, 0.05], tmp_path, solver=solver, nonnegative=nonnegative)  # type: ignore[arg-type]
+    with h5py.File(file) as h5:
+        train = h5["split"][:] == 0
+        X, labels = h5["X"][:][train].astype(float), h5["labels"][:][train]
+    table = pd.read_csv(tmp_path / "selection.csv")
+    features = pd.read_csv(tmp_path / "selected_features.csv")
+    solution = read_solution(tmp_path / "path.h5")
+    assert table.mu.tolist() == [0.05, 0.5, 2.0]
+    assert (table.n_features_total == 5).all()
+    for row in table.itertuples():
+        weights = np.zeros((3, 5))
+        mine = features[features.mu == row.mu]
+        column = mine.channel + 2 * (mine.layer == "fc2")
+        weights[mine["class"], column] = mine.weight
+        np.testing.assert_allclose(weights, solution.weights_at(row.mu), rtol=1e-9)
+        assert np.abs(weights).sum(axis=1).max() <= row.mu * (1 + 1e-9)
+        assert (weights >= 0).all() or not nonnegative
+        residual = X @ weights.T - np.eye(3)[labels]
+        assert row.objective == pytest.approx((residual**2).sum(), rel=1e-9)
+        assert row.n_features == (weights != 0).any(axis=0).sum()
+        assert row.features_per_class == pytest.approx((weights != 0).sum(axis=1).mean())
+        assert row.relative_gap <= (1e-8 if solver == "path" else 1e-3)
+
+
+def test_scope_conv_weighs_convolutions_only(tmp_path: Path) -> None:
+    file = write_descriptors(tmp_path / "d.h5")
+    solution = solve_paths(file, tmp_path / "path.h5", mus=[1.0], scope="conv")
+    alone = write_descriptors(
+        tmp_path / "conv.h5",
+        X=h5py.File(file)["X"][:, :2],
+        feature_layer=None,
+    )
+    expected = solve_paths(alone, tmp_path / "other.h5", mus=[1.0])
+    assert not solution.weights_at(1.0)[:, 2:].any()
+    np.testing.assert_array_equal(solution.weights_at(1.0)[:, :2], expected.weights_at(1.0))
+
+
+def test_x_and_labels_are_enough(tmp_path: Path) -> None:
+    file = write_descriptors(
+        tmp_path / "d.h5", predictions=None, split=None, feature_layer=None, layer_names=None
+    )
+    select(file, [10], tmp_path)
+    features = pd.read_csv(tmp_path / "selected_features.csv")
+    assert features.layer.isna().all()
+    assert set(features.channel) <= set(range(5))
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "message"),
+    [
+        ({"X": np.full((90, 5), np.nan, np.float32)}, {}, "not finite|are not finite"),
+        ({"X": np.ones((90, 5), np.int32)}, {}, "matrix of floats"),
+        ({"X": np.ones(90, np.float32)}, {}, "matrix of floats"),
+        ({"labels": np.zeros(90)}, {}, "integers"),
+        ({"labels": np.zeros(89, int)}, {}, "one label per row"),
+        ({"labels": np.full(90, -1)}, {}, "from 0"),
+        ({"labels": 2 * (np.arange(90) % 2)}, {}, "class 1 of 3 has no sample"),
+        ({"labels": None}, {}, "no dataset 'labels'"),
+        ({"predictions": None}, {"labels": "predictions"}, "no dataset 'predictions'"),
+        ({"layer_types": None}, {"scope": "conv"}, "layer types"),
+        ({"feature_layer": np.arange(5)}, {}, "must index layer_names"),
+        ({}, {"scope": "dense"}, "expected one of all, conv"),
+        ({}, {"mus": [0.0]}, "positive"),
+        ({}, {"mus": [float("nan")]}, "positive"),
+        ({}, {"mus": []}, "no mu"),
+        ({}, {"mu_max": 0.5}, "below mu"),
+    ],
+)
+def test_errors_say_what_is_wrong(
+    tmp_path: Path, changed: dict, options: dict, message: str
+) -> None:
+    file = write_descriptors(tmp_path / "d.h5", **changed)
+    with pytest.raises(VebiError, match=message):
+        solve_paths(file, tmp_path / "path.h5", **{"mus": [1.0], **options})
+    assert not (tmp_path / "path.h5").exists()
+
+
+def test_a_class_that_is_never_predicted_gets_no_features(tmp_path: Path) -> None:
+    file = write_descriptors(tmp_path / "d.h5", predictions=np.arange(90) % 2)
+    solution = solve_paths(file, tmp_path / "path.h5", mus=[1.0], labels="predictions")
+    assert not solution.weights_at(1.0)[2].any()
+    assert solution.relative_gap.max() < 1e-8
+
+
+def test_equal_input_gives_equal_bytes_on_any_number_of_cores(tmp_path: Path) -> None:
+    file = write_descriptors(tmp_path / "d.h5")
+    for cores in (1, 2):
+        solve_paths(file, tmp_path / f"{cores}.h5", mus=[1.0, 3.0], processes=cores)
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()

@@ -1,0 +1,192 @@
+"""From a descriptor file to path.h5, selection.csv and selected_features.csv."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from vebi.errors import VebiError
+from vebi.files import write_text
+from vebi.selection.certificate import LARGEST_GAP, certify, explain
+from vebi.selection.homotopy import solve_paths_of
+from vebi.selection.path import ClassPath
+from vebi.selection.projected_gradient import solve_points_of
+from vebi.selection.statistics import (
+    Labels,
+    Scope,
+    Statistics,
+    read_feature_index,
+    read_statistics,
+    scope_columns,
+)
+from vebi.selection.store import Solution, over_all_columns, write_solution
+from vebi.selection.tables import selected_features_table, selection_table
+
+log = logging.getLogger(__name__)
+
+Solver = Literal["path", "spgl1"]
+ALLOWED = {
+    "scope": ("all", "conv"),
+    "labels": ("annotations", "predictions"),
+    "solver": ("path", "spgl1"),
+}
+
+
+def solve(
+    statistics: Statistics,
+    *,
+    mus: Sequence[float],
+    mu_max: float | None = None,
+    nonnegative: bool = False,
+    solver: Solver = "path",
+    processes: int = 1,
+) -> tuple[list[ClassPath], NDArray[np.float64], NDArray[np.float64]]:
+    """Solve Eq. 1 for every class; objective and relative gap at every mu, each (R, C).
+
+    solver `path`: every mu up to `mu_max` (default: the largest of `mus`). `spgl1`: at `mus` only.
+    """
+    values = check_mus(mus)
+    largest = float(values[-1]) if mu_max is None else float(mu_max)
+    if largest < values[-1]:
+        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu")
+    if solver == "spgl1":
+        with threadpool_limits(limits=1, user_api="blas"):
+            paths = solve_points_of(statistics, values, nonnegative)
+    else:
+        paths = solve_paths_of(statistics, largest, nonnegative, processes)
+    objective = np.zeros((len(values), len(paths)))
+    gap = np.zeros_like(objective)
+    with threadpool_limits(limits=1, user_api="blas"):
+        for j, path in enumerate(paths):
+            weights = np.array([path.weights_at(mu) for mu in values])
+            proof = certify(
+                statistics.gram,
+                statistics.cross[:, j],
+                float(statistics.counts[j]),
+                weights,
+                values,
+                nonnegative,
+            )
+            objective[:, j], gap[:, j] = proof.objective, proof.relative_gap
+            if solver == "spgl1":
+                if gap[:, j].max() > LARGEST_GAP:
+                    log.warning("class %d: spgl1 stopped at %s", j, explain(proof))
+            elif reason := explain(proof):
+                log.warning("class %d: %s", j, reason)
+    return paths, objective, gap
+
+
+def solve_paths(
+    descriptors: str | Path,
+    out: str | Path,
+    *,
+    mus: Sequence[float],
+    scope: Scope = "all",
+    labels: Labels = "annotations",
+    nonnegative: bool = False,
+    mu_max: float | None = None,
+    solver: Solver = "path",
+    processes: int = 1,
+    split: int | None = 0,
+) -> Solution:
+    """Read a descriptor file, solve Eq. 1 for every class and write path.h5 to `out`.
+
+    mus: the values to certify and report; mu_max: how far the path goes (default: the largest of mus).
+    scope: `all` or `conv`. labels: `annotations` or `predictions`. split: 0 train, 1 test, None all;
+    a file without `split` gives all samples. processes: cores to use; the result does not depend on it.
+    """
+    for name, value in (("scope", scope), ("labels", labels), ("solver", solver)):
+        if value not in ALLOWED[name]:
+            raise VebiError(f"{name} = {value!r}: expected one of {', '.join(ALLOWED[name])}")
+    values = check_mus(mus)
+    index = read_feature_index(descriptors)
+    columns = scope_columns(index, scope)
+    statistics = read_statistics(
+        descriptors,
+        columns=None if scope == "all" else columns,
+        labels=labels,
+        split=split,
+        threads=processes,
+    )
+    paths, objective, gap = solve(
+        statistics,
+        mus=values.tolist(),
+        mu_max=mu_max,
+        nonnegative=nonnegative,
+        solver=solver,
+        processes=processes,
+    )
+    solution = Solution(
+        classes=[over_all_columns(path, columns, len(index)) for path in paths],
+        columns=columns,
+        index=index,
+        mus=values,
+        objective=objective,
+        relative_gap=gap,
+        scope=scope,
+        labels=labels,
+        nonnegative=nonnegative,
+        solver=solver,
+        n_samples=statistics.n_samples,
+    )
+    write_solution(out, solution)
+    return solution
+
+
+def select(
+    descriptors: str | Path,
+    mus: Sequence[float],
+    out: str | Path,
+    *,
+    scope: Scope = "all",
+    nonnegative: bool = False,
+    labels: Labels = "annotations",
+    solver: Solver = "path",
+    processes: int = 1,
+) -> Solution:
+    """The mu-Lasso on any descriptor file: path.h5, selection.csv and selected_features.csv in `out`.
+
+    Only X (N, m) and labels (N) are needed; without a layer index every column counts as a channel of
+    the layer ''.
+    """
+    if not Path(descriptors).is_file():
+        raise VebiError(f"{descriptors}: no such file; expected an HDF5 file with X and labels")
+    folder = Path(out)
+    solution = solve_paths(
+        descriptors,
+        folder / "path.h5",
+        mus=mus,
+        scope=scope,
+        labels=labels,
+        nonnegative=nonnegative,
+        solver=solver,
+        processes=processes,
+    )
+    write_text(folder / "selection.csv", to_csv(selection_table(solution)))
+    write_text(folder / "selected_features.csv", to_csv(selected_features_table(solution)))
+    return solution
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """CSV text with LF line ends and floats of ten significant digits."""
+    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def check_mus(mus: Sequence[float]) -> NDArray[np.float64]:
+    """The distinct mu in ascending order; each must be positive and finite."""
+    if not len(mus):
+        raise VebiError("no mu given; expected one or more positive numbers")
+    for mu in mus:
+        if not (math.isfinite(mu) and mu > 0):
+            raise VebiError(
+                f"mu = {mu}: expected a positive number (the bound of ||w||_1 in Eq. 1)"
+            )
+    return np.unique(np.asarray(mus, dtype=np.float64))

@@ -1,0 +1,315 @@
+"""What the mu-Lasso needs to know of a descriptor matrix: X'X, X'L and the number of samples per class.
+
+They are summed over blocks of rows, so memory does not grow with the number of samples, and the sums of
+several parts of the data can be made by several jobs and added.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from vebi.errors import VebiError
+from vebi.files import atomic_path
+
+Labels = Literal["annotations", "predictions"]
+Scope = Literal["all", "conv"]
+
+# Columns of one tile of the Gram matrix: large enough for full BLAS speed, small enough to share the
+# work of a thousand columns between threads.
+TILE_COLUMNS = 512
+# A block of rows in float64 stays near this size.
+BLOCK_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sufficient statistics of min_w ||X w - l_j||^2 for every class j, in float64.
+
+    gram: (m, m), X'X. cross: (m, C), X'L with L the one-hot labels. counts: (C,), samples per class,
+    which is ||l_j||^2. Two objects add up to the statistics of both data sets together.
+    """
+
+    gram: NDArray[np.float64]
+    cross: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    @property
+    def n_samples(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def n_features(self) -> int:
+        return self.gram.shape[0]
+
+    @property
+    def n_classes(self) -> int:
+        return self.cross.shape[1]
+
+    def __add__(self, other: Statistics) -> Statistics:
+        if self.cross.shape != other.cross.shape:
+            raise VebiError(
+                f"statistics of shapes {self.cross.shape} and {other.cross.shape} "
+                "(features, classes) do not add up: make them from the same features and classes"
+            )
+        return Statistics(
+            self.gram + other.gram, self.cross + other.cross, self.counts + other.counts
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write to an HDF5 file with the datasets gram, cross and counts."""
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            file["gram"], file["cross"], file["counts"] = self.gram, self.cross, self.counts
+
+    @classmethod
+    def load(cls, path: str | Path) -> Statistics:
+        """Read what `save` wrote."""
+        with h5py.File(path, "r") as file:
+            return cls(file["gram"][:], file["cross"][:], file["counts"][:])
+
+
+def merge(parts: Iterable[Statistics]) -> Statistics:
+    """Add the statistics of several parts of one data set, in the order given."""
+    return reduce(lambda total, part: total + part, parts)
+
+
+def available_threads() -> int:
+    """Number of cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Accumulator:
+    """Adds blocks of rows to the statistics, one tile of the Gram matrix per task.
+
+    A tile sees the blocks in order and with one BLAS thread, so the sums do not depend on `threads`.
+    """
+
+    def __init__(self, n_features: int, n_classes: int, threads: int = 1) -> None:
+        self.gram = np.zeros((n_features, n_features))
+        self.cross = np.zeros((n_features, n_classes))
+        self.counts = np.zeros(n_classes, dtype=np.int64)
+        self.threads = threads
+        n_tiles = max(1, -(-n_features // TILE_COLUMNS))
+        edges = np.linspace(0, n_features, n_tiles + 1).astype(int)
+        spans = [slice(a, b) for a, b in pairwise(edges)]
+        self.tiles = [(rows, cols) for i, rows in enumerate(spans) for cols in spans[i:]]
+
+    def add(self, X: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
+        """Add a block: X (n, m), labels (n,) in [0, C)."""
+        block = X.astype(np.float64, order="C")
+        one_hot = np.zeros((len(block), len(self.counts)))
+        one_hot[np.arange(len(block)), labels] = 1.0
+
+        def add_tile(tile: tuple[slice, slice]) -> None:
+            rows, cols = tile
+            self.gram[rows, cols] += block[:, rows].T @ block[:, cols]
+
+        with threadpool_limits(limits=1, user_api="blas"):
+            if self.threads > 1:
+                with ThreadPoolExecutor(self.threads) as pool:
+                    list(pool.map(add_tile, self.tiles))
+            else:
+                for tile in self.tiles:
+                    add_tile(tile)
+            self.cross += block.T @ one_hot
+        self.counts += np.bincount(labels, minlength=len(self.counts))
+
+    def result(self) -> Statistics:
+        """The statistics of all blocks so far."""
+        gram = np.triu(self.gram)
+        gram += np.triu(gram, 1).T
+        return Statistics(gram, self.cross.copy(), self.counts.copy())
+
+
+def rows_per_block(n_features: int) -> int:
+    """Rows that make a block of BLOCK_BYTES in float64."""
+    return max(1, BLOCK_BYTES // (8 * max(1, n_features)))
+
+
+@dataclass(frozen=True)
+class FeatureIndex:
+    """Where each column of X comes from: name and type of its layer and its channel there, all (m,)."""
+
+    layer: NDArray[np.str_]
+    channel: NDArray[np.int64]
+    layer_type: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.channel)
+
+
+def read_feature_index(descriptors: str | Path) -> FeatureIndex:
+    """Read the feature index of a descriptor file.
+
+    A file that has only X and labels gets layer '', type '' and the column's number as channel.
+    """
+    with h5py.File(descriptors, "r") as file:
+        m = int(_dataset(file, "X").shape[1])
+        if "feature_layer" not in file:
+            return FeatureIndex(np.full(m, ""), np.arange(m), np.full(m, ""))
+        layer = _dataset(file, "feature_layer")[:]
+        channel = _dataset(file, "feature_channel")[:].astype(np.int64)
+        names = np.array(_dataset(file, "layer_names").asstr()[:], dtype=np.str_)
+        types = (
+            np.array(file["layer_types"].asstr()[:], dtype=np.str_)
+            if "layer_types" in file
+            else np.full(len(names), "")
+        )
+    if layer.shape != (m,) or channel.shape != (m,):
+        raise VebiError(
+            f"{descriptors}: feature_layer {layer.shape} and feature_channel {channel.shape} must have "
+            f"one entry for each of the {m} columns of X"
+        )
+    if len(layer) and not 0 <= layer.min() <= layer.max() < len(names) == len(types):
+        raise VebiError(
+            f"{descriptors}: feature_layer must index layer_names and layer_types "
+            f"({len(names)} and {len(types)} entries), but goes from {layer.min()} to {layer.max()}"
+        )
+    return FeatureIndex(names[layer], channel, types[layer])
+
+
+def scope_columns(index: FeatureIndex, scope: Scope) -> NDArray[np.int64]:
+    """Columns of X in a scope: `all`, or `conv`, the features of convolution layers only."""
+    if scope == "all":
+        return np.arange(len(index))
+    columns = np.flatnonzero(index.layer_type == "conv")
+    if not len(columns):
+        raise VebiError(
+            "scope 'conv' needs features of convolution layers, but the descriptor file has none "
+            f"(layer types: {sorted(set(index.layer_type.tolist()))}); use scope 'all', or store "
+            "feature_layer and layer_types"
+        )
+    return columns
+
+
+def read_targets(
+    descriptors: str | Path, labels: Labels = "annotations", split: int | None = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Rows to use, their class, and the number of classes.
+
+    `split`: 0 train, 1 test, None for every row; a file without `split` gives every row. The number of
+    classes counts every label of the file, so that it is the same for annotations and predictions.
+    """
+    name = {"annotations": "labels", "predictions": "predictions"}[labels]
+    with h5py.File(descriptors, "r") as file:
+        n = int(_dataset(file, "X").shape[0])
+        targets = _labels(file, name, n)
+        n_classes = 1 + max(
+            int(_labels(file, key, n).max(initial=-1))
+            for key in ("labels", "predictions")
+            if key in file
+        )
+        rows = np.arange(n)
+        if split is not None and "split" in file:
+            rows = np.flatnonzero(_dataset(file, "split")[:] == split)
+    if not len(rows):
+        raise VebiError(
+            f"{descriptors}: no sample to learn from (split {split}, {n} samples in all)"
+        )
+    chosen = targets[rows]
+    counts = np.bincount(chosen, minlength=n_classes)
+    # A class that a weak network never predicts is a fact about it, its weights are zero;
+    # a class without annotated samples is a mistake in the file.
+    if labels == "annotations" and (counts == 0).any():
+        raise VebiError(
+            f"{descriptors}: class {int(np.argmin(counts))} of {n_classes} has no sample among the "
+            f"{len(rows)} used; labels must count from 0 without gaps"
+        )
+    return rows, chosen, n_classes
+
+
+def read_statistics(
+    descriptors: str | Path,
+    *,
+    columns: NDArray[np.int64] | None = None,
+    labels: Labels = "annotations",
+    split: int | None = 0,
+    part: tuple[int, int] = (0, 1),
+    threads: int = 1,
+) -> Statistics:
+    """Read a descriptor file once, block by block, and return its statistics.
+
+    columns: the features to use, in ascending order (default: all). part: (i, n) reads the i-th of n
+    equal parts of the rows; the parts' statistics add up to those of the file.
+    """
+    rows, targets, n_classes = read_targets(descriptors, labels, split)
+    edges = np.linspace(0, len(rows), part[1] + 1).astype(int)
+    mine = slice(edges[part[0]], edges[part[0] + 1])
+    rows, targets = rows[mine], targets[mine]
+    with h5py.File(descriptors, "r") as file:
+        X = _dataset(file, "X")
+        m = X.shape[1]
+        total = Accumulator(m if columns is None else len(columns), n_classes, threads)
+        # Whole blocks are read and then thinned: HDF5 is slow at picking single rows.
+        step = rows_per_block(m)
+        for start in range(0, X.shape[0], step):
+            first, last = np.searchsorted(rows, (start, start + step))
+            if first == last:
+                continue
+            block = X[start : start + step]
+            if last - first < len(block):
+                block = block[rows[first:last] - start]
+            total.add(block if columns is None else block[:, columns], targets[first:last])
+    if not np.isfinite(np.diagonal(total.gram)).all():
+        # One NaN or infinity anywhere in a column reaches the diagonal: no need to look at every value.
+        column = int(np.flatnonzero(~np.isfinite(np.diagonal(total.gram)))[0])
+        if columns is not None:
+            column = int(columns[column])
+        with h5py.File(descriptors, "r") as file:
+            values = file["X"][:, column][rows]
+        raise VebiError(
+            f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
+            f"are not finite, the first in row {int(rows[np.argmin(np.isfinite(values))])}; "
+            "the mu-Lasso needs finite descriptors"
+        )
+    return total.result()
+
+
+def statistics_of(
+    X: NDArray[np.floating], labels: Sequence[int] | NDArray[np.integer], n_classes: int
+) -> Statistics:
+    """Statistics of a matrix in memory: X (N, m), labels (N,) in [0, n_classes)."""
+    total = Accumulator(X.shape[1], n_classes)
+    total.add(np.asarray(X), np.asarray(labels))
+    return total.result()
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    if name not in file:
+        raise VebiError(
+            f"{file.filename}: no dataset {name!r}; a descriptor file needs X (N, m) and labels (N), "
+            f"this one has {sorted(file)}"
+        )
+    data = file[name]
+    if name == "X" and (data.ndim != 2 or data.dtype.kind != "f" or not all(data.shape)):
+        raise VebiError(
+            f"{file.filename}: X must be a matrix of floats (samples, features), not "
+            f"{data.dtype} of shape {data.shape}"
+        )
+    return data
+
+
+def _labels(file: h5py.File, name: str, n: int) -> NDArray[np.int64]:
+    values = _dataset(file, name)[:]
+    if values.shape != (n,):
+        raise VebiError(
+            f"{file.filename}: {name} has shape {values.shape}, X has {n} rows: one label per row, please"
+        )
+    if values.dtype.kind not in "iu":
+        raise VebiError(
+            f"{file.filename}: {name} must be integers that count the classes from 0, not {values.dtype}"
+        )
+    if n and values.min() < 0:
+        raise VebiError(f"{file.filename}: {name} has {values.min()}; classes count from 0")
+    return values.astype(np.int64)
