@@ -1,0 +1,329 @@
+"""Arrays in HDF5 files and in model weights, streamed block by block."""
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vebi.diff import numbers
+from vebi.diff.report import FileResult, Finding
+from vebi.diff.tolerances import Tolerance, Tolerances
+from vebi.errors import VebiError
+
+# Elements in memory at a time; the comparison needs some ten float64 arrays of that size.
+BLOCK_ELEMENTS = 1 << 20
+CHUNK_LIMIT = 1 << 30
+# gzip shrinks zeros a thousandfold; a file that promises more than that holds no such data.
+PROMISE_FACTOR = 2000
+PROMISE_FREE = 1 << 30
+
+
+def compare_hdf5(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileResult:
+    """Compare the groups, data sets and attributes of two HDF5 files.
+
+    A data set's tolerance is found under its path in the file. Links to other files are compared
+    by their text and not followed.
+
+    Raises:
+        VebiError: a file that is no HDF5, is broken, or promises far more data than it holds.
+    """
+    result = FileResult(name, "hdf5")
+    with _open(a, f"{name} of A") as left, _open(b, f"{name} of B") as right:
+        try:
+            nodes_a, nodes_b = _nodes(left), _nodes(right)
+            for path in sorted(nodes_a.keys() | nodes_b.keys()):
+                if path not in nodes_a or path not in nodes_b:
+                    _one_sided(result, "dataset", path, path in nodes_a)
+                    continue
+                _compare_nodes(result, path, nodes_a[path], nodes_b[path], tolerances)
+        # A truncated or flipped file opens and then fails anywhere, in any of these ways.
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
+            raise VebiError(
+                f"{name}: broken HDF5 in A or B ({_first_line(error)}). Delete the broken one (find "
+                "it with `vebi verify RUN`) and run the pipeline again."
+            ) from error
+    return result
+
+
+def _open(path: Path, name: str) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise VebiError(f"{name}: no HDF5 file or a broken one ({_first_line(error)}).") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _nodes(file: h5py.File) -> dict[str, Any]:
+    """Every group and data set by path; links, and an object's second name, as a text."""
+    found: dict[str, Any] = {"/": file["/"]}
+    first = {_address(file["/"]): "/"}
+    stack = [("", file["/"])]
+    while stack:
+        prefix, group = stack.pop()
+        for key in sorted(group):
+            path = f"{prefix}/{key}"
+            link = group.get(key, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                found[path] = f"link to {link.filename}:{link.path}"
+                continue
+            if isinstance(link, h5py.SoftLink):
+                found[path] = f"link to {link.path}"
+                continue
+            node = group[key]
+            known = first.setdefault(_address(node), path)
+            # Groups may contain each other: entering each object once ends the walk.
+            found[path] = node if known == path else f"same as {known}"
+            if known == path and isinstance(node, h5py.Group):
+                stack.append((path, node))
+    return found
+
+
+def _address(node: Any) -> int:
+    return int(h5py.h5o.get_info(node.id).addr)
+
+
+def _kind(node: Any) -> str:
+    if isinstance(node, str):
+        return node
+    return type(node).__name__.lower()
+
+
+def _one_sided(result: FileResult, what: str, where: str, in_a: bool) -> None:
+    result.moved += 1
+    side = ("present", "") if in_a else ("", "present")
+    result.add(Finding(what, f"only in {'A' if in_a else 'B'}", where, *side))
+
+
+def _compare_nodes(result: FileResult, path: str, a: Any, b: Any, tolerances: Tolerances) -> None:
+    if _kind(a) != _kind(b):
+        result.moved += 1
+        result.add(Finding("dataset", "kind", path, _kind(a), _kind(b)))
+        return
+    if isinstance(a, str):
+        return
+    _compare_attributes(result, path, a.attrs, b.attrs, tolerances)
+    if isinstance(a, h5py.Dataset):
+        for side, node in (("A", a), ("B", b)):
+            _check_size(f"{result.name} of {side}", path, node)
+        tolerance = tolerances.of(result.name, path.removeprefix("/"))
+        compare_arrays(result, path, a, b, tolerance, a.chunks)
+
+
+def _check_size(name: str, path: str, data: h5py.Dataset) -> None:
+    if data.is_virtual or data.external:
+        raise VebiError(f"{name}: {path} takes its values from another file; that is not followed.")
+    size = data.nbytes
+    held = data.id.get_storage_size()
+    if size > PROMISE_FREE and size > PROMISE_FACTOR * held:
+        raise VebiError(
+            f"{name}: {path} promises {size / 2**30:.3g} GiB, but the file holds {held:,} bytes of it."
+        )
+    if data.chunks and prod(data.chunks) * data.dtype.itemsize > CHUNK_LIMIT:
+        raise VebiError(f"{name}: {path} has chunks of more than 1 GiB, too large to read safely.")
+
+
+def _compare_attributes(
+    result: FileResult,
+    path: str,
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+    tolerances: Tolerances,
+) -> None:
+    for key in sorted(set(a) | set(b)):
+        where = f"{path}@{key}"
+        if key not in a or key not in b:
+            _one_sided(result, "attribute", where, key in a)
+            continue
+        tolerance = tolerances.of(result.name, where.removeprefix("/"))
+        compare_arrays(result, where, np.asarray(a[key]), np.asarray(b[key]), tolerance, None)
+
+
+def compare_arrays(
+    result: FileResult,
+    where: str,
+    a: Any,
+    b: Any,
+    tolerance: Tolerance,
+    chunks: Sequence[int] | None,
+) -> None:
+    """Add the difference of two arrays (or data sets) to `result`, as one finding.
+
+    Args:
+        chunks: the storage's chunk shape, so that blocks cut no chunk in two where avoidable.
+    """
+    mode = tolerance.mode
+    if a.shape is None or b.shape is None:
+        # HDF5's null: a data set without even an empty array in it.
+        if a.shape != b.shape:
+            result.moved += 1
+            result.add(Finding("array", "shape", where, str(a.shape), str(b.shape), mode=mode))
+        return
+    if a.dtype != b.dtype:
+        result.moved += 1
+        result.add(Finding("array", "type", where, str(a.dtype), str(b.dtype), mode=mode))
+    if a.shape != b.shape:
+        result.moved += 1
+        result.add(Finding("array", "shape", where, str(a.shape), str(b.shape), mode=mode))
+        return
+    over, worst = 0, (-1.0, -1.0, "", "", "", 0.0)
+    for block in _blocks(a.shape, chunks):
+        part_a, part_b = np.asarray(a[block]), np.asarray(b[block])
+        result.compared += part_a.size
+        excess, difference = _judge(part_a, part_b, tolerance)
+        result.moved += int(np.count_nonzero(excess > 0))
+        bad = excess > 1
+        count = int(np.count_nonzero(bad))
+        if not count:
+            continue
+        over += count
+        # Among equal excesses (no tolerance: all infinite) the larger difference is the worse.
+        order = np.where(bad, excess, -1.0)
+        top = np.flatnonzero(order.ravel() == order.max())
+        place = int(top[np.argmax(difference.ravel()[top])])
+        candidate = (float(excess.flat[place]), float(difference.flat[place]))
+        if candidate > worst[:2]:
+            inner = np.unravel_index(place, part_a.shape)
+            index = [int(i) + (s.start or 0) for i, s in zip(inner, block, strict=True)]
+            size = numbers.relative(_floats(part_a, place), _floats(part_b, place))[0]
+            texts = (_show(part_a.flat[place]), _show(part_b.flat[place]))
+            worst = (*candidate, str(index) if index else "", *texts, float(size))
+    if over:
+        gap = worst[1] if np.isfinite(worst[1]) else None
+        total = prod(a.shape)
+        finding = Finding(
+            "array",
+            f"{worst[2]} the largest of {over:,} of {total:,}".strip(),
+            where,
+            worst[3],
+            worst[4],
+            gap,
+            str(tolerance),
+            worst[0],
+            worst[5],
+            mode,
+        )
+        result.add(finding, over)
+
+
+def _blocks(shape: tuple[int, ...], chunks: Sequence[int] | None) -> Iterator[tuple[slice, ...]]:
+    """Slices that cover `shape` in blocks of about BLOCK_ELEMENTS elements."""
+    if 0 in shape:
+        return
+    block = list(shape)
+    least = list(chunks) if chunks else [1] * len(shape)
+    # First down to the storage's chunks, from the slowest axis on; then through them if need be.
+    for floor in (least, [1] * len(shape)):
+        for axis in range(len(shape)):
+            others = max(1, prod(block) // block[axis])
+            if others * block[axis] > BLOCK_ELEMENTS:
+                fit = max(1, BLOCK_ELEMENTS // others)
+                block[axis] = min(block[axis], max(floor[axis], fit // floor[axis] * floor[axis]))
+    starts = [range(0, size, step) for size, step in zip(shape, block, strict=True)]
+    for corner in product(*starts):
+        yield tuple(
+            slice(start, min(start + step, size))
+            for start, step, size in zip(corner, block, shape, strict=True)
+        )
+
+
+def _numeric(values: np.ndarray) -> bool:
+    return values.dtype.kind in "biuf"
+
+
+def _judge(a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> tuple[np.ndarray, np.ndarray]:
+    """Excess and difference of each element; what is no number is the same or infinitely far."""
+    if _numeric(a) and _numeric(b):
+        wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+        excess = np.atleast_1d(
+            numbers.excesses(np.atleast_1d(wide_a), np.atleast_1d(wide_b), tolerance)
+        )
+        if a.dtype.kind in "iu" and b.dtype.kind in "iu" and tolerance == Tolerance():
+            excess[np.atleast_1d(a != b)] = np.inf
+        return excess, numbers.differences(np.atleast_1d(wide_a), np.atleast_1d(wide_b))
+    if a.dtype.kind == "c" and b.dtype.kind == "c":
+        gap = np.atleast_1d(np.abs(a - b)).astype(np.float64)
+        allowed = tolerance.atol + tolerance.rtol * np.maximum(np.abs(a), np.abs(b))
+        return numbers.ratio(np.nan_to_num(gap, nan=np.inf), np.atleast_1d(allowed)), gap
+    equal = [_same(x, y) for x, y in zip(a.reshape(-1), b.reshape(-1), strict=True)]
+    excess = np.where(equal, 0.0, np.inf).reshape(np.atleast_1d(a).shape)
+    return excess, excess
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two elements of any HDF5 type (text, records, variable length) are the same."""
+    if isinstance(a, np.void) and isinstance(b, np.void):
+        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
+
+
+def _floats(values: np.ndarray, place: int) -> np.ndarray:
+    value = values.flat[place]
+    return np.array([float(value) if _numeric(values) else 0.0])
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value[:200].decode("utf-8", "backslashreplace")
+    if isinstance(value, (np.floating, float)):
+        return f"{float(value):.9g}"
+    return str(value)[:200]
+
+
+def compare_models(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileResult:
+    """Compare two files of `torch.save` tensor by tensor; plain values must be the same.
+
+    The weights load with `weights_only=True`, so that a file can't run code.
+    """
+    # torch takes seconds to import and most comparisons have no models that differ.
+    import torch
+
+    result = FileResult(name, "model")
+    states = []
+    for side, path in (("A", a), ("B", b)):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > 2 * path.stat().st_size + BLOCK_ELEMENTS:
+                raise VebiError(f"{name} of {side}: unpacks to far more than its size.")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except VebiError:
+            raise
+        # A broken pickle or zip fails in any way it likes.
+        except Exception as error:
+            raise VebiError(
+                f"{name} of {side}: no weights that torch can load ({_first_line(error)})."
+            ) from error
+        states.append(dict(_leaves(state)))
+    left, right = states
+    for tensor in sorted(left.keys() | right.keys()):
+        if tensor not in left or tensor not in right:
+            _one_sided(result, "tensor", tensor, tensor in left)
+            continue
+        tolerance = tolerances.of(name, tensor)
+        compare_arrays(result, tensor, left[tensor], right[tensor], tolerance, None)
+    return result
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Tensors and plain values of nested dictionaries and lists, by their path."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}/{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}/{index}")
+    elif hasattr(value, "detach"):
+        tensor = value.detach()
+        # numpy has no bfloat16.
+        yield path, (tensor.float() if tensor.dtype.is_floating_point else tensor).numpy()
+    else:
+        plain = value if isinstance(value, (bool, int, float, str)) else repr(value)
+        yield path, np.asarray(plain)

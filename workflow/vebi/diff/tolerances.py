@@ -1,0 +1,137 @@
+"""How far apart two numbers may be: `config/tolerances.tsv`."""
+
+import csv
+import math
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from vebi.errors import VebiError
+
+KINDS = ("exact", "close", "interval", "follows", "show")
+COLUMNS = ("file", "column", "kind", "atol", "rtol", "why")
+# The pseudo-column that stands for rows which only one side has.
+ROWS = "(rows)"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is allowed between a and b.
+
+    exact     the same number or text.
+    close     |a - b| <= atol + rtol max(|a|, |b|), the same from both sides.
+    interval  a lies in b's confidence interval and b in a's; without intervals as `close`.
+    follows   as `close`; beyond it, a difference only while every table is exactly the same.
+    show      told, never a difference.
+    """
+
+    kind: str = "exact"
+    atol: float = 0.0
+    rtol: float = 0.0
+
+    @property
+    def mode(self) -> str:
+        """The mode of a finding beyond this tolerance (see `Finding`)."""
+        return {"show": "listed", "follows": "follows"}.get(self.kind, "counted")
+
+    def __str__(self) -> str:
+        """How the tolerance is written in a report."""
+        parts = [] if self.kind in ("exact", "close") else [self.kind]
+        if self.atol:
+            parts.append(f"atol {self.atol:g}")
+        if self.rtol:
+            parts.append(f"rtol {self.rtol:g}")
+        return " ".join(parts) or "exact"
+
+
+EXACT = Tolerance()
+
+
+class Tolerances:
+    """The rows of a tolerance file; the first that matches a file and a column decides."""
+
+    def __init__(self, rows: list[tuple[str, str, Tolerance]]) -> None:
+        """`rows`: (file pattern, column pattern, tolerance)."""
+        self._rows = rows
+
+    def of(self, file: str, column: str) -> Tolerance:
+        """Tolerance of a column (or HDF5 data set) of a file.
+
+        `file` is the path below the results folder with forward slashes. A pattern matches it or
+        its last part, with the shell's wildcards. What no row matches is `exact`.
+        """
+        name = PurePosixPath(file).name
+        for file_pattern, column_pattern, tolerance in self._rows:
+            if (fnmatchcase(file, file_pattern) or fnmatchcase(name, file_pattern)) and (
+                fnmatchcase(column, column_pattern)
+            ):
+                return tolerance
+        return EXACT
+
+
+def read_tolerances(path: Path) -> Tolerances:
+    """Read a tolerance file.
+
+    Tab-separated with the header `file column kind atol rtol why`; lines that start with # and
+    empty lines are skipped.
+
+    Raises:
+        VebiError: with the line's number, for anything that is not such a file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VebiError(
+            f"{path}: can't read the tolerances ({error}). Give another file with --tolerances."
+        ) from error
+    rows: list[tuple[str, str, Tolerance]] = []
+    header: tuple[str, ...] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        cells = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
+        if header is None:
+            header = tuple(cells)
+            if header != COLUMNS:
+                raise VebiError(
+                    f"{path}, line {number}: header is {', '.join(header)}; expected the "
+                    f"tab-separated columns {', '.join(COLUMNS)}."
+                )
+            continue
+        cells += [""] * (len(COLUMNS) - len(cells))
+        file, column, kind, atol, rtol, *rest = cells
+        where = f"{path}, line {number}"
+        if len(rest) != 1:
+            raise VebiError(f"{where}: {len(cells)} cells, expected {len(COLUMNS)}.")
+        if not file or not column:
+            raise VebiError(f"{where}: file and column must not be empty; * matches everything.")
+        if kind not in KINDS:
+            raise VebiError(f"{where}: kind is '{kind}'; expected one of {', '.join(KINDS)}.")
+        rows.append((file, column, Tolerance(kind, _number(atol, where), _number(rtol, where))))
+        if kind == "exact" and (rows[-1][2].atol or rows[-1][2].rtol):
+            raise VebiError(f"{where}: kind exact takes no atol or rtol; use close.")
+    if header is None:
+        raise VebiError(f"{path}: empty; expected a header {', '.join(COLUMNS)} and rows.")
+    return Tolerances(rows)
+
+
+def _number(cell: str, where: str) -> float:
+    """A tolerance's number; an empty cell is 0."""
+    if not cell.strip():
+        return 0.0
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise VebiError(f"{where}: '{cell}' is no tolerance; expected a number from 0 up.")
+    return value
+
+
+def default_path() -> Path | None:
+    """`config/tolerances.tsv` of the working directory, else of the repository of this package."""
+    for root in (Path.cwd(), Path(__file__).resolve().parents[3]):
+        path = root / "config" / "tolerances.tsv"
+        if path.is_file():
+            return path
+    return None
