@@ -1,0 +1,103 @@
+"""Descriptors of a data set, computed in one pass and written batch by batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vebi.data.store import Dataset
+from vebi.descriptors.variants import STATISTICS, VARIANTS, Variant
+from vebi.errors import VebiError
+from vebi.files import atomic_path
+from vebi.network.layers import Layer, evaluating, feature_index, list_layers
+from vebi.network.passes import LayerPass, to_network_input
+
+
+class _DescriptorPass(LayerPass):
+    """Reduces each response to its statistic as it appears, so that none has to be kept."""
+
+    def __init__(self, layers: Sequence[Layer], chosen: Sequence[Layer], statistic: str) -> None:
+        super().__init__(layers)
+        self._chosen = {layer.index for layer in chosen}
+        self._statistic = STATISTICS[statistic]
+        self.parts: list[Tensor] = []
+
+    def arrived(self, layer: Layer, response: Tensor) -> Tensor:
+        if layer.index in self._chosen:
+            self.parts.append(self._statistic(response.movedim(layer.channel_axis, 1)))
+        return response
+
+
+def describe_batch(
+    model: nn.Module, images: Tensor, layers: Sequence[Layer], variant: Variant
+) -> tuple[Tensor, Tensor]:
+    """Class scores (N, classes) and descriptors float32 (N, m) of images (N, C, H, W).
+
+    The statistics of each layer are divided by their sum (L1 norm); a layer without any response
+    stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity.
+    """
+    chosen = variant.choose(layers)
+    described = _DescriptorPass(layers, chosen, variant.statistic)
+    with evaluating(model), torch.no_grad(), described:
+        logits = model(images)
+    for layer, part in zip(chosen, described.parts, strict=True):
+        if not bool(part.isfinite().all()):
+            raise VebiError(
+                f"Layer '{layer.name}' responds with NaN or infinity to an image. Check the "
+                "network's weights and that it takes pixels from 0 to 255."
+            )
+    normalised = []
+    for part in described.parts:
+        total = part.sum(1, keepdim=True)
+        normalised.append(torch.where(total > 0, part / total, 0.0))
+    return logits, torch.cat(normalised, 1).float()
+
+
+def describe(
+    model: nn.Module,
+    dataset: Dataset,
+    path: str | Path,
+    variant: str = "vebi_text",
+    batch_size: int = 128,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Write the descriptor file of all images of `dataset`, in memory that does not grow with N.
+
+    `X` float32 (N, m), `labels`, `predictions` int64 (N), `split` (N), `feature_layer` and
+    `feature_channel` int64 (m), `layer_names`, `layer_types`, `layer_spatial` (L); attributes
+    `descriptor` (the variant) and `classes`.
+    """
+    if variant not in VARIANTS:
+        raise VebiError(f"Unknown descriptor '{variant}'; known: {', '.join(VARIANTS)}.")
+    if not len(dataset):
+        raise VebiError(f"{dataset.path} has no images.")
+    model = model.to(device)
+    indices = np.arange(len(dataset))
+    example = next(dataset.batches(indices[:1], 1))[1]
+    layers = list_layers(model, to_network_input(example, device))
+    chosen = VARIANTS[variant].choose(layers)
+    if not chosen:
+        raise VebiError(f"The network has no layer that descriptor '{variant}' is made of.")
+    feature_layer, feature_channel = feature_index(chosen)
+    text = h5py.string_dtype()
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file["labels"], file["split"] = dataset.labels, dataset.split
+        file["feature_layer"], file["feature_channel"] = feature_layer, feature_channel
+        file.create_dataset("layer_names", data=[layer.name for layer in chosen], dtype=text)
+        file.create_dataset("layer_types", data=[layer.type for layer in chosen], dtype=text)
+        file["layer_spatial"] = np.array([layer.spatial for layer in chosen])
+        file.attrs["descriptor"], file.attrs["classes"] = variant, list(dataset.classes)
+        x = file.create_dataset("X", (len(dataset), len(feature_layer)), np.float32)
+        predictions = np.empty(len(dataset), np.int64)
+        batches = dataset.batches(indices, batch_size)
+        total = -(-len(dataset) // batch_size)
+        for rows, raw in tqdm(batches, "descriptors", total, unit="batch", disable=None):
+            images = to_network_input(raw, device)
+            logits, values = describe_batch(model, images, layers, VARIANTS[variant])
+            x[rows[0] : rows[-1] + 1] = values.cpu().numpy()
+            predictions[rows] = logits.argmax(1).cpu().numpy()
+        file["predictions"] = predictions

@@ -1,0 +1,44 @@
+"""Which features explain a prediction (VEBI 3.2)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vebi.errors import VebiError
+from vebi.network.layers import Layer, feature_index
+
+
+def top_features(
+    descriptors: np.ndarray,
+    weights: np.ndarray,
+    predictions: np.ndarray,
+    layers: Sequence[Layer],
+    k: int = 3,
+    spatial_only: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k features of each image with the highest positive response r = w_j * x.
+
+    `descriptors` (N, m); `weights` (C, m), one row per class; `predictions` int64 (N), the classes j;
+    `layers` the ones that the m columns belong to, in order. Equal responses: lowest index first.
+    With `spatial_only` features of single values (fully connected) are passed over.
+
+    Returns features int64 (N, k, 2) (layer index and channel, -1 where there are fewer than k
+    positive responses) and scores float64 (N, k), 0 there.
+    """
+    positions, channels = feature_index(layers)
+    if descriptors.shape[1] != len(positions) or weights.shape[1] != len(positions):
+        raise VebiError(
+            f"Descriptors have {descriptors.shape[1]} columns and weights {weights.shape[1]}, but the "
+            f"layers have {len(positions)} channels. Do they belong to the same network?"
+        )
+    responses = weights[predictions].astype(np.float64) * descriptors
+    if spatial_only:
+        responses[:, ~np.array([layer.spatial for layer in layers])[positions]] = 0
+    order = np.argsort(-responses, axis=1, kind="stable")[:, :k]
+    scores = np.take_along_axis(responses, order, 1)
+    indices = np.array([layer.index for layer in layers])[positions]
+    features = np.stack([indices[order], channels[order]], axis=2)
+    features[scores <= 0] = -1
+    missing = k - features.shape[1]
+    features = np.pad(features, ((0, 0), (0, missing), (0, 0)), constant_values=-1)
+    return features, np.pad(np.maximum(scores, 0), ((0, 0), (0, missing)))

@@ -1,0 +1,30 @@
+"""Lets `import torchvision` succeed where its compiled operators do not fit the installed torch."""
+
+import importlib
+
+import torch
+
+# torchvision describes these two to torch at import, and fails if they were never declared.
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_library: torch.library.Library | None = None
+
+
+def declare_missing_ops() -> None:
+    """Make torchvision importable; call it before `import torchvision`.
+
+    Does nothing where torchvision's compiled operators load. Elsewhere it declares the operators
+    without code: networks of `torchvision.models` work, box operators raise when called.
+    """
+    global _library
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        _library = torch.library.Library("torchvision", "FRAGMENT")
+        for schema in _SCHEMAS:
+            _library.define(schema)
+        importlib.import_module("torchvision")

@@ -1,0 +1,15 @@
+"""Any `nn.Module` seen as the sequence of operations that its forward pass executes."""
+
+from vebi.network.layers import Layer, Window, feature_index, list_layers
+from vebi.network.passes import LayerPass, evaluating, responses, to_network_input
+
+__all__ = [
+    "Layer",
+    "LayerPass",
+    "Window",
+    "evaluating",
+    "feature_index",
+    "list_layers",
+    "responses",
+    "to_network_input",
+]

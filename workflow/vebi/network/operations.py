@@ -1,0 +1,268 @@
+"""Which torch functions count as a layer, and how one call of them is described."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+TRANSPOSED_CONVOLUTIONS = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+MAX_POOLINGS = ("max_pool2d", "adaptive_max_pool2d")
+POOLINGS = (
+    *MAX_POOLINGS,
+    *("avg_pool2d", "adaptive_avg_pool2d", "lp_pool2d", "fractional_max_pool2d"),
+    *("max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d", "lp_pool1d"),
+    *("max_pool3d", "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d"),
+)
+NORMALISATIONS = ("batch_norm", "instance_norm", "layer_norm", "group_norm", "rms_norm")
+RECTIFIERS = ("relu", "relu6")
+ACTIVATIONS = (
+    *RECTIFIERS,
+    *("leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish"),
+    *("hardswish", "hardsigmoid", "hardtanh", "sigmoid", "logsigmoid", "tanh"),
+    *("softplus", "softsign", "tanhshrink", "hardshrink", "softshrink", "threshold"),
+)
+WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, "linear")
+
+# Functions that are one of the above for certain arguments only: see `kind_of`.
+CLAMPS = ("clamp", "clip", "clamp_min", "clamp_max")
+
+# They compute counted operations inside compiled code, where nothing can be read or changed.
+CLOSED = (
+    *("multi_head_attention_forward", "_native_multi_head_attention"),
+    *("_transformer_encoder_layer_fwd", "lstm", "gru", "rnn_tanh", "rnn_relu"),
+)
+
+
+def _functions(names: tuple[str, ...]) -> Iterator[tuple[Callable[..., Any], str]]:
+    for name in names:
+        for variant in (name, f"{name}_", f"{name}_with_indices"):
+            for namespace in (torch, functional, Tensor, torch._C._nn):
+                function = getattr(namespace, variant, None)
+                if function is not None:
+                    yield function, name
+
+
+# The same operation comes as torch.relu, F.relu, Tensor.relu_, ...: all map to one kind.
+COUNTED: dict[Callable[..., Any], str] = dict(
+    _functions(
+        (*WEIGHTED, *POOLINGS, *NORMALISATIONS, *ACTIVATIONS, *CLAMPS, "local_response_norm")
+    )
+)
+UNREADABLE: dict[Callable[..., Any], str] = dict(_functions(CLOSED))
+
+
+def kind_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The kind of counted operation that a call is, or "" if it is none.
+
+    Clamping at 0 from below is a ReLU, between 0 and 6 a ReLU6, whatever function does it.
+    """
+    kind = COUNTED.get(function, "")
+    if kind in ("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "threshold"):
+        return _kind_of_bounded(kind, args, kwargs)
+    return kind
+
+
+def _kind_of_bounded(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    def value(position: int, name: str, default: float | None) -> Any:
+        return args[position] if len(args) > position else kwargs.get(name, default)
+
+    if kind == "threshold":
+        return "relu" if (value(1, "threshold", 0), value(2, "value", 0)) == (0, 0) else kind
+    if kind == "hardtanh":
+        bounds = value(1, "min_val", -1.0), value(2, "max_val", 1.0)
+    elif kind == "clamp_min":
+        bounds = value(1, "min", None), None
+    elif kind == "clamp_max":
+        return ""
+    else:
+        bounds = value(1, "min", None), value(2, "max", None)
+    if any(isinstance(bound, Tensor) for bound in bounds):
+        return ""
+    names = {(0, None): "relu", (0, 6): "relu6"}
+    return names.get(bounds, kind if kind == "hardtanh" else "")
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a convolution or pooling slides: pairs are (vertical, horizontal), in its input's pixels.
+
+    `padding` is ((top, bottom), (left, right)).
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+    dilation: tuple[int, int] = (1, 1)
+
+    def dense_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Output size with stride 1 for an input of `size`: A + 2P - D(M - 1) (VEBI Eq. 3)."""
+        height, width = (
+            size[i] + sum(self.padding[i]) - self.dilation[i] * (self.kernel[i] - 1) for i in (0, 1)
+        )
+        return height, width
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    values = tuple(int(v) for v in value)
+    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def _even(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    vertical, horizontal = _pair(padding)
+    return (vertical, vertical), (horizontal, horizontal)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """The arguments of one `conv2d` call."""
+
+    input: Tensor
+    weight: Tensor
+    bias: Tensor | None = None
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
+
+    def window(self) -> Window:
+        kernel = (int(self.weight.shape[2]), int(self.weight.shape[3]))
+        dilation = _pair(self.dilation)
+        if self.padding == "valid":
+            padding = _even(0)
+        elif self.padding == "same":
+            spans = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
+            # torch puts the odd pixel at the end.
+            padding = (
+                (spans[0] // 2, spans[0] - spans[0] // 2),
+                (spans[1] // 2, spans[1] - spans[1] // 2),
+            )
+        else:
+            padding = _even(self.padding)
+        return Window(kernel, _pair(self.stride), padding, dilation)
+
+
+def _max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Window:
+    stride = kernel_size if stride is None or stride == [] else stride
+    return Window(_pair(kernel_size), _pair(stride), _even(padding), _pair(dilation))
+
+
+def _avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Window:
+    return _max_pool2d(input, kernel_size, stride, padding)
+
+
+def _lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Window:
+    return _max_pool2d(input, kernel_size, stride)
+
+
+def _adaptive_pool2d(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Window | None:
+    """The sliding window that adaptive pooling is when sizes divide; else windows differ: None."""
+    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    kernel = []
+    for available, wanted in zip(input.shape[-2:], sizes, strict=True):
+        if wanted is None:
+            wanted = available
+        if available % wanted:
+            return None
+        kernel.append(available // wanted)
+    return _max_pool2d(input, tuple(kernel))
+
+
+_WINDOWS: dict[str, Callable[..., Window | None]] = {
+    "conv2d": lambda *args, **kwargs: Convolution(*args, **kwargs).window(),
+    "max_pool2d": _max_pool2d,
+    "avg_pool2d": _avg_pool2d,
+    "lp_pool2d": _lp_pool2d,
+    "adaptive_avg_pool2d": _adaptive_pool2d,
+    "adaptive_max_pool2d": _adaptive_pool2d,
+}
+
+
+def window_of(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Window | None:
+    """The window of a call of the operation `kind`; None where there is no single one."""
+    describe = _WINDOWS.get(kind)
+    return describe(*args, **kwargs) if describe else None
+
+
+class OperationMode(TorchFunctionMode):
+    """Calls `operation` for every counted operation that runs inside the block, in order.
+
+    Modules, functions, methods and in-place variants all end in torch functions, so nothing of the
+    network has to be known or changed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.position = 0
+
+    def operation(
+        self,
+        position: int,
+        kind: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Run the counted operation number `position`; return what `function` would."""
+        raise NotImplementedError
+
+    def other(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run any other torch function."""
+        return function(*args, **kwargs)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        kind = kind_of(func, args, kwargs)
+        if not kind:
+            return self.other(func, args, kwargs)
+        position = self.position
+        self.position += 1
+        return self.operation(position, kind, func, args, kwargs)
+
+
+def response_of(result: Any) -> Tensor:
+    """The response of an operation: poolings may return (response, indices)."""
+    return result[0] if isinstance(result, (tuple, list)) else result
+
+
+OPERATION_MODULES = tuple(
+    module
+    for name, module in vars(nn.modules).items()
+    if isinstance(module, type)
+    and issubclass(module, nn.Module)
+    and name not in ("Module", "Sequential", "ModuleList", "ModuleDict", "Container")
+)

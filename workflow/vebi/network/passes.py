@@ -1,0 +1,101 @@
+"""Forward passes that read or change the responses of known layers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.errors import VebiError
+from vebi.network.layers import Layer, evaluating
+from vebi.network.operations import OperationMode, response_of
+
+
+class LayerPass(OperationMode):
+    """A forward pass in which each operation is matched with the layer it was listed as.
+
+    `layers` is the whole list of `list_layers`. Subclasses change `compute` (how an operation runs)
+    or `arrived` (what happens to its response, which may be replaced).
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self._layers = layers
+
+    def compute(
+        self,
+        layer: Layer,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        return function(*args, **kwargs)
+
+    def arrived(self, layer: Layer, response: Tensor) -> Tensor:
+        """See the response of `layer`; the one that is returned goes on through the network."""
+        return response
+
+    def operation(
+        self,
+        position: int,
+        kind: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if position >= len(self._layers):
+            return function(*args, **kwargs)
+        layer = self._layers[position]
+        if kind != layer.kind:
+            raise self._mismatch(layer, f"{kind} instead of {layer.kind}")
+        result = self.compute(layer, function, args, kwargs)
+        response = response_of(result)
+        if response.shape[1:] != layer.shape:
+            raise self._mismatch(layer, f"response {tuple(response.shape[1:])} per image")
+        replaced = self.arrived(layer, response)
+        if replaced is response:
+            return result
+        return (replaced, *result[1:]) if isinstance(result, (tuple, list)) else replaced
+
+    def _mismatch(self, layer: Layer, what: str) -> VebiError:
+        return VebiError(
+            f"Layer '{layer.name}' (operation {layer.index}) ran differently from when the layers were "
+            f"listed: {what}, expected {layer.kind} with response {layer.shape}. The network's "
+            "path depends on its input, or the images have another size: list the layers again."
+        )
+
+
+class _Capture(LayerPass):
+    def __init__(self, layers: Sequence[Layer], wanted: set[int]) -> None:
+        super().__init__(layers)
+        self._wanted = wanted
+        self.captured: dict[int, Tensor] = {}
+
+    def arrived(self, layer: Layer, response: Tensor) -> Tensor:
+        if layer.index in self._wanted:
+            self.captured[layer.index] = response.clone() if layer.overwritten else response
+        return response
+
+
+def responses(
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    wanted: Sequence[Layer] | None = None,
+) -> tuple[Tensor, list[Tensor]]:
+    """Class scores (N, classes) and the response of every layer of `wanted` (default: all).
+
+    `images` float (N, C, H, W) as the network takes them; `layers` from `list_layers`.
+    """
+    wanted = layers if wanted is None else wanted
+    capture = _Capture(layers, {layer.index for layer in wanted})
+    with evaluating(model), torch.no_grad(), capture:
+        logits = model(images)
+    return logits, [capture.captured[layer.index] for layer in wanted]
+
+
+def to_network_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 images (N, H, W, C) as the float32 (N, C, H, W), 0 to 255, that networks take."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return pixels.to(device).float()
