@@ -1,0 +1,501 @@
+"""Render a chunk of flower images, and which part each pixel shows, with Blender's Cycles.
+
+Run it with the rendering environment's Python:
+
+    python -m vebi.data.an8flower.render --set single-6c --seed 0 --start 0 --stop 100 --out chunk.h5
+
+The chunk file holds, for the n images from `start` to `stop`: `images` uint8 (n, H, W, 3), `masks` bool
+(n, H, W) of the part that carries the class, `parts` uint8 (n, H, W) numbers into the attribute
+`part_names`, `labels`, `base_scene` and `index` int64 (n), `parameters` (n) JSON of the scene, and for
+sets with distractors `distractor_masks` bool (n, H, W).
+
+The light is chosen so that the colour of a part stays on it: one sun of angle 0, ambient light as
+emission that only the camera sees, no bounces, no denoiser. That also leaves no noise but
+anti-aliasing. The part of a pixel is what a ray through its centre hits.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from vebi.data.an8flower import geometry
+from vebi.data.an8flower.scene import (
+    FLOWER_SETS,
+    MAX_OBJECTS,
+    PARTS,
+    Plant,
+    Scene,
+    get_flower_set,
+    sample_scene,
+)
+from vebi.errors import VebiError
+from vebi.files import atomic_path
+
+# What the pixels of `parts` number: sky is what no ray hits, the other parts are objects.
+PART_NAMES = (
+    "sky",
+    *(part for part in PARTS if part not in ("sky", "horizon")),
+    *(f"object{k}" for k in range(MAX_OBJECTS)),
+)
+PART_NUMBERS = {name: number for number, name in enumerate(PART_NAMES)}
+
+
+class Renderer:
+    """Blender with the flower in it. One per process: Blender has one global state.
+
+    `size` is the side of the square images in pixels; `device` is cpu, gpu or auto.
+    """
+
+    def __init__(self, size: int, samples: int, threads: int = 1, device: str = "cpu") -> None:
+        self._bpy = _import_bpy(threads)
+        self._plant: Plant | None = None
+        self._objects: dict[str, Any] = {}
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="vebi-render-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        )
+        data = self._bpy.data
+        with _silence():
+            self._bpy.ops.wm.read_factory_settings(use_empty=True)
+        self._beauty = self._bpy.context.scene
+        for name in PART_NAMES[1:]:
+            item = data.objects.new(name, data.meshes.new(name))
+            item.pass_index = PART_NUMBERS[name]
+            self._objects[name] = item
+            self._beauty.collection.objects.link(item)
+        self._shapes = {
+            kind: self._new_mesh(kind, geometry.object_mesh(kind))
+            for kind in ("ball", "pebble", "cube")
+        }
+        self._camera = data.objects.new("camera", data.cameras.new("camera"))
+        self._sun = data.objects.new("sun", data.lights.new("sun", "SUN"))
+        self._sun.data.angle = 0.0
+        for item in (self._camera, self._sun):
+            self._beauty.collection.objects.link(item)
+        self._world = _make_world(data)
+        solid = _make_material(data, "solid", gloss=0.06, translucency=0.0)
+        thin = _make_material(data, "thin", gloss=0.0, translucency=0.30)
+        dull = _make_material(data, "dull", gloss=0.0, translucency=0.0)
+        kinds = {"petals": thin, "leaves": thin, "ground": dull, "soil": dull}
+        for name, item in self._objects.items():
+            item.data.materials.append(kinds.get(name, solid))
+        for mesh in self._shapes.values():
+            mesh.materials.append(solid)
+
+        self._parts = data.scenes.new("parts")
+        for item in [*self._objects.values(), self._camera]:
+            self._parts.collection.objects.link(item)
+        self._parts.view_layers[0].material_override = _make_part_material(data)
+        self._parts.view_settings.view_transform = "Raw"
+        self._beauty.view_settings.view_transform = "Standard"
+        self._beauty.world = self._world
+        for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
+            self._set_up(scene, size, scene_samples, threads)
+        self._parts.cycles.pixel_filter_type = "BOX"
+        # Narrow enough that the only sample goes through the pixel's centre.
+        self._parts.cycles.filter_width = 0.01
+        self.device = _choose_device(self._bpy, [self._beauty, self._parts], device)
+
+    def _set_up(self, scene: Any, size: int, samples: int, threads: int) -> None:
+        scene.camera = self._camera
+        render, cycles = scene.render, scene.cycles
+        render.engine = "CYCLES"
+        render.resolution_x = render.resolution_y = size
+        render.resolution_percentage = 100
+        render.threads_mode, render.threads = "FIXED", threads
+        render.use_compositing = render.use_sequencer = False
+        render.dither_intensity = 0.0
+        # Uncompressed and without metadata: the fastest file to write and read.
+        render.image_settings.file_format = "TARGA_RAW"
+        render.image_settings.color_mode = "RGB"
+        render.use_persistent_data = True
+        cycles.samples = samples
+        cycles.use_adaptive_sampling = cycles.use_denoising = cycles.use_light_tree = False
+        # Above 0, Cycles skips faint light at random, which shows as noise.
+        cycles.light_sampling_threshold = 0.0
+        cycles.max_bounces = cycles.diffuse_bounces = cycles.glossy_bounces = 0
+        cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
+        cycles.caustics_reflective = cycles.caustics_refractive = False
+
+    def render(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+        """The image uint8 (H, W, 3) and the part numbers uint8 (H, W) of a scene."""
+        self._place(scene)
+        return self._shoot(self._beauty), self._shoot(self._parts)[..., 0]
+
+    def _place(self, scene: Scene) -> None:
+        """Bring every object to the scene's state, whatever was rendered before."""
+        plant, view = scene.plant, scene.view
+        if plant != self._plant:
+            meshes = {**geometry.plant_meshes(plant), "ground": geometry.ground_mesh(plant)}
+            for name, mesh in meshes.items():
+                _fill_mesh(self._objects[name].data, mesh)
+            self._plant = plant
+        head = geometry.head_matrix(plant, view.head_spin, view.head_nod)
+        for name in ("petals", "centre"):
+            self._objects[name].matrix_world = _blender_matrix(head)
+        for name, rgb in scene.colours.items():
+            if name in self._objects:
+                self._objects[name].color = (*map(_linear, rgb), view.ambient)
+        things = [d for d in scene.distractors if d.kind in self._shapes]
+        for k in range(MAX_OBJECTS):
+            item = self._objects[f"object{k}"]
+            item.hide_render = k >= len(things)
+            if k < len(things):
+                thing = things[k]
+                item.data = self._shapes[thing.kind]
+                matrix = geometry.translation(*thing.place, 0.0) @ geometry.rotation(
+                    "z", thing.turn
+                )
+                matrix[:3, :3] *= thing.size
+                item.matrix_world = _blender_matrix(matrix)
+                item.color = (*map(_linear, thing.rgb), view.ambient)
+        self._camera.matrix_world = _blender_matrix(geometry.camera_matrix(plant, view))
+        self._camera.data.angle = math.radians(view.field_of_view)
+        self._sun.matrix_world = _blender_matrix(geometry.sun_matrix(view))
+        self._sun.data.energy = view.sun
+        for name in ("sky", "horizon"):
+            node = self._world.node_tree.nodes[name]
+            node.outputs[0].default_value = (*map(_linear, scene.colours[name]), 1.0)
+        self._beauty.cycles.seed = view.sampling_seed
+
+    def _shoot(self, scene: Any) -> np.ndarray:
+        path = Path(self._folder.name) / f"{scene.name}.tga"
+        scene.render.filepath = str(path)
+        with _silence():
+            self._bpy.ops.render.render(write_still=True, scene=scene.name)
+        with Image.open(path) as image:
+            return np.array(image)
+
+    def _new_mesh(self, name: str, mesh: geometry.Mesh) -> Any:
+        made = self._bpy.data.meshes.new(name)
+        _fill_mesh(made, mesh)
+        return made
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._folder.cleanup()
+
+
+def _import_bpy(threads: int) -> Any:
+    # Without this Blender writes its settings into the home folder.
+    folder = Path(tempfile.gettempdir()) / "vebi-blender"
+    os.environ.setdefault("BLENDER_USER_RESOURCES", str(folder))
+    try:
+        with _few_cores(threads):
+            import bpy
+    except ImportError as error:
+        raise VebiError(
+            f"Blender's Python module bpy can't be imported ({error}). Rendering has its own "
+            "environment: `make .venv-render`, then use its Python."
+        ) from error
+    # Blender swallows Ctrl-C during a render.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return bpy
+
+
+@contextlib.contextmanager
+def _few_cores(n: int) -> Iterator[None]:
+    """Show this process only `n` of its cores meanwhile.
+
+    Blender's thread pool takes a thread for each core that it sees when it is loaded, and the ones
+    that are not needed spin: they nearly double the CPU time of a render with one thread.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:n])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Blender reports each frame on file descriptor 1; send that nowhere."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _choose_device(bpy: Any, scenes: list[Any], device: str) -> str:
+    """Set the scenes to GPU or CPU; returns the name of what is used."""
+    chosen = "CPU"
+    if device in ("auto", "gpu"):
+        preferences = bpy.context.preferences.addons["cycles"].preferences
+        for kind in ("OPTIX", "CUDA", "HIP", "METAL", "ONEAPI"):
+            try:
+                preferences.compute_device_type = kind
+            except TypeError:
+                continue  # this build of Blender has no such back end
+            preferences.refresh_devices()
+            found = [item for item in preferences.devices if item.type == kind]
+            if found:
+                for item in preferences.devices:
+                    item.use = item.type == kind
+                chosen = kind
+                break
+        if chosen == "CPU" and device == "gpu":
+            raise VebiError(
+                "--device gpu: Blender finds no GPU that it can use. Check the driver, or use "
+                "--device cpu (the reference for the pixels)."
+            )
+    for scene in scenes:
+        scene.cycles.device = "CPU" if chosen == "CPU" else "GPU"
+    return chosen
+
+
+def _fill_mesh(data: Any, mesh: geometry.Mesh) -> None:
+    data.clear_geometry()
+    data.vertices.add(len(mesh.vertices))
+    data.vertices.foreach_set("co", mesh.vertices.astype(np.float32).ravel())
+    data.loops.add(mesh.quads.size)
+    data.loops.foreach_set("vertex_index", mesh.quads.ravel().astype(np.int32))
+    data.polygons.add(len(mesh.quads))
+    data.polygons.foreach_set("loop_start", np.arange(0, mesh.quads.size, 4, dtype=np.int32))
+    data.update(calc_edges=True)
+    data.shade_smooth()
+    shade = data.attributes.new("shade", "FLOAT", "POINT")
+    shade.data.foreach_set("value", mesh.shade.astype(np.float32))
+
+
+def _blender_matrix(matrix: np.ndarray) -> list[list[float]]:
+    # Blender's matrices are written row by row, but foreach-style buffers are column by column;
+    # nested lists are rows.
+    import mathutils
+
+    return mathutils.Matrix(matrix.tolist())
+
+
+def _linear(value: float) -> float:
+    """sRGB to linear light, which Blender's colours are in."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _make_material(data: Any, name: str, gloss: float, translucency: float) -> Any:
+    """Colour and ambient light come from the object, the factor `shade` from the mesh."""
+    material = data.materials.new(name)
+    material.use_nodes = True
+    # Else Cycles takes the ambient emission for a lamp that lights the neighbours.
+    material.cycles.emission_sampling = "NONE"
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    info = nodes.new("ShaderNodeObjectInfo")
+    shade = nodes.new("ShaderNodeAttribute")
+    shade.attribute_name = "shade"
+    colour = nodes.new("ShaderNodeVectorMath")
+    colour.operation = "SCALE"
+    links.new(info.outputs["Color"], colour.inputs[0])
+    links.new(shade.outputs["Fac"], colour.inputs["Scale"])
+
+    surface = nodes.new("ShaderNodeBsdfDiffuse")
+    links.new(colour.outputs[0], surface.inputs["Color"])
+    for share, kind in (
+        (translucency, "ShaderNodeBsdfTranslucent"),
+        (gloss, "ShaderNodeBsdfGlossy"),
+    ):
+        if share:
+            extra, mix = nodes.new(kind), nodes.new("ShaderNodeMixShader")
+            if kind == "ShaderNodeBsdfTranslucent":
+                links.new(colour.outputs[0], extra.inputs["Color"])
+            else:
+                extra.inputs["Roughness"].default_value = 0.35
+            mix.inputs[0].default_value = share
+            links.new(surface.outputs[0], mix.inputs[1])
+            links.new(extra.outputs[0], mix.inputs[2])
+            surface = mix
+
+    # Ambient light: stronger on what faces up, as under an open sky. The object's alpha carries it.
+    turned = nodes.new("ShaderNodeSeparateXYZ")
+    links.new(nodes.new("ShaderNodeNewGeometry").outputs["Normal"], turned.inputs[0])
+    facing = nodes.new("ShaderNodeMath")
+    facing.operation = "MULTIPLY_ADD"
+    facing.inputs[1].default_value, facing.inputs[2].default_value = 0.30, 0.70
+    links.new(turned.outputs["Z"], facing.inputs[0])
+    strength = nodes.new("ShaderNodeMath")
+    strength.operation = "MULTIPLY"
+    links.new(facing.outputs[0], strength.inputs[0])
+    links.new(info.outputs["Alpha"], strength.inputs[1])
+    ambient = nodes.new("ShaderNodeEmission")
+    links.new(colour.outputs[0], ambient.inputs["Color"])
+    links.new(strength.outputs[0], ambient.inputs["Strength"])
+
+    both = nodes.new("ShaderNodeAddShader")
+    links.new(surface.outputs[0], both.inputs[0])
+    links.new(ambient.outputs[0], both.inputs[1])
+    links.new(both.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
+    return material
+
+
+def _make_part_material(data: Any) -> Any:
+    """Emits the object's number / 255, which an 8-bit image without colour management keeps exactly."""
+    material = data.materials.new("part")
+    material.use_nodes = True
+    material.cycles.emission_sampling = "NONE"
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    info, emission = nodes.new("ShaderNodeObjectInfo"), nodes.new("ShaderNodeEmission")
+    scale = nodes.new("ShaderNodeMath")
+    scale.operation = "DIVIDE"
+    scale.inputs[1].default_value = 255.0
+    links.new(info.outputs["Object Index"], scale.inputs[0])
+    links.new(scale.outputs[0], emission.inputs["Strength"])
+    links.new(emission.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
+    return material
+
+
+def _make_world(data: Any) -> Any:
+    """A sky that blends from `horizon` to `sky` up the picture and lights nothing."""
+    world = data.worlds.new("sky")
+    world.use_nodes = True
+    world.cycles.sampling_method = "NONE"
+    nodes, links = world.node_tree.nodes, world.node_tree.links
+    nodes.clear()
+    colours = []
+    for name in ("horizon", "sky"):
+        node = nodes.new("ShaderNodeRGB")
+        node.name = name
+        colours.append(node)
+    place, window = nodes.new("ShaderNodeSeparateXYZ"), nodes.new("ShaderNodeTexCoord")
+    links.new(window.outputs["Window"], place.inputs[0])
+    mix = nodes.new("ShaderNodeMix")
+    mix.data_type = "RGBA"
+    links.new(place.outputs["Y"], mix.inputs["Factor"])
+    inputs = [socket for socket in mix.inputs if socket.type == "RGBA"]
+    output = next(socket for socket in mix.outputs if socket.type == "RGBA")
+    for node, socket in zip(colours, inputs, strict=True):
+        links.new(node.outputs[0], socket)
+    background = nodes.new("ShaderNodeBackground")
+    links.new(output, background.inputs["Color"])
+    links.new(background.outputs[0], nodes.new("ShaderNodeOutputWorld").inputs["Surface"])
+    return world
+
+
+def mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
+    """Pixels (H, W) that show the part which carries the class."""
+    return parts == PART_NUMBERS[scene.part]
+
+
+def distractor_mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
+    """Pixels (H, W) that show a distractor, part or object."""
+    names = [d.kind for d in scene.distractors if d.kind in PART_NUMBERS]
+    names += PART_NAMES[-MAX_OBJECTS:]
+    return np.isin(parts, [PART_NUMBERS[name] for name in names])
+
+
+def render_chunk(
+    out: Path,
+    flower_set: str,
+    seed: int,
+    start: int,
+    stop: int,
+    size: int = 112,
+    samples: int = 8,
+    views_per_base: int = 5,
+    threads: int = 1,
+    device: str = "cpu",
+) -> None:
+    """Render images `start` to `stop` (not included) to the chunk file `out`, atomically."""
+    with_distractors = get_flower_set(flower_set).distractors
+    scenes = [sample_scene(flower_set, seed, i, views_per_base) for i in range(start, stop)]
+    n = len(scenes)
+    renderer = Renderer(size, samples, threads, device)
+    try:
+        with atomic_path(out) as temporary, h5py.File(temporary, "w") as file:
+            images = file.create_dataset(
+                "images", (n, size, size, 3), "u1", chunks=(1, size, size, 3)
+            )
+            planes = {"masks": "?", "parts": "u1"}
+            if with_distractors:
+                planes["distractor_masks"] = "?"
+            arrays = {
+                name: file.create_dataset(
+                    name, (n, size, size), kind, chunks=(1, size, size), compression="gzip"
+                )
+                for name, kind in planes.items()
+            }
+            file["labels"] = np.array([scene.label for scene in scenes], np.int64)
+            file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
+            file["index"] = np.arange(start, stop, dtype=np.int64)
+            file.create_dataset(
+                "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
+            )
+            file.attrs["part_names"] = list(PART_NAMES)
+            file.attrs["flower_set"] = flower_set
+            title = f"{flower_set} {start}-{stop} ({renderer.device})"
+            for k, scene in enumerate(tqdm(scenes, title, unit="image", mininterval=2.0)):
+                images[k], parts = renderer.render(scene)
+                arrays["parts"][k] = parts
+                arrays["masks"][k] = mask_of(parts, scene)
+                if with_distractors:
+                    arrays["distractor_masks"][k] = distractor_mask_of(parts, scene)
+    finally:
+        renderer.close()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Render a chunk of flower images with masks.")
+    parser.add_argument("--set", required=True, dest="flower_set", choices=list(FLOWER_SETS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, required=True, help="first image")
+    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
+    parser.add_argument("--size", type=int, default=112, help="height and width in pixels")
+    parser.add_argument("--samples", type=int, default=8, help="samples per pixel")
+    parser.add_argument("--views-per-base", type=int, default=5)
+    parser.add_argument("--out", type=Path, required=True, help="the chunk file to write")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--device",
+        choices=["auto", "cpu", "gpu"],
+        default="cpu",
+        help="auto takes a GPU if there is one; the CPU is the reference for the pixels",
+    )
+    values = parser.parse_args(arguments)
+    limits = {
+        "seed": (0, 2**31),
+        "start": (0, 2**31),
+        "stop": (values.start + 1, 2**31),
+        "size": (16, 1024),
+        "samples": (1, 1024),
+        "views_per_base": (1, 2**31),
+        "threads": (1, 1024),
+    }
+    for name, (low, high) in limits.items():
+        value = getattr(values, name)
+        if not low <= value <= high:
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag} is {value}, expected a whole number from {low} to {high}")
+    return values
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    values = vars(_parse(arguments))
+    try:
+        render_chunk(**values)
+    except (VebiError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
