@@ -42,8 +42,8 @@ class _Module:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == PACKAGE:
-                    target = alias.name if alias.asname else PACKAGE
-                    self.imports[alias.asname or PACKAGE] = (target, "")
+                    # A plain `import vebi.x` could reach anything: then the whole module counts.
+                    self.imports[alias.asname or PACKAGE] = (alias.name, "")
         elif isinstance(node, ast.ImportFrom):
             origin = node.module or ""
             if node.level:

@@ -235,17 +235,12 @@ class Config(Strict):
                 f"{key}: images of '{experiment.dataset}' are {dataset.shape} (height, width, channels), "
                 f"but architecture '{model.architecture}' takes {expected}"
             )
-        if self.selection.solver == "spgl1" and experiment.heatmap_mu not in self.selection.mu:
+        if experiment.heatmap_mu not in self.selection.mu:
+            allowed = ", ".join(f"{mu:g}" for mu in self.selection.mu)
             problems.append(
-                f"{key}.heatmap_mu: spgl1 gives no path, so {experiment.heatmap_mu} "
-                "must be in selection.mu"
+                f"{key}.heatmap_mu: {experiment.heatmap_mu:g} is not in selection.mu; allowed: {allowed}"
             )
         return problems
-
-    @property
-    def mu_max(self) -> float:
-        """How far every path has to go."""
-        return max([*self.selection.mu, *(e.heatmap_mu for e in self.experiments)])
 
 
 def parse_config(values: Mapping[str, Any]) -> Config:

@@ -1,26 +1,38 @@
 """The same numbers on every run: threads, kernels, devices, seeds."""
 
+from __future__ import annotations
+
 import os
+import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from vebi.errors import VebiError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pin_threads(n: int) -> None:
     """Compute with `n` threads from here on, in torch and in BLAS.
 
     A floating-point sum depends on how it is split over threads, so this number belongs to the
-    configuration and not to the machine.
+    configuration and not to the machine. Torch is only touched where it has been imported: that
+    takes seconds, and jobs that draw or tabulate do without.
     """
-    torch.set_num_threads(n)
     threadpool_limits(n)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n)
 
 
 def use_deterministic_kernels() -> None:
-    """Ask torch for kernels that give the same bits twice; the CPU's all do."""
+    """Ask torch, where it has been imported, for kernels that give the same bits twice."""
+    if "torch" not in sys.modules:
+        return
+    import torch
+
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
@@ -30,6 +42,8 @@ def use_deterministic_kernels() -> None:
 
 def choose_device(device: str) -> torch.device:
     """`auto` takes a GPU if there is one, else the CPU; `cpu` and `cuda` are taken by their word."""
+    import torch
+
     if device == "cuda" and not torch.cuda.is_available():
         raise VebiError("device is 'cuda', but torch sees no GPU. Use 'auto' or 'cpu'.")
     if device == "auto":

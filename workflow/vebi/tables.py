@@ -4,9 +4,10 @@ Every table is UTF-8 CSV with LF line ends, rows sorted by the key columns and f
 format, so that equal results are equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -154,6 +155,21 @@ def read_table(path: str | Path, name: str) -> pd.DataFrame:
     return frame
 
 
-def concatenate(parts: Sequence[str | Path]) -> pd.DataFrame:
-    """Stack CSV files that have the same columns."""
-    return pd.concat([pd.read_csv(path) for path in parts], ignore_index=True)
+def stack_runs(
+    parts: Sequence[str | Path], runs: Sequence[Mapping[str, Any]], last_row_only: bool = False
+) -> pd.DataFrame:
+    """Stack the CSV files of several runs, with the run's keys (dataset, model, seed) in front.
+
+    `parts` are in the order of `runs`, the same number of files for each. `last_row_only` keeps the
+    end of a training history, with the number of its epochs.
+    """
+    per_run = len(parts) // len(runs)
+    frames = []
+    for number, part in enumerate(parts):
+        frame = pd.read_csv(part)
+        if last_row_only:
+            frame = frame.tail(1).rename(columns={"epoch": "epochs"}).drop(columns="loss")
+        for position, (key, value) in enumerate(runs[number // per_run].items()):
+            frame.insert(position, key, value)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)

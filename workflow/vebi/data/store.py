@@ -51,12 +51,13 @@ class Dataset:
                 yield chosen, file[key][low:high][chosen - low]
 
     def read(self, key: str, indices: np.ndarray | None = None) -> np.ndarray:
-        """Read one per-image array whole, or its rows at ascending `indices`."""
+        """Read one per-image array whole, or its rows at `indices`, in any order."""
         with h5py.File(self.path, "r") as file:
             if key not in file:
                 raise VebiError(f"{self.path} has no array '{key}': it holds {', '.join(file)}.")
-            rows = file[key][:]
-        return rows if indices is None else rows[indices]
+            if indices is None:
+                return file[key][:]
+            return np.stack([file[key][int(i)] for i in indices])
 
 
 def open_dataset(path: str | Path) -> Dataset:

@@ -1,0 +1,59 @@
+# make reproduce | smoke | test | check | clean-env        (README.md says more)
+SHELL := /bin/bash
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+CORES ?= all
+ARGS ?=
+VENV := .venv
+RENDER := .venv-render
+RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
+
+.PHONY: help env dev-env reproduce smoke test check clean-env
+help:
+	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
+	@echo "make smoke       the same graph on toy sizes, a few minutes"
+	@echo "make test        every test that this machine can run"
+	@echo "make check       lint, format, types"
+	@echo "make env         the two environments only (.venv, .venv-render)"
+
+# A stamp per environment: made again when its list of packages changes.
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check torch==2.13.0
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(RENDER)/.installed: requirements-render.txt
+	@bash envs/system-libraries.sh
+	$(PYTHON) -m venv $(RENDER)
+	$(RENDER)/bin/python -m pip install -q --disable-pip-version-check -r requirements-render.txt
+	$(RENDER)/bin/python -c "import bpy"
+	@touch $@
+
+$(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+env: $(VENV)/.installed $(RENDER)/.installed
+dev-env: env $(VENV)/.dev-installed
+
+reproduce: env
+	$(RUN_SNAKEMAKE) $(if $(filter-out config/config.yaml,$(CONFIG)),--configfile $(CONFIG))
+
+smoke: env
+	$(RUN_SNAKEMAKE) --configfile config/smoke.yaml
+
+test: dev-env
+	$(VENV)/bin/python -m pytest
+
+check: dev-env
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/snakefmt --check Snakefile workflow
+	$(VENV)/bin/snakemake --lint
+
+clean-env:
+	rm -rf $(VENV) $(RENDER)

@@ -1,0 +1,28 @@
+# Visual Explanation by Interpretation, from rendered scenes to tables and figures.
+# `snakemake --cores all` makes everything that config/config.yaml asks for.
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/descriptors.smk"
+include: "workflow/rules/selection.smk"
+include: "workflow/rules/ablation.smk"
+include: "workflow/rules/heatmaps.smk"
+include: "workflow/rules/iou.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        get_tables(),
+        get_figures(),

@@ -1,0 +1,146 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vebi.config import ARCHITECTURE_SHAPES, Config, parse_config
+from vebi.errors import VebiError
+
+ROOT = Path(__file__).parents[2]
+BASE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def overlay(base, extra):
+    """What Snakemake does with a second --configfile."""
+    merged = copy.deepcopy(base)
+    for key, value in extra.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = overlay(merged[key], value) if both else value
+    return merged
+
+
+@pytest.mark.parametrize("name", ["config", "smoke", "paper"])
+def test_every_shipped_configuration_is_valid(name):
+    extra = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    assert isinstance(parse_config(overlay(BASE, extra)), Config)
+
+
+def test_default_run_is_what_the_readme_promises():
+    config = parse_config(BASE)
+    images = {
+        name: data.images for name, data in config.datasets.items() if data.kind == "an8flower"
+    }
+    assert images["an8flower-single-6c"] >= 1200
+    assert images["an8flower-double-12c"] >= 1800
+    assert len(config.seeds) >= 3
+    assert {e.dataset for e in config.experiments} == {*images, "digits"}
+
+
+def break_at(path, value):
+    broken = copy.deepcopy(BASE)
+    place = broken
+    for part in path[:-1]:
+        place = place[part]
+    if value is KeyError:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return broken
+
+
+# What is wrong, and what the message must say: the key, the value, what is allowed.
+BROKEN = [
+    (["selction"], {}, ["selction: unknown key", "did you mean 'selection'"]),
+    (["selection", "mus"], [1], ["selection.mus: unknown key", "did you mean 'mu'"]),
+    (["models", "matconvnet", "epoch"], 3, ["models.matconvnet.epoch", "did you mean 'epochs'"]),
+    (
+        ["datasets", "digits", "sise"],
+        3,
+        ["datasets.digits.sise: unknown key", "did you mean 'size'"],
+    ),
+    (["datasets", "mnist", "kind"], "minst", ["datasets.mnist.kind", "'minst'", "'mnist'"]),
+    (["datasets", "mnist"], {}, ["datasets.mnist.kind: is missing"]),
+    (["run"], "../elsewhere", ["run", "../elsewhere"]),
+    (["run"], "a/b", ["run", "a/b"]),
+    (["run"], KeyError, ["run: is missing"]),
+    (["seed"], -1, ["seed", "-1", "greater than or equal to 0"]),
+    (["seeds"], [], ["seeds", "at least 1"]),
+    (["seeds"], [0, 0], ["seeds", "twice"]),
+    (["seeds"], [0.5], ["seeds.0", "0.5", "integer"]),
+    (["device"], "gpu", ["device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
+    (["selection", "mu"], [0], ["selection.mu.0", "0 is not allowed", "greater than 0"]),
+    (["selection", "mu"], [-3.0], ["selection.mu.0", "-3.0"]),
+    (["selection", "mu"], ["1e-3"], ["selection.mu.0", "1e-3", "1.0e-3"]),
+    (["selection", "mu"], [1, 1], ["selection.mu", "twice"]),
+    (["selection", "mu"], 10, ["selection.mu", "10", "list"]),
+    (["selection", "mu"], [float("nan")], ["selection.mu.0", "nan"]),
+    (["selection", "solver"], "lars", ["selection.solver", "'lars'", "'path' or 'spgl1'"]),
+    (["selection", "descriptor"], "l3", ["selection.descriptor", "'l3'", "vebi_text"]),
+    (["selection", "nonnegative"], "yes", ["selection.nonnegative", "'yes'", "boolean"]),
+    (["selection", "scopes"], ["fc"], ["selection.scopes.0", "'fc'", "'all' or 'conv'"]),
+    (["selection", "scopes"], ["conv"], ["heatmaps.scope", "'all'", "conv"]),
+    (["experiments", 0, "dataset"], "digitz", ["experiments.0.dataset", "did you mean 'digits'"]),
+    (["experiments", 0, "model"], "lenet", ["experiments.0.model", "'lenet'", "allowed: "]),
+    (["experiments", 0, "model"], "matconvnet", ["(112, 112, 3)", "(28, 28, 1)"]),
+    (["experiments", 0, "heatmap_mu"], 7, ["heatmap_mu", "7", "selection.mu", "allowed: 1, 2"]),
+    (["experiments"], [], ["experiments", "at least 1"]),
+    (["models", "matconvnet-digits", "n_classes"], 12, ["n_classes", "12", "10 classes", "digits"]),
+    (["models", "matconvnet", "epochs"], 0, ["models.matconvnet.epochs", "0"]),
+    (["models", "matconvnet", "learning_rate"], "1e-3", ["learning_rate", "1.0e-3"]),
+    (["models", "matconvnet", "optimiser"], "lion", ["optimiser", "'lion'", "'sgd', 'adam'"]),
+    (["models", "matconvnet", "architecture"], "vgg", ["architecture", "'vgg'", "matconvnet"]),
+    (["datasets", "an8flower-single-6c", "images"], 1201, ["1201", "multiple of the 6 classes"]),
+    (["datasets", "an8flower-single-6c", "images"], 30, ["30 images", "too few for 5 folds"]),
+    (["datasets", "an8flower-single-6c", "fold"], 5, ["fold is 5", "0 to 4"]),
+    (
+        ["datasets", "an8flower-single-6c", "flower_set"],
+        "rose",
+        ["flower_set", "'rose'", "single-6c"],
+    ),
+    (["heatmaps", "methods"], ["gradcan"], ["heatmaps.methods.0", "'gradcan'", "'vebi'"]),
+    (["heatmaps", "top"], 0, ["heatmaps.top", "0"]),
+    (["iou", "thresholds"], 1, ["iou.thresholds", "1"]),
+    (["ablation", "repeats"], "ten", ["ablation.repeats", "'ten'", "number"]),
+    (["selection"], None, ["selection", "None"]),
+    (["datasets"], {}, ["datasets", "at least 1"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "says"), BROKEN, ids=[f"{p}={v}" for p, v, _ in BROKEN])
+def test_each_problem_is_named_with_key_value_and_what_is_allowed(path, value, says):
+    with pytest.raises(VebiError) as raised:
+        parse_config(break_at(path, value))
+    for part in says:
+        assert part in str(raised.value)
+
+
+def test_all_problems_are_listed_at_once():
+    broken = overlay(BASE, {"sed": 1, "selection": {"mu": [0]}, "device": "tpu"})
+    with pytest.raises(VebiError, match="3 problems"):
+        parse_config(broken)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from([*Config.model_fields, "other"]), JSON))
+def test_nonsense_never_escapes_as_another_error(values):
+    with pytest.raises(VebiError):
+        parse_config(overlay(BASE, {"other": 1}) | values | {"other": 1})
+
+
+def test_architecture_shapes_are_those_that_build():
+    from vebi.models.nets import NetSpec, build
+
+    for name, (height, width, channels) in ARCHITECTURE_SHAPES.items():
+        build(NetSpec(name, (channels, height, width), 7, 1.0))

@@ -1,0 +1,95 @@
+# The configuration, checked; names of files and targets. No rules.
+
+import os
+import sys
+from pathlib import Path
+
+from vebi.code_digest import code_digest
+from vebi.config import parse_config
+from vebi.errors import VebiError
+
+try:
+    CONFIG = parse_config(config)
+except VebiError as error:
+    sys.exit(f"\n{error}\n")
+
+WORKFLOW = Path(workflow.current_basedir)
+RESULTS = Path("results") / CONFIG.run
+RUN = "{dataset}/{model}/seed{seed}"
+
+RENDERED = [name for name, d in CONFIG.datasets.items() if d.kind == "an8flower"]
+LOADED = [name for name, d in CONFIG.datasets.items() if d.kind != "an8flower"]
+MASKED = [
+    experiment for experiment in CONFIG.experiments if experiment.dataset in RENDERED
+]
+
+
+wildcard_constraints:
+    dataset="|".join(CONFIG.datasets),
+    model="|".join(CONFIG.models),
+    seed=r"\d+",
+    scope="all|conv",
+    chunk=r"\d{4}",
+
+
+def get_code(script):
+    """Digest of a script and of all code of the package that it reaches, so that an edit reruns."""
+    return code_digest(WORKFLOW / "scripts" / script)
+
+
+def get_settings(section, *keys):
+    """The chosen keys of a section as plain values: what a rule's result depends on."""
+    return section.model_dump(include=set(keys) or None)
+
+
+def get_experiment(wildcards):
+    """The experiment of a dataset and a model."""
+    return next(
+        e
+        for e in CONFIG.experiments
+        if (e.dataset, e.model) == (wildcards.dataset, wildcards.model)
+    )
+
+
+def get_runs(experiments=None):
+    """Every (dataset, model, seed) of the experiments, as dictionaries."""
+    return [
+        {"dataset": e.dataset, "model": e.model, "seed": seed}
+        for e in (CONFIG.experiments if experiments is None else experiments)
+        for seed in CONFIG.seeds
+    ]
+
+
+def get_run_files(pattern, experiments=None):
+    """One file per run: `pattern` is relative to the results folder and has the run's wildcards."""
+    return [str(RESULTS / pattern).format(**run) for run in get_runs(experiments)]
+
+
+def get_datasets():
+    """The data sets that an experiment uses, each once."""
+    return list(dict.fromkeys(e.dataset for e in CONFIG.experiments))
+
+
+def get_tables():
+    """Every table of the run."""
+    names = [
+        "training",
+        "selection",
+        "selected_features",
+        "ablation",
+        "ablation_effect",
+    ]
+    if MASKED:
+        names += ["iou_curve", "iou_auc", "iou_paired"]
+    return [RESULTS / "tables" / f"{name}.csv" for name in names]
+
+
+def get_figures():
+    """Every figure of the run."""
+    names = ["training", "selection_path", "ablation", "ablation_bars"]
+    names += [f"montage_{dataset}" for dataset in get_datasets()]
+    names += [f"panels_{e.dataset}_{e.model}" for e in CONFIG.experiments]
+    if MASKED:
+        names += ["iou_curves"]
+        names += [f"examples_{e.dataset}_{e.model}" for e in MASKED]
+    return [RESULTS / "figures" / f"{name}.png" for name in names]

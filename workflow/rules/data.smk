@@ -1,0 +1,109 @@
+# dataset.h5: rendered in chunks, or loaded.
+
+
+def get_chunk_range(wildcards):
+    """First image of a chunk and the one after its last."""
+    data = CONFIG.datasets[wildcards.dataset]
+    start = int(wildcards.chunk) * data.images_per_chunk
+    return start, min(start + data.images_per_chunk, data.images)
+
+
+def get_render_arguments(wildcards):
+    """Command line of the renderer for a chunk."""
+    data = CONFIG.datasets[wildcards.dataset]
+    start, stop = get_chunk_range(wildcards)
+    return (
+        f"--set {data.flower_set} --seed {CONFIG.seed} --start {start} --stop {stop}"
+        f" --size {data.size} --samples {data.samples} --views-per-base {data.views_per_base}"
+        f" --device {'cpu' if CONFIG.device == 'cpu' else 'auto'}"
+    )
+
+
+def get_render_python(wildcards):
+    """The interpreter that has bpy: its own environment, unless conda activates one for the rule."""
+    if "VEBI_RENDER_PYTHON" in os.environ:
+        return os.environ["VEBI_RENDER_PYTHON"]
+    own = WORKFLOW.parent / ".venv-render" / "bin" / "python"
+    return str(own) if own.is_file() else "python"
+
+
+def get_chunks(wildcards):
+    """All chunks of a rendered data set."""
+    data = CONFIG.datasets[wildcards.dataset]
+    return [
+        RESULTS / "data" / wildcards.dataset / "chunks" / f"{number:04d}.h5"
+        for number in range(-(-data.images // data.images_per_chunk))
+    ]
+
+
+rule render_chunk:
+    """Render some images of a flower set, with their masks."""
+    output:
+        RESULTS / "data/{dataset}/chunks/{chunk}.h5",
+    log:
+        RESULTS / "logs/data/{dataset}/{chunk}.log",
+    benchmark:
+        RESULTS / "benchmarks/data/{dataset}/{chunk}.tsv"
+    wildcard_constraints:
+        dataset="|".join(RENDERED) or "none",
+    conda:
+        "../../envs/render.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        arguments=get_render_arguments,
+        code=code_digest("vebi.data.an8flower.render"),
+        package=WORKFLOW,
+        python=get_render_python,
+    shell:
+        "PYTHONPATH={params.package:q} {params.python:q} -m vebi.data.an8flower.render"
+        " {params.arguments} --out {output:q} 2> {log:q}"
+
+
+rule assemble_flowers:
+    """Put the chunks of a flower set together, with the split by base scene."""
+    input:
+        get_chunks,
+    output:
+        RESULTS / "data/{dataset}/dataset.h5",
+    log:
+        RESULTS / "logs/data/{dataset}/assemble.log",
+    benchmark:
+        RESULTS / "benchmarks/data/{dataset}/assemble.tsv"
+    wildcard_constraints:
+        dataset="|".join(RENDERED) or "none",
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        settings=lambda wildcards: get_settings(
+            CONFIG.datasets[wildcards.dataset], "flower_set", "folds", "fold"
+        ),
+        code=get_code("assemble_flowers.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/assemble_flowers.py"
+
+
+rule load_dataset:
+    """Bring a data set that exists elsewhere into the common format."""
+    output:
+        RESULTS / "data/{dataset}/dataset.h5",
+    log:
+        RESULTS / "logs/data/{dataset}/load.log",
+    benchmark:
+        RESULTS / "benchmarks/data/{dataset}/load.tsv"
+    wildcard_constraints:
+        dataset="|".join(LOADED) or "none",
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        settings=lambda wildcards: get_settings(CONFIG.datasets[wildcards.dataset]),
+        cache=Path("resources") / "mnist",
+        code=get_code("load_dataset.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/load_dataset.py"

@@ -1,0 +1,34 @@
+# One heatmap per test image and method.
+
+
+rule explain:
+    """Explain the prediction of every test image by every method (VEBI 3.2 and 3.3)."""
+    input:
+        dataset=RESULTS / "data/{dataset}/dataset.h5",
+        model=RESULTS / "models" / RUN / "model.pt",
+        descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
+        path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
+    output:
+        expand(
+            RESULTS / "heatmaps" / RUN / "{method}.h5",
+            method=CONFIG.heatmaps.methods,
+            allow_missing=True,
+        ),
+    log:
+        RESULTS / "logs/heatmaps" / RUN / "explain.log",
+    benchmark:
+        RESULTS / "benchmarks/heatmaps" / f"{RUN}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=3000,
+        gpu=1,
+    params:
+        settings=get_settings(CONFIG.heatmaps, "methods", "top", "batch_size"),
+        mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
+        root_seed=CONFIG.seed,
+        device=CONFIG.device,
+        code=get_code("explain.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/explain.py"

@@ -1,0 +1,25 @@
+# path.h5: the mu-Lasso of every class, for every mu at once.
+
+
+rule select:
+    """Follow the mu-Lasso's path (Eq. 1) of every class and certify it at every mu of the sweep."""
+    input:
+        descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
+    output:
+        path=RESULTS / "selection" / RUN / "{scope}" / "path.h5",
+        selection=RESULTS / "selection" / RUN / "{scope}" / "selection.csv",
+        features=RESULTS / "selection" / RUN / "{scope}" / "selected_features.csv",
+    log:
+        RESULTS / "logs/selection" / RUN / "{scope}.log",
+    benchmark:
+        RESULTS / "benchmarks/selection" / RUN / "{scope}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        settings=get_settings(CONFIG.selection, "labels", "nonnegative", "solver", "mu"),
+        code=get_code("select.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/select.py"

@@ -1,0 +1,66 @@
+# tables/*.csv: what the runs found, all data sets, models and seeds together.
+
+
+def get_selection_files(name):
+    """A file of every run and scope, in the order of the runs."""
+    return expand(
+        get_run_files("selection" / Path(RUN) / "{{scope}}" / name),
+        scope=CONFIG.selection.scopes,
+    )
+
+
+rule tabulate_runs:
+    """Stack the tables of all runs, and compare the ablations."""
+    input:
+        training=get_run_files("models" / Path(RUN) / "history.csv"),
+        selection=get_selection_files("selection.csv"),
+        selected_features=get_selection_files("selected_features.csv"),
+        ablation=get_run_files("ablation" / Path(RUN) / "ablation.csv"),
+    output:
+        training=RESULTS / "tables/training.csv",
+        selection=RESULTS / "tables/selection.csv",
+        selected_features=RESULTS / "tables/selected_features.csv",
+        ablation=RESULTS / "tables/ablation.csv",
+        ablation_effect=RESULTS / "tables/ablation_effect.csv",
+    log:
+        RESULTS / "logs/tables/runs.log",
+    benchmark:
+        RESULTS / "benchmarks/tables/runs.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        runs=get_runs(),
+        bootstrap=CONFIG.iou.bootstrap,
+        root_seed=CONFIG.seed,
+        code=get_code("tabulate_runs.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/tabulate_runs.py"
+
+
+rule tabulate_iou:
+    """IoU curves, areas with intervals, and paired differences between methods."""
+    input:
+        get_run_files("iou" / Path(RUN) / "iou.h5", MASKED),
+    output:
+        curve=RESULTS / "tables/iou_curve.csv",
+        auc=RESULTS / "tables/iou_auc.csv",
+        paired=RESULTS / "tables/iou_paired.csv",
+    log:
+        RESULTS / "logs/tables/iou.log",
+    benchmark:
+        RESULTS / "benchmarks/tables/iou.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        runs=get_runs(MASKED),
+        bootstrap=CONFIG.iou.bootstrap,
+        root_seed=CONFIG.seed,
+        code=get_code("tabulate_iou.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/tabulate_iou.py"

@@ -1,0 +1,25 @@
+"""Some test images, their predictions and the maps of their top features, as a figure."""
+
+from vebi.data.store import TEST, open_dataset
+from vebi.descriptors import open_descriptors
+from vebi.figures.images import draw_panels, pick_one_per_class
+from vebi.figures.style import save
+from vebi.heatmaps.explanation import explain_images
+from vebi.job import job
+from vebi.models.store import load_model
+from vebi.selection.store import read_solution
+
+with job(snakemake):
+    params = snakemake.params
+    dataset = open_dataset(snakemake.input.dataset)
+    model, classes = load_model(snakemake.input.model)
+    chosen = pick_one_per_class(dataset.labels, dataset.split, TEST, params.images)
+    explanations = explain_images(
+        model,
+        dataset.read("images", chosen),
+        open_descriptors(snakemake.input.descriptors),
+        read_solution(snakemake.input.path).weights_at(params.mu),
+        classes,
+        params.top,
+    )
+    save(draw_panels(explanations), snakemake.output[0])

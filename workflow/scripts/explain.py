@@ -1,0 +1,27 @@
+"""Model, descriptors and weights to a heatmap file per method."""
+
+from pathlib import Path
+
+from vebi.data.store import TEST, open_dataset
+from vebi.descriptors import open_descriptors
+from vebi.determinism import choose_device
+from vebi.heatmaps import write_heatmaps
+from vebi.job import job
+from vebi.models.store import load_model
+from vebi.selection.store import read_solution
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    device = choose_device(snakemake.params.device)
+    model, _ = load_model(snakemake.input.model, device)
+    write_heatmaps(
+        model,
+        open_dataset(snakemake.input.dataset),
+        open_descriptors(snakemake.input.descriptors),
+        read_solution(snakemake.input.path).weights_at(snakemake.params.mu),
+        dict(zip(settings["methods"], map(Path, snakemake.output), strict=True)),
+        TEST,
+        settings["top"],
+        settings["batch_size"],
+        device,
+    )

@@ -1,0 +1,15 @@
+"""Heatmaps and masks to iou.h5."""
+
+from pathlib import Path
+
+from vebi.iou.store import measure
+from vebi.job import job
+
+with job(snakemake):
+    measure(
+        Path(snakemake.input.dataset),
+        Path(snakemake.input.descriptors),
+        {Path(path).stem: Path(path) for path in snakemake.input.heatmaps},
+        Path(snakemake.output[0]),
+        snakemake.params.thresholds,
+    )

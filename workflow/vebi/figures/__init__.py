@@ -1,0 +1,1 @@
+"""Figures for people: one function per figure, one style for all."""

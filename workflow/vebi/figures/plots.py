@@ -1,0 +1,180 @@
+"""Figures that are made of tables alone."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.style import (
+    CONDITION_COLOURS,
+    CONDITION_NAMES,
+    METHOD_COLOURS,
+    METHOD_NAMES,
+    SCOPE_NAMES,
+)
+
+
+def _grid(n_columns: int, n_rows: int = 1, width: float = 3.6, height: float = 2.9) -> tuple:
+    figure, axes = plt.subplots(
+        n_rows, n_columns, figsize=(width * n_columns, height * n_rows), squeeze=False
+    )
+    return figure, axes
+
+
+def _experiments(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+
+
+def _of(table: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
+    return table[(table["dataset"] == dataset) & (table["model"] == model)]
+
+
+def draw_training(histories: dict[tuple[str, str, int], pd.DataFrame]) -> Figure:
+    """Test accuracy over the epochs, a panel per experiment, a line per seed."""
+    experiments = list(dict.fromkeys(key[:2] for key in histories))
+    figure, axes = _grid(len(experiments))
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        for (dataset, model, seed), history in histories.items():
+            if (dataset, model) == experiment:
+                axis.plot(history["epoch"], history["test_accuracy"], label=f"seed {seed}")
+        axis.set(title=f"{experiment[0]}\n{experiment[1]}", xlabel="epoch", ylabel="test accuracy")
+        axis.set_ylim(top=1.005)
+        axis.legend()
+    return figure
+
+
+def draw_ablation(table: pd.DataFrame) -> Figure:
+    """Accuracy left against mu: a row per scope, a column per experiment; mean and range over seeds."""
+    experiments, scopes = _experiments(table), sorted(table["scope"].unique())
+    figure, axes = _grid(len(experiments), len(scopes))
+    for column, (dataset, model) in enumerate(experiments):
+        for row, scope in enumerate(scopes):
+            axis = axes[row, column]
+            part = _of(table, dataset, model)
+            part = part[part["scope"] == scope]
+            whole = part[part["condition"] == "none"]["mean_class_accuracy"].mean()
+            axis.axhline(
+                whole, color=CONDITION_COLOURS["none"], ls=":", label=CONDITION_NAMES["none"]
+            )
+            for condition in ("random", "random_layer_matched", "selected"):
+                values = part[part["condition"] == condition]
+                grouped = values.groupby("mu")["mean_class_accuracy"]
+                mean, low, high = grouped.mean(), grouped.min(), grouped.max()
+                colour = CONDITION_COLOURS[condition]
+                axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
+                axis.plot(
+                    mean.index, mean, "o-", ms=3, color=colour, label=CONDITION_NAMES[condition]
+                )
+            counts = part[part["condition"] == "selected"].groupby("mu")["n_ablated"].mean()
+            axis.set_xscale("log")
+            axis.set_ylim(0, 1.05)
+            axis.set_xticks(
+                counts.index, [f"{mu:g}\n({n:.0f})" for mu, n in counts.items()], fontsize=7
+            )
+            axis.minorticks_off()
+            axis.set_xlabel("mu (features removed, mean over seeds)")
+            axis.set_ylabel("mean class accuracy")
+            axis.set_title(f"{dataset}, {SCOPE_NAMES[scope]}")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float]) -> Figure:
+    """The paper's Fig. 4: All, OnlyConv, Random and the whole network, at one mu per experiment.
+
+    Random takes the layer-matched draws of scope All; error bars are the standard deviation over
+    seeds and draws.
+    """
+    experiments = _experiments(table)
+    figure, axes = _grid(len(experiments), width=3.0)
+    for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
+        mu = mu_of[dataset, model]
+        part = _of(table, dataset, model)
+        at_mu = part[part["mu"] == mu]
+        bars = []
+        for scope in sorted(part["scope"].unique()):
+            rows = at_mu[(at_mu["scope"] == scope) & (at_mu["condition"] == "selected")]
+            bars.append((SCOPE_NAMES[scope], rows, CONDITION_COLOURS["selected"]))
+        first = sorted(part["scope"].unique())[0]
+        for condition, name in (
+            ("random_layer_matched", "Random,\nper layer"),
+            ("random", "Random"),
+        ):
+            rows = at_mu[(at_mu["scope"] == first) & (at_mu["condition"] == condition)]
+            bars.append((name, rows, CONDITION_COLOURS[condition]))
+        whole = part[(part["condition"] == "none") & (part["scope"] == first)]
+        bars.append(("Original", whole, CONDITION_COLOURS["none"]))
+        for position, (_, rows, colour) in enumerate(bars):
+            values = rows["mean_class_accuracy"]
+            deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+            axis.bar(position, values.mean(), 0.7, yerr=deviation, color=colour, capsize=3)
+            axis.text(position, 0.02, f"{rows['n_ablated'].mean():.0f}", ha="center", color="white")
+        axis.set_xticks(range(len(bars)), [name for name, _, _ in bars], fontsize=7)
+        axis.grid(axis="x", visible=False)
+        axis.set_ylim(0, 1.08)
+        axis.set(title=f"{dataset}\nmu = {mu:g}", ylabel="mean class accuracy")
+    figure.supxlabel("in the bars: features removed, mean over seeds", fontsize=8, color="#555555")
+    return figure
+
+
+def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
+    """The paper's Fig. 8: mean IoU against the threshold, mean over seeds, area in the legend."""
+    experiments = _experiments(curves)
+    figure, axes = _grid(len(experiments), width=4.4, height=3.4)
+    for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
+        part, area = _of(curves, dataset, model), _of(areas, dataset, model)
+        for method in [m for m in METHOD_NAMES if m in set(part["method"])]:
+            rows = part[part["method"] == method]
+            line = rows.groupby("threshold")["mean_iou"].mean()
+            per_seed = area[area["method"] == method]["auc"]
+            colour = METHOD_COLOURS[method]
+            label = f"{METHOD_NAMES[method]}: {per_seed.mean():.3f}"
+            style = "--" if method == "vebi_conv" else "-"
+            axis.plot(line.index, line, style, color=colour, label=label)
+            for _, seed_rows in rows.groupby("seed"):
+                axis.plot(
+                    seed_rows["threshold"],
+                    seed_rows["mean_iou"],
+                    style,
+                    color=colour,
+                    alpha=0.25,
+                    lw=0.7,
+                )
+        images, seeds = area["n_images"].iloc[0], area["seed"].nunique()
+        axis.set(
+            title=f"{dataset}\n{model}, {images} test images, {seeds} seeds",
+            xlabel="threshold on the heatmap",
+            ylabel="mean IoU with the mask",
+            xlim=(0, 1),
+        )
+        axis.set_ylim(bottom=0)
+        axis.legend(fontsize=7, title="area under the curve, mean over seeds", title_fontsize=7)
+    return figure
+
+
+def draw_selection_path(
+    counts: dict[tuple[str, str, str], dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]],
+) -> Figure:
+    """Features selected (union over classes) and objective against mu, from the exact path.
+
+    `counts[dataset, model, scope][seed]` = (mu, features, objective per training image).
+    """
+    experiments = list(dict.fromkeys(key[:2] for key in counts))
+    figure, axes = _grid(len(experiments), 2, height=2.5)
+    for column, experiment in enumerate(experiments):
+        upper, lower = axes[0, column], axes[1, column]
+        for (dataset, model, scope), per_seed in counts.items():
+            if (dataset, model) != experiment:
+                continue
+            colour = CONDITION_COLOURS["selected" if scope == "all" else "random_layer_matched"]
+            for number, (mu, features, objective) in enumerate(per_seed.values()):
+                label = SCOPE_NAMES[scope] if number == 0 else None
+                upper.plot(mu, features, color=colour, alpha=0.8, lw=1, label=label)
+                lower.plot(mu, objective, color=colour, alpha=0.8, lw=1, label=label)
+        for axis in (upper, lower):
+            axis.set_xscale("log")
+            axis.set_xlabel("mu")
+        upper.set(title=f"{experiment[0]}\n{experiment[1]}", ylabel="features selected")
+        lower.set(ylabel="squared error per image")
+        upper.legend(fontsize=7, title="a line per seed", title_fontsize=7)
+    return figure

@@ -1,0 +1,79 @@
+"""One look for all figures: sizes, colours, names, and how a figure is saved."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from vebi.files import atomic_path
+
+mpl.use("Agg")
+mpl.rcParams.update(
+    {
+        "figure.dpi": 110,
+        "savefig.dpi": 160,
+        "figure.constrained_layout.use": True,
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e6e6e6",
+        "grid.linewidth": 0.6,
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+        "lines.linewidth": 1.6,
+        "image.interpolation": "nearest",
+        "svg.hashsalt": "vebi",
+        "pdf.fonttype": 42,
+    }
+)
+
+# Okabe and Ito's palette: distinguishable with every common colour blindness, and in grey by order.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8c8c8c"
+
+METHOD_COLOURS = {
+    "upsampled_activation": SKY,
+    "deconv_gb": ORANGE,
+    "vebi": BLUE,
+    "vebi_conv": GREEN,
+    "random": GREY,
+}
+METHOD_NAMES = {
+    "upsampled_activation": "upsampled activation",
+    "deconv_gb": "deconvnet + guided backprop",
+    "vebi": "VEBI (stride 1 in conv + pool)",
+    "vebi_conv": "VEBI (stride 1 in conv only)",
+    "random": "random map",
+}
+CONDITION_COLOURS = {
+    "selected": VERMILION,
+    "random": SKY,
+    "random_layer_matched": BLUE,
+    "none": GREY,
+}
+CONDITION_NAMES = {
+    "selected": "selected features",
+    "random": "random features",
+    "random_layer_matched": "random, as many per layer",
+    "none": "whole network",
+}
+SCOPE_NAMES = {"all": "All", "conv": "OnlyConv"}
+# The paper's Fig. 6: convolution green, fully connected pink.
+LAYER_COLOURS = {"conv": "#2e9e4f", "fc": "#e0559b"}
+HEATMAP = "inferno"
+
+
+def get_layer_colour(layer_type: str, spatial: bool) -> str:
+    """Green for layers with a map, pink for those after it has been used up (fully connected)."""
+    return LAYER_COLOURS["conv" if spatial and layer_type != "fc" else "fc"]
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write `path` (PNG) and a vector PDF beside it, without dates, so that equal is equal."""
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    with atomic_path(path.with_suffix(".pdf")) as temporary:
+        figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None})

@@ -1,0 +1,1 @@
+"""Overlap of heatmaps and masks (VEBI 4.3)."""
