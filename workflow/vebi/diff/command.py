@@ -173,5 +173,5 @@ def run_diff(
     # A user gets no traceback; what is left is a defect of this program, and says so.
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}. Please report this."
-    console.print(f"vebi diff: {plain(message, 2000)}", style="red", markup=False)
+    console.print(f"vebi diff: {plain(message, 2000)}", style="red", markup=False, soft_wrap=True)
     return 2

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from vebi.diff.report import FileResult, Outcome, Report
-from vebi.diff.terminal import detail, plain, tally, times_allowed
+from vebi.diff.terminal import detail, heading, plain, tally, times_allowed
 
 MOST_LINES = 500
 MOST_GROUPS = 300
-OPEN_GROUPS = 6
+OPEN_GROUPS = 4
+MOST_ROWS = 15
 # Pages of more than some 100 MB don't open in a browser.
 PICTURES_LIMIT = 80 << 20
 
@@ -27,9 +28,9 @@ dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; } dd { margin:
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; min-width: 3.5rem; }
+  vertical-align: top; overflow-wrap: break-word; max-width: 32rem; }
 th { white-space: nowrap; background: var(--soft); }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); }
 figure { margin: 0; } figcaption { font-size: .9rem; }
 img { max-width: 100%; height: auto; border: 1px solid var(--line); background: #fff; }
@@ -52,8 +53,8 @@ def to_html(report: Report) -> str:
         f"<dl><dt>A</dt><dd>{_safe(report.a)}</dd><dt>B</dt><dd>{_safe(report.b)}</dd></dl>",
         *(f'<p class="quiet">{_safe(note)}</p>' for note in report.notes),
         *_files(report),
-        *_groups(report),
         *_verdicts(report),
+        *_groups(report),
         *_pictures(report),
         *_one_sided(report),
         *_provenance(report),
@@ -137,15 +138,15 @@ def _groups(report: Report) -> list[str]:
                     times_allowed(finding),
                 ),
             )
-            for finding in group.findings
+            for finding in group.findings[:MOST_ROWS]
         ]
         where = ", ".join(group.result.keys) or "where"
         lines.append(
-            f"<details{' open' if index < OPEN_GROUPS else ''}><summary><b>{_safe(group.column)}</b> "
+            f"<details{' open' if index < OPEN_GROUPS else ''}><summary><b>{_safe(heading(group))}</b> "
             f"{_safe(title)}</summary>"
         )
         lines += _grid((where, "A", "B", "times allowed"), rows, (1, 2, 3))
-        if group.count > len(rows) and group.result.kind == "table":
+        if group.count > len(rows) and len(rows) == MOST_ROWS:
             lines.append(f'<p class="quiet">The largest {len(rows):,} of {group.count:,}.</p>')
         lines.append("</details>")
     if len(groups) > MOST_GROUPS:

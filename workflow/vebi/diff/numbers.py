@@ -40,7 +40,10 @@ def excesses(a: Floats, b: Floats, tolerance: Tolerance) -> Floats:
 def ratio(difference: Floats, allowed: Floats) -> Floats:
     """difference / allowed with 0 / 0 = 0 and x / 0 = inf."""
     result = np.where(difference > 0, np.inf, 0.0)
-    return np.divide(difference, allowed, out=result, where=(allowed > 0) & np.isfinite(difference))
+    allows = (allowed > 0) & np.isfinite(difference)
+    # Over a tolerance next to zero the ratio may overflow: infinitely far is right.
+    with np.errstate(over="ignore"):
+        return np.divide(difference, allowed, out=result, where=allows)
 
 
 def interval_excesses(

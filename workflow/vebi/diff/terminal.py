@@ -5,7 +5,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vebi.diff.report import FileResult, Finding, Outcome, Report
+from vebi.diff.report import FileResult, Finding, Group, Outcome, Report
+from vebi.diff.tolerances import ROWS
 
 MOST_LINES = 20
 MOST_GROUPS = 12
@@ -42,6 +43,11 @@ def tally(result: FileResult) -> str:
     return f"{count:,} of {result.compared:,}" if result.compared >= count else f"{count:,}"
 
 
+def heading(group: Group) -> str:
+    """What a group of differences is about."""
+    return "rows on one side" if group.column == ROWS else group.column
+
+
 def detail(result: FileResult) -> str:
     """What else there is to say about a file."""
     parts = []
@@ -60,8 +66,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text.assemble(("B  ", "bold"), plain(report.b, 400)))
     console.print()
     _print_files(report, console)
-    _print_groups(report, console)
     _print_verdicts(report, console)
+    _print_groups(report, console)
     _print_one_sided(report, console)
     _print_provenance(report, console)
     for note in report.notes:
@@ -107,7 +113,7 @@ def _print_groups(report: Report, console: Console) -> None:
         first = group.findings[0]
         style = "dim" if group.mode == "listed" else ""
         head = Text("  ", style)
-        head.append(plain(group.column), "bold")
+        head.append(plain(heading(group)), "bold")
         head.append(f" in {plain(group.result.name)}: {group.count:,}")
         head.append(" listed" if group.mode == "listed" else "")
         if first.excess < float("inf"):

@@ -36,12 +36,14 @@ class Tolerance:
 
     def __str__(self) -> str:
         """How the tolerance is written in a report."""
-        parts = [] if self.kind in ("exact", "close") else [self.kind]
-        if self.atol:
-            parts.append(f"atol {self.atol:g}")
-        if self.rtol:
-            parts.append(f"rtol {self.rtol:g}")
-        return " ".join(parts) or "exact"
+        numbers = " ".join(
+            f"{name} {value:g}"
+            for name, value in (("atol", self.atol), ("rtol", self.rtol))
+            if value
+        )
+        if self.kind == "interval":
+            return f"interval, else {numbers}" if numbers else "interval"
+        return numbers or "exact"
 
 
 EXACT = Tolerance()
