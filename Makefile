@@ -6,7 +6,9 @@ CORES ?= all
 ARGS ?=
 VENV := .venv
 RENDER := .venv-render
-RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
+# Progress bars for people; plain lines for log files.
+LOGGER := $(shell [ -t 2 ] && echo --logger rich)
+RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
 .PHONY: help env dev-env reproduce smoke test check clean-env
 help:
