@@ -1,6 +1,5 @@
 # The configuration, checked; names of files and targets. No rules.
 
-import os
 import sys
 from pathlib import Path
 
@@ -32,9 +31,12 @@ wildcard_constraints:
     chunk=r"\d{4}",
 
 
-def get_code(script):
-    """Digest of a script and of all code of the package that it reaches, so that an edit reruns."""
-    return code_digest(WORKFLOW / "scripts" / script)
+def get_code(script, *modules):
+    """Digest of a script and all code of the package that it reaches, so that an edit reruns it.
+
+    `modules` are run by the script in another process, where no name leads to.
+    """
+    return code_digest(WORKFLOW / "scripts" / script, *modules)
 
 
 def get_settings(section, *keys):
@@ -68,6 +70,41 @@ def get_run_files(pattern, experiments=None):
 def get_datasets():
     """The data sets that an experiment uses, each once."""
     return list(dict.fromkeys(e.dataset for e in CONFIG.experiments))
+
+
+def get_chunk_range(wildcards):
+    """First image of a chunk and the one after its last."""
+    data = CONFIG.datasets[wildcards.dataset]
+    start = int(wildcards.chunk) * data.images_per_chunk
+    return start, min(start + data.images_per_chunk, data.images)
+
+
+def get_render_arguments(wildcards):
+    """Command line of the renderer for a chunk."""
+    data = CONFIG.datasets[wildcards.dataset]
+    start, stop = get_chunk_range(wildcards)
+    return (
+        f"--set {data.flower_set} --seed {CONFIG.seed} --start {start} --stop {stop}"
+        f" --size {data.size} --samples {data.samples} --views-per-base {data.views_per_base}"
+        f" --device {'cpu' if CONFIG.device == 'cpu' else 'auto'}"
+    )
+
+
+def get_chunks(wildcards):
+    """All chunks of a rendered data set."""
+    data = CONFIG.datasets[wildcards.dataset]
+    return [
+        RESULTS / "data" / wildcards.dataset / "chunks" / f"{number:04d}.h5"
+        for number in range(-(-data.images // data.images_per_chunk))
+    ]
+
+
+def get_selection_files(name):
+    """A file of every run and scope, in the order of the runs."""
+    return expand(
+        get_run_files("selection" / Path(RUN) / "{{scope}}" / name),
+        scope=CONFIG.selection.scopes,
+    )
 
 
 def get_tables():

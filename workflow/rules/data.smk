@@ -1,41 +1,6 @@
 # dataset.h5: rendered in chunks, or loaded.
 
 
-def get_chunk_range(wildcards):
-    """First image of a chunk and the one after its last."""
-    data = CONFIG.datasets[wildcards.dataset]
-    start = int(wildcards.chunk) * data.images_per_chunk
-    return start, min(start + data.images_per_chunk, data.images)
-
-
-def get_render_arguments(wildcards):
-    """Command line of the renderer for a chunk."""
-    data = CONFIG.datasets[wildcards.dataset]
-    start, stop = get_chunk_range(wildcards)
-    return (
-        f"--set {data.flower_set} --seed {CONFIG.seed} --start {start} --stop {stop}"
-        f" --size {data.size} --samples {data.samples} --views-per-base {data.views_per_base}"
-        f" --device {'cpu' if CONFIG.device == 'cpu' else 'auto'}"
-    )
-
-
-def get_render_python(wildcards):
-    """The interpreter that has bpy: its own environment, unless conda activates one for the rule."""
-    if "VEBI_RENDER_PYTHON" in os.environ:
-        return os.environ["VEBI_RENDER_PYTHON"]
-    own = WORKFLOW.parent / ".venv-render" / "bin" / "python"
-    return str(own) if own.is_file() else "python"
-
-
-def get_chunks(wildcards):
-    """All chunks of a rendered data set."""
-    data = CONFIG.datasets[wildcards.dataset]
-    return [
-        RESULTS / "data" / wildcards.dataset / "chunks" / f"{number:04d}.h5"
-        for number in range(-(-data.images // data.images_per_chunk))
-    ]
-
-
 rule render_chunk:
     """Render some images of a flower set, with their masks."""
     output:
@@ -52,12 +17,9 @@ rule render_chunk:
         mem_mb=1500,
     params:
         arguments=get_render_arguments,
-        code=code_digest("vebi.data.an8flower.render"),
-        package=WORKFLOW,
-        python=get_render_python,
-    shell:
-        "PYTHONPATH={params.package:q} {params.python:q} -m vebi.data.an8flower.render"
-        " {params.arguments} --out {output:q} 2> {log:q}"
+        code=get_code("render_chunk.py", "vebi.data.an8flower.render"),
+    script:
+        "../scripts/render_chunk.py"
 
 
 rule assemble_flowers:

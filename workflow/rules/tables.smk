@@ -1,14 +1,6 @@
 # tables/*.csv: what the runs found, all data sets, models and seeds together.
 
 
-def get_selection_files(name):
-    """A file of every run and scope, in the order of the runs."""
-    return expand(
-        get_run_files("selection" / Path(RUN) / "{{scope}}" / name),
-        scope=CONFIG.selection.scopes,
-    )
-
-
 rule tabulate_runs:
     """Stack the tables of all runs, and compare the ablations."""
     input:

@@ -31,6 +31,4 @@ def job(snakemake: Any) -> Iterator[None]:
         except VebiError as error:
             log.write(f"error: {error}\n")
             terminal.write(f"\nerror in rule {snakemake.rule}: {error}\n")
-            # Not sys.exit: Snakemake would print a traceback of this script as well.
-            terminal.flush()
             raise SystemExit(1) from None

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+
 from vebi.ablation import ablate, ablated_accuracy, mean_class_accuracy
 from vebi.ablation.ablate import ablate_batch, as_ablation
 from vebi.data.store import Images, open_dataset, write_dataset

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from vebi.data.store import Images, open_dataset, write_dataset
 from vebi.descriptors import VARIANTS, describe, describe_batch, layers_of, open_descriptors
 from vebi.errors import VebiError

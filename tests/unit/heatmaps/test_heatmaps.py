@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vebi.data.store import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.errors import VebiError

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+
 from vebi.heatmaps.resampling import nearest_resample
 from vebi.heatmaps.signals import feature_signals
 from vebi.network import list_layers, responses

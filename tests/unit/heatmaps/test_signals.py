@@ -6,6 +6,7 @@ import torch
 from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional
+
 from vebi.errors import VebiError
 from vebi.heatmaps.signals import RULES, feature_signals
 from vebi.models.nets import NetSpec, build, initialise

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
 from vebi.errors import VebiError
 from vebi.models.nets import NetSpec, build
 from vebi.network import evaluating, feature_index, list_layers, responses, to_network_input

@@ -8,6 +8,7 @@ import pytest
 import torch
 from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
+
 from vebi.ablation.ablate import ablate_batch, as_ablation
 from vebi.descriptors import VARIANTS, describe_batch
 from vebi.heatmaps import METHODS, feature_maps

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+
 from vebi.errors import VebiError
 from vebi.selection.select import select, solve_paths
 from vebi.selection.store import read_solution

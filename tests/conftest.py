@@ -1,0 +1,16 @@
+"""Shared by all tests: one thread, so that numbers are the pipeline's."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before numpy and torch are imported by a test module.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return Path(__file__).resolve().parents[1]

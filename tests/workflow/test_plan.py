@@ -1,0 +1,76 @@
+"""What Snakemake plans to do, without doing it."""
+
+import re
+
+import pytest
+import yaml
+
+CONFIGS = ["config", "smoke", "paper"]
+
+
+def count_jobs(output):
+    """Rule name to number of jobs, from the table that a dry run prints."""
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+
+
+def plan(checkout, *arguments):
+    return count_jobs(checkout.snakemake("-n", "--cores", "2", *arguments).stdout)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration_plans(checkout, name):
+    jobs = plan(checkout, "--configfile", f"config/{name}.yaml")
+    assert jobs["all"] == 1
+    assert jobs["train"] >= 6
+
+
+def test_the_default_run_has_the_jobs_that_its_numbers_say(checkout):
+    # 3 experiments x 3 seeds; 1,200 and 1,800 images in chunks of 150; 2 scopes.
+    jobs = plan(checkout)
+    assert jobs["render_chunk"] == 1200 // 150 + 1800 // 150
+    assert jobs["assemble_flowers"] == 2
+    assert jobs["load_dataset"] == 1
+    assert jobs["train"] == jobs["describe"] == jobs["ablate"] == 9
+    assert jobs["select"] == 18
+    # Digits have no masks: nothing to compare heatmaps with, but panels are drawn.
+    assert jobs["explain"] == jobs["measure_iou"] == 6
+    assert jobs["draw_panels"] == 3
+    assert jobs["draw_examples"] == 2
+
+
+def test_mnist_is_one_key_away(checkout):
+    line = "  - {dataset: digits, model: matconvnet-digits, heatmap_mu: 10}\n"
+    more = "  - {dataset: mnist, model: matconvnet, heatmap_mu: 10}\n"
+    checkout.edit("config/config.yaml", line, line + more)
+    jobs = plan(checkout)
+    assert jobs["train"] == 12
+    assert jobs["load_dataset"] == 2
+
+
+def test_a_run_without_masks_leaves_out_what_needs_them(checkout):
+    extra = {"experiments": [{"dataset": "digits", "model": "matconvnet-digits", "heatmap_mu": 10}]}
+    (checkout.folder / "extra.yaml").write_text(yaml.safe_dump(extra))
+    jobs = plan(checkout, "--configfile", "extra.yaml")
+    assert "measure_iou" not in jobs
+    assert "render_chunk" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("sede=1", "did you mean 'seed'"),
+        ("device=tpu", "device: 'tpu'"),
+        ("seeds=[]", "seeds"),
+    ],
+)
+def test_a_bad_configuration_ends_before_any_job_with_one_message(checkout, override, says):
+    done = checkout.snakemake("--cores", "2", "--config", override, check=False)
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert says in output
+    assert "Traceback" not in output
+    assert not (checkout.folder / "results").exists()
+
+
+def test_lint_is_clean(checkout):
+    assert "Congratulations" in checkout.snakemake("--lint").stderr

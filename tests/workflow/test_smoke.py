@@ -1,0 +1,125 @@
+"""The whole graph on toy sizes: same bytes on any number of cores, nothing to do twice."""
+
+import csv
+import hashlib
+import re
+import shutil
+
+import pytest
+from test_plan import count_jobs
+
+from vebi.tables import TABLES
+
+pytestmark = pytest.mark.slow
+SMOKE = ("--configfile", "config/smoke.yaml")
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def test_tables_are_the_contracts(smoke):
+    folder = smoke.folder / "results/smoke/tables"
+    names = {path.stem for path in folder.iterdir()}
+    assert {"training", "selection", "selected_features", "ablation"} <= names
+    assert {"iou_curve", "iou_auc", "iou_paired", "ablation_effect"} <= names
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert b"\r" not in content
+        assert content.endswith(b"\n")
+        header, *rows = csv.reader(content.decode("utf-8").splitlines())
+        assert header == TABLES[path.stem].columns
+        assert rows
+
+
+def test_every_selection_is_certified(smoke):
+    with (smoke.folder / "results/smoke/tables/selection.csv").open() as stream:
+        gaps = [float(row["relative_gap"]) for row in csv.DictReader(stream)]
+    assert max(gaps) <= 1e-6
+
+
+def test_every_png_has_a_vector_twin(smoke):
+    figures = smoke.folder / "results/smoke/figures"
+    assert {p.stem for p in figures.glob("*.png")} == {p.stem for p in figures.glob("*.pdf")}
+    assert len(list(figures.glob("*.png"))) == 13
+
+
+def test_a_second_call_does_nothing(smoke):
+    output = smoke.snakemake("--cores", "2", *SMOKE)
+    assert "Nothing to be done" in output.stdout + output.stderr
+
+
+def test_one_core_from_scratch_gives_the_same_bytes(smoke, checkout):
+    checkout.snakemake("--cores", "1", *SMOKE)
+    for part in ("tables", "figures"):
+        expected = digests(smoke.folder / "results/smoke" / part)
+        assert digests(checkout.folder / "results/smoke" / part) == expected
+    datasets = sorted((smoke.folder / "results/smoke/data").glob("*/dataset.h5"))
+    assert len(datasets) == 3
+    for path in datasets:
+        other = checkout.folder / path.relative_to(smoke.folder)
+        assert other.read_bytes() == path.read_bytes()
+
+
+def test_peak_memory_stays_under_4_gb(smoke):
+    for path in (smoke.folder / "results/smoke/benchmarks").rglob("*.tsv"):
+        with path.open() as stream:
+            for row in csv.DictReader(stream, delimiter="\t"):
+                assert float(row["max_rss"]) < 4096, path
+
+
+@pytest.fixture
+def finished(smoke, tmp_path):
+    """A copy of the finished smoke run that a test may break."""
+    folder = tmp_path / "copy"
+    shutil.copytree(smoke.folder, folder, symlinks=True)
+    return type(smoke)(folder)
+
+
+def planned(checkout):
+    return set(count_jobs(checkout.snakemake("-n", "--cores", "2", *SMOKE).stdout)) - {"all"}
+
+
+AFTER_IOU = {"measure_iou", "tabulate_iou", "draw_iou", "draw_examples"}
+AFTER_ABLATION = {"ablate", "tabulate_runs", "draw_ablation"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "reruns"),
+    [
+        ("iou/curve.py", "return intersection / (", "return 1 * intersection / (", AFTER_IOU),
+        ("ablation/study.py", '"none", 0))', '"none", 1))', AFTER_ABLATION),
+        (
+            "figures/plots.py",
+            'ylabel="test accuracy"',
+            'ylabel="accuracy"',
+            {"draw_training"},
+        ),
+        ("iou/curve.py", '"""Trapezoidal area', '"""The trapezoidal area', set()),
+    ],
+    ids=["iou", "ablation", "figure", "docstring"],
+)
+def test_an_edit_reruns_the_stages_that_use_it_and_no_others(finished, name, old, new, reruns):
+    assert planned(finished) == set()
+    finished.edit(f"workflow/vebi/{name}", old, new)
+    assert planned(finished) == reruns
+
+
+def test_touch_reruns_nothing(finished):
+    for path in (finished.folder / "workflow/vebi").rglob("*.py"):
+        path.touch()
+    assert planned(finished) == set()
+
+
+def test_a_new_setting_reruns_only_what_depends_on_it(finished):
+    finished.edit("config/smoke.yaml", "repeats: 2", "repeats: 3")
+    assert planned(finished) == AFTER_ABLATION
+
+
+def test_a_lost_result_is_made_again_with_the_same_bytes(finished):
+    table = finished.folder / "results/smoke/tables/iou_auc.csv"
+    before = table.read_bytes()
+    table.unlink()
+    output = finished.snakemake("--cores", "2", *SMOKE).stdout
+    assert re.search(r"^tabulate_iou +1$", output, re.MULTILINE)
+    assert table.read_bytes() == before

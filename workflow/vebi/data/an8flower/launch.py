@@ -1,0 +1,44 @@
+"""Start the renderer in the environment that has Blender."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vebi.errors import VebiError
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[3]
+
+
+def get_render_python() -> str:
+    """The interpreter that can import bpy.
+
+    $VEBI_RENDER_PYTHON if it is set, else the environment that `make` puts beside the Snakefile, else
+    the interpreter that runs this (with conda: the rule's own environment).
+    """
+    own = PACKAGE_ROOT.parent / ".venv-render" / "bin" / "python"
+    return os.environ.get("VEBI_RENDER_PYTHON") or (str(own) if own.is_file() else sys.executable)
+
+
+def render(arguments: Sequence[str], log: str | Path) -> None:
+    """Run the renderer's command line; its output goes to `log`.
+
+    Raises VebiError with the end of the log if it fails.
+    """
+    python = get_render_python()
+    command = [python, "-m", "vebi.data.an8flower.render", *arguments]
+    with Path(log).open("w", encoding="utf-8") as stream:
+        done = subprocess.run(
+            command,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+            check=False,
+        )
+    if done.returncode:
+        lines = Path(log).read_text(encoding="utf-8").strip().splitlines()
+        raise VebiError(
+            f"Rendering with {python} failed ({lines[-1] if lines else 'no output'}); all of it is in "
+            f"{log}. `make env` makes an environment that has Blender."
+        )
