@@ -56,8 +56,8 @@ def certify(
     gap = 2 * (np.einsum("rm,rm->r", weights, half_gradient) + mu * size)
     scale = np.maximum(objective, SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny))
     l1_norm = np.abs(weights).sum(axis=1)
-    largest = l1_norm**2 * np.abs(gram).max(initial=0.0) + l1_norm * np.abs(cross).max(initial=0.0)
-    rounding = np.finfo(float).eps * (largest + count) / scale
+    terms = l1_norm * np.abs(gram).max(initial=0.0) + np.abs(cross).max(initial=0.0)
+    rounding = np.finfo(float).eps * ((l1_norm + mu) * terms + count) / scale
     return Certificate(objective, np.maximum(gap, 0.0) / scale, l1_norm, size, rounding)
 
 

@@ -14,8 +14,8 @@ descriptors need beyond the textbook:
   which does not change the fit, until the first active weight is zero.
 - Ties. Of all events at the same lambda the one of the lowest column comes first. A feature enters
   only if its slack really shrinks, which keeps a feature that has just left from coming back.
-- Drift. Every EVENTS_PER_REFINEMENT events the gradient is computed anew and the weights are
-  corrected by one step of iterative refinement.
+- Drift. Every EVENTS_PER_REFINEMENT events, or sooner where the weights move far while lambda is
+  small, the gradient is computed anew and the weights are corrected by iterative refinement.
 """
 
 from __future__ import annotations
@@ -32,12 +32,19 @@ from vebi.selection.certificate import certify
 from vebi.selection.path import ClassPath
 from vebi.selection.statistics import Statistics
 
-EVENTS_PER_REFINEMENT = 100
+EVENTS_PER_REFINEMENT = 20
 # A column whose part orthogonal to the active ones is below this fraction of its square is dependent.
 DEPENDENT = 64 * np.finfo(np.float64).eps
 # Rates and distances (relative to lambda) below these are rounding errors of zero.
 SMALLEST_RATE = 1e-12
 TIE = 1e-12
+NEGLIGIBLE = 1e-9
+# Error of the gradient, relative to lambda, that calls for a refinement before its time.
+LARGEST_DRIFT = 1e-5
+# The gradient is known to about this fraction of its terms; a multiplier below that is zero.
+NOISE = 64 * np.finfo(np.float64).eps
+# The least share of an active feature in a dependent one for the two to change places.
+SMALLEST_EXCHANGE = 1e-6
 BREAKPOINTS_PER_CERTIFICATE = 128
 
 # States of a column.
@@ -118,7 +125,21 @@ def _append(column, s, row, k, factor, z, active, sign, weight, w, pivot):  # ty
 
 @_jit
 def _advance(  # type: ignore[no-untyped-def]
-    gram, factor, z, active, sign, weight, c, state, k, lam, mu_max, nonnegative, max_events, record
+    gram,
+    factor,
+    z,
+    active,
+    sign,
+    weight,
+    c,
+    state,
+    k,
+    lam,
+    lam_0,
+    mu_max,
+    nonnegative,
+    max_events,
+    record,
 ):
     """Follow the path for up to `max_events` events.
 
@@ -136,7 +157,11 @@ def _advance(  # type: ignore[no-untyped-def]
     when = np.empty(m)
     enters_as = np.zeros(m)
     points = 0
+    error = 0.0
     indptr[0] = 0
+    largest = 0.0
+    for j in range(m):
+        largest = max(largest, gram[j, j])
     for _ in range(max_events):
         if k == factor.shape[0] and k < m:
             return k, lam, points, FULL
@@ -163,25 +188,29 @@ def _advance(  # type: ignore[no-untyped-def]
         # By how much lambda falls until each column's event.
         when[:] = np.inf
         for j in range(m):
-            if state[j] == INACTIVE:
-                if 1.0 - rate[j] > SMALLEST_RATE:
+            if state[j] == INACTIVE or state[j] == EXCHANGED:
+                # One that has just been exchanged stands at its bound and would come back at once.
+                back = c[j] if state[j] == EXCHANGED else 0.0
+                if 1.0 - rate[j] > SMALLEST_RATE and back <= 0.0:
                     when[j] = max((lam - c[j]) / (1.0 - rate[j]), 0.0)
                     enters_as[j] = 1.0
-                if not nonnegative and 1.0 + rate[j] > SMALLEST_RATE:
+                if not nonnegative and 1.0 + rate[j] > SMALLEST_RATE and back >= 0.0:
                     other = max((lam + c[j]) / (1.0 + rate[j]), 0.0)
                     if other < when[j]:
                         when[j] = other
                         enters_as[j] = -1.0
         slope = 0.0
         l1_norm = 0.0
+        travel = 0.0
         for i in range(k):
+            travel += abs(d[i])
             slope += sign[i] * d[i]
             l1_norm += abs(weight[i])
             if d[i] * sign[i] < 0.0:
                 when[active[i]] = max(-weight[i] / d[i], 0.0)
         nearest = when.min()
         reason = MORE
-        if nearest >= lam:
+        if lam - nearest <= NOISE * (largest * l1_norm + lam_0):
             nearest = lam
             reason = UNCONSTRAINED
         if slope > 0.0 and max(mu_max - l1_norm, 0.0) <= nearest * slope:
@@ -195,6 +224,7 @@ def _advance(  # type: ignore[no-untyped-def]
         # Go there.
         moved = nearest > TIE * lam
         lam -= nearest
+        error += NOISE * largest * nearest * travel
         for j in range(m):
             if state[j] != ACTIVE:
                 c[j] -= nearest * rate[j]
@@ -206,10 +236,13 @@ def _advance(  # type: ignore[no-untyped-def]
             if reason == MORE and active[i] == column:
                 leaving = i
                 weight[i] = 0.0
+        if reason == UNCONSTRAINED:
+            return k, lam, points, reason
         if moved:
             at = indptr[points]
             for i in range(k):
-                if weight[i] != 0.0:
+                # A weight of the wrong sign is a rounding error about to leave.
+                if weight[i] * sign[i] > 0.0:
                     indices[at] = active[i]
                     data[at] = weight[i]
                     at += 1
@@ -228,6 +261,8 @@ def _advance(  # type: ignore[no-untyped-def]
             for j in range(m):
                 if state[j] == BLOCKED:
                     state[j] = INACTIVE
+            if error > LARGEST_DRIFT * lam:
+                return k, lam, points, MORE
             continue
         s = enters_as[column]
         for i in range(k):
@@ -238,21 +273,47 @@ def _advance(  # type: ignore[no-untyped-def]
             _append(column, s, row, k, factor, z, active, sign, weight, 0.0, pivot)
             state[column] = ACTIVE
             k += 1
+            if error > LARGEST_DRIFT * lam:
+                return k, lam, points, MORE
             continue
-        # The column equals X_A null: w_A - step s null and w_column + step s give the same fit.
+        # The column is X_A null up to rounding. Moving weight from the active features to it changes
+        # neither fit nor lambda, only the l1 norm, until an active weight or mu_max is reached.
         for i in range(k):
             null[i] = row[i]
         _solve_upper(factor, null, k)
+        growth = 1.0
+        l1_norm = 0.0
         step = np.inf
         for i in range(k):
-            if s * null[i] * sign[i] > 1e-6 and abs(weight[i] / null[i]) < step:
+            growth -= s * sign[i] * null[i]
+            l1_norm += abs(weight[i])
+            if s * sign[i] * null[i] > SMALLEST_EXCHANGE and abs(weight[i] / null[i]) < step:
                 step = abs(weight[i] / null[i])
                 leaving = i
-        if leaving < 0:
+        if growth * step > max(mu_max - l1_norm, 0.0):
+            step = max(mu_max - l1_norm, 0.0) / growth
+            reason = MU_MAX
+        elif leaving < 0:
             state[column] = BLOCKED
             continue
+        if step * DEPENDENT * gram[column, column] > lam:
+            # So far along a direction known no better, the fit would change after all: nothing that
+            # float64 can resolve is left to gain.
+            return k, lam, points, UNCONSTRAINED
+        at = indptr[points]
         for i in range(k):
             weight[i] -= step * s * null[i]
+            if weight[i] * sign[i] > 0.0 and (i != leaving or reason == MU_MAX):
+                indices[at] = active[i]
+                data[at] = weight[i]
+                at += 1
+        indices[at] = column
+        data[at] = step * s
+        lambdas[points] = lam
+        points += 1
+        indptr[points] = at + 1
+        if reason == MU_MAX:
+            return k, lam, points, reason
         state[active[leaving]] = EXCHANGED
         c[active[leaving]] = lam * sign[leaving]
         _remove(leaving, k, factor, z, active, sign, weight)
@@ -286,23 +347,26 @@ def solve_path(
     gram = np.ascontiguousarray(gram, dtype=np.float64)
     c = cross.astype(np.float64)
     state = np.where(np.diagonal(gram) > 0, INACTIVE, ZERO).astype(np.int8)
-    lam = float(max(0.0, (c if nonnegative else np.abs(c))[state == INACTIVE].max(initial=0.0)))
+    correlation = c if nonnegative else np.abs(c)
+    lam = largest_lam = float(correlation[state == INACTIVE].max(initial=0.0))
     indices, data, lambdas, lengths = [], [], [np.array([lam])], [np.array([0])]
     capacity = min(m, 128)
     factor, z = np.zeros((capacity, capacity)), np.zeros(capacity)
     active, sign, weight = np.zeros(m, np.int64), np.zeros(m), np.zeros(m)
     k, reason = 0, MORE if lam > 0 else UNCONSTRAINED
     while reason not in (UNCONSTRAINED, MU_MAX):
-        room = EVENTS_PER_REFINEMENT * min(m, k + EVENTS_PER_REFINEMENT)
+        # An exchange records a second point and a feature more than are active.
+        points = EVENTS_PER_REFINEMENT + 1
+        room = points * (min(m, k + EVENTS_PER_REFINEMENT) + 1)
         record = (
-            np.zeros(EVENTS_PER_REFINEMENT + 1, np.int64),
+            np.zeros(points + 1, np.int64),
             np.empty(room, np.int64),
             np.empty(room),
-            np.empty(EVENTS_PER_REFINEMENT),
+            np.empty(points),
         )
         k, lam, points, reason = _advance(
-            gram, factor, z, active, sign, weight, c, state, k, lam, float(mu_max), nonnegative,
-            EVENTS_PER_REFINEMENT, record,
+            gram, factor, z, active, sign, weight, c, state, k, lam, largest_lam, float(mu_max),
+            nonnegative, EVENTS_PER_REFINEMENT, record,
         )  # fmt: skip
         last = record[0][points]
         indices.append(record[1][:last].copy())
@@ -314,8 +378,14 @@ def solve_path(
             factor = np.pad(factor, (0, grown - capacity))
             z = np.pad(z, (0, grown - capacity))
             capacity = grown
-        elif reason in (MORE, EXCHANGE):
+        elif reason != MU_MAX:
             _refine(gram, cross, factor[:k, :k], z[:k], active[:k], sign[:k], weight[:k], c, lam)
+        if reason == UNCONSTRAINED:
+            kept = np.flatnonzero(weight[:k] * sign[:k] > 0)
+            indices.append(active[kept])
+            data.append(weight[kept])
+            lambdas.append(np.array([lam]))
+            lengths.append(np.array([len(kept)]))
     return _assemble(
         gram, cross, count, indices, data, lambdas, lengths, float(mu_max), nonnegative
     )
@@ -337,7 +407,12 @@ def _refine(
     w[active] = weight
     residual = (cross - gram @ w)[active] - lam * sign
     half = solve_triangular(factor, residual, lower=True, check_finite=False)
-    weight += solve_triangular(factor, half, lower=True, trans=1, check_finite=False)
+    change = solve_triangular(factor, half, lower=True, trans=1, check_finite=False)
+    # Along a nearly null direction the correction is noise: it must not carry a weight across zero.
+    crosses = (weight * sign > NEGLIGIBLE * np.abs(weight).max(initial=0.0)) & (
+        (weight + change) * sign < 0
+    )
+    weight += change * min(1.0, np.abs(weight[crosses] / change[crosses]).min(initial=1.0))
     w[active] = weight
     c[:] = cross - gram @ w
     z[:] = solve_triangular(factor, sign, lower=True, check_finite=False)

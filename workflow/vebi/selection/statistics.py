@@ -113,7 +113,9 @@ class Accumulator:
 
         def add_tile(tile: tuple[slice, slice]) -> None:
             rows, cols = tile
-            self.gram[rows, cols] += block[:, rows].T @ block[:, cols]
+            # Infinities are reported once, at the end, with their place.
+            with np.errstate(invalid="ignore"):
+                self.gram[rows, cols] += block[:, rows].T @ block[:, cols]
 
         with threadpool_limits(limits=1, user_api="blas"):
             if self.threads > 1:
@@ -122,7 +124,8 @@ class Accumulator:
             else:
                 for tile in self.tiles:
                     add_tile(tile)
-            self.cross += block.T @ one_hot
+            with np.errstate(invalid="ignore"):
+                self.cross += block.T @ one_hot
         self.counts += np.bincount(labels, minlength=len(self.counts))
 
     def result(self) -> Statistics:
