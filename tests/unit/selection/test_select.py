@@ -10,6 +10,7 @@ import pytest
 from vebi.errors import VebiError
 from vebi.selection.select import select, solve_paths
 from vebi.selection.store import read_solution
+from vebi.selection.tables import trace_path
 
 TEXT = h5py.string_dtype()
 
@@ -65,6 +66,17 @@ def test_tables_hold_the_solution_of_every_mu(
         assert row.n_features == (weights != 0).any(axis=0).sum()
         assert row.features_per_class == pytest.approx((weights != 0).sum(axis=1).mean())
         assert row.relative_gap <= (1e-8 if solver == "path" else 1e-3)
+
+
+def test_trace_of_the_path_passes_through_the_table(tmp_path: Path) -> None:
+    solution = select(write_descriptors(tmp_path / "d.h5"), [0.5, 4.0], tmp_path)
+    mu, features, error = trace_path(solution, 50)
+    table = pd.read_csv(tmp_path / "selection.csv")
+    assert mu[-1] == 4.0
+    assert features[-1] == table.n_features.iloc[-1]
+    assert error[-1] * solution.n_samples == pytest.approx(table.objective.iloc[-1], rel=1e-9)
+    assert (np.diff(mu) > 0).all()
+    assert (np.diff(error) <= 1e-12).all()
 
 
 def test_scope_conv_weighs_convolutions_only(tmp_path: Path) -> None:
