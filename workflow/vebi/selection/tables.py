@@ -86,22 +86,3 @@ def trace_path(
     features = np.array([(solution.weights_at(mu) != 0).any(axis=0).sum() for mu in mus])
     objective = np.array([sum(one.objective_at(mu) for one in solution.classes) for mu in mus])
     return mus, features, objective / solution.n_samples
-
-
-def trace_path(
-    solution: Solution, n_points: int = 300
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """For the figure of the whole path: mu, features selected (union), squared error per sample.
-
-    `n_points` values of mu, evenly spaced in log, from where the first class selects its second feature
-    to the path's end; with single solutions those of their own mu.
-    """
-    mus = solution.mus
-    if solution.classes[0].points is None:
-        second = [path.l1_norm[min(1, len(path) - 1)] for path in solution.classes]
-        first = min((mu for mu in second if mu > 0), default=solution.mu_max / 1e3)
-        mus = np.geomspace(first, solution.mu_max, n_points)
-        mus[-1] = solution.mu_max
-    features = [int((solution.weights_at(mu) != 0).any(axis=0).sum()) for mu in mus]
-    objective = [sum(path.objective_at(mu) for path in solution.classes) for mu in mus]
-    return mus, np.array(features), np.array(objective) / solution.n_samples
