@@ -19,6 +19,7 @@ include: "workflow/rules/heatmaps.smk"
 include: "workflow/rules/iou.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -26,3 +27,4 @@ rule all:
     input:
         get_tables(),
         get_figures(),
+        RESULTS / "manifest.json",

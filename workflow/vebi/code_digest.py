@@ -154,3 +154,10 @@ def _load(name: str) -> _Module:
     if path is None:
         raise FileNotFoundError(f"module {name} is not in {ROOT}")
     return _Module(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
+
+
+def package_digest() -> str:
+    """Hex digest of all code of the package."""
+    files = sorted((ROOT / PACKAGE).rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
+    return code_digest(*[name.removesuffix(".__init__") for name in names])

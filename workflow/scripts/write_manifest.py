@@ -1,0 +1,24 @@
+"""What was run with what, and the checksum of every result, to manifest.json."""
+
+from pathlib import Path
+
+from vebi.code_digest import package_digest
+from vebi.data.an8flower.launch import PACKAGE_ROOT
+from vebi.determinism import choose_device
+from vebi.job import job
+from vebi.provenance import build_manifest, write_manifest
+
+with job(snakemake):
+    run = Path(snakemake.output[0]).parent
+    config = snakemake.params.config
+    manifest = build_manifest(
+        run,
+        config=config,
+        package_digest=package_digest(),
+        seeds=config["seeds"],
+        device=choose_device(config["device"]).type,
+        compute_threads=config["compute_threads"],
+        benchmarks=run / "benchmarks",
+        render_env=PACKAGE_ROOT.parent / ".venv-render",
+    )
+    write_manifest(Path(snakemake.output[0]), manifest)

@@ -1,0 +1,199 @@
+"""The command line `vebi`. A command computes nothing itself: it calls one function of the package."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vebi.errors import VebiError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Visual explanation by interpretation: select, explain, measure, compare.",
+    pretty_exceptions_enable=False,
+)
+
+
+class Scope(StrEnum):
+    """Which features may be selected."""
+
+    all = "all"
+    conv = "conv"
+
+
+class Labels(StrEnum):
+    """What a class is to be explained from."""
+
+    annotations = "annotations"
+    predictions = "predictions"
+
+
+class Solver(StrEnum):
+    """How Eq. 1 is solved."""
+
+    path = "path"
+    spgl1 = "spgl1"
+
+
+@app.command()
+def select(
+    descriptors: Annotated[Path, typer.Argument(help="HDF5 with X (N, m) and labels (N).")],
+    mu: Annotated[list[float], typer.Option(help="Bounds of ||w||_1 in Eq. 1: --mu 1 10 100.")],
+    out: Annotated[Path, typer.Option(help="Folder to write path.h5 and the two tables to.")],
+    scope: Scope = Scope.all,
+    labels: Labels = Labels.annotations,
+    nonnegative: Annotated[bool, typer.Option(help="Only weights >= 0.")] = False,
+    solver: Solver = Solver.path,
+    processes: Annotated[int, typer.Option(min=1, help="Cores; the numbers stay the same.")] = 1,
+) -> None:
+    """Select features with the mu-Lasso from any descriptor file."""
+    from vebi.selection.select import select as run
+    from vebi.selection.tables import selection_table
+
+    solution = run(
+        descriptors,
+        mu,
+        out,
+        scope=scope.value,
+        labels=labels.value,
+        nonnegative=nonnegative,
+        solver=solver.value,
+        processes=processes,
+    )
+    _print(selection_table(solution))
+    Console(stderr=True).print(f"path.h5, selection.csv and selected_features.csv are in {out}")
+
+
+@app.command()
+def iou(
+    heatmaps: Annotated[Path, typer.Argument(help="HDF5 with heatmaps (N, H, W) in [0, 1].")],
+    masks: Annotated[Path, typer.Argument(help="HDF5 with masks (M, H, W).")],
+    thresholds: Annotated[int, typer.Option(min=2, max=100_001)] = 101,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for iou_curve.csv and iou_auc.csv.")
+    ] = None,
+) -> None:
+    """Measure how well heatmaps cover masks: the IoU curve and the area under it."""
+    from vebi.files import write_text
+    from vebi.iou.compare_files import compare_files
+
+    curve, areas = compare_files(heatmaps, masks, thresholds)
+    _print(areas)
+    if out is not None:
+        for name, table in (("iou_curve", curve), ("iou_auc", areas)):
+            text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+            write_text(out / f"{name}.csv", text)
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="A results folder, or an archive of one.")],
+    b: Annotated[Path, typer.Argument(help="Another.")],
+    tolerances: Annotated[
+        Path | None, typer.Option(help="Instead of config/tolerances.tsv.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option(help="A file that only one side has is a difference.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the comparison as JSON ('-': here).")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with the figures side by side.")
+    ] = None,
+) -> None:
+    """Compare two results folders. Exit code 0: alike, 1: different, 2: could not compare."""
+    from vebi.diff.command import run_diff
+
+    raise typer.Exit(run_diff(a, b, tolerances, strict, json, html))
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(help="A run's folder, such as results/default.")],
+) -> None:
+    """Check every result file of a run against the checksums in its manifest."""
+    from vebi.provenance import verify_run
+
+    problems = verify_run(run)
+    for problem in problems:
+        typer.echo(str(problem))
+    if problems:
+        raise typer.Exit(1)
+    typer.echo(f"{run}: every file is as it was written.")
+
+
+@app.command()
+def explain(
+    images: Annotated[list[Path], typer.Argument(help="Images in any common format.")],
+    run: Annotated[Path, typer.Option(help="A run's folder, such as results/default.")],
+    dataset: Annotated[str, typer.Option(help="Data set that the network was trained on.")],
+    model: Annotated[str, typer.Option(help="The network's name in the configuration.")],
+    seed: Annotated[int | None, typer.Option(help="Default: the run's first.")] = None,
+    mu: Annotated[float | None, typer.Option(help="Default: the run's heatmap_mu.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=64, help="Features per image.")] = 3,
+    method: Annotated[str, typer.Option(help="A heatmap method.")] = "vebi",
+    out: Annotated[Path, typer.Option(help="Folder for explanation.png and .json.")] = Path(
+        "explanation"
+    ),
+) -> None:
+    """Explain a trained network's prediction for any image: a panel as Fig. 6, and the numbers."""
+    from vebi.heatmaps.command import explain_files
+
+    written = explain_files(
+        images, run, dataset, model, out, seed=seed, mu=mu, top=top, method=method
+    )
+    typer.echo("\n".join(str(path) for path in written))
+
+
+def spread(arguments: list[str], option: str) -> list[str]:
+    """`--mu 1 10 100` as `--mu 1 --mu 10 --mu 100`, which is the form that the parser knows."""
+    result: list[str] = []
+    open_option = False
+    for argument in arguments:
+        if open_option and _is_number(argument):
+            result += [option, argument]
+        else:
+            open_option = argument == option
+            if not open_option:
+                result.append(argument)
+    return result
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _print(frame: pd.DataFrame) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in frame.columns:
+        table.add_column(str(column), justify="left" if frame[column].dtype == object else "right")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def main() -> None:
+    """Entry point: a VebiError becomes one line and exit code 2."""
+    try:
+        app(spread(sys.argv[1:], "--mu"))
+    except VebiError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""How each kind of operation sends a signal back: guided ReLU, true gradient, stride-1 rule.
+
+Each class is the autograd function that stands in for one operation while signals are drawn. At the
+time of the backward pass it asks its `Trace` which rule holds and which images carry a signal.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vebi.heatmaps.resampling import nearest_resample
+from vebi.heatmaps.transposed import Cache, transposed_convolution, transposed_filters
+from vebi.network.layers import Layer
+from vebi.network.operations import Convolution, Window, response_of
+
+aten = torch.ops.aten
+
+
+class Trace(Protocol):
+    """What the rules ask about the backward pass that is under way."""
+
+    resampled: frozenset[str]
+
+    def active_rows(self, layer: Layer) -> Tensor | None:
+        """Images whose signal passes `layer` now: int64, or None for all."""
+
+    def kernels(self, layer: Layer) -> Cache:
+        """Rearranged kernels of a convolution, kept for the next pass."""
+
+
+def _only(
+    rows: Tensor | None, signal: Tensor, back: Callable[[Tensor], Tensor], size: torch.Size
+) -> Tensor:
+    """`back` of the rows that carry a signal, zero for the others."""
+    if rows is None:
+        return back(signal)
+    part = back(signal.index_select(0, rows))
+    whole = torch.empty(size, dtype=part.dtype, device=part.device, memory_format=_format(part))
+    return whole.zero_().index_copy_(0, rows, part)
+
+
+def _format(tensor: Tensor) -> torch.memory_format:
+    last = tensor.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+class GuidedRectifier(torch.autograd.Function):
+    """A ReLU or ReLU6: the signal passes where it is positive and the input is in the open range."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, source: Tensor, call: Callable[[Tensor], Tensor], layer: Layer, kept: list[Tensor]
+    ) -> Tensor:
+        """Put what tells open from closed places into `kept`: the response, or a mask."""
+        response = call(source)
+        if layer.inplace:
+            ctx.mark_dirty(response)
+        gate = response
+        if layer.kind == "relu6":
+            gate = (response > 0).logical_and_(response < 6)
+        elif layer.overwritten:
+            gate = response > 0
+        ctx.save_for_backward(gate)
+        kept.append(gate.detach())
+        return response
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        return gated(signals[0], ctx.saved_tensors[0]), None, None, None
+
+
+def gated(signal: Tensor, gate: Tensor) -> Tensor:
+    """The positive part of the signal where `gate` is positive or True."""
+    if gate.dtype == torch.bool:
+        return (signal * gate).relu_()
+    return aten.threshold_backward(signal, gate, 0).relu_()
+
+
+class SignalConvolution(torch.autograd.Function):
+    """A convolution without gradients of its parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, call: Convolution, layer: Layer, trace: Trace) -> Tensor:
+        ctx.size, ctx.layer, ctx.trace = source.shape, layer, trace
+        # The arguments alone: a kept input would cost memory and is not needed.
+        ctx.call = Convolution(source.new_empty(0), *_parameters(call))
+        return torch.conv2d(source, *_parameters(call))
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        layer, trace, call, size = ctx.layer, ctx.trace, ctx.call, ctx.size
+        strided = max(layer.window.stride) > 1
+        resampled = strided and "conv" in trace.resampled
+
+        def back(signal: Tensor) -> Tensor:
+            if resampled or (strided and _phases_pay(call, layer.window)):
+                return transposed_convolution(
+                    signal,
+                    call.weight,
+                    layer.window,
+                    tuple(size[2:]),
+                    call.groups,
+                    resampled,
+                    trace.kernels(layer),
+                )
+            return _gradient(signal, torch.Size((len(signal), *size[1:])), call)
+
+        source = _only(trace.active_rows(layer), signals[0], back, size)
+        return source, None, None, None
+
+
+def _parameters(call: Convolution) -> tuple[Any, ...]:
+    return call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups
+
+
+def _gradient(signal: Tensor, size: torch.Size, call: Convolution) -> Tensor:
+    """The convolution's own gradient by torch."""
+    if isinstance(call.padding, str):
+        return torch.nn.grad.conv2d_input(  # type: ignore[attr-defined, no-any-return]
+            size, call.weight, signal, call.stride, call.padding, call.dilation, call.groups
+        )
+    pair = [(v, v) if isinstance(v, int) else v for v in (call.stride, call.padding, call.dilation)]
+    shape_only = signal.new_empty(1).expand(size)
+    arguments = (shape_only, call.weight, None, *pair, False, [0], call.groups)
+    return aten.convolution_backward(signal, *arguments, (True, False, False))[0]
+
+
+def _phases_pay(call: Convolution, window: Window) -> bool:
+    """Whether one dense convolution over all phases is less work than torch's strided gradient.
+
+    Both compute channels in blocks of 16; an image's three fill a block badly, its phases well.
+    """
+    if call.groups > 1 or window.dilation != (1, 1):
+        return False
+    channels = call.weight.shape[1]
+    phases = window.stride[0] * window.stride[1]
+    taps = [-(-window.kernel[i] // window.stride[i]) for i in (0, 1)]
+    plain = -(-channels // 16) * window.kernel[0] * window.kernel[1]
+    return -(-channels * phases // 16) * taps[0] * taps[1] < plain
+
+
+def filter_signals(
+    maps: Tensor, channels: Tensor, call: Convolution, layer: Layer, size: torch.Size, rule: bool
+) -> Tensor:
+    """Signals at a convolution's input from one channel's map (R, 1, h, w) per row.
+
+    `channels` int64 (R); `size` of the input; `rule`: resampled. Equal to `SignalConvolution` for maps
+    that are zero in every other channel.
+    """
+    assert layer.window is not None
+    resampled = rule and max(layer.window.stride) > 1
+    filters = call.weight.index_select(0, channels)
+    height, width = size[2:]
+    window = layer.window
+    part = transposed_filters(maps, filters, window, (height, width), resampled)
+    if call.groups == 1:
+        return part
+    per_group = call.weight.shape[1]
+    group = channels // (len(call.weight) // call.groups)
+    whole = part.new_zeros((len(part), call.groups, per_group, height, width))
+    whole[torch.arange(len(part), device=part.device), group] = part
+    return whole.flatten(1, 2)
+
+
+class SignalMaxPooling(torch.autograd.Function):
+    """Max pooling over windows that slide by more than one pixel."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, source: Tensor, call: Callable[[Tensor], Any], layer: Layer, trace: Trace
+    ) -> Any:
+        result = call(source)
+        window = layer.window
+        assert window is not None
+        response = response_of(result)
+        ctx.layer, ctx.trace, ctx.dense = layer, trace, None
+        ctx.ceil_mode = _reaches_over(window, source, response)
+        if isinstance(result, Tensor):
+            padding = (window.padding[0][0], window.padding[1][0])
+            response, indices = functional.max_pool2d(
+                *(source, window.kernel, window.stride, padding, window.dilation, ctx.ceil_mode),
+                return_indices=True,
+            )
+        else:
+            indices = result[1]
+        ctx.save_for_backward(source, indices)
+        if isinstance(result, Tensor):
+            return response
+        ctx.mark_non_differentiable(indices)
+        return response, indices
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        (source, indices), window = ctx.saved_tensors, ctx.layer.window
+        stride, ceil_mode, signal = window.stride, ctx.ceil_mode, signals[0]
+        if "pool" in ctx.trace.resampled:
+            if ctx.dense is None:
+                # Once for all features: which pixel wins in each stride-1 window.
+                ctx.dense = _max_pool_indices(source, window)
+            indices, stride, ceil_mode = ctx.dense, (1, 1), False
+            signal = nearest_resample(signal, (indices.shape[2], indices.shape[3]))
+        return _max_pool_back(signal, source, indices, window, stride, ceil_mode), None, None, None
+
+
+class SignalPooling(torch.autograd.Function):
+    """Any other pooling over windows that slide by more than one pixel."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        source: Tensor,
+        call: Callable[[Tensor], Tensor],
+        dense: Callable[[Tensor], Tensor],
+        trace: Trace,
+    ) -> Tensor:
+        ctx.save_for_backward(source)
+        ctx.call, ctx.dense, ctx.trace = call, dense, trace
+        return call(source)
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        resampled = "pool" in ctx.trace.resampled
+        call = ctx.dense if resampled else ctx.call
+        return pooling_signal(signals[0], ctx.saved_tensors[0], call), None, None, None
+
+
+def pooling_signal(signal: Tensor, source: Tensor, call: Callable[[Tensor], Any]) -> Tensor:
+    """The signal at a pooling's input; resampled first if `call` is the pooling with stride 1."""
+    with torch.enable_grad():
+        leaf = source.detach().requires_grad_()
+        response = response_of(call(leaf))
+    signal = nearest_resample(signal, (response.shape[2], response.shape[3]))
+    return torch.autograd.grad(response, leaf, signal)[0]
+
+
+def _reaches_over(window: Window, source: Tensor, response: Tensor) -> bool:
+    """Whether a pooling's last window begins where rounding down would not let it (ceil_mode)."""
+    size = window.dense_size((source.shape[2], source.shape[3]))
+    plain = [(size[i] - 1) // window.stride[i] + 1 for i in (0, 1)]
+    return tuple(plain) != tuple(response.shape[2:])
+
+
+def _max_pool_indices(source: Tensor, window: Window) -> Tensor:
+    padding = (window.padding[0][0], window.padding[1][0])
+    return functional.max_pool2d(
+        source, window.kernel, 1, padding, window.dilation, return_indices=True
+    )[1]
+
+
+def _max_pool_back(
+    signal: Tensor,
+    source: Tensor,
+    indices: Tensor,
+    window: Window,
+    stride: tuple[int, int],
+    ceil_mode: bool,
+) -> Tensor:
+    padding = [window.padding[0][0], window.padding[1][0]]
+    return aten.max_pool2d_with_indices_backward(
+        signal, source, window.kernel, stride, padding, window.dilation, ceil_mode, indices
+    )
+
+
+class SignalResponseNorm(torch.autograd.Function):
+    """Local response normalisation over channels, y = x d^-beta, d = k + alpha / n * sum of squares.
+
+    torch's averages over a fifth dimension and takes general powers; a sum over neighbouring
+    channels is a 1 x 1 convolution with a band matrix.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        channel = torch.arange(source.shape[1], device=source.device)
+        offset = channel[None] - channel[:, None]
+        band = ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).to(source.dtype)
+        band = band[:, :, None, None]
+        scale = torch.conv2d(source.square(), band * (alpha / size)).add_(k)
+        factor = _negative_power(scale, beta)
+        ctx.save_for_backward(source, scale, factor)
+        ctx.band = band.transpose(0, 1) * (-2 * alpha * beta / size)
+        return source * factor
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        source, scale, factor = ctx.saved_tensors
+        through = signals[0] * factor
+        spread = torch.conv2d((through * source).div_(scale), ctx.band)
+        return through.addcmul_(source, spread), None, None, None, None
+
+
+def _negative_power(values: Tensor, beta: float) -> Tensor:
+    if beta == 0.75:  # everybody's choice, and roots are many times faster than powers
+        root = values.rsqrt()
+        return root.sqrt().mul_(root)
+    return values.pow(-beta)
