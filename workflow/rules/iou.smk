@@ -23,6 +23,7 @@ rule measure_iou:
         mem_mb=1500,
     params:
         thresholds=CONFIG.iou.thresholds,
+        root_seed=CONFIG.seed,
         code=get_code("measure_iou.py"),
         compute_threads=CONFIG.compute_threads,
     script:

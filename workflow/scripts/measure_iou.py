@@ -12,4 +12,5 @@ with job(snakemake):
         {Path(path).stem: Path(path) for path in snakemake.input.heatmaps},
         Path(snakemake.output[0]),
         snakemake.params.thresholds,
+        snakemake.params.root_seed,
     )

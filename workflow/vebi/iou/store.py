@@ -7,11 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.data.store import open_dataset
+from vebi.data.store import Dataset, open_dataset
 from vebi.files import atomic_path
 from vebi.iou.curve import iou_curves
 
 BATCH = 64
+CHANCE = "random"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,13 @@ def measure(
     heatmap_paths: Mapping[str, Path],
     out: Path,
     n_thresholds: int,
+    seed: int,
 ) -> None:
-    """Write the IoU curve of every image and method to `out`: a group per method."""
+    """Write the IoU curve of every image and method to `out`: a group per method.
+
+    The group `random` is what chance gives: maps of independent uniform pixels, drawn from
+    (`seed`, image), for the same images.
+    """
     dataset = open_dataset(dataset_path)
     with h5py.File(descriptors_path, "r") as file:
         correct = file["predictions"][:] == dataset.labels
@@ -42,9 +48,26 @@ def measure(
                 for start, (_, masks) in enumerate(dataset.batches(index, BATCH, "masks")):
                     rows = slice(start * BATCH, start * BATCH + len(masks))
                     curves[rows] = iou_curves(source["heatmaps"][rows], masks, n_thresholds)
-            group = target.create_group(method)
-            group["curves"], group["image_index"] = curves, index
-            group["correct"] = correct[index]
+            _write(target, method, Curves(curves, index, correct[index]))
+        _write(
+            target,
+            CHANCE,
+            Curves(_chance(dataset, index, n_thresholds, seed), index, correct[index]),
+        )
+
+
+def _chance(dataset: Dataset, index: np.ndarray, n_thresholds: int, seed: int) -> np.ndarray:
+    curves = []
+    for rows, masks in dataset.batches(index, BATCH, "masks"):
+        maps = [np.random.default_rng([seed, int(i)]).random(masks.shape[1:]) for i in rows]
+        curves.append(iou_curves(np.stack(maps), masks, n_thresholds))
+    return np.concatenate(curves)
+
+
+def _write(file: h5py.File, method: str, item: Curves) -> None:
+    group = file.create_group(method)
+    group["curves"], group["image_index"] = item.curves, item.image_index
+    group["correct"] = item.correct
 
 
 def read_curves(path: Path) -> dict[str, Curves]:

@@ -9,10 +9,10 @@ import pandas as pd
 
 from vebi.errors import VebiError
 from vebi.iou.curve import area_under_curve, bootstrap_interval, get_thresholds
-from vebi.iou.store import Curves, read_curves
+from vebi.iou.store import CHANCE, Curves, read_curves
 
 # What is compared on the same images: the paper's orderings in Fig. 8, and everything with chance.
-REFERENCES = ("deconv_gb", "upsampled_activation", "random")
+REFERENCES = ("deconv_gb", "upsampled_activation", CHANCE)
 
 
 def tabulate(
