@@ -251,7 +251,8 @@ def camera_matrix(plant: Plant, view: View) -> np.ndarray:
     )
     right = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
     up = np.cross(backward, right)
-    target = np.array([0.0, 0.0, 0.5 * plant.height]) + view.pan[0] * right + view.pan[1] * up
+    # A little above the middle: the head leans towards the camera and looks higher than it is.
+    target = np.array([0.0, 0.0, 0.54 * plant.height]) + view.pan[0] * right + view.pan[1] * up
     matrix = np.eye(4)
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = right, up, backward
     matrix[:3, 3] = target + view.distance * backward

@@ -72,6 +72,9 @@ class Renderer:
         for name in PART_NAMES[1:]:
             item = data.objects.new(name, data.meshes.new(name))
             item.pass_index = PART_NUMBERS[name]
+            # Even with no bounces Cycles follows a ray one step further to look for emission, and every
+            # surface emits its ambient light: hide surfaces from such rays.
+            item.visible_diffuse = item.visible_glossy = item.visible_transmission = False
             self._objects[name] = item
             self._beauty.collection.objects.link(item)
         self._shapes = {
@@ -100,6 +103,9 @@ class Renderer:
         self._parts.view_settings.view_transform = "Raw"
         self._beauty.view_settings.view_transform = "Standard"
         self._beauty.world = self._world
+        # Else Cycles picks sky or sun at random in each sample, which shows as noise.
+        visible = self._world.cycles_visibility
+        visible.diffuse = visible.glossy = visible.transmission = visible.scatter = False
         for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
             self._set_up(scene, size, scene_samples, threads)
         self._parts.cycles.pixel_filter_type = "BOX"

@@ -333,7 +333,7 @@ def _sample_plant(draw: _Draw) -> Plant:
 
 def _sample_view(draw: _Draw, plant: Plant) -> View:
     field_of_view = draw.uniform(28.0, 38.0)
-    fill = draw.uniform(0.74, 0.88)
+    fill = draw.uniform(0.66, 0.80)
     distance = plant.height / fill / (2.0 * math.tan(math.radians(field_of_view) / 2.0))
     return View(
         head_spin=draw.uniform(0.0, 360.0),
