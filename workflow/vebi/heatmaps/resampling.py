@@ -6,26 +6,29 @@ by nearest neighbour, and goes back through the same operation with stride 1.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.grad import conv2d_input
 
-from vebi.network.operations import Convolution, Window
+from vebi.network.operations import Window
 
 
 def nearest_resample(signal: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resample maps (..., h, w) to (..., *size) by nearest neighbour with half-pixel centres.
+    """Resample maps (N, C, h, w) to (N, C, *size) by nearest neighbour with half-pixel centres.
 
-    The rule of MATLAB's `imresize(..., 'nearest')` and of torch's "nearest-exact", in integers: torch
-    rounds, and takes the wrong one of two neighbours for some sizes.
+    The rule of MATLAB's `imresize(..., 'nearest')`.
     """
-    for axis, length in ((-2, size[0]), (-1, size[1])):
-        if signal.shape[axis] != length:
-            index = nearest_index(length, signal.shape[axis]).to(signal.device)
-            signal = signal.index_select(axis, index)
+    n = (signal.shape[2], signal.shape[3])
+    if n == size:
+        return signal
+    if all(_torch_rounds_well(size[i], n[i]) for i in (0, 1)):
+        return functional.interpolate(signal, size=size, mode="nearest-exact")
+    for axis in (0, 1):
+        index = nearest_index(size[axis], n[axis]).to(signal.device)
+        signal = signal.index_select(axis + 2, index)
     return signal
 
 
@@ -34,28 +37,12 @@ def nearest_index(size: int, n: int) -> Tensor:
     return (2 * torch.arange(size) + 1) * n // (2 * size)
 
 
-def convolution_rule(
-    signal: Tensor, size: tuple[int, int], call: Convolution, window: Window
-) -> Tensor:
-    """The signal at the input, of `size`, for `signal` (N, C, h, w) at a convolution's output."""
-    dense = nearest_resample(signal, window.dense_size(size))
-    shape = (signal.shape[0], call.weight.shape[1] * call.groups, *size)
-    return conv2d_input(shape, call.weight, dense, 1, call.padding, call.dilation, call.groups)
-
-
-def pooling_rule(
-    signal: Tensor, source: Tensor, dense_pooling: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """The signal at a pooling's input `source`; `dense_pooling` is the same pooling with stride 1.
-
-    Max pooling routes the resampled signal to the largest value of each stride-1 window, average
-    pooling spreads it over the window.
-    """
-    with torch.enable_grad():
-        leaf = source.detach().requires_grad_()
-        dense = dense_pooling(leaf)
-    size = (dense.shape[-2], dense.shape[-1])
-    return torch.autograd.grad(dense, leaf, nearest_resample(signal, size))[0]
+@lru_cache(maxsize=1024)
+def _torch_rounds_well(size: int, n: int) -> bool:
+    """Whether torch's own nearest neighbour is exact for these sizes; for 2 to 107 it is not."""
+    ramp = torch.arange(n, dtype=torch.float32).reshape(1, 1, n)
+    resampled = functional.interpolate(ramp, size=size, mode="nearest-exact")
+    return torch.equal(resampled.long().flatten(), nearest_index(size, n))
 
 
 def dense_pooling(

@@ -119,7 +119,7 @@ def _parameters(call: Convolution) -> tuple[Any, ...]:
 def _gradient(signal: Tensor, size: torch.Size, call: Convolution) -> Tensor:
     """The convolution's own gradient by torch."""
     if isinstance(call.padding, str):
-        return torch.nn.grad.conv2d_input(  # type: ignore[attr-defined, no-any-return]
+        return torch.nn.grad.conv2d_input(  # type: ignore[attr-defined]
             size, call.weight, signal, call.stride, call.padding, call.dilation, call.groups
         )
     pair = [(v, v) if isinstance(v, int) else v for v in (call.stride, call.padding, call.dilation)]
@@ -169,40 +169,39 @@ class SignalMaxPooling(torch.autograd.Function):
     """Max pooling over windows that slide by more than one pixel."""
 
     @staticmethod
-    def forward(
-        ctx: Any, source: Tensor, call: Callable[[Tensor], Any], layer: Layer, trace: Trace
-    ) -> Any:
-        result = call(source)
+    def forward(ctx: Any, source: Tensor, layer: Layer, trace: Trace) -> tuple[Tensor, Tensor]:
+        assert layer.window is not None
         window = layer.window
-        assert window is not None
-        response = response_of(result)
+        response, indices = _max_pool(source, window, window.stride, window.ceil_mode)
         ctx.layer, ctx.trace, ctx.dense = layer, trace, None
-        ctx.ceil_mode = _reaches_over(window, source, response)
-        if isinstance(result, Tensor):
-            padding = (window.padding[0][0], window.padding[1][0])
-            response, indices = functional.max_pool2d(
-                *(source, window.kernel, window.stride, padding, window.dilation, ctx.ceil_mode),
-                return_indices=True,
-            )
-        else:
-            indices = result[1]
         ctx.save_for_backward(source, indices)
-        if isinstance(result, Tensor):
-            return response
         ctx.mark_non_differentiable(indices)
         return response, indices
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> Any:
         (source, indices), window = ctx.saved_tensors, ctx.layer.window
-        stride, ceil_mode, signal = window.stride, ctx.ceil_mode, signals[0]
+        stride, ceil_mode, signal = window.stride, window.ceil_mode, signals[0]
         if "pool" in ctx.trace.resampled:
             if ctx.dense is None:
                 # Once for all features: which pixel wins in each stride-1 window.
-                ctx.dense = _max_pool_indices(source, window)
+                ctx.dense = _max_pool(source, window, (1, 1), False)[1]
             indices, stride, ceil_mode = ctx.dense, (1, 1), False
             signal = nearest_resample(signal, (indices.shape[2], indices.shape[3]))
-        return _max_pool_back(signal, source, indices, window, stride, ceil_mode), None, None, None
+        padding = [window.padding[0][0], window.padding[1][0]]
+        source = aten.max_pool2d_with_indices_backward(
+            signal, source, window.kernel, stride, padding, window.dilation, ceil_mode, indices
+        )
+        return source, None, None
+
+
+def _max_pool(
+    source: Tensor, window: Window, stride: tuple[int, int], ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    padding = (window.padding[0][0], window.padding[1][0])
+    return functional.max_pool2d(
+        source, window.kernel, stride, padding, window.dilation, ceil_mode, return_indices=True
+    )
 
 
 class SignalPooling(torch.autograd.Function):
@@ -234,34 +233,6 @@ def pooling_signal(signal: Tensor, source: Tensor, call: Callable[[Tensor], Any]
         response = response_of(call(leaf))
     signal = nearest_resample(signal, (response.shape[2], response.shape[3]))
     return torch.autograd.grad(response, leaf, signal)[0]
-
-
-def _reaches_over(window: Window, source: Tensor, response: Tensor) -> bool:
-    """Whether a pooling's last window begins where rounding down would not let it (ceil_mode)."""
-    size = window.dense_size((source.shape[2], source.shape[3]))
-    plain = [(size[i] - 1) // window.stride[i] + 1 for i in (0, 1)]
-    return tuple(plain) != tuple(response.shape[2:])
-
-
-def _max_pool_indices(source: Tensor, window: Window) -> Tensor:
-    padding = (window.padding[0][0], window.padding[1][0])
-    return functional.max_pool2d(
-        source, window.kernel, 1, padding, window.dilation, return_indices=True
-    )[1]
-
-
-def _max_pool_back(
-    signal: Tensor,
-    source: Tensor,
-    indices: Tensor,
-    window: Window,
-    stride: tuple[int, int],
-    ceil_mode: bool,
-) -> Tensor:
-    padding = [window.padding[0][0], window.padding[1][0]]
-    return aten.max_pool2d_with_indices_backward(
-        signal, source, window.kernel, stride, padding, window.dilation, ceil_mode, indices
-    )
 
 
 class SignalResponseNorm(torch.autograd.Function):

@@ -1,24 +1,36 @@
 """Backward signals of chosen features: guided ReLU, and the stride-1 rule where it is asked for.
 
 The forward pass runs once for all features and all rules. It records, by autograd, a graph whose
-strided operations ask at the time of the backward pass which rule to follow.
+operations ask at the time of the backward pass which rule to follow (`rules`).
 """
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.nn.grad import conv2d_input
 
 from vebi.errors import VebiError
-from vebi.heatmaps.resampling import convolution_rule, dense_pooling, pooling_rule
+from vebi.heatmaps.resampling import dense_pooling
+from vebi.heatmaps.rules import (
+    GuidedRectifier,
+    SignalConvolution,
+    SignalMaxPooling,
+    SignalPooling,
+    SignalResponseNorm,
+    filter_signals,
+    gated,
+    pooling_signal,
+)
+from vebi.heatmaps.transposed import Cache
 from vebi.network.layers import Layer, evaluating
-from vebi.network.operations import POOLINGS, RECTIFIERS, Convolution, response_of
-from vebi.network.passes import LayerPass
+from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution
+from vebi.network.passes import LayerPass, fast_layout
 
 # In which operations each rule resamples the signal to stride 1.
 RULES: dict[str, frozenset[str]] = {
@@ -49,24 +61,30 @@ def feature_signals(
     signals = {rule: images.new_zeros(shape) for rule in rules}
     if not (features[..., 0] >= 0).any():
         return signals
-    slots = _deepest_first(features)
+    order = _deepest_first(features)
+    forward = _SignalPass(layers, np.take_along_axis(features, order[..., None], 1))
     with evaluating(model), torch.enable_grad():
-        leaf = images.detach().requires_grad_()
-        forward = _SignalPass(layers, np.take_along_axis(features, slots[..., None], 1))
+        leaf = fast_layout(images.detach()).requires_grad_()
         # The network may change its input in place, which autograd refuses for a leaf.
         with suppress(_AllSeen), forward:
             model(leaf.clone())
-    for slot, (edges, seeds) in enumerate(forward.starts()):
-        for rule in rules:
-            forward.resampled = RULES[rule]
-            (signal,) = torch.autograd.grad(
-                edges, leaf, seeds, retain_graph=True, allow_unused=True
-            )
-            if signal is None:
-                raise VebiError(
-                    "The network's input gets no gradient from its layers: does it detach them?"
+    rows = torch.arange(len(images))
+    try:
+        for slot in range(features.shape[1]):
+            for rule in rules:
+                edges, seeds = forward.begin(slot, RULES[rule])
+                if not edges:
+                    continue
+                (signal,) = torch.autograd.grad(
+                    edges, leaf, seeds, retain_graph=True, allow_unused=True
                 )
-            signals[rule][torch.arange(len(images)), torch.from_numpy(slots[:, slot])] = signal
+                if signal is None:
+                    raise VebiError(
+                        "The network's input gets no gradient from its layers: does it detach them?"
+                    )
+                signals[rule][rows, torch.from_numpy(order[:, slot])] = signal
+    finally:
+        forward.release()
     return signals
 
 
@@ -85,9 +103,8 @@ def _check_features(features: np.ndarray, images: Tensor, layers: Sequence[Layer
             f"features have shape {features.shape}, expected ({len(images)}, k, 2): "
             "layer and channel of k features per image."
         )
-    chosen = features[features[..., 0] >= 0]
     sizes = np.array([layer.n_channels for layer in layers])
-    for layer, channel in chosen:
+    for layer, channel in features[features[..., 0] >= 0]:
         if layer >= len(layers) or not 0 <= channel < sizes[layer]:
             raise VebiError(
                 f"The network has no feature (layer {layer}, channel {channel}): it has {len(layers)} "
@@ -99,8 +116,42 @@ class _AllSeen(Exception):
     """The last layer with a feature has run: the rest of the network is not needed."""
 
 
+@dataclass
+class _Step:
+    """One executed operation: what a channel's signal needs to go back through it alone.
+
+    `producer` is the operation whose response is this one's input, if it is one; `edge` the input's
+    place in the graph. `alone` maps (rows, channels, maps (R, 1, h, w)) through an operation that
+    keeps channels apart; `convolution` is set for a convolution.
+    """
+
+    layer: Layer
+    producer: "_Step | None"
+    edge: GradientEdge | None
+    source_size: torch.Size
+    convolution: Convolution | None = None
+    alone: Callable[[Tensor, Tensor, Tensor, frozenset[str]], Tensor] | None = None
+    response: "weakref.ref[Tensor] | None" = None
+    version: int = 0
+
+
+@dataclass
+class _Seed:
+    """Features of one layer in one slot: images `rows`, their `channels`, activation `maps`."""
+
+    step: _Step
+    edge: GradientEdge
+    rows: Tensor
+    channels: Tensor
+    maps: Tensor
+    size: torch.Size
+
+
 class _SignalPass(LayerPass):
-    """Forward pass that records the graph and keeps the chosen activation maps."""
+    """Forward pass that records the graph and keeps the chosen activation maps.
+
+    It is the `Trace` of the rules: `begin` says which backward pass comes next.
+    """
 
     def __init__(self, layers: Sequence[Layer], features: np.ndarray) -> None:
         super().__init__(layers)
@@ -108,13 +159,28 @@ class _SignalPass(LayerPass):
         self._features = features
         self._wanted = set(features[..., 0].ravel().tolist()) - {-1}
         self._last = max(self._wanted)
-        self._starts: list[tuple[list[GradientEdge], list[Tensor]]] = [
-            ([], []) for _ in range(features.shape[1])
-        ]
+        self._seeds: list[list[_Seed]] = [[] for _ in range(features.shape[1])]
+        self._steps: dict[int, _Step] = {}
+        self._step: _Step | None = None
+        self._kernels: dict[int, Cache] = {}
+        # Each image's signal passes the operations before this one.
+        self._entries = np.zeros(len(features), np.int64)
 
-    def starts(self) -> list[tuple[list[GradientEdge], list[Tensor]]]:
-        """Places in the graph and signals to start from, for every slot that has a feature."""
-        return [start for start in self._starts if start[0]]
+    def release(self) -> None:
+        """Let go of the graph at once, not when Python next looks for reference cycles."""
+        self._seeds.clear()
+        self._steps.clear()
+        self._step = None
+
+    def active_rows(self, layer: Layer) -> Tensor | None:
+        active = self._entries > layer.index
+        # Picking rows costs two copies: not worth it for a few.
+        if active.mean() > 0.8:
+            return None
+        return torch.from_numpy(np.flatnonzero(active))
+
+    def kernels(self, layer: Layer) -> Cache:
+        return self._kernels.setdefault(layer.index, {})
 
     def compute(
         self,
@@ -126,43 +192,116 @@ class _SignalPass(LayerPass):
         # Without parameters in the graph nothing is kept or computed for their gradients.
         args = tuple(_without_gradient(value) for value in args)
         kwargs = {key: _without_gradient(value) for key, value in kwargs.items()}
+        source, call = _as_function_of_input(function, args, kwargs)
+        step = self._step = _Step(
+            layer=layer,
+            producer=self._producer(source),
+            edge=get_gradient_edge(source) if source.requires_grad else None,
+            source_size=source.shape,
+        )
         if layer.kind in RECTIFIERS:
-            source, call = _as_function_of_input(function, args, kwargs)
-            return _GuidedRectifier.apply(source, call, layer)
-        if layer.window is None or max(layer.window.stride) == 1:
-            return function(*args, **kwargs)
+            kept: list[Tensor] = []
+            result = GuidedRectifier.apply(source, call, layer, kept)
+            gate = kept[0]
+            step.alone = lambda rows, channels, maps, _: gated(maps, gate[rows, channels][:, None])
+            return result
         if layer.kind == "conv2d":
             convolution = Convolution(*args, **kwargs)
-            return _StridedConvolution.apply(convolution.input, convolution, layer, self)
-        if layer.kind in POOLINGS:
-            source, call = _as_function_of_input(function, args, kwargs)
+            step.convolution = convolution
+            return SignalConvolution.apply(source, convolution, layer, self)
+        if layer.kind == "local_response_norm" and source.ndim == 4:
+            return SignalResponseNorm.apply(*_response_norm(*args, **kwargs))
+        if layer.window is not None and max(layer.window.stride) > 1:
             dense = dense_pooling(layer.kind, layer.window, args, kwargs)
-            return _StridedPooling.apply(source, call, dense, self)
+            # The pooling may be followed by an operation that writes into its input.
+            kept_source = source.detach()
+            step.alone = lambda rows, channels, maps, resampled: pooling_signal(
+                maps,
+                kept_source[rows, channels][:, None],
+                dense if "pool" in resampled else call,
+            )
+            if layer.kind in MAX_POOLINGS:
+                pooled = SignalMaxPooling.apply(source, layer, self)
+                return pooled if function.__name__.endswith("with_indices") else pooled[0]
+            return SignalPooling.apply(source, call, dense, self)
         return function(*args, **kwargs)
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
+        step = self._step
+        assert step is not None
+        step.response, step.version = weakref.ref(response), response._version
+        self._steps[id(response)] = step
         if layer.index in self._wanted:
-            self._start_from(layer, response)
+            self._keep_seeds(step, response)
         if layer.index == self._last:
             raise _AllSeen
         return response
 
-    def _start_from(self, layer: Layer, response: Tensor) -> None:
+    def _producer(self, source: Tensor) -> _Step | None:
+        """The operation that `source` is the unchanged response of."""
+        step = self._steps.get(id(source))
+        if step is None or step.response is None or step.response() is not source:
+            return None
+        return step if step.version == source._version else None
+
+    def _keep_seeds(self, step: _Step, response: Tensor) -> None:
+        layer = step.layer
         if not response.requires_grad:
             raise VebiError(
                 f"Layer '{layer.name}' has no gradient path to the input: the network detaches it."
             )
-        edge = get_gradient_edge(response)
-        values = response.detach().movedim(layer.channel_axis, 1)
-        for slot, (edges, seeds) in enumerate(self._starts):
+        edge, values = get_gradient_edge(response), response.detach().movedim(layer.channel_axis, 1)
+        for slot, seeds in enumerate(self._seeds):
             rows = np.flatnonzero(self._features[:, slot, 0] == layer.index)
             if len(rows):
-                channels = torch.from_numpy(self._features[rows, slot, 1])
-                images = torch.from_numpy(rows)
-                seed = torch.zeros_like(values)
-                seed[images, channels] = values[images, channels]
-                edges.append(edge)
-                seeds.append(seed.movedim(1, layer.channel_axis))
+                channels = torch.from_numpy(self._features[rows, slot, 1]).to(values.device)
+                images = torch.from_numpy(rows).to(values.device)
+                maps = values[images, channels]
+                seeds.append(_Seed(step, edge, images, channels, maps, response.shape))
+
+    def begin(
+        self, slot: int, resampled: frozenset[str]
+    ) -> tuple[list[GradientEdge], list[Tensor]]:
+        """Prepare the backward pass of a slot: where in the graph to start, and with what."""
+        self.resampled = resampled
+        self._entries[:] = 0
+        edges, starts = [], []
+        for seed in self._seeds[slot]:
+            edge, start, entry = self._start(seed)
+            self._entries[seed.rows.cpu().numpy()] = entry
+            edges.append(edge)
+            starts.append(start)
+        return edges, starts
+
+    def _start(self, seed: _Seed) -> tuple[GradientEdge, Tensor, int]:
+        """Where a seed enters the graph, its dense signal there, and the operation it is before.
+
+        As long as operations keep channels apart the one channel goes back alone; a convolution
+        then needs the weights of that one filter only.
+        """
+        step, edge, size, maps = seed.step, seed.edge, seed.size, seed.maps
+        entry, axis = step.layer.index + 1, step.layer.channel_axis
+        if axis == 1 and len(size) == 4:
+            maps = maps[:, None]
+            while step.edge is not None and (step.alone or step.convolution):
+                edge, size, entry = step.edge, step.source_size, step.layer.index
+                if step.convolution is not None:
+                    rule = "conv" in self.resampled
+                    part = filter_signals(
+                        maps, seed.channels, step.convolution, step.layer, size, rule
+                    )
+                    if len(seed.rows) == size[0]:
+                        return edge, part, entry
+                    return edge, part.new_zeros(size).index_copy_(0, seed.rows, part), entry
+                assert step.alone is not None
+                maps = step.alone(seed.rows, seed.channels, maps, self.resampled)
+                if step.producer is None:
+                    break
+                step = step.producer
+            maps = maps[:, 0]
+        start = maps.new_zeros(size)
+        start.movedim(axis, 1)[seed.rows, seed.channels] = maps
+        return edge, start, entry
 
 
 def _without_gradient(value: Any) -> Any:
@@ -179,80 +318,7 @@ def _as_function_of_input(
     return kwargs["input"], lambda source: function(source, **rest)
 
 
-class _GuidedRectifier(torch.autograd.Function):
-    """A ReLU or ReLU6: the signal passes where it is positive and the input is in the open range."""
-
-    @staticmethod
-    def forward(ctx: Any, source: Tensor, call: Callable[[Tensor], Tensor], layer: Layer) -> Tensor:
-        response = call(source)
-        if layer.inplace:
-            ctx.mark_dirty(response)
-        ctx.bounded = layer.kind == "relu6"
-        if layer.overwritten or ctx.bounded:
-            passes = response > 0
-            ctx.save_for_backward(passes.logical_and_(response < 6) if ctx.bounded else passes)
-        else:
-            ctx.save_for_backward(response)
-        return response
-
-    @staticmethod
-    def backward(ctx: Any, *signals: Tensor) -> Any:
-        (kept,) = ctx.saved_tensors
-        if kept.dtype == torch.bool:
-            return (signals[0] * kept).relu_(), None, None
-        return torch.ops.aten.threshold_backward(signals[0], kept, 0).relu_(), None, None
-
-
-class _StridedConvolution(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, source: Tensor, call: Convolution, layer: Layer, owner: _SignalPass
-    ) -> Tensor:
-        ctx.call = Convolution(source.new_empty(0), *_rest(call))
-        ctx.size, ctx.layer, ctx.owner = source.shape, layer, owner
-        return torch.conv2d(source, *_rest(call))
-
-    @staticmethod
-    def backward(ctx: Any, *signals: Tensor) -> Any:
-        (signal,), call, window = signals, ctx.call, ctx.layer.window
-        if "conv" in ctx.owner.resampled:
-            source = convolution_rule(signal, tuple(ctx.size[2:]), call, window)
-        else:
-            source = conv2d_input(
-                ctx.size, call.weight, signal, call.stride, call.padding, call.dilation, call.groups
-            )
-        return source, None, None, None
-
-
-def _rest(call: Convolution) -> tuple[Any, ...]:
-    return call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups
-
-
-class _StridedPooling(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        source: Tensor,
-        call: Callable[[Tensor], Any],
-        dense: Callable[[Tensor], Tensor],
-        owner: _SignalPass,
-    ) -> Any:
-        with torch.enable_grad():
-            leaf = source.detach().requires_grad_()
-            result = call(leaf)
-        ctx.save_for_backward(source)
-        ctx.plain = leaf, response_of(result)
-        ctx.dense, ctx.owner = dense, owner
-        if isinstance(result, Tensor):
-            return result.detach()
-        ctx.mark_non_differentiable(result[1])
-        return result[0].detach(), result[1]
-
-    @staticmethod
-    def backward(ctx: Any, *signals: Tensor) -> Any:
-        if "pool" in ctx.owner.resampled:
-            source = pooling_rule(signals[0], ctx.saved_tensors[0], ctx.dense)
-        else:
-            leaf, response = ctx.plain
-            (source,) = torch.autograd.grad(response, leaf, signals[0], retain_graph=True)
-        return source, None, None, None
+def _response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> tuple[Tensor, int, float, float, float]:
+    return input, size, alpha, beta, k

@@ -91,13 +91,14 @@ def _kind_of_bounded(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 class Window:
     """How a convolution or pooling slides: pairs are (vertical, horizontal), in its input's pixels.
 
-    `padding` is ((top, bottom), (left, right)).
+    `padding` is ((top, bottom), (left, right)); `ceil_mode`: a last window may reach over the end.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[tuple[int, int], tuple[int, int]]
     dilation: tuple[int, int] = (1, 1)
+    ceil_mode: bool = False
 
     def dense_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Output size with stride 1 for an input of `size`: A + 2P - D(M - 1) (VEBI Eq. 3)."""
@@ -158,7 +159,8 @@ def _max_pool2d(
     return_indices: bool = False,
 ) -> Window:
     stride = kernel_size if stride is None or stride == [] else stride
-    return Window(_pair(kernel_size), _pair(stride), _even(padding), _pair(dilation))
+    pairs = _pair(kernel_size), _pair(stride), _even(padding), _pair(dilation)
+    return Window(*pairs, ceil_mode)
 
 
 def _avg_pool2d(
@@ -170,13 +172,13 @@ def _avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Window:
-    return _max_pool2d(input, kernel_size, stride, padding)
+    return _max_pool2d(input, kernel_size, stride, padding, 1, ceil_mode)
 
 
 def _lp_pool2d(
     input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Window:
-    return _max_pool2d(input, kernel_size, stride)
+    return _max_pool2d(input, kernel_size, stride, 0, 1, ceil_mode)
 
 
 def _adaptive_pool2d(
