@@ -1,7 +1,7 @@
 """Arrays in HDF5 files and in model weights, streamed block by block."""
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -23,11 +23,21 @@ PROMISE_FACTOR = 2000
 PROMISE_FREE = 1 << 30
 
 
-def compare_hdf5(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileResult:
+def _nothing() -> None:
+    """Nobody waits for a sign of life."""
+
+
+def compare_hdf5(
+    name: str,
+    a: Path,
+    b: Path,
+    tolerances: Tolerances,
+    alive: Callable[[], None] = _nothing,
+) -> FileResult:
     """Compare the groups, data sets and attributes of two HDF5 files.
 
     A data set's tolerance is found under its path in the file. Links to other files are compared
-    by their text and not followed.
+    by their text and not followed. `alive` is called before every step that reads from a file.
 
     Raises:
         VebiError: a file that is no HDF5, is broken, or promises far more data than it holds.
@@ -35,12 +45,12 @@ def compare_hdf5(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileRes
     result = FileResult(name, "hdf5")
     with _open(a, f"{name} of A") as left, _open(b, f"{name} of B") as right:
         try:
-            nodes_a, nodes_b = _nodes(left), _nodes(right)
+            nodes_a, nodes_b = _nodes(left, alive), _nodes(right, alive)
             for path in sorted(nodes_a.keys() | nodes_b.keys()):
                 if path not in nodes_a or path not in nodes_b:
                     _one_sided(result, "dataset", path, path in nodes_a)
                     continue
-                _compare_nodes(result, path, nodes_a[path], nodes_b[path], tolerances)
+                _compare_nodes(result, path, nodes_a[path], nodes_b[path], tolerances, alive)
         # A truncated or flipped file opens and then fails anywhere, in any of these ways.
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
             raise VebiError(
@@ -61,7 +71,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _nodes(file: h5py.File) -> dict[str, Any]:
+def _nodes(file: h5py.File, alive: Callable[[], None]) -> dict[str, Any]:
     """Every group and data set by path; links, and an object's second name, as a text."""
     found: dict[str, Any] = {"/": file["/"]}
     first = {_address(file["/"]): "/"}
@@ -69,6 +79,7 @@ def _nodes(file: h5py.File) -> dict[str, Any]:
     while stack:
         prefix, group = stack.pop()
         for key in sorted(group):
+            alive()
             path = f"{prefix}/{key}"
             link = group.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
@@ -102,19 +113,27 @@ def _one_sided(result: FileResult, what: str, where: str, in_a: bool) -> None:
     result.add(Finding(what, f"only in {'A' if in_a else 'B'}", where, *side))
 
 
-def _compare_nodes(result: FileResult, path: str, a: Any, b: Any, tolerances: Tolerances) -> None:
+def _compare_nodes(
+    result: FileResult,
+    path: str,
+    a: Any,
+    b: Any,
+    tolerances: Tolerances,
+    alive: Callable[[], None],
+) -> None:
+    alive()
     if _kind(a) != _kind(b):
         result.moved += 1
         result.add(Finding("dataset", "kind", path, _kind(a), _kind(b)))
         return
     if isinstance(a, str):
         return
-    _compare_attributes(result, path, a.attrs, b.attrs, tolerances)
+    _compare_attributes(result, path, a.attrs, b.attrs, tolerances, alive)
     if isinstance(a, h5py.Dataset):
         for side, node in (("A", a), ("B", b)):
             _check_size(f"{result.name} of {side}", path, node)
         tolerance = tolerances.of(result.name, path.removeprefix("/"))
-        compare_arrays(result, path, a, b, tolerance, a.chunks)
+        compare_arrays(result, path, a, b, tolerance, a.chunks, alive)
 
 
 def _check_size(name: str, path: str, data: h5py.Dataset) -> None:
@@ -136,8 +155,10 @@ def _compare_attributes(
     a: Mapping[str, Any],
     b: Mapping[str, Any],
     tolerances: Tolerances,
+    alive: Callable[[], None],
 ) -> None:
     for key in sorted(set(a) | set(b)):
+        alive()
         where = f"{path}@{key}"
         if key not in a or key not in b:
             _one_sided(result, "attribute", where, key in a)
@@ -153,11 +174,13 @@ def compare_arrays(
     b: Any,
     tolerance: Tolerance,
     chunks: Sequence[int] | None,
+    alive: Callable[[], None] = _nothing,
 ) -> None:
     """Add the difference of two arrays (or data sets) to `result`, as one finding.
 
     Args:
         chunks: the storage's chunk shape, so that blocks cut no chunk in two where avoidable.
+        alive: called before every block.
     """
     mode = tolerance.mode
     if a.shape is None or b.shape is None:
@@ -175,6 +198,7 @@ def compare_arrays(
         return
     over, worst = 0, (-1.0, -1.0, "", "", "", 0.0)
     for block in _blocks(a.shape, chunks):
+        alive()
         part_a, part_b = np.asarray(a[block]), np.asarray(b[block])
         result.compared += part_a.size
         excess, difference = _judge(part_a, part_b, tolerance)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vebi.diff import arrays, images, manifests, other, sources, tables
+from vebi.diff import arrays, images, isolated, manifests, other, sources, tables
 from vebi.diff.html import to_html
 from vebi.diff.report import FileResult, Report, Verdict
 from vebi.diff.terminal import plain, print_report
@@ -22,11 +22,20 @@ from vebi.tables import TABLES
 KEYS: Mapping[str, Sequence[str]] = {name: spec.keys for name, spec in TABLES.items()}
 
 COMPARERS = {
-    ".h5": arrays.compare_hdf5,
-    ".hdf5": arrays.compare_hdf5,
+    ".h5": isolated.compare_hdf5,
+    ".hdf5": isolated.compare_hdf5,
     ".pt": arrays.compare_models,
     ".png": images.compare_pngs,
     ".json": other.compare_json,
+}
+
+KINDS = {
+    ".csv": "table",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".pt": "model",
+    ".png": "image",
+    ".json": "json",
 }
 
 
@@ -112,7 +121,7 @@ def compare_files(
 ) -> tuple[FileResult, list[Verdict]]:
     """Compare two files of one name by their kind; problems end up in the result's `error`."""
     suffix = Path(name).suffix.lower()
-    kind = "table" if suffix == ".csv" else suffix.removeprefix(".")
+    kind = KINDS.get(suffix, "bytes")
     try:
         if suffix == ".csv":
             # Tables are read even if their bytes are the same: a broken one must not pass.

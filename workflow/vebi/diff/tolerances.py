@@ -54,7 +54,7 @@ class Tolerances:
 
     def __init__(self, rows: list[tuple[str, str, Tolerance]]) -> None:
         """`rows`: (file pattern, column pattern, tolerance)."""
-        self._rows = rows
+        self.rows = rows
 
     def of(self, file: str, column: str) -> Tolerance:
         """Tolerance of a column (or HDF5 data set) of a file.
@@ -63,7 +63,7 @@ class Tolerances:
         its last part, with the shell's wildcards. What no row matches is `exact`.
         """
         name = PurePosixPath(file).name
-        for file_pattern, column_pattern, tolerance in self._rows:
+        for file_pattern, column_pattern, tolerance in self.rows:
             if (fnmatchcase(file, file_pattern) or fnmatchcase(name, file_pattern)) and (
                 fnmatchcase(column, column_pattern)
             ):
