@@ -1,5 +1,6 @@
 # The configuration, checked; names of files and targets. No rules.
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,13 @@ except VebiError as error:
     sys.exit(f"\n{error}\n")
 
 WORKFLOW = Path(workflow.current_basedir)
+# Scripts must import this folder's package, also where another copy is installed: Snakemake puts the
+# folder at the end of a script's path.
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        [str(WORKFLOW), *filter(None, [os.getenv("PYTHONPATH")])]
+    )
+)
 RESULTS = Path("results") / CONFIG.run
 RUN = "{dataset}/{model}/seed{seed}"
 

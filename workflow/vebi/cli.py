@@ -158,14 +158,13 @@ def explain(
 def spread(arguments: list[str], option: str) -> list[str]:
     """`--mu 1 10 100` as `--mu 1 --mu 10 --mu 100`, which is the form that the parser knows."""
     result: list[str] = []
-    open_option = False
+    in_numbers = False
     for argument in arguments:
-        if open_option and _is_number(argument):
-            result += [option, argument]
-        else:
-            open_option = argument == option
-            if not open_option:
-                result.append(argument)
+        if in_numbers and result[-1] != option and _is_number(argument):
+            result.append(option)
+        elif result[-1:] != [option]:
+            in_numbers = argument == option
+        result.append(argument)
     return result
 
 
