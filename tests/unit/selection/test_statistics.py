@@ -65,6 +65,17 @@ def test_threads_do_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert one.gram.tobytes() == two.gram.tobytes()
 
 
+def test_a_torch_device_gives_the_same_sums(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    descriptor_file(tmp_path / "d.h5")
+    expected = read_statistics(tmp_path / "d.h5")
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        sums = read_statistics(tmp_path / "d.h5", device=device)
+        np.testing.assert_allclose(sums.gram, expected.gram, rtol=1e-10)
+        np.testing.assert_allclose(sums.cross, expected.cross, rtol=1e-10)
+        np.testing.assert_array_equal(sums.counts, expected.counts)
+
+
 def test_other_features_do_not_add_up() -> None:
     X, labels = np.ones((4, 3)), np.array([0, 1, 0, 1])
     with pytest.raises(VebiError, match="do not add up"):

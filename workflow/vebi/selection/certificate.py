@@ -45,15 +45,17 @@ def certify(
     the ball: f(w) - f(v) <= g'(w - v) <= w'g + mu ||g||_inf, the gap of Frank and Wolfe. With W >= 0
     only the negative part of g counts. It is divided by the objective.
     """
-    half_gradient = weights @ gram
+    used = np.flatnonzero(weights.any(axis=0))
+    weights = weights[:, used]
+    half_gradient = weights @ gram[used]
     # ||X w - l||^2 = count + w'(G w - 2 b), and g = 2 (G w - b).
-    objective = np.maximum(
-        count + np.einsum("rm,rm->r", weights, half_gradient) - 2 * (weights @ cross), 0.0
-    )
+    objective = count - 2 * (weights @ cross[used])
+    objective += np.einsum("rm,rm->r", weights, half_gradient[:, used])
+    objective = np.maximum(objective, 0.0)
     half_gradient -= cross
     size = -half_gradient.min(axis=1) if nonnegative else np.abs(half_gradient).max(axis=1)
     size = np.maximum(size, 0.0)
-    gap = 2 * (np.einsum("rm,rm->r", weights, half_gradient) + mu * size)
+    gap = 2 * (np.einsum("rm,rm->r", weights, half_gradient[:, used]) + mu * size)
     scale = np.maximum(objective, SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny))
     l1_norm = np.abs(weights).sum(axis=1)
     terms = l1_norm * np.abs(gram).max(initial=0.0) + np.abs(cross).max(initial=0.0)

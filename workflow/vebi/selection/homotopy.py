@@ -32,7 +32,7 @@ from vebi.selection.certificate import certify
 from vebi.selection.path import ClassPath
 from vebi.selection.statistics import Statistics
 
-EVENTS_PER_REFINEMENT = 20
+EVENTS_PER_REFINEMENT = 50
 # A column whose part orthogonal to the active ones is below this fraction of its square is dependent.
 DEPENDENT = 64 * np.finfo(np.float64).eps
 # Rates and distances (relative to lambda) below these are rounding errors of zero.
