@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from vebi.ablation.effect import CONTROLS, compare
+from vebi.ablation.study import draw_control, get_selected, run_study
+from vebi.data.store import Images, open_dataset, write_dataset
+from vebi.errors import VebiError
+from vebi.network.layers import list_layers
+
+SIZES = (3, 5, 8)
+POOL = np.array([(layer, channel) for layer, size in enumerate(SIZES) for channel in range(size)])
+
+
+@given(st.data())
+def test_controls_have_the_size_and_stay_in_the_pool(data):
+    rows = data.draw(st.lists(st.integers(0, len(POOL) - 1), unique=True))
+    selected, seed = POOL[sorted(rows)], data.draw(st.integers(0, 99))
+    for control in CONTROLS:
+        drawn = draw_control(control, selected, POOL, np.random.default_rng(seed))
+        again = draw_control(control, selected, POOL, np.random.default_rng(seed))
+        assert np.array_equal(drawn, again)
+        pairs = set(map(tuple, drawn.tolist()))
+        assert len(pairs) == len(drawn) == len(selected)
+        assert pairs <= set(map(tuple, POOL.tolist()))
+    counts = np.bincount(selected[:, 0], minlength=3)
+    assert np.array_equal(np.bincount(drawn[:, 0], minlength=3), counts)
+
+
+def test_controls_are_uniform():
+    selected = np.array([[2, 0], [2, 1]])
+    hits = np.zeros((2, len(POOL)))
+    for seed in range(4000):
+        for row, control in enumerate(CONTROLS):
+            drawn = draw_control(control, selected, POOL, np.random.default_rng(seed))
+            for layer, channel in drawn:
+                hits[row, sum(SIZES[:layer]) + channel] += 1
+    assert hits[0] == pytest.approx(np.full(16, 4000 * 2 / 16), rel=0.15)
+    assert hits[1, :8].sum() == 0
+    assert hits[1, 8:] == pytest.approx(np.full(8, 1000.0), rel=0.15)
+
+
+@pytest.fixture
+def network_and_data(tmp_path):
+    """Class = which half of the image is bright. Channel 0 of `conv` sees it; the others see nothing."""
+    net = nn.Sequential()
+    net.add_module("conv", nn.Conv2d(1, 4, 4, bias=False))
+    net.add_module("relu", nn.ReLU())
+    net.add_module("fc", nn.Conv2d(4, 2, 1))
+    net.add_module("flatten", nn.Flatten())
+    with torch.no_grad():
+        net.conv.weight.zero_()
+        net.conv.weight[0, 0, :2] = 1
+        net.fc.weight.zero_()
+        net.fc.bias.copy_(torch.tensor([0.0, 100.0]))
+        net.fc.weight[0, 0] = 1
+    images = np.zeros((20, 4, 4, 1), np.uint8)
+    labels = np.arange(20) % 2
+    images[labels == 0, :2] = 200
+    images[labels == 1, 2:] = 200
+    write_dataset(tmp_path / "d.h5", Images(images, labels, np.ones(20), ["top", "bottom"]))
+    return net, open_dataset(tmp_path / "d.h5")
+
+
+def selection(channels):
+    return pd.DataFrame(
+        {"mu": 1.0, "class": 0, "layer": "conv", "channel": channels, "weight": 1.0}
+    )
+
+
+def test_study_finds_the_one_channel_that_matters(network_and_data):
+    net, dataset = network_and_data
+    table = run_study(net, dataset, {"all": selection([0])}, [1.0], 30, [0])
+    accuracy = table.groupby("condition")["mean_class_accuracy"]
+    assert accuracy.mean()["none"] == 1
+    assert accuracy.mean()["selected"] == 0.5
+    # Any of the 4 channels, or its ReLU: the right channel is in 2 of 8 features.
+    assert set(accuracy.get_group("random")) == {0.5, 1.0}
+    assert len(accuracy.get_group("random_layer_matched")) == 30
+    assert (table[table["condition"] != "none"]["n_ablated"] == 1).all()
+
+
+def test_harmless_selection_leaves_everything(network_and_data):
+    net, dataset = network_and_data
+    table = run_study(net, dataset, {"all": selection([1, 2])}, [1.0], 1, [0])
+    assert table[table["condition"] == "selected"]["mean_class_accuracy"].item() == 1
+
+
+def test_union_over_classes_counts_a_feature_once(network_and_data):
+    net, _ = network_and_data
+    layers = list_layers(net, torch.zeros(1, 1, 4, 4))
+    table = pd.concat([selection([0, 1]), selection([1]).assign(**{"class": 1})])
+    assert get_selected(table, 1.0, layers).tolist() == [[0, 0], [0, 1]]
+    assert get_selected(table, 2.0, layers).shape == (0, 2)
+    with pytest.raises(VebiError, match="no layer 'pool'"):
+        get_selected(table.assign(layer="pool"), 1.0, layers)
+
+
+def effect_input(selected, controls):
+    rows = [("d", "m", 0, "all", 0.0, "none", 0, 0, 1.0)]
+    rows += [("d", "m", 0, "all", 1.0, "selected", 0, 4, selected)]
+    for control in CONTROLS:
+        rows += [("d", "m", 0, "all", 1.0, control, r, 4, c) for r, c in enumerate(controls)]
+    columns = ["dataset", "model", "seed", "scope", "mu", "condition", "repeat", "n_ablated"]
+    return pd.DataFrame(rows, columns=[*columns, "mean_class_accuracy"])
+
+
+def test_effect_is_the_difference_of_the_drops_with_an_interval_around_it():
+    table = compare(effect_input(0.2, [0.8, 0.9, 1.0]), 2000, 0)
+    assert len(table) == 2
+    row = table.iloc[0]
+    assert row["drop_selected"] == pytest.approx(0.8)
+    assert row["drop_control"] == pytest.approx(0.1)
+    assert row["difference"] == pytest.approx(0.7)
+    assert 0.6 - 1e-9 <= row["ci_low"] < 0.7 < row["ci_high"] <= 0.8 + 1e-9
