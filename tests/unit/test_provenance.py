@@ -125,7 +125,7 @@ def test_benchmarks(tmp_path):
     (tmp_path / "train" / "digits" / "0.tsv").write_text("s\th:m:s\tmax_rss\n2.5\t0:00:02\t300.5\n")
     (tmp_path / "train" / "digits" / "1.tsv").write_text("s\th:m:s\tmax_rss\n4.0\t0:00:04\t200.0\n")
     (tmp_path / "plot.tsv").write_text("s\th:m:s\tmax_rss\n0.01\t0:00:00\tNA\n0.02\t0:00:00\t-\n")
-    (tmp_path / "x.tsv").write_text("s\tmax_rss\trule_name\n1\t2\trender\n")
+    (tmp_path / "x.tsv").write_text("s\tmax_rss\trule_name\tparams\n1\t2\trender\t\"it's\\n\n")
     (tmp_path / "empty.tsv").write_text("")
     assert read_benchmarks(tmp_path) == {
         "plot": {"jobs": 2, "seconds": 0.03, "longest_seconds": 0.02, "max_rss_mb": None},

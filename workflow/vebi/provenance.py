@@ -1,6 +1,5 @@
 """manifest.json: what a run was made of, and whether its files are still those that it wrote."""
 
-import csv
 import json
 import math
 import os
@@ -189,19 +188,21 @@ def _gpu_models() -> list[str]:
 def read_benchmarks(folder: Path) -> dict[str, dict[str, float | int | None]]:
     """Jobs, seconds (sum and longest) and peak memory (MB, largest) of each rule.
 
-    A file `<rule>.tsv` or `<rule>/….tsv` holds the rows of one job's repeats, as Snakemake writes
-    them; the column `rule_name` of its extended form wins over the path.
+    The rule is what Snakemake's extended form (`--benchmark-extended`) writes in `rule_name`; in
+    the plain form the first part of a file's path stands for it: `<name>.tsv` or `<name>/….tsv`.
     """
     seconds: dict[str, list[float]] = defaultdict(list)
     memory: dict[str, list[float]] = defaultdict(list)
     for file in sorted(folder.rglob("*.tsv")):
         default = file.relative_to(folder).parts[0].removesuffix(".tsv")
-        with file.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream, delimiter="\t"):
-                rule = row.get("rule_name") or default
-                # Snakemake writes NA or - where a job was too short to be looked at.
-                seconds[rule].append(_number(row.get("s")))
-                memory[rule].append(_number(row.get("max_rss")))
+        # Not csv's: the extended form holds Python values with quotes of any kind and length.
+        lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+        for cells in lines[1:]:
+            row = dict(zip(lines[0], cells, strict=False))
+            rule = row.get("rule_name") or default
+            # Snakemake writes NA or - where a job was too short to be looked at.
+            seconds[rule].append(_number(row.get("s")))
+            memory[rule].append(_number(row.get("max_rss")))
     return {
         rule: {
             "jobs": len(times),

@@ -170,6 +170,16 @@ def test_archives(runs, tolerances, tmp_path, name):
     assert run_diff(runs[1], packed, tolerances) == 2
 
 
+def test_a_flipped_bit_in_an_archive_is_found(runs, tmp_path):
+    packed = archive(runs[0], tmp_path / "x.tar.gz")
+    raw = packed.read_bytes()
+    # The ten bytes of gzip's header say nothing about the content.
+    for place in range(40, len(raw), 29):
+        packed.write_bytes(raw[:place] + bytes([raw[place] ^ 4]) + raw[place + 1 :])
+        with pytest.raises(VebiError, match="broken archive"), sources.opened(packed):
+            pass
+
+
 def tar_with(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as target:
         for info, data in members:

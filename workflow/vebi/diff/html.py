@@ -29,6 +29,7 @@ dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; } dd { margin:
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: break-word; max-width: 32rem; }
+td:first-child { min-width: 8rem; }
 th { white-space: nowrap; background: var(--soft); }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); }

@@ -147,6 +147,9 @@ def _unpack_tar(path: Path, kind: str, root: Path, limit: int) -> None:
                     f"{path}: '{member.name}' is a link or a device; only files and folders are "
                     "unpacked. Make the archive with `tar --dereference`."
                 )
+        # tarfile stops at the archive's end mark; the checksum of gzip and xz comes after it.
+        while raw.read(BLOCK):
+            budget.check(raw.tell() // 2)
 
 
 def _unpack_zip(path: Path, root: Path, limit: int) -> None:
