@@ -8,6 +8,7 @@ from rich.text import Text
 from vebi.diff.report import FileResult, Finding, Group, Outcome, Report
 from vebi.diff.tolerances import ROWS
 
+MOST_FILES = 40
 MOST_LINES = 20
 MOST_GROUPS = 12
 MOST_EXAMPLES = 3
@@ -56,7 +57,10 @@ def detail(result: FileResult) -> str:
             parts.append(f"{count:,} {'row' if count == 1 else 'rows'} only in {side}")
     if result.moved and not result.different and not result.listed and not result.error:
         parts.append(f"{result.moved:,} moved within tolerance")
-    return "; ".join(parts + result.notes)
+    # How the rows were matched matters to none who finds no difference.
+    if result.outcome is not Outcome.ALIKE:
+        parts += result.notes
+    return "; ".join(parts)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -88,7 +92,8 @@ def _print_files(report: Report, console: Console) -> None:
         table.add_column("differences", justify="right", no_wrap=True)
         table.add_column("file", overflow="fold")
         order = list(reversed(Outcome))
-        for result in sorted(shown, key=lambda r: (order.index(r.outcome), r.name)):
+        shown.sort(key=lambda r: (order.index(r.outcome), r.name))
+        for result in shown[:MOST_FILES]:
             more = result.error or detail(result)
             table.add_row(
                 Text(str(result.outcome), STYLES[result.outcome]),
@@ -96,6 +101,9 @@ def _print_files(report: Report, console: Console) -> None:
                 Text.assemble(plain(result.name), (f"\n{plain(more, 500)}" if more else "", "dim")),
             )
         console.print(table)
+        if len(shown) > MOST_FILES:
+            rest = len(shown) - MOST_FILES
+            console.print(Text(f"… and {rest:,} more (--html or --json shows all).", "dim"))
     if alike:
         count = f"{len(alike):,} {'file' if len(alike) == 1 else 'files'} without a difference"
         console.print(Text(f"{count}{' besides' if shown else ''}.", "green"))
