@@ -108,7 +108,10 @@ class Renderer:
         visible.diffuse = visible.glossy = visible.transmission = visible.scatter = False
         for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
             self._set_up(scene, size, scene_samples, threads)
-        self._parts.cycles.pixel_filter_type = "BOX"
+        # The samples of a pixel stay within it, so that a pixel has a part's colour only if the part
+        # covers some of it; Blender's default filter reaches 1.5 pixels far.
+        self._beauty.cycles.pixel_filter_type = self._parts.cycles.pixel_filter_type = "BOX"
+        self._beauty.cycles.filter_width = 1.0
         # Narrow enough that the only sample goes through the pixel's centre.
         self._parts.cycles.filter_width = 0.01
         self.device = _choose_device(self._bpy, [self._beauty, self._parts], device)
@@ -138,6 +141,11 @@ class Renderer:
         """The image uint8 (H, W, 3) and the part numbers uint8 (H, W) of a scene."""
         self._place(scene)
         return self._shoot(self._beauty), self._shoot(self._parts)[..., 0]
+
+    def render_parts(self, scene: Scene) -> np.ndarray:
+        """The part numbers uint8 (H, W) alone."""
+        self._place(scene)
+        return self._shoot(self._parts)[..., 0]
 
     def _place(self, scene: Scene) -> None:
         """Bring every object to the scene's state, whatever was rendered before."""

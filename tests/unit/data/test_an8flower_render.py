@@ -1,0 +1,351 @@
+"""Rendering in the real Blender: bytes, masks, and that nothing but colour and part tells the class.
+
+Every image is made by a subprocess of the rendering environment's Python, `VEBI_RENDER_PYTHON` or
+`.venv-render`.
+"""
+
+import dataclasses
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation
+from scipy.stats import binom
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from vebi.data.an8flower import geometry
+from vebi.data.an8flower.assemble import assemble
+from vebi.data.an8flower.scene import CLASS_COLOURS, Scene, sample_scene
+
+ROOT = Path(__file__).parents[3]
+RENDER_PYTHON = Path(os.environ.get("VEBI_RENDER_PYTHON", ROOT / ".venv-render/bin/python"))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not RENDER_PYTHON.is_file(), reason=f"no rendering environment at {RENDER_PYTHON}"
+    ),
+]
+DISTRACTORS = "double-12c-distractors"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    command = [str(RENDER_PYTHON), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def render(out: Path, flower_set: str, start: int, stop: int, *more: object) -> Path:
+    done = run(
+        *("-m", "vebi.data.an8flower.render", "--set", flower_set, "--start", start),
+        *("--stop", stop, "--out", out, *more),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "", "Blender's own messages stay out"
+    return out
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    with h5py.File(path) as file:
+        return {name: file[name][:] for name in file}
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory) -> dict[str, np.ndarray]:
+    """360 small images of the hardest set, one view of 30 base scenes for each class."""
+    folder = tmp_path_factory.mktemp("flowers")
+    more = ("--size", 48, "--samples", 2, "--views-per-base", 1, "--seed", 17)
+    chunks = [render(folder / f"{a}.h5", DISTRACTORS, a, a + 180, *more) for a in (0, 180)]
+    assemble(chunks, folder / "dataset.h5", DISTRACTORS)
+    return read(folder / "dataset.h5")
+
+
+def test_bytes_do_not_depend_on_chunks_or_threads(tmp_path) -> None:
+    more = ("--size", 64, "--samples", 4, "--views-per-base", 1, "--seed", 2)
+    whole = render(tmp_path / "whole.h5", DISTRACTORS, 0, 14, *more)
+    threaded = render(tmp_path / "threaded.h5", DISTRACTORS, 0, 14, *more, "--threads", 2)
+    # The second piece starts at another class and base scene than the first.
+    low = render(tmp_path / "low.h5", DISTRACTORS, 0, 5, *more)
+    high = render(tmp_path / "high.h5", DISTRACTORS, 5, 14, *more)
+    assert whole.read_bytes() == threaded.read_bytes()
+    expected, first, second = read(whole), read(low), read(high)
+    for name, values in expected.items():
+        joined = np.concatenate([first[name], second[name]])
+        assert np.array_equal(joined, values), name
+    assert expected["images"].std() > 10
+
+
+def test_parameters_give_the_image_back(tmp_path) -> None:
+    chunk = read(render(tmp_path / "c.h5", "single-6c", 29, 33, "--size", 16, "--samples", 1))
+    scenes = [Scene.from_json(text.decode()) for text in chunk["parameters"]]
+    assert scenes == [sample_scene("single-6c", 0, i) for i in range(29, 33)]
+    assert chunk["index"].tolist() == [29, 30, 31, 32]
+    assert chunk["labels"].tolist() == [5, 0, 1, 2]
+    assert chunk["base_scene"].tolist() == [0, 1, 1, 1]
+
+
+RENDER_SCENES = """
+import sys, numpy as np
+from pathlib import Path
+from vebi.data.an8flower.render import Renderer, mask_of, distractor_mask_of
+from vebi.data.an8flower.scene import Scene
+renderer = Renderer(int(sys.argv[2]), 8)
+scenes = [Scene.from_json(line) for line in Path(sys.argv[1]).read_text().splitlines()]
+images, parts = zip(*[renderer.render(scene) for scene in scenes])
+masks = [mask_of(p, s) for p, s in zip(parts, scenes)]
+distractors = [distractor_mask_of(p, s) for p, s in zip(parts, scenes)]
+np.savez(sys.argv[3], images=images, parts=parts, masks=masks, distractors=distractors)
+renderer.close()
+"""
+
+
+def render_scenes(
+    folder: Path, scenes: list[Scene], size: int, code: str = RENDER_SCENES
+) -> dict[str, np.ndarray]:
+    (folder / "scenes.json").write_text("\n".join(scene.to_json() for scene in scenes))
+    done = run("-c", code, folder / "scenes.json", size, folder / "out.npz")
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "out.npz") as file:
+        return dict(file)
+
+
+RENDER_PARTS = """
+import sys, numpy as np
+from pathlib import Path
+from vebi.data.an8flower.render import Renderer
+from vebi.data.an8flower.scene import Scene
+renderer = Renderer(int(sys.argv[2]), 1)
+scenes = [Scene.from_json(line) for line in Path(sys.argv[1]).read_text().splitlines()]
+np.savez(sys.argv[3], parts=[renderer.render_parts(scene) for scene in scenes])
+renderer.close()
+"""
+
+
+def test_the_class_colour_stays_inside_the_mask(tmp_path) -> None:
+    """Change nothing but the class colour, and compare pixel by pixel, at the real size.
+
+    Anti-aliasing mixes the colours within a pixel, so pixels on the mask's edge change too. No pixel
+    may change that has none of the part in it, which a mask of eight times the resolution shows.
+    """
+    scenes = []
+    for i in range(6):
+        scene = sample_scene(DISTRACTORS, 1, 13 * i, views_per_base=1)
+        other = {"red": (0.1, 0.2, 0.9)}.get(scene.colour, (0.9, 0.05, 0.05))
+        scenes += [scene, dataclasses.replace(scene, colours={**scene.colours, scene.part: other})]
+    made = render_scenes(tmp_path, scenes, 112)
+    fine = render_scenes(tmp_path, scenes[::2], 8 * 112, RENDER_PARTS)["parts"]
+    for k in range(0, len(scenes), 2):
+        mask = made["masks"][k]
+        assert np.array_equal(made["parts"][k], made["parts"][k + 1])
+        changed = (made["images"][k] != made["images"][k + 1]).any(-1)
+        assert changed[mask].all(), "every pixel of the mask shows the colour"
+        number = made["parts"][k][mask][0]
+        # One fine pixel more, for slivers that miss the centres of the fine pixels.
+        reach = binary_dilation(fine[k // 2] == number, np.ones((3, 3)))
+        reach = reach.reshape(112, 8, 112, 8).any((1, 3))
+        assert not (changed & ~reach).any()
+        edge = binary_dilation(mask, np.ones((3, 3))) & ~mask
+        assert (changed & ~mask & ~edge).sum() <= 2, "but for tips thinner than a pixel, next to it"
+
+
+def test_distractor_colours_stay_inside_their_masks(tmp_path) -> None:
+    scenes = []
+    for i in range(6):
+        scene = sample_scene(DISTRACTORS, 1, 13 * i, views_per_base=1)
+        grey = tuple(dataclasses.replace(d, rgb=(0.5, 0.5, 0.5)) for d in scene.distractors)
+        kinds = {d.kind: (0.5, 0.5, 0.5) for d in grey if d.kind in scene.colours}
+        colours = {**scene.colours, **kinds}
+        scenes += [scene, dataclasses.replace(scene, distractors=grey, colours=colours)]
+    made = render_scenes(tmp_path, scenes, 112)
+    for k in range(0, len(scenes), 2):
+        mask = made["distractors"][k]
+        assert not (mask & made["masks"][k]).any()
+        changed = (made["images"][k] != made["images"][k + 1]).any(-1)
+        assert changed[mask].mean() > 0.99
+        # Stems are about a pixel wide, so that a few of their pixels miss every pixel's centre.
+        assert (changed & ~binary_dilation(mask, np.ones((3, 3)))).sum() <= 6
+
+
+def cast_rays(scene: Scene, size: int) -> np.ndarray:
+    """Which part the ray through each pixel's centre hits, by projecting every triangle.
+
+    Shares the meshes and the camera with the renderer, but nothing of Blender.
+    """
+    names = {
+        name: k + 1 for k, name in enumerate(["petals", "centre", "stem", "leaves", "pot", "soil"])
+    }
+    plant, view = scene.plant, scene.view
+    head = geometry.head_matrix(plant, view.head_spin, view.head_nod)
+    solids = [
+        (names[name], mesh.moved(head) if name in ("petals", "centre") else mesh)
+        for name, mesh in geometry.plant_meshes(plant).items()
+    ]
+    for k, item in enumerate(d for d in scene.distractors if d.size):
+        place = geometry.translation(*item.place, 0.0) @ geometry.rotation("z", item.turn)
+        place[:3, :3] *= item.size
+        solids.append((8 + k, geometry.object_mesh(item.kind).moved(place)))
+
+    camera = geometry.camera_matrix(plant, view)
+    focal = 0.5 * size / np.tan(np.radians(view.field_of_view) / 2)
+    centre = np.arange(size) + 0.5
+    x, y = np.meshgrid((centre - size / 2) / focal, (size / 2 - centre) / focal)
+    rays = np.stack([x, y, -np.ones_like(x)], -1) @ camera[:3, :3].T
+    parts = np.zeros((size, size), np.uint8)
+    depth = np.full((size, size), np.inf)
+    # The ground: the disc of radius 60 at z = 0.
+    along = -camera[2, 3] / np.minimum(rays[..., 2], -1e-9)
+    ground = np.linalg.norm(camera[:2, 3] + along[..., None] * rays[..., :2], axis=-1) < 60.0
+    parts[ground], depth[ground] = 7, along[ground]
+    for number, mesh in solids:
+        seen = (mesh.vertices - camera[:3, 3]) @ camera[:3, :3]
+        away = -seen[:, 2]
+        column = size / 2 + focal * seen[:, 0] / away
+        row = size / 2 - focal * seen[:, 1] / away
+        for triangle in np.concatenate([mesh.quads[:, [0, 1, 2]], mesh.quads[:, [0, 2, 3]]]):
+            c, r, w = column[triangle], row[triangle], 1.0 / away[triangle]
+            left, right = np.searchsorted(centre, [c.min(), c.max()])
+            top, bottom = np.searchsorted(centre, [r.min(), r.max()])
+            area = (c[1] - c[0]) * (r[2] - r[0]) - (c[2] - c[0]) * (r[1] - r[0])
+            if left == right or top == bottom or area == 0:
+                continue
+            px, py = centre[None, left:right], centre[top:bottom, None]
+            b1 = ((px - c[0]) * (r[2] - r[0]) - (c[2] - c[0]) * (py - r[0])) / area
+            b2 = ((c[1] - c[0]) * (py - r[0]) - (px - c[0]) * (r[1] - r[0])) / area
+            # 1 / depth is linear in the picture.
+            here = 1.0 / np.maximum((1 - b1 - b2) * w[0] + b1 * w[1] + b2 * w[2], 1e-12)
+            near = depth[top:bottom, left:right]
+            hit = (b1 >= 0) & (b2 >= 0) & (b1 + b2 <= 1) & (here < near)
+            near[hit] = here[hit]
+            parts[top:bottom, left:right][hit] = number
+    return parts
+
+
+def test_parts_agree_with_rays_cast_without_blender(tmp_path) -> None:
+    scenes = [sample_scene(DISTRACTORS, 6, i, views_per_base=1) for i in (0, 7, 20, 33)]
+    made = render_scenes(tmp_path, scenes, 96)
+    for k, scene in enumerate(scenes):
+        expected = cast_rays(scene, 96)
+        differs = made["parts"][k] != expected
+        # Edges of curved sheets depend on how a quad is cut into triangles, and on rounding.
+        assert differs.sum() <= 0.001 * differs.size, differs.sum()
+        number = {"petals": 1, "pot": 5}[scene.part]
+        assert (made["masks"][k] ^ (expected == number)).sum() <= 5
+        coloured = [
+            {"centre": 2, "stem": 3, "leaves": 4}[d.kind] for d in scene.distractors if not d.size
+        ]
+        wrong = made["distractors"][k] ^ (np.isin(expected, coloured) | (expected >= 8))
+        assert wrong.sum() <= 5
+
+
+def test_mask_areas(flowers) -> None:
+    area = flowers["masks"].mean((1, 2))
+    for label in range(12):
+        own = area[flowers["labels"] == label]
+        assert len(own) == 30
+        assert own.min() > 0.015
+        assert own.max() < 0.35
+    assert flowers["distractor_masks"].any((1, 2)).all(), "every image shows a distractor"
+    assert not (flowers["distractor_masks"] & flowers["masks"]).any()
+
+
+def cross_validated_hits(features: np.ndarray, labels: np.ndarray, bases: np.ndarray) -> int:
+    """Correct predictions of logistic regression over 5 folds of base scenes."""
+    hits = 0
+    for fold in range(5):
+        test = bases % 5 == fold
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+        model.fit(features[~test], labels[~test])
+        hits += int((model.predict(features[test]) == labels[test]).sum())
+    return hits
+
+
+def assert_chance(hits: int, n: int, chance: float) -> None:
+    low, high = binom.ppf([0.0005, 0.9995], n, chance)
+    assert low <= hits <= high, f"{hits} of {n} right, chance is {n * chance:.0f}: {low} to {high}"
+
+
+def shrink(images: np.ndarray, side: int = 12) -> np.ndarray:
+    """Block means, flattened."""
+    n, size = images.shape[:2]
+    step = size // side
+    return images.reshape(n, side, step, side, step, -1).mean((2, 4)).reshape(n, -1)
+
+
+def mean_colour(flowers: dict[str, np.ndarray], where: np.ndarray) -> np.ndarray:
+    """Mean colour (n, 3) over the pixels `where`, divided by its brightness."""
+    weight = where[..., None].astype(float)
+    mean = (flowers["images"] * weight).sum((1, 2)) / np.maximum(weight.sum((1, 2)), 1)
+    return mean / np.maximum(mean.sum(1, keepdims=True), 1)
+
+
+def test_background_tells_nothing(flowers) -> None:
+    """Sky and ground, shadows included; all else is painted over, grown by a pixel for its edges."""
+    background = np.isin(flowers["parts"], [0, 7])
+    background = ~binary_dilation(~background, np.ones((1, 3, 3)))
+    features = shrink(flowers["images"] * background[..., None])
+    features = np.hstack([features, mean_colour(flowers, background)])
+    hits = cross_validated_hits(features, flowers["labels"], flowers["base_scene"])
+    assert_chance(hits, 360, 1 / 12)
+
+
+def test_position_tells_the_part_and_not_the_colour(flowers) -> None:
+    rows, columns = np.indices(flowers["masks"].shape[1:])
+    features = []
+    for mask in flowers["masks"]:
+        r, c = rows[mask], columns[mask]
+        features.append([r.mean(), c.mean(), r.std(), c.std(), np.sqrt(mask.sum())])
+    part, colour = np.divmod(flowers["labels"], 6)
+    bases = flowers["base_scene"]
+    for number in (0, 1):
+        own = part == number
+        hits = cross_validated_hits(np.array(features)[own], colour[own], bases[own])
+        assert_chance(hits, 180, 1 / 6)
+    assert cross_validated_hits(np.array(features), part, bases) > 0.97 * 360
+
+
+def test_everything_but_the_part_tells_nothing_of_the_colour(flowers) -> None:
+    """Distractors included: their colours, and all pixels outside the grown mask."""
+    outside = ~binary_dilation(flowers["masks"], np.ones((1, 3, 3)))
+    names = list(CLASS_COLOURS)
+    present = np.zeros((360, len(names)))
+    for i, text in enumerate(flowers["parameters"]):
+        for item in Scene.from_json(text.decode()).distractors:
+            present[i, names.index(item.colour)] += 1
+    pixels = shrink(flowers["images"] * outside[..., None])
+    for features in (present, np.hstack([pixels, mean_colour(flowers, outside)])):
+        hits = cross_validated_hits(features, flowers["labels"] % 6, flowers["base_scene"])
+        assert_chance(hits, 360, 1 / 6)
+
+
+def test_colour_of_the_part_tells_the_class(flowers) -> None:
+    """The positive control: with the mask the class is plain, so the tests above can see."""
+    inside = mean_colour(flowers, flowers["masks"])
+    part = (flowers["labels"] // 6)[:, None]
+    features = np.hstack([inside, inside**2, inside * np.roll(inside, 1, axis=1)])
+    features = np.hstack([features * part, features * (1 - part), part]) * 30
+    hits = cross_validated_hits(features, flowers["labels"], flowers["base_scene"])
+    assert hits >= 0.98 * 360, hits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--set", "single-7c", "--start", 0, "--stop", 1), "single-7c"),
+        (("--set", "single-6c", "--start", 5, "--stop", 5), "--stop is 5, expected .* from 6"),
+        (("--set", "single-6c", "--start", 0, "--stop", 1, "--size", 8), "--size is 8"),
+        (("--set", "single-6c", "--start", 0, "--stop", 1, "--threads", 0), "--threads is 0"),
+        (("--set", "single-6c", "--start", "x", "--stop", 1), "invalid int value: 'x'"),
+    ],
+)
+def test_bad_arguments_are_one_clear_error(tmp_path, arguments, message) -> None:
+    done = run("-m", "vebi.data.an8flower.render", *arguments, "--out", tmp_path / "c.h5")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.search(message, last), last
+    assert list(tmp_path.iterdir()) == []

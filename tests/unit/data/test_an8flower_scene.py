@@ -1,0 +1,242 @@
+"""The sampler: what depends on what, and that nothing but colour and part tells the class."""
+
+import json
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
+
+from vebi.data.an8flower.scene import (
+    CLASS_COLOURS,
+    DISTRACTOR_OBJECTS,
+    DISTRACTOR_PARTS,
+    FLOWER_SETS,
+    Scene,
+    base_of_index,
+    sample_scene,
+    split_of_base,
+)
+from vebi.errors import VebiError
+
+ROOT = Path(__file__).parents[3]
+RENDER_PYTHON = Path(os.environ.get("VEBI_RENDER_PYTHON", ROOT / ".venv-render/bin/python"))
+
+# Least distance of colours in the a*b* plane of CIELAB (D65), which leaves lightness out, as shading
+# changes it. A just noticeable difference is about 2.
+NEUTRAL_DISTANCE = 20.0
+CLASS_DISTANCE = 25.0
+
+sets = st.sampled_from(sorted(FLOWER_SETS))
+seeds = st.integers(0, 2**31 - 1)
+indices = st.integers(0, 20_000)
+
+
+def ab(rgb: tuple[float, float, float]) -> np.ndarray:
+    """a* and b* of an sRGB colour (IEC 61966-2-1, CIE 15)."""
+    value = np.asarray(rgb)
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ linear / [0.95047, 1.0, 1.08883]
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_colour_distance_against_published_values() -> None:
+    np.testing.assert_allclose(ab((1.0, 0.0, 0.0)), [80.09, 67.20], atol=0.05)
+    np.testing.assert_allclose(ab((0.0, 0.0, 1.0)), [79.19, -107.86], atol=0.05)
+    np.testing.assert_allclose(ab((0.5, 0.5, 0.5)), [0.0, 0.0], atol=0.05)
+
+
+@given(sets, seeds, st.lists(indices, min_size=1, max_size=6), st.randoms())
+@settings(max_examples=40, deadline=None)
+def test_an_image_depends_on_seed_and_index_alone(name, seed, chosen, random) -> None:
+    one = {i: sample_scene(name, seed, i).to_json() for i in chosen}
+    random.shuffle(chosen)
+    np.random.seed(random.randrange(2**32))  # noqa: NPY002 - the global state must not matter
+    assert {i: sample_scene(name, seed, i).to_json() for i in chosen} == one
+
+
+@given(sets, seeds, indices)
+@settings(max_examples=60, deadline=None)
+def test_json_round_trip(name, seed, index) -> None:
+    scene = sample_scene(name, seed, index)
+    text = scene.to_json()
+    assert Scene.from_json(text) == scene
+    assert Scene.from_json(text).to_json() == text
+    assert "\n" not in text
+
+
+def test_json_of_another_layout_is_refused() -> None:
+    values = json.loads(sample_scene("single-6c", 0, 0).to_json())
+    values["view"]["zoom"] = 1.0
+    with pytest.raises(TypeError, match="zoom"):
+        Scene.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize("name", FLOWER_SETS)
+def test_every_prefix_of_whole_rounds_is_balanced(name) -> None:
+    classes = FLOWER_SETS[name].classes
+    scenes = [sample_scene(name, 4, i) for i in range(5 * len(classes))]
+    for rounds in range(1, 6):
+        counts = Counter(scene.class_name for scene in scenes[: rounds * len(classes)])
+        assert counts == dict.fromkeys(classes, rounds)
+    assert all(classes[scene.label] == scene.class_name for scene in scenes)
+
+
+@given(sets, st.integers(1, 7), st.integers(2, 7), st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_split_by_base_scene(name, views, n_folds, n_bases) -> None:
+    """Base scenes are never shared; folds are balanced in every prefix; each has every class."""
+    n_classes = len(FLOWER_SETS[name].classes)
+    bases = [base_of_index(name, i, views) for i in range(n_bases * views * n_classes)]
+    assert Counter(bases) == dict.fromkeys(range(n_bases), views * n_classes)
+    dealt = np.array(
+        [[split_of_base(b, n_folds, f) for b in range(n_bases)] for f in range(n_folds)]
+    )
+    assert (dealt.sum(0) == 1).all(), "every base scene is in the test split of one fold"
+    per_fold = dealt.cumsum(1)
+    assert (per_fold.max(0) - per_fold.min(0) <= 1).all()
+    for base in range(n_bases):
+        labels = Counter(i % n_classes for i, b in enumerate(bases) if b == base)
+        assert labels == dict.fromkeys(range(n_classes), views)
+
+
+def test_a_base_scene_shares_the_plant_and_nothing_else() -> None:
+    scenes = [sample_scene("double-12c", 7, i, views_per_base=2) for i in range(48)]
+    plants = [scene.plant for scene in scenes]
+    assert len(set(plants[:24])) == len(set(plants[24:])) == 1
+    assert plants[0] != plants[24]
+    assert len({scene.view for scene in scenes}) == 48
+    assert len({json.dumps(scene.colours) for scene in scenes}) == 48
+    assert sample_scene("double-12c", 8, 0).plant != plants[0]
+
+
+def test_colour_leaves_two_classes_and_part_six() -> None:
+    pairs = [tuple(name.split("-")) for name in FLOWER_SETS["double-12c"].classes]
+    assert set(Counter(colour for _, colour in pairs).values()) == {2}
+    assert set(Counter(part for part, _ in pairs).values()) == {6}
+    assert {name.split("-")[0] for name in FLOWER_SETS["single-6c"].classes} == {"petals"}
+    assert FLOWER_SETS["double-12c-distractors"].classes == FLOWER_SETS["double-12c"].classes
+
+
+@pytest.mark.parametrize("name", FLOWER_SETS)
+def test_class_colours_stand_apart_and_the_rest_is_neutral(name) -> None:
+    scenes = [sample_scene(name, 11, i) for i in range(480)]
+    shades: dict[str, list[np.ndarray]] = {colour: [] for colour in CLASS_COLOURS}
+    neutral = []
+    for scene in scenes:
+        coloured = {scene.part} | {d.kind for d in scene.distractors}
+        shades[scene.colour].append(ab(scene.colours[scene.part]))
+        for item in scene.distractors:
+            shades[item.colour].append(ab(item.rgb))
+        neutral += [ab(rgb) for part, rgb in scene.colours.items() if part not in coloured]
+    neutral = np.array(neutral)
+    for colour, own in shades.items():
+        own = np.array(own)
+        assert len(own) >= 40
+        gap = np.linalg.norm(own[:, None] - neutral[None], axis=-1).min()
+        assert gap >= NEUTRAL_DISTANCE, (colour, gap)
+        others = np.concatenate([v for key, v in shades.items() if key != colour])
+        gap = np.linalg.norm(own[:, None] - others[None], axis=-1).min()
+        assert gap >= CLASS_DISTANCE, (colour, gap)
+
+
+def test_distractors_are_the_plain_set_with_more_in_it() -> None:
+    for i in range(120):
+        plain, busy = (
+            sample_scene(name, 2, i) for name in ("double-12c", "double-12c-distractors")
+        )
+        assert (plain.plant, plain.view, plain.class_name) == (
+            busy.plant,
+            busy.view,
+            busy.class_name,
+        )
+        assert plain.distractors == ()
+        kinds = [item.kind for item in busy.distractors]
+        parts = [kind for kind in kinds if kind in DISTRACTOR_PARTS]
+        assert 2 <= len(kinds) <= 4
+        assert parts
+        assert len(parts) == len(set(parts))
+        assert set(kinds) & set(DISTRACTOR_OBJECTS)
+        assert set(kinds) <= {*DISTRACTOR_PARTS, *DISTRACTOR_OBJECTS}, "never petals or pot"
+        changed = {part for part in plain.colours if plain.colours[part] != busy.colours[part]}
+        assert changed == set(parts)
+
+
+def test_distractors_say_nothing_about_the_class() -> None:
+    """Colour, kind, number and place of distractors are independent of the class (chi-squared)."""
+    scenes = [sample_scene("double-12c-distractors", 3, i) for i in range(3600)]
+    colours = list(CLASS_COLOURS)
+    p_values = {}
+
+    def check(title: str, pairs: list[tuple[int, int]]) -> None:
+        rows, columns = np.array(pairs).T
+        table = np.zeros((rows.max() + 1, columns.max() + 1))
+        np.add.at(table, (rows, columns), 1)
+        p_values[title] = chi2_contingency(table[:, table.any(0)]).pvalue
+
+    items = [(scene, item) for scene in scenes for item in scene.distractors]
+    check("colour", [(s.label, colours.index(d.colour)) for s, d in items])
+    kinds = [*DISTRACTOR_PARTS, *DISTRACTOR_OBJECTS]
+    check("kind", [(s.label, kinds.index(d.kind)) for s, d in items])
+    check("number", [(s.label, len(s.distractors)) for s in scenes])
+    check("side", [(s.label, int(d.place[1] > 0)) for s, d in items if d.size])
+    for k, colour in enumerate(colours):
+        has = [(s.label, int(colour in {d.colour for d in s.distractors})) for s in scenes]
+        check(f"presence of {colour} ({k})", has)
+    assert min(p_values.values()) > 0.001, p_values
+    same = np.mean([s.colour == d.colour for s, d in items])
+    assert same == pytest.approx(1 / 6, abs=0.015), "the true colour is as frequent as any other"
+
+
+def test_distractors_do_not_touch_each_other_or_the_pot() -> None:
+    for i in range(300):
+        scene = sample_scene("double-12c-distractors", 5, i)
+        things = [d for d in scene.distractors if d.size]
+        for k, thing in enumerate(things):
+            gap = np.hypot(*thing.place) - scene.plant.pot_bottom_radius - 1.3 * thing.size
+            assert gap > 0
+            for other in things[:k]:
+                apart = np.hypot(*np.subtract(thing.place, other.place))
+                assert apart > thing.size + other.size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("double-13c", 0, 0), "double-13c.*allowed: single-6c"),
+        (("single-6c", -1, 0), "seed is -1"),
+        (("single-6c", 0, -2), "index is -2"),
+        (("single-6c", 0, 0, 0), "views is 0"),
+    ],
+)
+def test_bad_arguments(arguments, message) -> None:
+    with pytest.raises(VebiError, match=message):
+        sample_scene(*arguments)
+    with pytest.raises(VebiError, match="fold 5"):
+        split_of_base(0, 5, 5)
+
+
+@pytest.mark.skipif(
+    not RENDER_PYTHON.is_file(), reason=f"no rendering environment at {RENDER_PYTHON}"
+)
+def test_both_environments_draw_the_same_scenes() -> None:
+    """The rendering environment has another numpy; the text must be the same to the last digit."""
+    code = (
+        "from vebi.data.an8flower.scene import FLOWER_SETS, sample_scene\n"
+        "for name in FLOWER_SETS:\n"
+        "    for i in range(100):\n"
+        "        print(sample_scene(name, 123456, 37 * i).to_json())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    printed = subprocess.run(
+        [RENDER_PYTHON, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    here = [sample_scene(n, 123456, 37 * i).to_json() for n in FLOWER_SETS for i in range(100)]
+    assert printed == here
