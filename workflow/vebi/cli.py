@@ -122,14 +122,9 @@ def verify(
     run: Annotated[Path, typer.Argument(help="A run's folder, such as results/default.")],
 ) -> None:
     """Check every result file of a run against the checksums in its manifest."""
-    from vebi.provenance import verify_run
+    from vebi.provenance import run_verify
 
-    problems = verify_run(run)
-    for problem in problems:
-        typer.echo(str(problem))
-    if problems:
-        raise typer.Exit(1)
-    typer.echo(f"{run}: every file is as it was written.")
+    raise typer.Exit(run_verify(run))
 
 
 @app.command()

@@ -1,0 +1,107 @@
+import itertools
+
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+
+from vebi.ablation.effect import CONTROLS
+from vebi.config import HeatmapConfig
+from vebi.figures import images, plots, style
+from vebi.heatmaps.explanation import Explanation, FeatureExplanation
+from vebi.iou.store import CHANCE
+
+
+def ablation_table():
+    rows = []
+    for scope, mu in itertools.product(["all", "conv"], [1.0, 10.0]):
+        for condition in ["selected", *CONTROLS]:
+            rows += [("d", "m", s, scope, mu, condition, 0, 3, 0.5 + 0.1 * s) for s in (0, 1)]
+    rows += [
+        ("d", "m", s, scope, 0.0, "none", 0, 0, 1.0) for s in (0, 1) for scope in ("all", "conv")
+    ]
+    keys = ["dataset", "model", "seed", "scope", "mu", "condition", "repeat"]
+    return pd.DataFrame(rows, columns=[*keys, "n_ablated", "mean_class_accuracy"])
+
+
+def explanation(n_features):
+    rng = np.random.default_rng(n_features)
+    feature = FeatureExplanation(1, "conv1", "conv", True, 4, 0.5, 0.2, 0.8, rng.random((9, 9)))
+    image = rng.integers(0, 256, (9, 9, 1), dtype=np.uint8)
+    return Explanation(image, "rose", 0.9, (feature,) * n_features, rng.random((9, 9)))
+
+
+def iou_tables():
+    thresholds = np.linspace(0, 1, 11)
+    runs = list(itertools.product(["vebi", "deconv_gb", CHANCE], [0, 1]))
+    curves = pd.concat(
+        pd.DataFrame({"method": m, "seed": s, "threshold": thresholds, "mean_iou": 1 - thresholds})
+        for m, s in runs
+    )
+    areas = pd.DataFrame({"method": m, "seed": s, "auc": 0.5, "n_images": 9} for m, s in runs)
+    return curves.assign(dataset="d", model="m"), areas.assign(dataset="d", model="m")
+
+
+LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
+HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
+FIGURES = {
+    "training": lambda: plots.draw_training({("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}),
+    "ablation": lambda: plots.draw_ablation(ablation_table()),
+    "bars": lambda: plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
+    "iou": lambda: plots.draw_iou_curves(*iou_tables()),
+    "path": lambda: plots.draw_selection_path({("d", "m", s): {0: LINE} for s in ("all", "conv")}),
+    "montage": lambda: images.draw_montage(
+        np.zeros((7, 5, 5, 3), np.uint8), list("abcdefg"), np.ones((7, 5, 5), bool)
+    ),
+    "panels": lambda: images.draw_panels([explanation(3), explanation(0), explanation(1)]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_input_is_equal_bytes(name, tmp_path):
+    for run in ("a", "b"):
+        style.save(FIGURES[name](), tmp_path / f"{run}.png")
+    for suffix in ("png", "pdf"):
+        first = (tmp_path / f"a.{suffix}").read_bytes()
+        assert first == (tmp_path / f"b.{suffix}").read_bytes()
+        assert len(first) > 2000
+        assert b"CreationDate" not in first
+
+
+def test_bars_show_the_means_and_the_counts():
+    axis = plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
+    heights = [patch.get_height() for patch in axis.patches]
+    assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 1.0])
+    assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "0"]
+
+
+def test_iou_legend_names_every_method_with_its_area():
+    axis = plots.draw_iou_curves(*iou_tables()).axes[0]
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == [f"{style.METHOD_NAMES[m]}: 0.500" for m in ("deconv_gb", "vebi", CHANCE)]
+
+
+def test_panel_labels_follow_the_paper_green_for_maps_pink_for_single_values():
+    assert style.get_layer_colour("conv", True) == style.LAYER_COLOURS["conv"]
+    assert style.get_layer_colour("pool", True) == style.LAYER_COLOURS["conv"]
+    assert style.get_layer_colour("fc", False) == style.LAYER_COLOURS["fc"]
+    assert style.get_layer_colour("relu", False) == style.LAYER_COLOURS["fc"]
+
+
+def test_every_method_and_condition_has_its_own_colour_and_name():
+    methods = {*HeatmapConfig().methods, CHANCE}
+    assert methods == set(style.METHOD_COLOURS) == set(style.METHOD_NAMES)
+    assert {"selected", "none", *CONTROLS} == set(style.CONDITION_COLOURS)
+    for colours in (style.METHOD_COLOURS, style.CONDITION_COLOURS):
+        values = [matplotlib.colors.to_rgb(c) for c in colours.values()]
+        distances = [
+            np.linalg.norm(np.subtract(a, b)) for a, b in itertools.combinations(values, 2)
+        ]
+        assert min(distances) > 0.25
+
+
+def test_picking_goes_round_the_classes():
+    labels = np.array([0, 0, 0, 1, 1, 2, 2, 0])
+    split = np.array([0, 1, 1, 1, 1, 0, 1, 1])
+    assert images.pick_one_per_class(labels, split, 1, 5).tolist() == [1, 3, 6, 2, 4]
+    assert images.pick_one_per_class(labels, split, 1, 99).tolist() == [1, 3, 6, 2, 4, 7]
