@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vebi.ablation import ablate, ablated_accuracy, mean_class_accuracy
 from vebi.ablation.ablate import ablate_batch, as_ablation
@@ -17,6 +18,7 @@ from vebi.data.store import Images, open_dataset, write_dataset
 from vebi.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers
+from vebi.network.passes import fast_layout
 
 
 def zeroed(net: nn.Module, channels: dict[str, list[int]]) -> nn.Module:
@@ -51,7 +53,7 @@ def test_equals_zeroed_filters() -> None:
     scores = ablate_batch(net, images, layers, ablations)
     for case, ours in zip(cases, scores, strict=True):
         with torch.no_grad():
-            torch.testing.assert_close(ours, zeroed(net, case)(images), rtol=0, atol=0)
+            torch.testing.assert_close(ours, zeroed(net, case)(fast_layout(images)), rtol=0, atol=0)
 
 
 class Tangled(nn.Module):
@@ -108,26 +110,37 @@ def test_any_conditions_in_any_order(conditions: list[dict[int, list[int]]]) -> 
     scores = ablate_batch(net, images, layers, ablations)
     with torch.no_grad():
         for case, ours in zip(conditions, scores, strict=True):
-            torch.testing.assert_close(ours, net.by_hand(images, case), rtol=0, atol=0)
+            torch.testing.assert_close(ours, net.by_hand(fast_layout(images), case), rtol=0, atol=0)
+
+
+class CountedConvolutions(TorchDispatchMode):
+    """How many convolutions torch really runs."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket is torch.ops.aten.convolution
+        return func(*args, **(kwargs or {}))
 
 
 def test_unchanged_beginnings_are_not_computed_again() -> None:
-    calls = []
     net = build(NetSpec("matconvnet", (1, 28, 28), 10, 64.0))
     images = torch.rand(2, 1, 28, 28)
     layers = list_layers(net, images)
 
-    class Counting(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            calls.append(1)
-            return x
+    def convolutions(conditions: list[list[tuple[int, int]]]) -> int:
+        with CountedConvolutions() as counted:
+            ablate_batch(net, images, layers, [as_ablation(c, layers) for c in conditions])
+        return counted.count
 
-    # A function that no mode replaces, in front of the last layer.
-    counted = nn.Sequential(*list(net)[:-2], Counting(), *list(net)[-2:])
-    late = [as_ablation([(5, i)], layers) for i in range(4)]
-    one = len(calls)
-    ablate_batch(counted, images, layers, [*late, *late])
-    assert len(calls) - one == 4  # equal conditions run once
+    # conv1, conv2, fc3 and fc4
+    assert convolutions([[]]) == 4
+    assert convolutions([[], [], []]) == 4
+    # Zeroing what comes out of the last ReLU leaves fc4 to run.
+    assert convolutions([[(5, i)] for i in range(4)]) == 4 + 3
+    # Three conditions share conv1's zeroed response, whatever order they are given in.
+    shared = [[(0, 1), (2, 5)], [(5, 3)], [(0, 1), (4, 9)], [(0, 1), (2, 5), (5, 0)]]
+    assert convolutions(shared) == 4 + 3 + 2 + 1
 
 
 @pytest.fixture
@@ -169,3 +182,31 @@ def test_features_that_do_not_exist(dataset) -> None:
             ablate(net, dataset, dataset.indices(1), [bad])
     with pytest.raises(VebiError, match="no images"):
         ablate(net, dataset, np.array([], int), [])
+
+
+class Unpooling(nn.Module):
+    """A pooling that returns indices, which a later operation needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+        self.conv, self.head = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled, indices = self.pool(self.conv(x))
+        return self.head(torch.tanh(self.unpool(pooled, indices)).mean((2, 3)))
+
+
+def test_pooling_with_indices() -> None:
+    net, images = Unpooling(), torch.randn(2, 3, 6, 6)
+    layers = list_layers(net, images)
+    assert [layer.type for layer in layers] == ["conv", "pool", "tanh"]
+    conditions = [as_ablation([(2, c)], layers) for c in range(3)]
+    scores = ablate_batch(net, images, layers, conditions)
+    with torch.no_grad():
+        pooled, indices = net.pool(net.conv(fast_layout(images)))
+        response = torch.tanh(net.unpool(pooled, indices))
+        for c in range(3):
+            zeroed_response = response.clone()
+            zeroed_response[:, c] = 0
+            assert torch.equal(scores[c], net.head(zeroed_response.mean((2, 3))))

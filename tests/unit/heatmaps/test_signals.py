@@ -221,3 +221,31 @@ def test_relu6_closes_at_both_ends() -> None:
         back = torch.nn.grad.conv2d_input((1, 3, 9, 9), convolution.weight, seed)
         expected = back.relu() * ((image > 0) & (image < 6))
     torch.testing.assert_close(signal, expected[0])
+
+
+class Viewing(nn.Module):
+    """Code that takes the usual memory layout for granted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.fc, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4 * 36, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.conv(x))
+        return self.head(self.fc(x.view(x.shape[0], -1)).relu())
+
+
+def test_views_of_any_memory_layout() -> None:
+    net, images = Viewing(), torch.randn(2, 3, 8, 8)
+    layers = list_layers(net, images)
+    features = np.array([[[2, 1]], [[2, 4]]])
+    ours = feature_signals(net, images, layers, features, ["vebi"])["vebi"][:, 0]
+    with torch.no_grad():
+        conv = net.conv(images)
+        responses = net.fc(conv.relu().flatten(1))
+        seed = torch.zeros(2, 6)
+        seed[[0, 1], [1, 4]] = responses[[0, 1], [1, 4]]
+        back = (seed @ net.fc.weight).view_as(conv).relu() * (conv > 0)
+        expected = torch.nn.grad.conv2d_input(images.shape, net.conv.weight, back)
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)

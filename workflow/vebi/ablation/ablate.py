@@ -1,6 +1,8 @@
 """Predictions of a network some of whose features are set to zero, for many sets of features."""
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from tqdm import tqdm
 from vebi.data.store import Dataset
 from vebi.errors import VebiError
 from vebi.network.layers import Layer, evaluating, list_layers
-from vebi.network.passes import LayerPass, to_network_input
+from vebi.network.operations import returns_indices
+from vebi.network.passes import LayerPass, fast_layout, to_network_input
 
 Ablation = tuple[tuple[int, tuple[int, ...]], ...]
 
@@ -19,16 +22,22 @@ Ablation = tuple[tuple[int, tuple[int, ...]], ...]
 class _AblatedPass(LayerPass):
     """A forward pass that zeroes channels and takes over what an earlier pass has computed.
 
-    `kept` holds the responses of the earlier pass, before any zeroing. They are valid up to and with
-    layer `shared`, the first at which the two passes zero different channels.
+    `kept` holds responses of the earlier pass by layer index, before any zeroing. They are valid up to
+    and with layer `shared`, the first at which the two passes zero different channels. This pass
+    leaves there what the next one shares: responses up to layer `wanted`.
     """
 
     def __init__(
-        self, layers: Sequence[Layer], ablation: Ablation, kept: list[Tensor], shared: int
+        self,
+        layers: Sequence[Layer],
+        ablation: Ablation,
+        kept: dict[int, Tensor],
+        shared: float,
+        wanted: float,
     ) -> None:
         super().__init__(layers)
         self._channels = dict(ablation)
-        self._kept, self._shared = kept, shared
+        self._kept, self._shared, self._wanted = kept, shared, wanted
 
     def compute(
         self,
@@ -38,19 +47,22 @@ class _AblatedPass(LayerPass):
         kwargs: dict[str, Any],
     ) -> Any:
         # An operation that writes into its input must run, or others would read the old input.
-        if layer.index > self._shared or layer.inplace:
+        # One that returns indices beside its response must run as well: only responses are kept.
+        if layer.index > self._shared or layer.inplace or returns_indices(function):
             return function(*args, **kwargs)
         return self._kept[layer.index]
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
-        if layer.index > self._shared or layer.inplace:
-            self._kept[layer.index : layer.index + 1] = [response]
+        keep = layer.index <= self._wanted and not layer.inplace
+        if keep:
+            self._kept[layer.index] = response
+        else:
+            self._kept.pop(layer.index, None)
         channels = self._channels.get(layer.index)
-        if channels is None:
-            # Later operations may write into what is kept.
-            return response.clone() if layer.overwritten else response
-        if not layer.inplace:
+        if keep and (channels is not None or layer.overwritten):
             response = response.clone()
+        if channels is None:
+            return response
         response.movedim(layer.channel_axis, 1)[:, list(channels)] = 0
         return response
 
@@ -63,20 +75,19 @@ def ablate_batch(
     Conditions run in an order that lets each start where it first differs from the one before.
     """
     order = sorted(range(len(ablations)), key=lambda i: _sorting_key(ablations[i], len(layers)))
-    kept: list[Tensor] = []
+    shared = [-1, *(_first_difference(ablations[a], ablations[b]) for a, b in pairwise(order)), -1]
+    images = fast_layout(images)
+    kept: dict[int, Tensor] = {}
     scores: dict[int, Tensor] = {}
-    previous: int | None = None
     with evaluating(model), torch.no_grad():
-        for i in order:
-            if previous is not None and ablations[i] == ablations[previous]:
-                scores[i] = scores[previous]
+        for n, i in enumerate(order):
+            if shared[n] >= len(layers):
+                scores[i] = scores[order[n - 1]]
                 continue
-            shared = -1
-            if previous is not None:
-                shared = _first_difference(ablations[previous], ablations[i])
-            with _AblatedPass(layers, ablations[i], kept, shared):
+            # Equal conditions compute nothing: what they pass on is what the next one shares.
+            after = next(s for s in shared[n + 1 :] if s < len(layers))
+            with _AblatedPass(layers, ablations[i], kept, shared[n], after):
                 scores[i] = model(images)
-            previous = i
     return torch.stack([scores[i] for i in range(len(ablations))])
 
 
@@ -85,10 +96,9 @@ def _sorting_key(ablation: Ablation, n_layers: int) -> list[tuple[int, tuple[int
     return [(n_layers - layer, channels) for layer, channels in ablation]
 
 
-def _first_difference(first: Ablation, second: Ablation) -> int:
-    """The first layer at which two different ablations differ."""
-    differing = set(first) ^ set(second)
-    return min(layer for layer, _ in differing)
+def _first_difference(first: Ablation, second: Ablation) -> float:
+    """The first layer at which two ablations differ, infinity if they are equal."""
+    return min((layer for layer, _ in set(first) ^ set(second)), default=math.inf)
 
 
 def as_ablation(condition: Any, layers: Sequence[Layer]) -> Ablation:

@@ -15,6 +15,7 @@ from vebi.heatmaps.resampling import nearest_resample
 from vebi.heatmaps.transposed import Cache, transposed_convolution, transposed_filters
 from vebi.network.layers import Layer
 from vebi.network.operations import Convolution, Window, response_of
+from vebi.network.passes import fast_layout
 
 aten = torch.ops.aten
 
@@ -123,7 +124,10 @@ def _gradient(signal: Tensor, size: torch.Size, call: Convolution) -> Tensor:
             size, call.weight, signal, call.stride, call.padding, call.dilation, call.groups
         )
     pair = [(v, v) if isinstance(v, int) else v for v in (call.stride, call.padding, call.dilation)]
-    shape_only = signal.new_empty(1).expand(size)
+    # Only shape and layout of the input count; a mixture of layouts would be copied at every step.
+    shape_only = torch.empty(
+        size, dtype=signal.dtype, device=signal.device, memory_format=_format(signal)
+    )
     arguments = (shape_only, call.weight, None, *pair, False, [0], call.groups)
     return aten.convolution_backward(signal, *arguments, (True, False, False))[0]
 
@@ -157,12 +161,12 @@ def filter_signals(
     window = layer.window
     part = transposed_filters(maps, filters, window, (height, width), resampled)
     if call.groups == 1:
-        return part
+        return fast_layout(part)
     per_group = call.weight.shape[1]
     group = channels // (len(call.weight) // call.groups)
     whole = part.new_zeros((len(part), call.groups, per_group, height, width))
     whole[torch.arange(len(part), device=part.device), group] = part
-    return whole.flatten(1, 2)
+    return fast_layout(whole.flatten(1, 2))
 
 
 class SignalMaxPooling(torch.autograd.Function):

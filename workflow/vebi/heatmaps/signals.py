@@ -29,7 +29,7 @@ from vebi.heatmaps.rules import (
 )
 from vebi.heatmaps.transposed import Cache
 from vebi.network.layers import Layer, evaluating
-from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution
+from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, returns_indices
 from vebi.network.passes import LayerPass, fast_layout
 
 # In which operations each rule resamples the signal to stride 1.
@@ -222,7 +222,7 @@ class _SignalPass(LayerPass):
             )
             if layer.kind in MAX_POOLINGS:
                 pooled = SignalMaxPooling.apply(source, layer, self)
-                return pooled if function.__name__.endswith("with_indices") else pooled[0]
+                return pooled if returns_indices(function) else pooled[0]
             return SignalPooling.apply(source, call, dense, self)
         return function(*args, **kwargs)
 
@@ -292,14 +292,15 @@ class _SignalPass(LayerPass):
                     )
                     if len(seed.rows) == size[0]:
                         return edge, part, entry
-                    return edge, part.new_zeros(size).index_copy_(0, seed.rows, part), entry
+                    whole = fast_layout(part.new_zeros(size))
+                    return edge, whole.index_copy_(0, seed.rows, part), entry
                 assert step.alone is not None
                 maps = step.alone(seed.rows, seed.channels, maps, self.resampled)
                 if step.producer is None:
                     break
                 step = step.producer
             maps = maps[:, 0]
-        start = maps.new_zeros(size)
+        start = fast_layout(maps.new_zeros(size))
         start.movedim(axis, 1)[seed.rows, seed.channels] = maps
         return edge, start, entry
 

@@ -261,6 +261,11 @@ def response_of(result: Any) -> Tensor:
     return result[0] if isinstance(result, (tuple, list)) else result
 
 
+def returns_indices(function: Callable[..., Any]) -> bool:
+    """Whether a pooling function returns (response, indices)."""
+    return getattr(function, "__name__", "").endswith("_with_indices")
+
+
 OPERATION_MODULES = tuple(
     module
     for name, module in vars(nn.modules).items()
