@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vebi.code_digest import code_digest
 from vebi.config import parse_config
+from vebi.devices import count_gpus_to_ask_for
 from vebi.errors import VebiError
 
 try:
@@ -22,6 +23,7 @@ os.environ.update(
     )
 )
 RESULTS = Path("results") / CONFIG.run
+GPUS = count_gpus_to_ask_for(CONFIG.device)
 RUN = "{dataset}/{model}/seed{seed}"
 
 RENDERED = [name for name, d in CONFIG.datasets.items() if d.kind == "an8flower"]

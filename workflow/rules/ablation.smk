@@ -21,7 +21,7 @@ rule ablate:
         "../../envs/torch.yaml"
     resources:
         mem_mb=3000,
-        gpu=1,
+        gpu=GPUS,
     params:
         settings=get_settings(CONFIG.ablation),
         scopes=CONFIG.selection.scopes,

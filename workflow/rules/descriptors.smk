@@ -16,7 +16,7 @@ rule describe:
         "../../envs/torch.yaml"
     resources:
         mem_mb=3000,
-        gpu=1,
+        gpu=GPUS,
     params:
         variant=CONFIG.selection.descriptor,
         device=CONFIG.device,

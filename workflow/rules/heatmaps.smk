@@ -22,7 +22,7 @@ rule explain:
         "../../envs/torch.yaml"
     resources:
         mem_mb=3000,
-        gpu=1,
+        gpu=GPUS,
     params:
         settings=get_settings(CONFIG.heatmaps, "methods", "top", "batch_size"),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,

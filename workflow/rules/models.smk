@@ -16,7 +16,7 @@ rule train:
         "../../envs/torch.yaml"
     resources:
         mem_mb=3000,
-        gpu=1,
+        gpu=GPUS,
     params:
         settings=lambda wildcards: get_settings(CONFIG.models[wildcards.model]),
         device=CONFIG.device,
