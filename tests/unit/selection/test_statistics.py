@@ -25,6 +25,7 @@ def test_streamed_sums_are_those_of_the_matrix(
 ) -> None:
     X, labels = descriptor_file(tmp_path / "d.h5")
     monkeypatch.setattr(module, "BLOCK_BYTES", 8 * 37 * 13)
+    monkeypatch.setattr(module, "FEWEST_ROWS", 1)
     monkeypatch.setattr(module, "TILE_COLUMNS", 10)
     with h5py.File(tmp_path / "d.h5") as file:
         train = file["split"][:] == 0

@@ -38,6 +38,7 @@ DEPENDENT = 64 * np.finfo(np.float64).eps
 # Rates and distances (relative to lambda) below these are rounding errors of zero.
 SMALLEST_RATE = 1e-12
 TIE = 1e-12
+# Weights below this fraction of the largest one may change sign in a refinement.
 NEGLIGIBLE = 1e-9
 # Error of the gradient, relative to lambda, that calls for a refinement before its time.
 LARGEST_DRIFT = 1e-5
@@ -46,6 +47,8 @@ NOISE = 64 * np.finfo(np.float64).eps
 # The least share of an active feature in a dependent one for the two to change places.
 SMALLEST_EXCHANGE = 1e-6
 BREAKPOINTS_PER_CERTIFICATE = 128
+# Calls of `_advance` without a breakpoint, beyond one for each column, that count as going round.
+IDLE_CALLS = 100
 
 # States of a column.
 INACTIVE, ACTIVE, BLOCKED, EXCHANGED, ZERO = 0, 1, 2, 3, 4
@@ -368,6 +371,7 @@ def solve_path(
     factor, z = np.zeros((capacity, capacity)), np.zeros(capacity)
     active, sign, weight = np.zeros(m, np.int64), np.zeros(m), np.zeros(m)
     k, reason = 0, MORE if lam > 0 else UNCONSTRAINED
+    idle = 0
     while reason not in (UNCONSTRAINED, MU_MAX):
         # An exchange records a second point and a feature more than are active.
         points = EVENTS_PER_REFINEMENT + 1
@@ -382,6 +386,11 @@ def solve_path(
             gram, factor, z, active, sign, weight, c, state, k, lam, largest_lam, float(mu_max),
             nonnegative, EVENTS_PER_REFINEMENT, record,
         )  # fmt: skip
+        # Ties are finite, but rounding errors could make them go round: then the path ends here, and
+        # the certificates of larger mu say so.
+        idle = 0 if points else idle + 1
+        if idle > m + IDLE_CALLS:
+            reason = UNCONSTRAINED
         last = record[0][points]
         indices.append(record[1][:last].copy())
         data.append(record[2][:last].copy())

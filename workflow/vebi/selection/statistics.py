@@ -29,8 +29,10 @@ Scope = Literal["all", "conv"]
 # Columns of one tile of the Gram matrix: large enough for full BLAS speed, small enough to share the
 # work of a thousand columns between threads.
 TILE_COLUMNS = 512
-# A block of rows in float64 stays near this size.
+# A block of rows in float64 stays near this size, but for very wide matrices, where blocks of few rows
+# would leave BLAS waiting for memory.
 BLOCK_BYTES = 32 * 2**20
+FEWEST_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,8 @@ class Accumulator:
 
 
 def rows_per_block(n_features: int) -> int:
-    """Rows that make a block of BLOCK_BYTES in float64."""
-    return max(1, BLOCK_BYTES // (8 * max(1, n_features)))
+    """Rows that make a block of BLOCK_BYTES in float64, at least FEWEST_ROWS."""
+    return max(FEWEST_ROWS, BLOCK_BYTES // (8 * max(1, n_features)))
 
 
 @dataclass(frozen=True)
