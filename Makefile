@@ -1,4 +1,4 @@
-# make reproduce | smoke | test | check | clean-env        (README.md says more)
+# make help lists the targets; README.md says more.
 SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
@@ -10,10 +10,12 @@ RENDER := .venv-render
 LOGGER := $(shell [ -t 2 ] && echo --logger rich)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env reproduce smoke test check clean-env
+.PHONY: help env dev-env reproduce smoke verify reference test check bench clean-env
 help:
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
+	@echo "make verify      the default run, then compared with results/reference"
+	@echo "make bench       speed against other tools, to results/bench"
 	@echo "make test        every test that this machine can run"
 	@echo "make check       lint, format, types"
 	@echo "make env         the two environments only (.venv, .venv-render)"
@@ -46,6 +48,17 @@ reproduce: env
 
 smoke: env
 	$(RUN_SNAKEMAKE) --configfile config/smoke.yaml
+
+verify: reproduce
+	$(VENV)/bin/vebi diff results/default results/reference/default
+
+# What is committed of the default run: every table, and the figures as PNG.
+reference: reproduce
+	rm -rf results/reference/default
+	mkdir -p results/reference/default
+	cp -r results/default/tables results/reference/default/tables
+	mkdir results/reference/default/figures
+	cp results/default/figures/*.png results/reference/default/figures/
 
 test: dev-env
 	$(VENV)/bin/python -m pytest

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vebi.data.store import TEST, open_dataset
-from vebi.figures.images import draw_examples, pick_one_per_class, read_rows
+from vebi.figures.images import draw_examples, pick_examples, read_rows
 from vebi.figures.style import save
 from vebi.iou.curve import area_under_curve
 from vebi.iou.store import read_curves
@@ -13,7 +13,7 @@ from vebi.job import job
 
 with job(snakemake):
     dataset = open_dataset(snakemake.input.dataset)
-    chosen = pick_one_per_class(dataset.labels, dataset.split, TEST, snakemake.params.images)
+    chosen = pick_examples(dataset.labels, dataset.split, TEST, snakemake.params.images)
     rows = np.searchsorted(dataset.indices(TEST), chosen)
     heatmaps = {Path(p).stem: read_rows(p, "heatmaps", rows) for p in snakemake.input.heatmaps}
     curves = read_curves(snakemake.input.iou)

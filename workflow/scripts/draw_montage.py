@@ -1,14 +1,14 @@
 """dataset.h5 to a montage."""
 
 from vebi.data.store import TRAIN, open_dataset
-from vebi.figures.images import draw_montage, pick_one_per_class
+from vebi.figures.images import draw_montage, pick_examples
 from vebi.figures.style import save
 from vebi.job import job
 
 with job(snakemake):
     dataset = open_dataset(snakemake.input[0])
     n = max(24, 2 * len(dataset.classes))
-    chosen = pick_one_per_class(dataset.labels, dataset.split, TRAIN, n)
+    chosen = pick_examples(dataset.labels, dataset.split, TRAIN, n)
     masks = dataset.read("masks", chosen) if dataset.has_masks else None
     titles = [dataset.classes[dataset.labels[i]] for i in chosen]
     save(draw_montage(dataset.read("images", chosen), titles, masks), snakemake.output[0])

@@ -2,7 +2,7 @@
 
 from vebi.data.store import TEST, open_dataset
 from vebi.descriptors import open_descriptors
-from vebi.figures.images import draw_panels, pick_one_per_class
+from vebi.figures.images import draw_panels, pick_examples
 from vebi.figures.style import save
 from vebi.heatmaps.explanation import explain_images
 from vebi.job import job
@@ -13,7 +13,7 @@ with job(snakemake):
     params = snakemake.params
     dataset = open_dataset(snakemake.input.dataset)
     model, classes = load_model(snakemake.input.model)
-    chosen = pick_one_per_class(dataset.labels, dataset.split, TEST, params.images)
+    chosen = pick_examples(dataset.labels, dataset.split, TEST, params.images)
     explanations = explain_images(
         model,
         dataset.read("images", chosen),

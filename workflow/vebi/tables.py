@@ -15,6 +15,10 @@ from vebi.errors import VebiError
 from vebi.files import atomic_path
 
 RUN_KEYS = ("dataset", "model", "seed")
+# Key columns that hold numbers. The others are names, also where they look like a number.
+NUMBER_KEYS = frozenset(
+    ("seed", "mu", "class", "channel", "repeat", "threshold", "covered_fraction", "k", "epoch")
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,8 @@ def read_table(path: str | Path, name: str) -> pd.DataFrame:
     """Read a table of the contract; raises VebiError if it is another file."""
     spec = TABLES[name]
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(set(spec.keys) - {"mu", "seed"}, str))
+        text = [key for key in spec.keys if key not in NUMBER_KEYS]
+        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str))
     except (OSError, ValueError) as error:
         raise VebiError(f"{path} can't be read as the table {name} ({error}).") from error
     missing = [key for key in spec.columns if key not in frame.columns]

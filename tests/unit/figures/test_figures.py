@@ -103,5 +103,7 @@ def test_every_method_and_condition_has_its_own_colour_and_name():
 def test_picking_goes_round_the_classes():
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 0])
     split = np.array([0, 1, 1, 1, 1, 0, 1, 1])
-    assert images.pick_one_per_class(labels, split, 1, 5).tolist() == [1, 3, 6, 2, 4]
-    assert images.pick_one_per_class(labels, split, 1, 99).tolist() == [1, 3, 6, 2, 4, 7]
+    assert images.pick_examples(labels, split, 1, 5).tolist() == [1, 3, 6, 2, 4]
+    assert images.pick_examples(labels, split, 1, 99).tolist() == [1, 3, 6, 2, 4, 7]
+    # Fewer than there are classes: at equal steps.
+    assert images.pick_examples(labels, split, 1, 2).tolist() == [1, 6]

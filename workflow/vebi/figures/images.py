@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour
+from vebi.figures.style import HEATMAP, METHOD_NAMES, SHORT_NAMES, get_layer_colour
 
 if TYPE_CHECKING:
     from vebi.heatmaps.explanation import Explanation
@@ -29,12 +29,19 @@ def _show(axis: plt.Axes, image: np.ndarray, **options: Any) -> None:
         spine.set_visible(False)
 
 
-def pick_one_per_class(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> np.ndarray:
-    """Up to `n` indices of a split, going round the classes, the first image of each first."""
+def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> np.ndarray:
+    """Up to `n` indices of a split, going round the classes, the first image of each first.
+
+    With fewer images than classes, classes are taken at equal steps.
+    """
     rows = np.flatnonzero(split == which)
-    order = np.concatenate([np.arange((labels[rows] == c).sum()) for c in np.unique(labels[rows])])
+    classes = np.unique(labels[rows])
+    if n < len(classes):
+        classes = classes[np.linspace(0, len(classes) - 1, n).round().astype(int)]
+    rows = rows[np.isin(labels[rows], classes)]
     by_class = rows[np.argsort(labels[rows], kind="stable")]
-    return by_class[np.lexsort((labels[by_class], order))][:n]
+    turn = np.concatenate([np.arange((labels[rows] == c).sum()) for c in classes])
+    return by_class[np.lexsort((labels[by_class], turn))][:n]
 
 
 def read_rows(path: str | Path, key: str, rows: np.ndarray) -> np.ndarray:
@@ -84,11 +91,7 @@ def draw_examples(
         for column, method in enumerate(methods, start=2):
             _show(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
             axes[row, column].set_xlabel(f"area {areas[method][row]:.2f}", fontsize=7, labelpad=1)
-    names = [
-        "image",
-        "mask",
-        *(METHOD_NAMES[m].replace(" (", "\n(").replace(" + ", "\n+ ") for m in methods),
-    ]
+    names = ["image", "mask", *(SHORT_NAMES[m] for m in methods)]
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=7.5)
     return figure

@@ -47,6 +47,12 @@ METHOD_NAMES = {
     "vebi_conv": "VEBI (stride 1 in conv only)",
     "random": "random map",
 }
+SHORT_NAMES = {
+    "upsampled_activation": "upsampled\nactivation",
+    "deconv_gb": "deconvnet +\nguided backprop",
+    "vebi": "VEBI\n(conv + pool)",
+    "vebi_conv": "VEBI\n(conv only)",
+}
 CONDITION_COLOURS = {
     "selected": VERMILION,
     "random": SKY,
