@@ -26,6 +26,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
 from vebi.files import write_text
@@ -347,7 +348,7 @@ def compare(descriptors: Path, folder: Path, problem: str, quick: bool) -> pd.Da
     n_classes = sums.n_classes
     tasks = plan(n_classes, quick)
     results: list[list[dict[str, Any]]] = [[] for _ in tasks]
-    for round_ in range(2 if quick else 5):
+    for round_ in range(2 if quick else 3):
         for (tool, work, task, options), found in zip(tasks, results, strict=True):
             if round_ and options.get("once"):
                 continue
@@ -409,6 +410,13 @@ def times_ours(table: pd.DataFrame) -> pd.Series:
     return table.cpu_seconds / np.array(reference)
 
 
+def fit_cost(seconds: pd.Series, terms: np.ndarray) -> np.ndarray:
+    """Coefficients >= 0 of seconds ~ terms @ coefficients, by least relative error."""
+    scaled = terms / seconds.to_numpy()[:, None]
+    size = np.linalg.norm(scaled, axis=0)
+    return nnls(scaled / size, np.ones(len(seconds)))[0] / size
+
+
 def scale(quick: bool) -> pd.DataFrame:
     """Cost of statistics and path as N and m grow, the fitted curves, and ImageNet by them."""
     rows: list[dict[str, Any]] = []
@@ -423,28 +431,26 @@ def scale(quick: bool) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["extrapolated"] = 0
     sums, paths = (table[table.work == work] for work in ("statistics", "path of one class"))
-    # Statistics: log t = log a + p log N + q log m. Path: log t = log b + r log m.
-    design = np.column_stack([np.ones(len(sums)), np.log(sums.N), np.log(sums.m)])
-    a, p, q = np.linalg.lstsq(design, np.log(sums.cpu_seconds), rcond=None)[0]
-    # Small problems fit into the cache and would bend the line.
-    largest = paths[paths.m >= sizes[len(sizes) // 2 - 1]]
-    r, b = np.polyfit(np.log(largest.m), np.log(largest.cpu_seconds), 1)
+    # Fits of the form that the work has, by least relative error: a free exponent would bend with the
+    # fixed costs of the small sizes.
+    a, b = fit_cost(sums.cpu_seconds, np.column_stack([sums.N * sums.m**2.0, sums.N * sums.m]))
+    c, d = fit_cost(paths.cpu_seconds, np.column_stack([paths.m**2.0, paths.m]))
     N, m, classes = IMAGENET["N"], IMAGENET["m"], IMAGENET["classes"]
-    gram = float(np.exp(a + p * np.log(N) + q * np.log(m)))
+    gram = a * N * m**2 + b * N * m
     one_hot = 2 * N * m * classes
     gram_flops = N * m**2
     speed = gram_flops / gram
-    path = float(np.exp(b + r * np.log(m))) * classes
-    megabytes = (m**2 * 8 * 2 + m * classes * 8 + 64 * 2**20) / 2**20
-    note = f"fit t = exp({a:.3f}) N^{p:.3f} m^{q:.3f} CPU s"
+    path = (c * m**2 + d * m) * classes
+    megabytes = (m**2 * 8 + m * classes * 8 + 16 * 1024 * m) / 2**20
+    note = f"fit t = {a:.3g} N m^2 + {b:.3g} N m CPU s"
     more = [
         {"work": "statistics", "cpu_seconds": gram + one_hot / speed, "note": note},
         {"work": "statistics on a GPU of 10 TFLOP/s in float64 (assumed, not measured)",
          "cpu_seconds": (gram_flops * 2 + one_hot) / 1e13,
          "note": f"{(2 * gram_flops + one_hot):.3g} floating-point operations"},
         {"work": "paths of all classes", "cpu_seconds": path,
-         "note": f"fit t = exp({b:.3f}) m^{r:.3f} CPU s per class and "
-                 f"{int(largest.iterations.max())} breakpoints"},
+         "note": f"fit t = {c:.3g} m^2 + {d:.3g} m CPU s per class and "
+                 f"{int(paths.iterations.max())} breakpoints"},
     ]  # fmt: skip
     shared = {"N": N, "m": m, "classes": classes, "peak_mb": megabytes, "extrapolated": 1}
     return pd.concat([table, pd.DataFrame([row | shared for row in more])], ignore_index=True)

@@ -163,10 +163,15 @@ class Accumulator:
         self.counts += np.bincount(labels, minlength=len(self.counts))
 
     def result(self) -> Statistics:
-        """The statistics of all blocks so far."""
-        gram = np.triu(self.gram)
-        gram += np.triu(gram, 1).T
-        return Statistics(gram, self.cross.copy(), self.counts.copy())
+        """The statistics of all blocks; to be called once, at the end."""
+        # In place: for the widest networks the Gram matrix is what fills the memory.
+        for rows, cols in self.tiles:
+            if rows == cols:
+                tile = np.triu(self.gram[rows, cols])
+                self.gram[rows, cols] = tile + np.triu(tile, 1).T
+            else:
+                self.gram[cols, rows] = self.gram[rows, cols].T
+        return Statistics(self.gram, self.cross, self.counts)
 
 
 def rows_per_block(n_features: int) -> int:
