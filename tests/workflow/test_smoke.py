@@ -2,10 +2,15 @@
 
 import csv
 import hashlib
+import json
 import re
 import shutil
+import subprocess
+import sys
 
+import h5py
 import pytest
+from PIL import Image
 from test_plan import count_jobs
 
 from vebi.tables import TABLES
@@ -123,3 +128,70 @@ def test_a_lost_result_is_made_again_with_the_same_bytes(finished):
     output = finished.snakemake("--cores", "2", *SMOKE).stdout
     assert re.search(r"^tabulate_iou +1$", output, re.MULTILINE)
     assert table.read_bytes() == before
+
+
+def run_vebi(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "vebi.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_finished_run_verifies_and_equals_itself(smoke):
+    run = smoke.folder / "results/smoke"
+    assert run_vebi("verify", run)[0] == 0
+    assert run_vebi("diff", run, run)[0] == 0
+
+
+def test_a_changed_byte_is_found(finished):
+    table = finished.folder / "results/smoke/tables/iou_auc.csv"
+    table.write_bytes(table.read_bytes().replace(b"0.", b"1.", 1))
+    code, output = run_vebi("verify", finished.folder / "results/smoke")
+    assert code == 1
+    assert "iou_auc.csv" in output
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model"),
+    [("an8flower-single-6c", "an8flower-strided"), ("digits", "matconvnet-digits")],
+)
+def test_explaining_an_image_file_agrees_with_the_run(smoke, tmp_path, dataset, model):
+    run = smoke.folder / "results/smoke"
+    with h5py.File(run / f"data/{dataset}/dataset.h5") as file:
+        pixels, classes = file["images"][7], list(file.attrs["classes"])
+    Image.fromarray(pixels.squeeze()).save(tmp_path / "a.png")
+    with h5py.File(run / f"descriptors/{dataset}/{model}/seed0/descriptors.h5") as file:
+        expected = classes[file["predictions"][7]]
+    chosen = ("--run", run, "--dataset", dataset, "--model", model)
+    code, output = run_vebi("explain", tmp_path / "a.png", *chosen, "--out", tmp_path / "out")
+    assert code == 0, output
+    content = json.loads((tmp_path / "out/explanation.json").read_text())
+    assert content["images"][0]["predicted"] == expected
+    features = content["images"][0]["features"]
+    assert 1 <= len(features) <= 3
+    shares = [feature["share"] for feature in features]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) <= 1 + 1e-9
+    assert (tmp_path / "out/explanation.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--dataset", "roses", "--model", "m"], "no network 'm' trained on 'roses'"),
+        (["--dataset", "digits", "--model", "matconvnet-digits", "--seed", "9"], "no seed 9"),
+        (["--dataset", "digits", "--model", "matconvnet-digits", "--mu", "1e9"], "mu = "),
+        (["--dataset", "digits", "--model", "matconvnet-digits", "--method", "x"], "'x'"),
+        (["--dataset", "digits", "--model", "matconvnet-digits"], "can't be read as an image"),
+    ],
+)
+def test_explain_says_what_is_wrong(smoke, tmp_path, arguments, says):
+    (tmp_path / "a.png").write_text("no image")
+    run = smoke.folder / "results/smoke"
+    code, output = run_vebi("explain", tmp_path / "a.png", "--run", run, *arguments)
+    assert code == 2
+    assert says in output
+    assert "Traceback" not in output
