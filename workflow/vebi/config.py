@@ -34,7 +34,7 @@ class An8FlowerConfig(Strict):
     flower_set: Literal["single-6c", "double-12c", "double-12c-distractors"]
     images: int = Field(ge=12, description="number of images, a multiple of the number of classes")
     size: int = Field(112, ge=16, le=1024, description="height and width in pixels")
-    samples: int = Field(8, ge=1, le=1024, description="Cycles samples per pixel")
+    samples: int = Field(6, ge=1, le=1024, description="Cycles samples per pixel")
     views_per_base: int = Field(5, ge=1, description="images of one class that share a base scene")
     images_per_chunk: int = Field(150, ge=1, description="images that one rendering job makes")
     folds: int = Field(5, ge=2, description="base scenes are dealt to so many folds")
