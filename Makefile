@@ -63,6 +63,10 @@ reference: reproduce
 test: dev-env
 	$(VENV)/bin/python -m pytest
 
+# Peers that are no dependencies are measured where they are installed: pip install spams-bin celer grad-cam
+bench: dev-env
+	for benchmark in bench/*.py; do $(VENV)/bin/python $$benchmark || exit 1; done
+
 check: dev-env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

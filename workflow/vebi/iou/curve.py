@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 
 from vebi.errors import VebiError
 
@@ -36,19 +37,27 @@ def iou_curves(heatmaps: np.ndarray, masks: np.ndarray, n_thresholds: int = 101)
     if not area.all():
         raise VebiError(f"the mask of image {int(np.argmin(area))} is empty.")
 
-    top = n_thresholds - 1
-    thresholds = get_thresholds(n_thresholds)
-    level = (flat * flat.dtype.type(top)).astype(np.int32)
-    # The product rounds: compare with the thresholds themselves, so that the result is exact.
-    level -= thresholds[level] > flat
-    level += (level < top) & (thresholds[np.minimum(level + 1, top)] <= flat)
-
-    rows = np.arange(len(flat), dtype=np.int32)[:, None]
-    bins = (rows * 2 + inside) * n_thresholds + level
-    counts = np.bincount(bins.ravel(), minlength=len(flat) * 2 * n_thresholds)
-    above = counts.reshape(len(flat), 2, n_thresholds)[:, :, ::-1].cumsum(2)[:, :, ::-1]
+    above = np.zeros((len(flat), 2, n_thresholds), np.int64)
+    _count_levels(flat, inside, get_thresholds(n_thresholds), above)
+    above = above[:, :, ::-1].cumsum(2)[:, :, ::-1]
     outside_above, intersection = above[:, 0], above[:, 1]
     return intersection / (area[:, None] + outside_above)
+
+
+@njit(cache=True, nogil=True)
+def _count_levels(flat, inside, thresholds, counts):  # type: ignore[no-untyped-def]
+    """Count, per image, the pixels outside and inside the mask by the last threshold they reach."""
+    top = len(thresholds) - 1
+    for image in range(flat.shape[0]):
+        for pixel in range(flat.shape[1]):
+            value = flat[image, pixel]
+            level = int(value * top)
+            # The product rounds: compare with the thresholds themselves, so that the result is exact.
+            if thresholds[level] > value:
+                level -= 1
+            elif level < top and thresholds[level + 1] <= value:
+                level += 1
+            counts[image, 1 if inside[image, pixel] else 0, level] += 1
 
 
 def area_under_curve(curves: np.ndarray) -> np.ndarray:
