@@ -61,7 +61,7 @@ reference: reproduce
 	cp results/default/figures/*.png results/reference/default/figures/
 
 test: dev-env
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
 # Peers that are no dependencies are measured where they are installed: pip install spams-bin celer grad-cam
 bench: dev-env

@@ -3,11 +3,16 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before numpy and torch are imported by a test module.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# A busy machine must not fail a property; examples are the same on every run.
+hypothesis.settings.register_profile("vebi", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("vebi")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A copy of the repository to run the workflow in, without touching the user's results."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,11 @@ class Checkout:
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        """Rules that a dry run would run, with their numbers of jobs."""
+        output = self.snakemake("-n", "--cores", "2", *arguments).stdout
+        return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name

@@ -1,32 +1,21 @@
 """What Snakemake plans to do, without doing it."""
 
-import re
-
 import pytest
 import yaml
 
 CONFIGS = ["config", "smoke", "paper"]
 
 
-def count_jobs(output):
-    """Rule name to number of jobs, from the table that a dry run prints."""
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
-
-
-def plan(checkout, *arguments):
-    return count_jobs(checkout.snakemake("-n", "--cores", "2", *arguments).stdout)
-
-
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configuration_plans(checkout, name):
-    jobs = plan(checkout, "--configfile", f"config/{name}.yaml")
+    jobs = checkout.plan("--configfile", f"config/{name}.yaml")
     assert jobs["all"] == 1
     assert jobs["train"] >= 6
 
 
 def test_the_default_run_has_the_jobs_that_its_numbers_say(checkout):
     # 3 experiments x 3 seeds; 1,200 and 1,800 images in chunks of 150; 2 scopes.
-    jobs = plan(checkout)
+    jobs = checkout.plan()
     assert jobs["render_chunk"] == 1200 // 150 + 1800 // 150
     assert jobs["assemble_flowers"] == 2
     assert jobs["load_dataset"] == 1
@@ -42,7 +31,7 @@ def test_mnist_is_one_key_away(checkout):
     line = "  - {dataset: digits, model: matconvnet-digits, heatmap_mu: 10}\n"
     more = "  - {dataset: mnist, model: matconvnet, heatmap_mu: 10}\n"
     checkout.edit("config/config.yaml", line, line + more)
-    jobs = plan(checkout)
+    jobs = checkout.plan()
     assert jobs["train"] == 12
     assert jobs["load_dataset"] == 2
 
@@ -50,7 +39,7 @@ def test_mnist_is_one_key_away(checkout):
 def test_a_run_without_masks_leaves_out_what_needs_them(checkout):
     extra = {"experiments": [{"dataset": "digits", "model": "matconvnet-digits", "heatmap_mu": 10}]}
     (checkout.folder / "extra.yaml").write_text(yaml.safe_dump(extra))
-    jobs = plan(checkout, "--configfile", "extra.yaml")
+    jobs = checkout.plan("--configfile", "extra.yaml")
     assert "measure_iou" not in jobs
     assert "render_chunk" not in jobs
 
