@@ -17,6 +17,8 @@ rule ablate:
         RESULTS / "logs/ablation" / RUN / "ablate.log",
     benchmark:
         RESULTS / "benchmarks/ablation" / f"{RUN}.tsv"
+    # The longest jobs that nothing but tables waits for: started last they would run alone.
+    priority: 1
     conda:
         "../../envs/torch.yaml"
     resources:

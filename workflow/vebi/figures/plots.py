@@ -86,7 +86,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
     seeds and draws.
     """
     experiments = _experiments(table)
-    figure, axes = _grid(len(experiments), width=3.0)
+    figure, axes = _grid(len(experiments), width=3.3)
     for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
         mu = mu_of[dataset, model]
         part = _of(table, dataset, model)
@@ -103,7 +103,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
             rows = at_mu[(at_mu["scope"] == first) & (at_mu["condition"] == condition)]
             bars.append((name, rows, CONDITION_COLOURS[condition]))
         whole = part[(part["condition"] == "none") & (part["scope"] == first)]
-        bars.append(("Original", whole, CONDITION_COLOURS["none"]))
+        bars.append(("whole\nnetwork", whole, CONDITION_COLOURS["none"]))
         for position, (_, rows, colour) in enumerate(bars):
             values = rows["mean_class_accuracy"]
             deviation = values.std(ddof=1) if len(values) > 1 else 0.0
@@ -120,7 +120,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
 def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
     """The paper's Fig. 8: mean IoU against the threshold, mean over seeds, area in the legend."""
     experiments = _experiments(curves)
-    figure, axes = _grid(len(experiments), width=4.4, height=3.4)
+    figure, axes = _grid(len(experiments), width=4.4, height=4.2)
     for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
         part, area = _of(curves, dataset, model), _of(areas, dataset, model)
         for method in [m for m in METHOD_NAMES if m in set(part["method"])]:
@@ -148,7 +148,14 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
             xlim=(0, 1),
         )
         axis.set_ylim(bottom=0)
-        axis.legend(fontsize=7, title="area under the curve, mean over seeds", title_fontsize=7)
+        # Below the axes: the curves leave no free corner.
+        axis.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.17),
+            fontsize=7,
+            title="area under the curve, mean over seeds",
+            title_fontsize=7,
+        )
     return figure
 
 
