@@ -3,11 +3,12 @@
     python bench/heatmaps.py [--quick] [--out results/bench/heatmaps.csv]
 
 Every measurement runs in a process of its own with one thread, rounds of all tools one after the other,
-so that a busy machine hits all alike; medians go to the table. `times_reference` is the reference
-tool's CPU seconds over the tool's: captum for heatmaps, a plain forward pass for descriptors, running
-everything again for ablation. `times_floor`, heatmaps only: the same for one forward pass and k plain
-backward passes from the layer. `difference` is the largest deviation from captum's signal on two images
-over its largest value; for functional ReLUs from captum's on the same network with ReLU modules.
+so that a busy machine hits all alike; medians go to the table. All tools keep freed memory
+(vebi.allocator). `times_reference` is the reference tool's CPU seconds over the tool's: captum for
+heatmaps, a plain forward pass for descriptors, forward hooks for ablation. `times_floor`, heatmaps only:
+the same for one forward pass and k plain backward passes from the layer. `difference` is the largest
+deviation from captum's signal on two images over its largest value; for functional ReLUs from captum's
+on the same network with ReLU modules.
 
 Peers that are not dependencies of vebi: pip install grad-cam. Without it its rows are missing.
 """
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vebi.ablation.ablate import ablate_batch, as_ablation
+from vebi.allocator import keep_freed_memory
 from vebi.descriptors import VARIANTS, describe_batch
 from vebi.files import write_text
 from vebi.heatmaps.signals import RULES, feature_signals
@@ -237,6 +239,7 @@ def timed(work: Callable[[], Any], repeats: int) -> dict[str, float]:
 def prepared(network: str, batch: int) -> tuple[nn.Module, Tensor, list[Layer]]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    keep_freed_memory()
     warnings.simplefilter("ignore")
     net, images = NETWORKS[network]()
     net.requires_grad_(False)

@@ -109,17 +109,22 @@ def transposed_filters(
     A matrix product per image with the map's patches: a small part of the whole convolution's work.
     """
 
+    n, channels = weight.shape[:2]
+    cache: Cache = {}
+
     def piece(part: Tensor, y: Segment, x: Segment) -> Tensor:
-        filters = _boxed(_undilated(weight, window), y, x)
-        n, channels = len(filters), filters.shape[1]
-        kernels = _phase_kernels(filters.flatten(0, 1)[:, None], y, x, n * channels)
+        key = (y.spacing, x.spacing, y.run, x.run)
+        if key not in cache:
+            filters = _boxed(_undilated(weight, window), y, x).flatten(0, 1)[:, None]
+            cache[key] = _phase_kernels(filters, y, x, n * channels)
+        kernels = cache[key]
         taps = (kernels.shape[2], kernels.shape[3])
         patches = functional.unfold(part, taps, padding=(taps[0] - 1, taps[1] - 1))
         phases = torch.bmm(kernels.reshape(n, -1, taps[0] * taps[1]), patches)
         places = [part.shape[i + 2] + taps[i] - 1 for i in (0, 1)]
         return _interleaved(phases.reshape(n, -1, *places), y, x)
 
-    return _assemble(signal, weight.shape[1], window, size, resampled, piece)
+    return _assemble(signal, channels, window, size, resampled, piece)
 
 
 def _assemble(  # type: ignore[no-untyped-def]
