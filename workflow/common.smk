@@ -16,7 +16,7 @@ except VebiError as error:
 
 WORKFLOW = Path(workflow.current_basedir)
 # Scripts must import this folder's package, also where another copy is installed: Snakemake puts the
-# folder at the end of a script's path.
+# folder at the start of its own path, but at the end of a script's.
 os.environ.update(
     PYTHONPATH=os.pathsep.join(
         [str(WORKFLOW), *filter(None, [os.getenv("PYTHONPATH")])]

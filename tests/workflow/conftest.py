@@ -33,7 +33,8 @@ class Checkout:
     def plan(self, *arguments: str) -> dict[str, int]:
         """Rules that a dry run would run, with their numbers of jobs."""
         output = self.snakemake("-n", "--cores", "2", *arguments).stdout
-        return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+        counts = re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)
+        return {rule: int(n) for rule, n in counts if rule != "total"}
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name

@@ -126,8 +126,8 @@ def test_a_lost_result_is_made_again_with_the_same_bytes(finished):
     table = finished.folder / "results/smoke/tables/iou_auc.csv"
     before = table.read_bytes()
     table.unlink()
-    output = finished.snakemake("--cores", "2", *SMOKE).stdout
-    assert re.search(r"^tabulate_iou +1$", output, re.MULTILINE)
+    done = finished.snakemake("--cores", "2", *SMOKE)
+    assert re.search(r"^tabulate_iou +1$", done.stdout + done.stderr, re.MULTILINE)
     assert table.read_bytes() == before
 
 

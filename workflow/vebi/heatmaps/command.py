@@ -49,12 +49,13 @@ def explain_files(
     where = Path(dataset) / model / f"seed{seed}"
     net, classes = load_model(run / "models" / where / "model.pt")
     solution = read_solution(run / "selection" / where / config.heatmaps.scope / "path.h5")
+    weights = solution.weights_at(mu)
     pixels = np.stack([read_image(path, config.datasets[dataset].shape) for path in images])
     explanations = explain_images(
         net,
         pixels,
         open_descriptors(run / "descriptors" / where / "descriptors.h5"),
-        solution.weights_at(mu),
+        weights,
         classes,
         top,
         method,
