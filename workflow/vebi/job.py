@@ -7,6 +7,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from vebi.allocator import keep_freed_memory
 from vebi.determinism import pin_threads, use_deterministic_kernels
 from vebi.errors import VebiError
 
@@ -18,6 +19,7 @@ def job(snakemake: Any) -> Iterator[None]:
     A VebiError ends the job with its message alone, in the log and on the terminal.
     """
     terminal = sys.stderr
+    keep_freed_memory()
     pin_threads(snakemake.params.compute_threads)
     use_deterministic_kernels()
     with (
