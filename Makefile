@@ -23,6 +23,7 @@ help:
 # A stamp per environment: made again when its list of packages changes.
 $(VENV)/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@PYTHON=$(PYTHON) bash envs/system-packages.sh
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check torch==2.13.0
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
@@ -30,7 +31,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@touch $@
 
 $(RENDER)/.installed: requirements-render.txt
-	@bash envs/system-libraries.sh
+	@PYTHON=$(PYTHON) bash envs/system-packages.sh
 	$(PYTHON) -m venv $(RENDER)
 	$(RENDER)/bin/python -m pip install -q --disable-pip-version-check -r requirements-render.txt
 	$(RENDER)/bin/python -c "import bpy"

@@ -143,4 +143,4 @@ def test_architecture_shapes_are_those_that_build():
     from vebi.models.nets import NetSpec, build
 
     for name, (height, width, channels) in ARCHITECTURE_SHAPES.items():
-        build(NetSpec(name, (channels, height, width), 7, 1.0))
+        assert build(NetSpec(name, (channels, height, width), 7, 1.0)) is not None
