@@ -57,3 +57,19 @@ def test_nothing_missing_says_nothing(root):
         ["bash", root / "envs/system-packages.sh"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def pins(lines):
+    return {line.strip(" -\n") for line in lines if "==" in line}
+
+
+@pytest.mark.parametrize(
+    ("conda", "pip"), [("torch", "requirements.txt"), ("render", "requirements-render.txt")]
+)
+def test_conda_and_pip_pin_the_same_versions(root, conda, pip):
+    in_conda = pins((root / f"envs/{conda}.yaml").read_text().splitlines())
+    in_pip = pins((root / pip).read_text().splitlines())
+    # Snakemake runs outside of the rules' environments.
+    outside = {pin for pin in in_pip if pin.lower().startswith(("snakemake", "pygments"))}
+    assert in_conda == in_pip - outside
+    assert len(in_conda) >= 4
