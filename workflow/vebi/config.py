@@ -1,9 +1,7 @@
 """The configuration: one typed source for every key, its type, its range and its meaning."""
 
 import difflib
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -257,11 +255,6 @@ def parse_config(values: Mapping[str, Any]) -> Config:
         raise VebiError(
             f"{count} in the configuration (config/README.md explains every key):\n{message}"
         ) from None
-
-
-def write_schema(path: Path) -> None:
-    """Write the JSON schema of the configuration, for editors."""
-    path.write_text(json.dumps(Config.model_json_schema(), indent=2) + "\n", encoding="utf-8")
 
 
 def _unknown(key: str, value: str, allowed: Mapping[str, Any]) -> str:

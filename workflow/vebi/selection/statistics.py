@@ -6,7 +6,6 @@ several parts of the data can be made by several jobs and added.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,11 +83,6 @@ class Statistics:
 def merge(parts: Iterable[Statistics]) -> Statistics:
     """Add the statistics of several parts of one data set, in the order given."""
     return reduce(lambda total, part: total + part, parts)
-
-
-def available_threads() -> int:
-    """Number of cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class TorchAccumulator:
