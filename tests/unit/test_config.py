@@ -6,7 +6,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vebi.config import ARCHITECTURE_SHAPES, Config, parse_config
+from vebi.config import Config, parse_config
+from vebi.config.models import ARCHITECTURE_SHAPES
 from vebi.errors import VebiError
 
 ROOT = Path(__file__).parents[2]

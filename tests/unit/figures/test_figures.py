@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from vebi.ablation.effect import CONTROLS
-from vebi.config import HeatmapConfig
+from vebi.config.stages import HeatmapConfig
 from vebi.figures import images, plots, style
 from vebi.heatmaps.explanation import Explanation, FeatureExplanation
 from vebi.iou.store import CHANCE

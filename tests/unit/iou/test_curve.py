@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vebi.errors import VebiError
-from vebi.iou.curve import area_under_curve, bootstrap_interval, get_thresholds, iou_curves
+from vebi.iou.curve import area_under_curve, get_thresholds, iou_curves
 
 
 def by_loop(heatmaps, masks, n):
@@ -67,16 +67,3 @@ def test_empty_mask_is_refused():
 def test_other_shapes_are_refused():
     with pytest.raises(VebiError, match="one size"):
         iou_curves(np.zeros((1, 2, 2)), np.ones((1, 3, 2), bool))
-
-
-def test_bootstrap_matches_the_normal_interval():
-    values = np.random.default_rng(0).normal(3, 1, 400)
-    low, high = bootstrap_interval(values, 4000, [1])
-    standard_error = values.std() / 20
-    assert low == pytest.approx(values.mean() - 1.96 * standard_error, abs=0.02)
-    assert high == pytest.approx(values.mean() + 1.96 * standard_error, abs=0.02)
-    assert (low, high) == bootstrap_interval(values, 4000, [1])
-
-
-def test_bootstrap_of_nothing_is_nan():
-    assert np.isnan(bootstrap_interval(np.zeros(0), 10, [0])).all()

@@ -1,7 +1,8 @@
 """How much more it hurts to remove the selected features than as many random ones."""
 
-import numpy as np
 import pandas as pd
+
+from vebi.statistics import nested_interval
 
 CONTROLS = ("random", "random_layer_matched")
 
@@ -25,7 +26,7 @@ def compare(ablation: pd.DataFrame, n_resamples: int, seed: int) -> pd.DataFrame
                 )
                 # Per seed and draw: what the control leaves minus what the selection leaves.
                 per_draw = draws.sub(selected["mean_class_accuracy"], axis=0).to_numpy()
-                low, high = _nested_interval(per_draw, n_resamples, [seed, number])
+                low, high = nested_interval(per_draw, n_resamples, [seed, number])
                 rows.append(
                     {
                         **dict(zip(("dataset", "model", "scope"), key, strict=True)),
@@ -41,13 +42,3 @@ def compare(ablation: pd.DataFrame, n_resamples: int, seed: int) -> pd.DataFrame
                     }
                 )
     return pd.DataFrame(rows)
-
-
-def _nested_interval(values: np.ndarray, n_resamples: int, key: list[int]) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean of `values` (seeds, draws), seeds first, draws within."""
-    rng = np.random.default_rng(key)
-    n_seeds, n_draws = values.shape
-    seeds = rng.integers(n_seeds, size=(n_resamples, n_seeds, 1))
-    draws = rng.integers(n_draws, size=(n_resamples, n_seeds, n_draws))
-    low, high = np.quantile(values[seeds, draws].mean((1, 2)), [0.025, 0.975])
-    return float(low), float(high)

@@ -1,7 +1,5 @@
 """The IoU curve of a heatmap against a mask, exact at every threshold in one pass."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numba import njit
 
@@ -63,22 +61,3 @@ def _count_levels(flat, inside, thresholds, counts):  # type: ignore[no-untyped-
 def area_under_curve(curves: np.ndarray) -> np.ndarray:
     """Trapezoidal area under IoU curves (..., T) over thresholds in [0, 1]."""
     return np.trapezoid(curves, dx=1 / (curves.shape[-1] - 1), axis=-1)
-
-
-def bootstrap_interval(
-    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (N), resampling its entries.
-
-    `key` seeds the draw; NaNs for no values.
-    """
-    if not len(values):
-        return float("nan"), float("nan")
-    rng = np.random.default_rng(list(key))
-    means = np.empty(n_resamples)
-    for start in range(0, n_resamples, 256):
-        stop = min(start + 256, n_resamples)
-        picks = rng.integers(len(values), size=(stop - start, len(values)))
-        means[start:stop] = values[picks].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

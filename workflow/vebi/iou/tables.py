@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from vebi.errors import VebiError
-from vebi.iou.curve import area_under_curve, bootstrap_interval, get_thresholds
+from vebi.iou.curve import area_under_curve, get_thresholds
 from vebi.iou.store import CHANCE, Curves, read_curves
+from vebi.statistics import bootstrap_interval
 
 # What is compared on the same images: the paper's orderings in Fig. 8, and everything with chance.
 REFERENCES = ("deconv_gb", "upsampled_activation", CHANCE)

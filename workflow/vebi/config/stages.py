@@ -1,0 +1,59 @@
+"""The sections of the main line: experiments, selection, ablation, heatmaps, IoU, panels."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vebi.config.base import Name, Scope, Strict
+
+
+class ExperimentConfig(Strict):
+    """One network on one data set, with every seed."""
+
+    dataset: Name
+    model: Name
+    heatmap_mu: float = Field(
+        gt=0, description="the mu whose weights choose features to explain with"
+    )
+
+
+class SelectionConfig(Strict):
+    """The mu-Lasso of Eq. 1."""
+
+    descriptor: Literal["vebi_text", "vebi_code", "mcgill_matconvnet", "mcgill_keras"] = "vebi_text"
+    labels: Literal["annotations", "predictions"] = "annotations"
+    nonnegative: bool = False
+    solver: Literal["path", "spgl1"] = "path"
+    scopes: list[Scope] = Field(["all", "conv"], min_length=1)
+    mu: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+
+
+class AblationConfig(Strict):
+    """Removing features (VEBI 4.1)."""
+
+    repeats: int = Field(10, ge=1, description="draws of each random control")
+    batch_size: int = Field(128, ge=1)
+
+
+class HeatmapConfig(Strict):
+    """Explanations (VEBI 3.2 and 3.3)."""
+
+    methods: list[Literal["upsampled_activation", "deconv_gb", "vebi", "vebi_conv"]] = Field(
+        ["upsampled_activation", "deconv_gb", "vebi", "vebi_conv"], min_length=1
+    )
+    scope: Scope = "all"
+    top: int = Field(3, ge=1, le=64, description="features per image, by weighted response")
+    batch_size: int = Field(32, ge=1)
+
+
+class IouConfig(Strict):
+    """Overlap of heatmaps and masks (VEBI 4.3)."""
+
+    thresholds: int = Field(101, ge=2, description="equally spaced in [0, 1]")
+    bootstrap: int = Field(2000, ge=1, description="resamples of the images behind each interval")
+
+
+class PanelConfig(Strict):
+    """Figures that show examples."""
+
+    images: int = Field(6, ge=1, le=64, description="images per panel figure")

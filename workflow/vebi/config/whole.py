@@ -1,0 +1,96 @@
+"""The whole configuration, and what its sections must agree on."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from vebi.config.base import Name, Strict
+from vebi.config.datasets import DatasetConfig
+from vebi.config.models import ARCHITECTURE_SHAPES, ModelConfig
+from vebi.config.stages import (
+    AblationConfig,
+    ExperimentConfig,
+    HeatmapConfig,
+    IouConfig,
+    PanelConfig,
+    SelectionConfig,
+)
+
+
+class Config(Strict):
+    """A whole run."""
+
+    run: Name
+    seed: int = Field(0, ge=0, description="root of every random draw but training's")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="one network each")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_threads: int = Field(
+        1, ge=1, description="threads a job computes with; changes last digits"
+    )
+    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
+    models: dict[Name, ModelConfig] = Field(min_length=1)
+    experiments: list[ExperimentConfig] = Field(min_length=1)
+    selection: SelectionConfig
+    ablation: AblationConfig = AblationConfig()
+    heatmaps: HeatmapConfig = HeatmapConfig()
+    iou: IouConfig = IouConfig()
+    panels: PanelConfig = PanelConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> "Config":
+        problems = [
+            problem
+            for number, experiment in enumerate(self.experiments)
+            for problem in self._experiment_problems(f"experiments.{number}", experiment)
+        ]
+        for key in ("seeds", "selection.mu", "selection.scopes", "heatmaps.methods", "experiments"):
+            values: Any = self
+            for part in key.split("."):
+                values = getattr(values, part)
+            names = [(v.dataset, v.model) if key == "experiments" else v for v in values]
+            if len(set(names)) < len(names):
+                problems.append(f"{key}: the same value stands there twice")
+        if self.heatmaps.scope not in self.selection.scopes:
+            problems.append(
+                f"heatmaps.scope: '{self.heatmaps.scope}' is not in selection.scopes "
+                f"({', '.join(self.selection.scopes)})"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _experiment_problems(self, key: str, experiment: ExperimentConfig) -> list[str]:
+        problems = []
+        if experiment.dataset not in self.datasets:
+            problems.append(_unknown(f"{key}.dataset", experiment.dataset, self.datasets))
+        if experiment.model not in self.models:
+            problems.append(_unknown(f"{key}.model", experiment.model, self.models))
+        if problems:
+            return problems
+        dataset, model = self.datasets[experiment.dataset], self.models[experiment.model]
+        if model.n_classes not in (None, dataset.n_classes):
+            problems.append(
+                f"models.{experiment.model}.n_classes: is {model.n_classes}, but data set "
+                f"'{experiment.dataset}' has {dataset.n_classes} classes; "
+                f"allowed: {dataset.n_classes} or null"
+            )
+        expected = ARCHITECTURE_SHAPES[model.architecture]
+        if dataset.shape != expected:
+            problems.append(
+                f"{key}: images of '{experiment.dataset}' are {dataset.shape} (height, width, channels), "
+                f"but architecture '{model.architecture}' takes {expected}"
+            )
+        if experiment.heatmap_mu not in self.selection.mu:
+            allowed = ", ".join(f"{mu:g}" for mu in self.selection.mu)
+            problems.append(
+                f"{key}.heatmap_mu: {experiment.heatmap_mu:g} is not in selection.mu; allowed: {allowed}"
+            )
+        return problems
+
+
+def _unknown(key: str, value: str, allowed: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(value, allowed, 1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{key}: '{value}' is not there; allowed: {', '.join(allowed)}{hint}"

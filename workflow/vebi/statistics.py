@@ -1,0 +1,81 @@
+"""Intervals and tests that the tables share. Every draw comes from an explicit key."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+_BLOCK = 256
+
+
+def bootstrap_interval(
+    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (N), resampling its entries.
+
+    `key` seeds the draw; NaNs for no values.
+    """
+    if not len(values):
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(list(key))
+    means = np.empty(n_resamples)
+    for start in range(0, n_resamples, _BLOCK):
+        stop = min(start + _BLOCK, n_resamples)
+        picks = rng.integers(len(values), size=(stop - start, len(values)))
+        means[start:stop] = values[picks].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def nested_interval(
+    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (seeds, draws).
+
+    Seeds are resampled first, then the draws within each: what another set of trainings and of random
+    draws would give.
+    """
+    rng = np.random.default_rng(list(key))
+    n_seeds, n_draws = values.shape
+    seeds = rng.integers(n_seeds, size=(n_resamples, n_seeds, 1))
+    draws = rng.integers(n_draws, size=(n_resamples, n_seeds, n_draws))
+    means = values[seeds, draws].mean((1, 2))
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def sign_flip_test(
+    differences: np.ndarray, n_resamples: int, key: Sequence[int], exact_up_to: int = 12
+) -> float:
+    """Two-sided p-value of a paired test that `differences` (N) are symmetric about zero.
+
+    The statistic is the mean; its null distribution comes from flipping signs (Fisher's randomisation
+    test): all 2^N of them for N <= `exact_up_to`, else `n_resamples` random ones, with the observed
+    one counted, so that p is never zero. 1.0 for no differences or all zero.
+    """
+    count = len(differences)
+    if not count or not np.any(differences):
+        return 1.0
+    # Means of exactly tied sizes must count as ties whatever the order of summation.
+    observed = abs(differences.sum()) * (1 - 1e-12)
+    if count <= exact_up_to:
+        flips = 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
+        return float((np.abs(flips @ differences) >= observed).mean())
+    rng = np.random.default_rng(list(key))
+    hits = 0
+    for start in range(0, n_resamples, _BLOCK):
+        stop = min(start + _BLOCK, n_resamples)
+        flips = 1 - 2 * rng.integers(2, size=(stop - start, count))
+        hits += int((np.abs(flips @ differences) >= observed).sum())
+    return (hits + 1) / (n_resamples + 1)
+
+
+def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """95 % interval of a proportion of `hits` among `total` independent trials (Wilson 1927)."""
+    if not total:
+        return float("nan"), float("nan")
+    share = hits / total
+    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total)
+    half *= math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return max(0.0, centre - half), min(1.0, centre + half)
