@@ -109,6 +109,16 @@ def get_chunks(wildcards):
     ]
 
 
+def get_sums():
+    """Sums over the parts of a descriptor file; none where the selection reads the file itself."""
+    if CONFIG.selection.parts == 1 and not GPUS:
+        return []
+    return [
+        RESULTS / "selection" / RUN / f"sums/{part}.h5"
+        for part in range(CONFIG.selection.parts)
+    ]
+
+
 def get_selection_files(name):
     """A file of every run and scope, in the order of the runs."""
     return expand(

@@ -63,3 +63,10 @@ def test_a_bad_configuration_ends_before_any_job_with_one_message(checkout, over
 
 def test_lint_is_clean(checkout):
     assert "Congratulations" in checkout.snakemake("--lint").stderr
+
+
+def test_the_pass_over_the_descriptors_can_be_shared_by_jobs(checkout):
+    checkout.edit("config/config.yaml", "  solver: path\n", "  solver: path\n  parts: 3\n")
+    jobs = checkout.plan()
+    assert jobs["sum_descriptors"] == 9 * 3
+    assert jobs["select"] == 18

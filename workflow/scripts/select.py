@@ -15,4 +15,5 @@ with job(snakemake):
         labels=settings["labels"],
         nonnegative=settings["nonnegative"],
         solver=settings["solver"],
+        sums=list(snakemake.input.sums),
     )

@@ -9,6 +9,7 @@ import pytest
 
 from vebi.errors import VebiError
 from vebi.selection.select import select, solve_paths
+from vebi.selection.statistics import read_statistics
 from vebi.selection.store import read_solution
 from vebi.selection.tables import trace_path
 
@@ -144,3 +145,28 @@ def test_equal_input_gives_equal_bytes_on_any_number_of_cores(tmp_path: Path) ->
     for cores in (1, 2):
         solve_paths(file, tmp_path / f"{cores}.h5", mus=[1.0, 3.0], processes=cores)
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+@pytest.mark.parametrize("scope", ["all", "conv"])
+def test_sums_of_parts_give_the_same_solution(tmp_path: Path, scope: str) -> None:
+    """Map-reduce: parts summed by other jobs, one pass for both scopes."""
+    file = write_descriptors(tmp_path / "d.h5")
+    sums = [tmp_path / f"{i}.h5" for i in range(4)]
+    for i, path in enumerate(sums):
+        read_statistics(file, part=(i, 4)).save(path)
+    whole = select(file, [0.5, 2.0], tmp_path / "whole", scope=scope)  # type: ignore[arg-type]
+    parts = select(file, [0.5, 2.0], tmp_path / "parts", scope=scope, sums=sums)  # type: ignore[arg-type]
+    np.testing.assert_allclose(parts.weights_at(2.0), whole.weights_at(2.0), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(parts.objective, whole.objective, rtol=1e-10)
+    assert parts.n_samples == whole.n_samples
+
+
+def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
+    file = write_descriptors(tmp_path / "d.h5")
+    for i in range(3):
+        read_statistics(file, part=(i, 3)).save(tmp_path / f"{i}.h5")
+    with pytest.raises(VebiError, match="some are missing"):
+        select(file, [1.0], tmp_path, sums=[tmp_path / "0.h5", tmp_path / "2.h5"])
+    (tmp_path / "1.h5").write_bytes(b"cut off")
+    with pytest.raises(VebiError, match=r"1\.h5 can't be read"):
+        select(file, [1.0], tmp_path, sums=[tmp_path / f"{i}.h5" for i in range(3)])

@@ -26,6 +26,9 @@ class SelectionConfig(Strict):
     solver: Literal["path", "spgl1"] = "path"
     scopes: list[Scope] = Field(["all", "conv"], min_length=1)
     mu: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    parts: int = Field(
+        1, ge=1, le=10_000, description="jobs that share the pass over each descriptor file"
+    )
 
 
 class AblationConfig(Strict):

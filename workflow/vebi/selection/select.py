@@ -23,8 +23,10 @@ from vebi.selection.statistics import (
     Labels,
     Scope,
     Statistics,
+    merge,
     read_feature_index,
     read_statistics,
+    read_targets,
     scope_columns,
 )
 from vebi.selection.store import Solution, over_all_columns, write_solution
@@ -96,12 +98,15 @@ def solve_paths(
     solver: Solver = "path",
     processes: int = 1,
     split: int | None = 0,
+    sums: Sequence[str | Path] = (),
 ) -> Solution:
     """Read a descriptor file, solve Eq. 1 for every class and write path.h5 to `out`.
 
     mus: the values to certify and report; mu_max: how far the path goes (default: the largest of mus).
     scope: `all` or `conv`. labels: `annotations` or `predictions`. split: 0 train, 1 test, None all;
     a file without `split` gives all samples. processes: cores to use; the result does not depend on it.
+    sums: files of Statistics that together are this descriptor file's, made by other jobs from parts of
+    its rows with the same labels and split and all its columns; without them the file is read here.
     """
     for name, value in (("scope", scope), ("labels", labels), ("solver", solver)):
         if value not in ALLOWED[name]:
@@ -109,13 +114,18 @@ def solve_paths(
     values = check_mus(mus)
     index = read_feature_index(descriptors)
     columns = scope_columns(index, scope)
-    statistics = read_statistics(
-        descriptors,
-        columns=None if scope == "all" else columns,
-        labels=labels,
-        split=split,
-        threads=processes,
-    )
+    if sums:
+        statistics = _merge_files(sums, descriptors, labels, split, len(index))
+        if scope != "all":
+            statistics = statistics.restricted(columns)
+    else:
+        statistics = read_statistics(
+            descriptors,
+            columns=None if scope == "all" else columns,
+            labels=labels,
+            split=split,
+            threads=processes,
+        )
     paths, objective, gap = solve(
         statistics,
         mus=values.tolist(),
@@ -141,6 +151,26 @@ def solve_paths(
     return solution
 
 
+def _merge_files(
+    sums: Sequence[str | Path],
+    descriptors: str | Path,
+    labels: Labels,
+    split: int | None,
+    n_features: int,
+) -> Statistics:
+    """The sums of all parts; a part that is missing or of another file shows in the counts."""
+    statistics = merge(Statistics.load(path) for path in sums)
+    _, targets, n_classes = read_targets(descriptors, labels, split)
+    counts = np.bincount(targets, minlength=n_classes)
+    if statistics.n_features != n_features or not np.array_equal(statistics.counts, counts):
+        raise VebiError(
+            f"the {len(sums)} files of sums hold {statistics.n_features} features and "
+            f"{statistics.n_samples} samples, but {descriptors} has {n_features} and {len(targets)}: "
+            "they are not its parts, or some are missing."
+        )
+    return statistics
+
+
 def select(
     descriptors: str | Path,
     mus: Sequence[float],
@@ -151,11 +181,12 @@ def select(
     labels: Labels = "annotations",
     solver: Solver = "path",
     processes: int = 1,
+    sums: Sequence[str | Path] = (),
 ) -> Solution:
     """The mu-Lasso on any descriptor file: path.h5, selection.csv and selected_features.csv in `out`.
 
     Only X (N, m) and labels (N) are needed; without a layer index every column counts as a channel of
-    the layer ''.
+    the layer ''. Arguments as in `solve_paths`.
     """
     if not Path(descriptors).is_file():
         raise VebiError(f"{descriptors}: no such file; expected an HDF5 file with X and labels")
@@ -169,6 +200,7 @@ def select(
         nonnegative=nonnegative,
         solver=solver,
         processes=processes,
+        sums=sums,
     )
     write_text(folder / "selection.csv", to_csv(selection_table(solution)))
     write_text(folder / "selected_features.csv", to_csv(selected_features_table(solution)))

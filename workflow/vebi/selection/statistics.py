@@ -68,6 +68,10 @@ class Statistics:
             self.gram + other.gram, self.cross + other.cross, self.counts + other.counts
         )
 
+    def restricted(self, columns: NDArray[np.int64]) -> Statistics:
+        """The statistics of some of the features, in the order given."""
+        return Statistics(self.gram[np.ix_(columns, columns)], self.cross[columns], self.counts)
+
     def save(self, path: str | Path) -> None:
         """Write to an HDF5 file with the datasets gram, cross and counts."""
         with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
@@ -75,13 +79,29 @@ class Statistics:
 
     @classmethod
     def load(cls, path: str | Path) -> Statistics:
-        """Read what `save` wrote."""
-        with h5py.File(path, "r") as file:
-            return cls(file["gram"][:], file["cross"][:], file["counts"][:])
+        """Read what `save` wrote; raises VebiError for another file."""
+        try:
+            with h5py.File(path, "r") as file:
+                result = cls(file["gram"][:], file["cross"][:], file["counts"][:])
+        except (OSError, KeyError) as error:
+            raise VebiError(
+                f"{path} can't be read as sums of descriptors ({error}). "
+                "Delete it and run again to make it anew."
+            ) from error
+        m, n_classes = result.cross.shape if result.cross.ndim == 2 else (-1, -1)
+        if result.gram.shape != (m, m) or result.counts.shape != (n_classes,):
+            raise VebiError(
+                f"{path}: gram {result.gram.shape}, cross {result.cross.shape} and counts "
+                f"{result.counts.shape} do not belong together (expected (m, m), (m, C), (C))."
+            )
+        return result
 
 
 def merge(parts: Iterable[Statistics]) -> Statistics:
-    """Add the statistics of several parts of one data set, in the order given."""
+    """Add the statistics of several parts of one data set, in the order given.
+
+    The sums differ from those of the undivided data by rounding errors (1e-15 of their size).
+    """
     return reduce(lambda total, part: total + part, parts)
 
 
