@@ -24,4 +24,5 @@ with job(snakemake):
         settings["top"],
         settings["batch_size"],
         device,
+        snakemake.params.root_seed,
     )

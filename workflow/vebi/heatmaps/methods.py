@@ -1,6 +1,6 @@
-"""Heatmaps: from backward signals or activations to maps in [0, 1]."""
+"""Heatmap methods: what each one explains, and how it is drawn."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,47 +9,117 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vebi.errors import VebiError
+from vebi.heatmaps.maps import map_of_signal, merge, scale_to_unit
 from vebi.heatmaps.signals import RULES, feature_signals
+from vebi.heatmaps.sources import FEATURE_SOURCES, Chosen, Subject
 from vebi.network.layers import Layer
 from vebi.network.passes import responses
 
-
-def map_of_signal(signal: Tensor) -> Tensor:
-    """Signals (..., C, H, W) as maps (..., H, W): positive part, L2 norm over the channels, min-max."""
-    return scale_to_unit(torch.linalg.vector_norm(signal.clamp(min=0), dim=-3))
-
-
-def scale_to_unit(maps: Tensor) -> Tensor:
-    """Each map (..., H, W) shifted and scaled to [0, 1]; a constant map becomes zero."""
-    low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
-    spread = high - low
-    return torch.where(spread > 0, (maps - low) / spread, 0.0)
-
-
-def merge(maps: Tensor) -> Tensor:
-    """One map per image from the maps (N, k, H, W) of its features: their maximum at each pixel."""
-    return maps.amax(1) if maps.shape[1] else maps.new_zeros(maps.shape[0], *maps.shape[2:])
+UPSAMPLED = "upsampled_activation"
 
 
 @dataclass(frozen=True)
-class Method:
-    """A way to draw features as maps.
+class FeatureMethod:
+    """Draws features of hidden layers.
 
-    `maps(model, images, layers, features)` returns float32 (N, k, H, W) in [0, 1]; `spatial_only`:
-    only features that are maps themselves can be drawn.
+    `source` (a name of FEATURE_SOURCES) chooses them; `rule` draws them: one of RULES (backward), or
+    UPSAMPLED.
     """
 
-    maps: Callable[[nn.Module, Tensor, Sequence[Layer], np.ndarray], Tensor]
-    spatial_only: bool = False
+    source: str
+    rule: str
+
+    @property
+    def spatial_only(self) -> bool:
+        """Whether it can draw only features that are maps themselves."""
+        return self.rule == UPSAMPLED
 
 
-def _backward_method(rule: str) -> Method:
-    def maps(
-        model: nn.Module, images: Tensor, layers: Sequence[Layer], features: np.ndarray
-    ) -> Tensor:
-        return map_of_signal(feature_signals(model, images, layers, features, [rule])[rule])
+Method = FeatureMethod
 
-    return Method(maps)
+METHODS: dict[str, Method] = {
+    "upsampled_activation": FeatureMethod("relevance_spatial", UPSAMPLED),
+    "deconv_gb": FeatureMethod("relevance", "deconv_gb"),
+    "vebi_conv": FeatureMethod("relevance", "vebi_conv"),
+    "vebi": FeatureMethod("relevance", "vebi"),
+}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What there is to explain in N images.
+
+    `predictions` int64 (N), the classes; `features[source]` int64 (N, k, 2), the layer index and
+    channel of the features that a source has chosen, -1 for none.
+    """
+
+    predictions: np.ndarray
+    features: Mapping[str, np.ndarray]
+
+
+def get_methods(names: Iterable[str]) -> dict[str, Method]:
+    """The methods of these names; raises VebiError for an unknown one."""
+    names = list(names)
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise VebiError(f"Unknown heatmap method '{unknown[0]}'; known: {', '.join(METHODS)}.")
+    return {name: METHODS[name] for name in names}
+
+
+def choose_features(subject: Subject, methods: Iterable[str], k: int) -> dict[str, Chosen]:
+    """Features and scores by every source that the methods need: see FEATURE_SOURCES."""
+    chosen = get_methods(methods).values()
+    sources = dict.fromkeys(m.source for m in chosen if isinstance(m, FeatureMethod))
+    return {source: FEATURE_SOURCES[source](subject, k) for source in sources}
+
+
+def choose_targets(subject: Subject, methods: Iterable[str], k: int = 3) -> Targets:
+    """What the methods are to explain in the images of a batch, up to k features each."""
+    chosen = choose_features(subject, methods, k)
+    features = {source: features for source, (features, _) in chosen.items()}
+    return Targets(subject.predictions, features)
+
+
+def merged_maps(
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    targets: Targets,
+    methods: Iterable[str],
+) -> dict[str, Tensor]:
+    """One heatmap per image and method: float32 (N, H, W) in [0, 1].
+
+    `images` float (N, C, H, W); `layers` from `list_layers`. Features are drawn one by one and merged
+    by their maximum. Methods that share a forward pass do.
+    """
+    chosen = get_methods(methods)
+    maps: dict[str, Tensor] = {}
+    for source in dict.fromkeys(m.source for m in chosen.values()):
+        names = [name for name, m in chosen.items() if m.source == source]
+        drawn = feature_maps(model, images, layers, targets.features[source], names)
+        maps |= {name: merge(drawn[name]) for name in names}
+    return {name: maps[name] for name in chosen}
+
+
+def feature_maps(
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    features: np.ndarray,
+    methods: Iterable[str],
+) -> dict[str, Tensor]:
+    """Map of every feature by every method: float32 (N, k, H, W) in [0, 1], zero where none.
+
+    `features` int64 (N, k, 2), layer index and channel. Methods that go backward share one forward
+    pass.
+    """
+    chosen = get_methods(methods)
+    rules = list(dict.fromkeys(m.rule for m in chosen.values() if m.rule in RULES))
+    signals = feature_signals(model, images, layers, features, rules) if rules else {}
+    maps = {rule: map_of_signal(signals[rule]) for rule in rules}
+    if any(method.rule == UPSAMPLED for method in chosen.values()):
+        maps[UPSAMPLED] = upsampled_activation(model, images, layers, features)
+    return {name: maps[method.rule] for name, method in chosen.items()}
 
 
 def upsampled_activation(
@@ -69,38 +139,6 @@ def upsampled_activation(
         resized = functional.interpolate(chosen[:, None], size, mode="bilinear")[:, 0]
         maps[torch.from_numpy(rows), torch.from_numpy(slots)] = scale_to_unit(resized)
     return maps
-
-
-METHODS: dict[str, Method] = {
-    "upsampled_activation": Method(upsampled_activation, spatial_only=True),
-    **{rule: _backward_method(rule) for rule in RULES},
-}
-
-
-def feature_maps(
-    model: nn.Module,
-    images: Tensor,
-    layers: Sequence[Layer],
-    features: np.ndarray,
-    methods: Iterable[str],
-) -> dict[str, Tensor]:
-    """Map of every feature by every method: float32 (N, k, H, W) in [0, 1], zero where none.
-
-    `features` int64 (N, k, 2), layer index and channel. Methods that go backward share one forward
-    pass.
-    """
-    methods = list(methods)
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown:
-        raise VebiError(f"Unknown heatmap method '{unknown[0]}'; known: {', '.join(METHODS)}.")
-    rules = [name for name in methods if name in RULES]
-    signals = feature_signals(model, images, layers, features, rules) if rules else {}
-    return {
-        name: map_of_signal(signals[name])
-        if name in signals
-        else METHODS[name].maps(model, images, layers, features)
-        for name in methods
-    }
 
 
 def heatmaps(

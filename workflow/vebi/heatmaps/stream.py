@@ -14,8 +14,14 @@ from vebi.data.store import Dataset
 from vebi.descriptors.store import DescriptorFile, layers_of
 from vebi.errors import VebiError
 from vebi.files import atomic_path
-from vebi.heatmaps.methods import METHODS, feature_maps, merge
-from vebi.heatmaps.ranking import top_features
+from vebi.heatmaps.methods import (
+    FeatureMethod,
+    Targets,
+    choose_features,
+    get_methods,
+    merged_maps,
+)
+from vebi.heatmaps.sources import Subject
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 
@@ -30,17 +36,16 @@ def write_heatmaps(
     k: int = 3,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
+    seed: int = 0,
 ) -> None:
     """Explain every image of `split` by every method of `paths` (method name: file to write).
 
     `weights` (classes, m): the mu-Lasso's, one row per class, for the columns of `descriptors`. Each
-    file holds `heatmaps` float32 (N, H, W) in [0, 1], `image_index` int64 (N), `features` int64
-    (N, k, 2) (position in the descriptor file's `layer_names`, channel; -1 for none) and
-    `feature_scores` float64 (N, k).
+    file holds `heatmaps` float32 (N, H, W) in [0, 1] and `image_index` int64 (N); if the method draws
+    features also `features` int64 (N, k, 2) (position in the descriptor file's `layer_names`, channel;
+    -1 for none) and `feature_scores` float64 (N, k). `seed`: root of a source's random draws.
     """
-    unknown = [name for name in paths if name not in METHODS]
-    if unknown:
-        raise VebiError(f"Unknown heatmap method '{unknown[0]}'; known: {', '.join(METHODS)}.")
+    methods = get_methods(paths)
     rows = dataset.indices(split)
     if not len(rows):
         raise VebiError(f"{dataset.path} has no images in split {split}.")
@@ -54,34 +59,40 @@ def write_heatmaps(
             name: stack.enter_context(h5py.File(stack.enter_context(atomic_path(path)), "w"))
             for name, path in paths.items()
         }
-        for file in files.values():
+        for name, file in files.items():
             file["image_index"] = rows.astype(np.int64)
             file.create_dataset("heatmaps", (len(rows), height, width), np.float32)
-            file.create_dataset("features", (len(rows), k, 2), np.int64)
-            file.create_dataset("feature_scores", (len(rows), k), np.float64)
+            if isinstance(methods[name], FeatureMethod):
+                file.create_dataset("features", (len(rows), k, 2), np.int64)
+                file.create_dataset("feature_scores", (len(rows), k), np.float64)
         batches = dataset.batches(rows, batch_size)
         total = -(-len(rows) // batch_size)
         start = 0
-        for chosen, raw in tqdm(batches, "heatmaps", total, unit="batch", disable=None):
+        for indices, raw in tqdm(batches, "heatmaps", total, unit="batch", disable=None):
             images = to_network_input(raw, device)
-            stop = start + len(chosen)
-            for spatial_only in (False, True):
-                names = [name for name in paths if METHODS[name].spatial_only == spatial_only]
-                if not names:
-                    continue
-                features, scores = top_features(
-                    descriptors.rows(chosen),
-                    weights,
-                    descriptors.predictions[chosen],
-                    described,
-                    k,
-                    spatial_only,
-                )
-                for name, maps in feature_maps(model, images, layers, features, names).items():
-                    files[name]["heatmaps"][start:stop] = merge(maps).cpu().numpy()
-                    files[name]["features"][start:stop] = _as_positions(features, described)
-                    files[name]["feature_scores"][start:stop] = scores
-            start = stop
+            part = slice(start, start + len(indices))
+            subject = Subject(
+                model=model,
+                images=images,
+                layers=layers,
+                described=described,
+                descriptors=descriptors.rows(indices),
+                weights=weights,
+                predictions=descriptors.predictions[indices],
+                image_index=indices,
+                seed=seed,
+            )
+            chosen = choose_features(subject, paths, k)
+            features = {source: features for source, (features, _) in chosen.items()}
+            targets = Targets(subject.predictions, features)
+            for name, maps in merged_maps(model, images, layers, targets, paths).items():
+                files[name]["heatmaps"][part] = maps.cpu().numpy()
+                method = methods[name]
+                if isinstance(method, FeatureMethod):
+                    drawn, scores = chosen[method.source]
+                    files[name]["features"][part] = _as_positions(drawn, described)
+                    files[name]["feature_scores"][part] = scores
+            start = part.stop
 
 
 def _as_positions(features: np.ndarray, described: Sequence[Layer]) -> np.ndarray:
