@@ -53,12 +53,15 @@ def certify(
     objective += np.einsum("rm,rm->r", weights, half_gradient[:, used])
     objective = np.maximum(objective, 0.0)
     half_gradient -= cross
-    size = -half_gradient.min(axis=1) if nonnegative else np.abs(half_gradient).max(axis=1)
+    size = -half_gradient.min(axis=1)
+    if not nonnegative:
+        size = np.maximum(size, half_gradient.max(axis=1))
     size = np.maximum(size, 0.0)
     gap = 2 * (np.einsum("rm,rm->r", weights, half_gradient[:, used]) + mu * size)
     scale = np.maximum(objective, SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny))
     l1_norm = np.abs(weights).sum(axis=1)
-    terms = l1_norm * np.abs(gram).max(initial=0.0) + np.abs(cross).max(initial=0.0)
+    # No entry of a Gram matrix is larger than its largest diagonal entry.
+    terms = l1_norm * np.diagonal(gram).max(initial=0.0) + np.abs(cross).max(initial=0.0)
     rounding = np.finfo(float).eps * ((l1_norm + mu) * terms + count) / scale
     return Certificate(objective, np.maximum(gap, 0.0) / scale, l1_norm, size, rounding)
 

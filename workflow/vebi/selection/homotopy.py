@@ -426,9 +426,9 @@ def _refine(
     lam: float,
 ) -> None:
     """Correct weight, c and z in place: c_A = lam sign again, to rounding error."""
-    w = np.zeros(len(cross))
-    w[active] = weight
-    residual = (cross - gram @ w)[active] - lam * sign
+    fit = np.empty(len(cross))
+    _multiply(gram, active, weight, fit)
+    residual = (cross - fit)[active] - lam * sign
     half = solve_triangular(factor, residual, lower=True, check_finite=False)
     change = solve_triangular(factor, half, lower=True, trans=1, check_finite=False)
     # Along a nearly null direction the correction is noise: it must not carry a weight across zero.
@@ -436,9 +436,24 @@ def _refine(
         (weight + change) * sign < 0
     )
     weight += change * min(1.0, np.abs(weight[crosses] / change[crosses]).min(initial=1.0))
-    w[active] = weight
-    c[:] = cross - gram @ w
+    _multiply(gram, active, weight, fit)
+    c[:] = cross - fit
     z[:] = solve_triangular(factor, sign, lower=True, check_finite=False)
+
+
+def _multiply(
+    gram: NDArray[np.float64],
+    active: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """out = gram[:, active] weight, by whichever way reads less of the Gram matrix."""
+    if 2 * len(active) <= len(gram):
+        _combine_rows(gram, active, weight, len(active), out)
+    else:
+        w = np.zeros(len(gram))
+        w[active] = weight
+        np.dot(gram, w, out=out)
 
 
 def _assemble(
