@@ -132,6 +132,7 @@ def get_tables():
     names = [
         "training",
         "selection",
+        "selection_seeds",
         "selected_features",
         "ablation",
         "ablation_effect",

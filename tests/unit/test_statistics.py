@@ -6,8 +6,10 @@ from scipy import stats
 
 from vebi.statistics import (
     bootstrap_interval,
+    crossed_interval,
     nested_interval,
     sign_flip_test,
+    stratified_interval,
     wilson_interval,
 )
 
@@ -63,3 +65,50 @@ def test_wilson_interval_is_scipys(hits: int, total: int):
     expected = stats.binomtest(hits, total).proportion_ci(method="wilson")
     assert wilson_interval(hits, total) == pytest.approx((expected.low, expected.high))
     assert np.isnan(wilson_interval(0, 0)).all()
+
+
+def test_crossed_interval_of_one_seed_is_the_bootstrap_of_its_images():
+    values = np.random.default_rng(1).normal(size=(1, 300))
+    low, high = crossed_interval(values, 4000, [1])
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(300), rel=0.1)
+    assert low < values.mean() < high
+
+
+def test_crossed_interval_knows_that_the_images_are_the_same_for_all_seeds():
+    """What only the images decide is not averaged out by more seeds, which a nested draw believes."""
+    image_effect = np.random.default_rng(2).normal(size=100)
+    values = np.tile(image_effect, (20, 1))
+    width = 2 * 1.96 * image_effect.std() / 10
+    low, high = crossed_interval(values, 2000, [3])
+    assert high - low == pytest.approx(width, rel=0.1)
+    low, high = nested_interval(values, 2000, [3])
+    assert high - low < width / 3
+
+
+def test_crossed_interval_covers_the_spread_of_seeds():
+    values = np.repeat(np.array([[0.0], [1.0]]), 50, axis=1)
+    assert crossed_interval(values, 500, [1]) == (0.0, 1.0)
+
+
+def test_stratified_interval_of_one_stratum_is_wilsons():
+    for hits, total in ((0, 10), (10, 10), (3, 17)):
+        low, high = stratified_interval(np.array([hits]), np.array([total]))
+        assert (low, high) == pytest.approx(wilson_interval(hits, total))
+
+
+def test_stratified_interval_is_newcombes_hybrid():
+    """The difference 56/70 - 48/80 has the interval 0.0524 to 0.3339 (Newcombe 1998, table II, 10).
+
+    The mean of a and 1 - b is (a - b + 1) / 2.
+    """
+    low, high = stratified_interval(np.array([56, 80 - 48]), np.array([70, 80]))
+    assert (2 * low - 1, 2 * high - 1) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_stratified_interval_covers_the_truth():
+    truth, totals = np.array([0.99, 0.9, 0.5, 0.05]), np.array([30, 40, 30, 20])
+    hits = np.random.default_rng(6).binomial(totals, truth, size=(20_000, 4))
+    low, high = stratified_interval(hits, totals)
+    covered = ((low <= truth.mean()) & (truth.mean() <= high)).mean()
+    assert 0.94 <= covered <= 0.98
+    assert (high > low).all()

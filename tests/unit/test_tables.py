@@ -15,6 +15,9 @@ def training(**changes):
             "seed": [1, 0],
             "epochs": [2, 2],
             "train_accuracy": [1.0, -1e-9],
+            "test_accuracy_ci_low": [0.25, 0.25],
+            "test_accuracy_ci_high": [0.75, 0.75],
+            "n_test": [8, 8],
         }
     )
     return frame.assign(**changes)
@@ -23,9 +26,10 @@ def training(**changes):
 def test_bytes_are_sorted_formatted_and_end_in_lf(tmp_path):
     write_table(tmp_path / "t.csv", training(), "training")
     assert (tmp_path / "t.csv").read_bytes() == (
-        b"dataset,model,seed,epochs,train_accuracy,test_accuracy\n"
-        b"d,m,0,2,0.000000,0.333333\n"
-        b"d,m,1,2,1.000000,0.500000\n"
+        b"dataset,model,seed,epochs,train_accuracy,test_accuracy,"
+        b"test_accuracy_ci_low,test_accuracy_ci_high,n_test\n"
+        b"d,m,0,2,0.000000,0.333333,0.250000,0.750000,8\n"
+        b"d,m,1,2,1.000000,0.500000,0.250000,0.750000,8\n"
     )
 
 

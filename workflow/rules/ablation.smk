@@ -12,7 +12,8 @@ rule ablate:
             allow_missing=True,
         ),
     output:
-        RESULTS / "ablation" / RUN / "ablation.csv",
+        table=RESULTS / "ablation" / RUN / "ablation.csv",
+        hits=RESULTS / "ablation" / RUN / "hits.h5",
     log:
         RESULTS / "logs/ablation" / RUN / "ablate.log",
     benchmark:

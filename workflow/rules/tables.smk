@@ -8,9 +8,12 @@ rule tabulate_runs:
         selection=get_selection_files("selection.csv"),
         selected_features=get_selection_files("selected_features.csv"),
         ablation=get_run_files("ablation" / Path(RUN) / "ablation.csv"),
+        hits=get_run_files("ablation" / Path(RUN) / "hits.h5"),
+        datasets=[RESULTS / f"data/{dataset}/dataset.h5" for dataset in get_datasets()],
     output:
         training=RESULTS / "tables/training.csv",
         selection=RESULTS / "tables/selection.csv",
+        selection_seeds=RESULTS / "tables/selection_seeds.csv",
         selected_features=RESULTS / "tables/selected_features.csv",
         ablation=RESULTS / "tables/ablation.csv",
         ablation_effect=RESULTS / "tables/ablation_effect.csv",
@@ -24,6 +27,7 @@ rule tabulate_runs:
         mem_mb=1000,
     params:
         runs=get_runs(),
+        datasets=get_datasets(),
         bootstrap=CONFIG.iou.bootstrap,
         root_seed=CONFIG.seed,
         code=get_code("tabulate_runs.py"),

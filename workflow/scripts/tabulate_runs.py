@@ -1,7 +1,11 @@
-"""The tables of single runs to one table each, and the comparison of the ablations."""
+"""The tables of single runs to one table each, and what is compared over runs."""
 
 from vebi.ablation.effect import compare
+from vebi.ablation.store import read_hits
+from vebi.data.store import TEST, open_dataset
 from vebi.job import job
+from vebi.models.tables import add_test_interval
+from vebi.selection.tables import selection_over_seeds
 from vebi.tables import stack_runs, write_table
 
 with job(snakemake):
@@ -10,6 +14,18 @@ with job(snakemake):
         name: stack_runs(snakemake.input[name], params.runs, last_row_only=name == "training")
         for name in ("training", "selection", "selected_features", "ablation")
     }
-    tables["ablation_effect"] = compare(tables["ablation"], params.bootstrap, params.root_seed)
+    n_test = {
+        name: len(open_dataset(path).indices(TEST))
+        for name, path in zip(params.datasets, snakemake.input.datasets, strict=True)
+    }
+    tables["training"] = add_test_interval(tables["training"], n_test)
+    tables["selection_seeds"] = selection_over_seeds(tables["selection"])
+    hits = {
+        tuple(run.values()): read_hits(path)
+        for run, path in zip(params.runs, snakemake.input.hits, strict=True)
+    }
+    tables["ablation_effect"] = compare(
+        tables["ablation"], hits, params.bootstrap, params.root_seed
+    )
     for name, table in tables.items():
         write_table(snakemake.output[name], table, name)

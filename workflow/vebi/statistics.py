@@ -44,6 +44,27 @@ def nested_interval(
     return float(low), float(high)
 
 
+def crossed_interval(
+    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (seeds, images) of the same images.
+
+    Seeds and images are resampled independently, the images alike for all seeds (the pigeonhole
+    bootstrap of Owen 2007): what another set of trainings, judged on other images, would give.
+    """
+    rng = np.random.default_rng(list(key))
+    n_seeds, n_images = values.shape
+    means = np.empty(n_resamples)
+    for start in range(0, n_resamples, _BLOCK):
+        stop = min(start + _BLOCK, n_resamples)
+        seeds = rng.integers(n_seeds, size=(stop - start, n_seeds))
+        images = rng.integers(n_images, size=(stop - start, n_images))
+        share = (seeds[:, :, None] == np.arange(n_seeds)).mean(1)
+        means[start:stop] = np.take_along_axis(share @ values, images, 1).mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def sign_flip_test(
     differences: np.ndarray, n_resamples: int, key: Sequence[int], exact_up_to: int = 12
 ) -> float:
@@ -79,3 +100,24 @@ def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tupl
     half = z / (1 + z * z / total)
     half *= math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def stratified_interval(
+    hits: np.ndarray, totals: np.ndarray, z: float = 1.959963984540054
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of the mean of several proportions: both ends (...).
+
+    `hits` (..., C) among `totals` (C) independent trials, as for a mean class accuracy. Wilson's
+    interval of each proportion, put together by the rule of Newcombe (1998, method 10) as Zou and
+    Donner (2008) extend it to sums: the distances from estimate to end add up in squares. It holds
+    the estimate, stays in [0, 1] and has a width also where every trial was a hit.
+    """
+    share = hits / totals
+    centre = (share + z * z / (2 * totals)) / (1 + z * z / totals)
+    half = z / (1 + z * z / totals)
+    half = half * np.sqrt(share * (1 - share) / totals + z * z / (4 * totals * totals))
+    n_strata = share.shape[-1]
+    below = np.sqrt(((share - (centre - half)) ** 2).sum(-1)) / n_strata
+    above = np.sqrt(((centre + half - share) ** 2).sum(-1)) / n_strata
+    mean = share.mean(-1)
+    return np.maximum(mean - below, 0.0), np.minimum(mean + above, 1.0)

@@ -37,7 +37,17 @@ class TableSpec:
 FLOAT = "%.6f"
 
 TABLES: dict[str, TableSpec] = {
-    "training": TableSpec(RUN_KEYS, ("epochs", "train_accuracy", "test_accuracy")),
+    "training": TableSpec(
+        RUN_KEYS,
+        (
+            "epochs",
+            "train_accuracy",
+            "test_accuracy",
+            "test_accuracy_ci_low",
+            "test_accuracy_ci_high",
+            "n_test",
+        ),
+    ),
     "selection": TableSpec(
         (*RUN_KEYS, "scope", "mu"),
         (
@@ -49,6 +59,11 @@ TABLES: dict[str, TableSpec] = {
         ),
         {"mu": "%g", "objective": "%.9g", "relative_gap": "%.2e"},
     ),
+    "selection_seeds": TableSpec(
+        ("dataset", "model", "scope", "mu"),
+        ("n_features_mean", "n_features_min", "n_features_max", "n_seeds"),
+        {"mu": "%g"},
+    ),
     "selected_features": TableSpec(
         (*RUN_KEYS, "scope", "mu", "class", "layer", "channel"),
         ("layer_type", "weight"),
@@ -56,7 +71,13 @@ TABLES: dict[str, TableSpec] = {
     ),
     "ablation": TableSpec(
         (*RUN_KEYS, "scope", "mu", "condition", "repeat"),
-        ("n_ablated", "mean_class_accuracy"),
+        (
+            "n_ablated",
+            "mean_class_accuracy",
+            "n_images",
+            "accuracy_ci_low",
+            "accuracy_ci_high",
+        ),
         {"mu": "%g"},
     ),
     "iou_curve": TableSpec(
@@ -88,6 +109,8 @@ TABLES: dict[str, TableSpec] = {
             "ci_low",
             "ci_high",
             "n_seeds",
+            "p_value",
+            "n_images",
         ),
         {"mu": "%g"},
     ),

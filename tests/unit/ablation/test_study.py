@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vebi.ablation.ablate import mean_class_accuracy
 from vebi.ablation.effect import CONTROLS, compare
+from vebi.ablation.store import Hits, read_hits, write_hits
 from vebi.ablation.study import draw_control, get_selected, run_study
 from vebi.data.store import Images, open_dataset, write_dataset
 from vebi.errors import VebiError
@@ -74,7 +76,7 @@ def selection(channels):
 
 def test_study_finds_the_one_channel_that_matters(network_and_data):
     net, dataset = network_and_data
-    table = run_study(net, dataset, {"all": selection([0])}, [1.0], 30, [0])
+    table, hits = run_study(net, dataset, {"all": selection([0])}, [1.0], 30, [0])
     accuracy = table.groupby("condition")["mean_class_accuracy"]
     assert accuracy.mean()["none"] == 1
     assert accuracy.mean()["selected"] == 0.5
@@ -82,11 +84,24 @@ def test_study_finds_the_one_channel_that_matters(network_and_data):
     assert set(accuracy.get_group("random")) == {0.5, 1.0}
     assert len(accuracy.get_group("random_layer_matched")) == 30
     assert (table[table["condition"] != "none"]["n_ablated"] == 1).all()
+    # Without its channel the network says "bottom" to everything.
+    assert hits[table.index[table["condition"] == "selected"][0]].tolist() == [False, True] * 10
+    predictions = np.where(hits, dataset.labels, 1 - dataset.labels)
+    assert table["mean_class_accuracy"].tolist() == list(
+        mean_class_accuracy(predictions, dataset.labels)
+    )
+    assert (table["accuracy_ci_low"] < table["accuracy_ci_high"]).all()
+    assert (
+        table["mean_class_accuracy"]
+        .between(table["accuracy_ci_low"], table["accuracy_ci_high"])
+        .all()
+    )
+    assert (table["n_images"] == 20).all()
 
 
 def test_harmless_selection_leaves_everything(network_and_data):
     net, dataset = network_and_data
-    table = run_study(net, dataset, {"all": selection([1, 2])}, [1.0], 1, [0])
+    table, _ = run_study(net, dataset, {"all": selection([1, 2])}, [1.0], 1, [0])
     assert table[table["condition"] == "selected"]["mean_class_accuracy"].item() == 1
 
 
@@ -100,20 +115,60 @@ def test_union_over_classes_counts_a_feature_once(network_and_data):
         get_selected(table.assign(layer="pool"), 1.0, layers)
 
 
-def effect_input(selected, controls):
-    rows = [("d", "m", 0, "all", 0.0, "none", 0, 0, 1.0)]
-    rows += [("d", "m", 0, "all", 1.0, "selected", 0, 4, selected)]
-    for control in CONTROLS:
-        rows += [("d", "m", 0, "all", 1.0, control, r, 4, c) for r, c in enumerate(controls)]
+def effect_input(selected, controls, n_seeds=1):
+    """A table and the hits behind it, in which a condition gets that share of each class right."""
+    rows, hits = [], {}
+    labels = np.arange(40) % 4
+    for seed in range(n_seeds):
+        accuracies = [1.0, selected, *controls, *controls]
+        names = [("none", 0), ("selected", 0)]
+        names += [(control, r) for control in CONTROLS for r in range(len(controls))]
+        rows += [
+            ("d", "m", seed, "all", 0.0 if name == "none" else 1.0, name, r, 4, accuracy)
+            for (name, r), accuracy in zip(names, accuracies, strict=True)
+        ]
+        right = np.arange(40)[None] < 40 * np.array(accuracies)[:, None]
+        hits["d", "m", seed] = Hits(right, labels)
     columns = ["dataset", "model", "seed", "scope", "mu", "condition", "repeat", "n_ablated"]
-    return pd.DataFrame(rows, columns=[*columns, "mean_class_accuracy"])
+    return pd.DataFrame(rows, columns=[*columns, "mean_class_accuracy"]), hits
 
 
 def test_effect_is_the_difference_of_the_drops_with_an_interval_around_it():
-    table = compare(effect_input(0.2, [0.8, 0.9, 1.0]), 2000, 0)
+    table = compare(*effect_input(0.2, [0.8, 0.9, 1.0]), 2000, 0)
     assert len(table) == 2
     row = table.iloc[0]
     assert row["drop_selected"] == pytest.approx(0.8)
     assert row["drop_control"] == pytest.approx(0.1)
     assert row["difference"] == pytest.approx(0.7)
     assert 0.6 - 1e-9 <= row["ci_low"] < 0.7 < row["ci_high"] <= 0.8 + 1e-9
+
+
+def test_effect_is_tested_over_images():
+    """28 of 40 images tell the conditions apart, all one way; the rest are ties."""
+    table = compare(*effect_input(0.2, [0.9]), 4000, 0)
+    assert table["p_value"].tolist() == [1 / 4001] * 2
+    assert (table["n_images"] == 40).all()
+    # Two images of 40, whatever their sign: half of the sign patterns are as far from zero.
+    table = compare(*effect_input(0.9, [0.95]), 4000, 0)
+    assert table["p_value"].to_numpy() == pytest.approx(0.5, abs=0.03)
+    assert (compare(*effect_input(0.5, [0.5], 2), 100, 0)["p_value"] == 1).all()
+
+
+def test_effect_refuses_hits_of_another_table():
+    table, hits = effect_input(0.2, [0.9])
+    short = {key: Hits(item.hits[:2], item.labels) for key, item in hits.items()}
+    with pytest.raises(VebiError, match="2 rows"):
+        compare(table, short, 100, 0)
+
+
+@given(st.integers(1, 20), st.integers(0, 5))
+def test_hits_survive_their_file(tmp_path_factory, n_images, n_rows):
+    path = tmp_path_factory.mktemp("hits") / "hits.h5"
+    hits = np.random.default_rng(n_images).random((n_rows, n_images)) < 0.5
+    write_hits(path, Hits(hits, np.arange(n_images)))
+    again = read_hits(path)
+    assert np.array_equal(again.hits, hits)
+    assert np.array_equal(again.labels, np.arange(n_images))
+    path.write_text("nothing")
+    with pytest.raises(VebiError, match="hits of an ablation"):
+        read_hits(path)

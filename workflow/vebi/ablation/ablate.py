@@ -159,14 +159,7 @@ def mean_class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarr
     return np.mean([hits[..., labels == label].mean(-1) for label in np.unique(labels)], axis=0)
 
 
-def ablated_accuracy(
-    model: nn.Module,
-    dataset: Dataset,
-    indices: np.ndarray,
-    conditions: Sequence[np.ndarray],
-    batch_size: int = 128,
-    device: torch.device | str = "cpu",
-) -> np.ndarray:
-    """Mean class accuracy float64 (conditions) with each condition's features removed: see `ablate`."""
-    predictions = ablate(model, dataset, indices, conditions, batch_size, device)
-    return mean_class_accuracy(predictions, dataset.labels[indices])
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """A weight per image, so that the mean of weight x hit is the mean class accuracy: (N), mean 1."""
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return len(labels) / (len(counts) * counts[inverse])

@@ -70,6 +70,23 @@ def selected_features_table(solution: Solution, mus: Sequence[float] | None = No
     return table.sort_values(["mu", "class", "layer", "channel"], ignore_index=True)
 
 
+def selection_over_seeds(selection: pd.DataFrame) -> pd.DataFrame:
+    """From the selection table to `selection_seeds`: sizes of the selection over the seeds' networks.
+
+    One row per data set, model, scope and mu: mean, least and most `n_features` and their number.
+    """
+    groups = selection.groupby(["dataset", "model", "scope", "mu"], sort=True)["n_features"]
+    table = groups.agg(["mean", "min", "max", "size"]).reset_index()
+    return table.rename(
+        columns={
+            "mean": "n_features_mean",
+            "min": "n_features_min",
+            "max": "n_features_max",
+            "size": "n_seeds",
+        }
+    )
+
+
 def trace_path(
     solution: Solution, n_points: int = 240
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:

@@ -1,0 +1,25 @@
+"""The table of trainings."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from vebi.statistics import wilson_interval
+
+
+def add_test_interval(training: pd.DataFrame, n_test: Mapping[str, int]) -> pd.DataFrame:
+    """The training table with Wilson's interval of the test accuracy and the test images behind it.
+
+    `n_test` by data set. The interval is about images: how far the accuracy of this network may be
+    from what it would be on endlessly many. The spread over trainings shows in the seeds' rows.
+    """
+    counts = training["dataset"].map(n_test).astype(int)
+    ends = [
+        wilson_interval(round(accuracy * total), total)
+        for accuracy, total in zip(training["test_accuracy"], counts, strict=True)
+    ]
+    return training.assign(
+        test_accuracy_ci_low=[low for low, _ in ends],
+        test_accuracy_ci_high=[high for _, high in ends],
+        n_test=counts,
+    )
