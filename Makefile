@@ -65,8 +65,10 @@ test: dev-env
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
 # Peers that are no dependencies are measured where they are installed: pip install spams-bin celer grad-cam
-bench: dev-env
-	for benchmark in bench/*.py; do $(VENV)/bin/python $$benchmark || exit 1; done
+bench: dev-env reproduce
+	for benchmark in $(filter-out bench/summarise.py,$(wildcard bench/*.py)); do \
+	  $(VENV)/bin/python $$benchmark || exit 1; done
+	$(VENV)/bin/python bench/summarise.py
 
 check: dev-env
 	$(VENV)/bin/ruff check .
