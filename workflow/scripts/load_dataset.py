@@ -1,15 +1,19 @@
-"""A data set from elsewhere to dataset.h5."""
+"""A data set from elsewhere to dataset.h5: its images, or an index of them."""
 
 from pathlib import Path
 
+from vebi.config.datasets import ImageFolderConfig
 from vebi.data import digits, mnist
-from vebi.data.store import write_dataset
+from vebi.data.image_folder import index_images
+from vebi.data.store import write_dataset, write_index
 from vebi.job import job
 
 with job(snakemake):
     settings = dict(snakemake.params.settings)
-    if settings.pop("kind") == "digits":
-        images = digits.load(**settings)
+    output = snakemake.output[0]
+    if settings["kind"] == "image_folder":
+        write_index(output, index_images(ImageFolderConfig(**settings)))
+    elif settings["kind"] == "digits":
+        write_dataset(output, digits.load(settings["size"]))
     else:
-        images = mnist.load(Path(snakemake.params.cache))
-    write_dataset(snakemake.output[0], images)
+        write_dataset(output, mnist.load(Path(snakemake.params.cache)))

@@ -1,8 +1,9 @@
-"""Data sets: one class per `kind`, each with `n_classes` and the `shape` (H, W, C) of its images."""
+"""Data sets: one class per `kind`, each with `n_classes`, the `shape` (H, W, C) of its images, and
+`has_masks`: whether the region that explains the class is known."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vebi.config.base import Strict
 
@@ -10,6 +11,7 @@ from vebi.config.base import Strict
 class An8FlowerConfig(Strict):
     """A rendered flower data set with exact masks."""
 
+    has_masks: ClassVar[bool] = True
     kind: Literal["an8flower"]
     flower_set: Literal["single-6c", "double-12c", "double-12c-distractors"]
     images: int = Field(ge=12, description="number of images, a multiple of the number of classes")
@@ -51,6 +53,7 @@ class An8FlowerConfig(Strict):
 class DigitsConfig(Strict):
     """scikit-learn's 1,797 handwritten digits, enlarged."""
 
+    has_masks: ClassVar[bool] = False
     kind: Literal["digits"]
     size: int = Field(28, ge=8, le=256, description="height and width in pixels")
 
@@ -66,6 +69,7 @@ class DigitsConfig(Strict):
 class MnistConfig(Strict):
     """MNIST's 70,000 digits, from $VEBI_DATA/mnist or downloaded."""
 
+    has_masks: ClassVar[bool] = False
     kind: Literal["mnist"]
 
     @property
@@ -77,4 +81,114 @@ class MnistConfig(Strict):
         return (28, 28, 1)
 
 
-DatasetConfig = Annotated[An8FlowerConfig | DigitsConfig | MnistConfig, Field(discriminator="kind")]
+# Keys of an image folder that only some layouts have a use for.
+LAYOUT_KEYS = {
+    "train": ("split_folders", "imagenet", "csv"),
+    "test": ("split_folders", "imagenet", "csv"),
+    "ground_truth": ("imagenet",),
+    "table": ("csv",),
+    "ignore_other_splits": ("csv",),
+    "test_fraction": ("class_folders", "csv"),
+}
+
+
+class ImageFolderConfig(Strict):
+    """Image files on disk, which stay where they are."""
+
+    kind: Literal["image_folder"]
+    path: str = Field(min_length=1, description="the folder; relative: below $VEBI_DATA, or here")
+    layout: Literal["split_folders", "class_folders", "imagenet", "csv"]
+    train: str = Field("train", min_length=1, description="folder (csv: split) to train on")
+    test: str | None = Field(
+        None, min_length=1, description="folder (csv: split) to test on; null: val (csv: test)"
+    )
+    ground_truth: str = Field(
+        "ILSVRC2012_devkit_t12", min_length=1, description="classes of flat validation images"
+    )
+    table: str = Field("labels.csv", min_length=1, description="CSV with path, label, split")
+    ignore_other_splits: bool = False
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="of each class, where no split is given"
+    )
+    classes: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        None, min_length=2, description="classes to take, in label order; null: all, sorted"
+    )
+    # HDF5 holds no attribute with more names than that.
+    n_classes: int = Field(ge=2, le=4000, description="how many; not needed beside classes")
+    class_names: str | None = Field(None, min_length=1, description="file with readable names")
+    train_per_class: int | None = Field(None, ge=1, description="at most so many, drawn by seed")
+    test_per_class: int | None = Field(None, ge=1, description="at most so many, drawn by seed")
+    seed: int = Field(0, ge=0, description="of the split and of the limits")
+    size: int = Field(224, ge=8, le=2048, description="height and width in pixels")
+    channels: Literal[1, 3] = 3
+    resize: Literal["squash", "crop"] = "squash"
+    first_size: int | None = Field(
+        None, ge=8, le=4096, description="squash: resize to this before; crop: the shorter side"
+    )
+    masks: str | None = Field(None, min_length=1, description="folder of PNG masks")
+    on_corrupt: Literal["error", "skip"] = "error"
+    verify: Literal["header", "decode"] = "header"
+    max_megapixels: float = Field(80.0, gt=0, le=178, description="larger files count as corrupt")
+    if_missing: Literal["error", "leave_out"] = "error"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.size, self.size, self.channels)
+
+    @property
+    def has_masks(self) -> bool:
+        return self.masks is not None
+
+    @property
+    def test_name(self) -> str:
+        """Folder or split name of the test images."""
+        return self.test or ("test" if self.layout == "csv" else "val")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_classes(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("classes"), list):
+            return {"n_classes": len(values["classes"]), **values}
+        return values
+
+    @field_validator("train", "test", "masks")
+    @classmethod
+    def _is_inside(cls, value: str | None) -> str | None:
+        if value is not None and (value.startswith("/") or ".." in value.split("/")):
+            raise ValueError(
+                f"'{value}' must be a path below the data set's own folder, without '..'"
+            )
+        return value if value is None else value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ImageFolderConfig":
+        problems = [
+            f"{key} has no meaning in layout '{self.layout}'; it belongs to {', '.join(layouts)}"
+            for key, layouts in LAYOUT_KEYS.items()
+            if key in self.model_fields_set
+            and self.layout not in layouts
+            and getattr(self, key) != type(self).model_fields[key].default
+        ]
+        if self.classes is not None:
+            twice = [name for name in self.classes if self.classes.count(name) > 1]
+            if twice:
+                problems.append(f"classes: '{twice[0]}' stands there twice")
+            if self.n_classes != len(self.classes):
+                problems.append(
+                    f"n_classes is {self.n_classes}, but classes lists {len(self.classes)}; leave "
+                    "n_classes out"
+                )
+        if self.train.casefold() == self.test_name.casefold():
+            problems.append(f"train and test are both '{self.train}'")
+        if self.resize == "crop" and self.first_size is not None and self.first_size < self.size:
+            problems.append(
+                f"first_size is {self.first_size}, from which no {self.size} x {self.size} can be cut"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+DatasetConfig = Annotated[
+    An8FlowerConfig | DigitsConfig | MnistConfig | ImageFolderConfig, Field(discriminator="kind")
+]

@@ -1,0 +1,223 @@
+"""Image files to pixels: every kind of file that photo collections hold, in one shape."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from vebi.errors import VebiError
+
+if TYPE_CHECKING:
+    from vebi.config.datasets import DatasetConfig
+
+# By content, not by name. A closed list: some of Pillow's other readers start programs.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
+)
+# What Exif's orientation asks to be done; 1, the usual one, asks for nothing.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+class UnreadableImage(VebiError):
+    """One image file that can't become pixels; `reason` says why, without the name of its `path`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} can't be read as an image ({reason}).")
+        self.path, self.reason = path, reason
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an image becomes `size` x `size` pixels of 1 (grey) or 3 (RGB) channels.
+
+    `squash` resizes both sides without keeping the aspect, as VEBI's authors do; `crop` resizes the
+    shorter side and cuts the middle out, as torchvision does. With `first_size` squash resizes to that
+    first, and crop makes the shorter side that long. Both bicubic. A file of more than `max_pixels` is
+    refused before it is decoded.
+    """
+
+    size: int
+    channels: int = 3
+    resize: Literal["squash", "crop"] = "squash"
+    first_size: int | None = None
+    max_pixels: int = 80_000_000
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.size, self.size, self.channels)
+
+
+def decoding_for(config: "DatasetConfig") -> Decoding:
+    """How an image file is brought into the form of a data set's images."""
+    if config.kind == "image_folder":
+        max_pixels = int(config.max_megapixels * 1e6)
+        return Decoding(config.size, config.channels, config.resize, config.first_size, max_pixels)
+    return Decoding(config.shape[0], config.shape[2])
+
+
+def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:
+    """Bytes of a file, and the height and width that it declares; its pixels are not decoded."""
+    try:
+        n_bytes = path.stat().st_size
+        # Opening a pipe would wait for ever.
+        if not path.is_file():
+            raise ValueError("it is no file")
+        with path.open("rb") as stream, _open(stream, n_bytes, decoding) as image:
+            width, height = image.size
+    # A broken file can fail anywhere inside the decoder, with any exception.
+    except Exception as error:
+        raise UnreadableImage(path, _reason(error)) from error
+    return n_bytes, height, width
+
+
+def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
+    """The file as uint8 (size, size, channels), upright as its Exif data says.
+
+    Grey, palette, CMYK and 16-bit images are converted (16 bit: the high byte, as for PNG in RGB),
+    transparent ones are laid on white, animated ones give their first frame. With `n_bytes` the file
+    must have that many bytes.
+
+    Raises:
+        UnreadableImage: no such file, no image, truncated, too large, or 32-bit pixels.
+        VebiError: it has another number of bytes.
+    """
+    content = _read(path, n_bytes)
+    try:
+        with _open(io.BytesIO(content), len(content), decoding) as image:
+            turn = _turn(image)
+            converted = _convert(image, decoding.channels)
+            upright = converted if turn is None else converted.transpose(turn)
+            pixels = np.asarray(_fit(upright, decoding, Image.Resampling.BICUBIC), np.uint8)
+    except Exception as error:
+        raise UnreadableImage(path, _reason(error)) from error
+    return pixels.reshape(decoding.shape)
+
+
+def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
+    """The mask file as bool (size, size), through the same resizing as its image.
+
+    Inside is what is not zero (palette images: not index 0), in whatever channel but transparency;
+    a resized pixel is inside if at least half of its area is.
+    """
+    content = _read(path, n_bytes)
+    try:
+        with _open(io.BytesIO(content), len(content), decoding) as image:
+            values = np.asarray(image)
+            if image.mode in ("LA", "PA", "RGBA"):
+                values = values[..., :-1]
+            inside = (values != 0).reshape(*values.shape[:2], -1).any(-1)
+            whole = Image.fromarray(np.where(inside, np.uint8(255), np.uint8(0)))
+            # BOX averages over the area, so that thin parts don't fall between sampling points.
+            fitted = _fit(whole, decoding, Image.Resampling.BOX)
+    except Exception as error:
+        raise UnreadableImage(path, _reason(error)) from error
+    return np.asarray(fitted) >= 128
+
+
+def upright_size(path: Path, decoding: Decoding) -> tuple[int, int]:
+    """Height and width of an image file after the turn that its Exif data asks for."""
+    try:
+        with path.open("rb") as stream, _open(stream, 1, decoding) as image:
+            width, height = image.size
+            if _orientation(image) in SIDEWAYS:
+                width, height = height, width
+    except Exception as error:
+        raise UnreadableImage(path, _reason(error)) from error
+    return height, width
+
+
+def _open(stream: IO[bytes], n_bytes: int, decoding: Decoding) -> Image.Image:
+    if not n_bytes:
+        raise ValueError("it is empty")
+    image = Image.open(stream, formats=FORMATS)
+    width, height = image.size
+    limit = f"more than the {decoding.max_pixels / 1e6:g} megapixels allowed"
+    if width * height > decoding.max_pixels:
+        raise ValueError(f"{width} x {height} pixels, {limit}")
+    if decoding.resize == "crop":
+        # A strip one pixel high would grow without bound when its shorter side is enlarged.
+        wide, high = _covering(width, height, decoding)
+        if wide * high > decoding.max_pixels:
+            raise ValueError(f"so elongated that it is resized to {wide} x {high}, {limit}")
+    return image
+
+
+def _read(path: Path, expected: int | None) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(path, _reason(error)) from error
+    if expected is not None and len(content) != expected:
+        raise VebiError(
+            f"{path} has {len(content):,} bytes, but had {expected:,} when the data set was indexed. Put "
+            "the old file back, or index again: snakemake --forcerun load_dataset."
+        )
+    return content
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    # Broken Exif data around good pixels is common; then the file is taken as it stands.
+    except Exception:
+        return 1
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    return TURNS.get(_orientation(image))
+
+
+def _convert(image: Image.Image, channels: int) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion to 8 bits cuts every value above 255 off to white.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ValueError("32-bit pixels, of which nobody knows what is white")
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        above = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def _covering(width: int, height: int, decoding: Decoding) -> tuple[int, int]:
+    """Width and height whose shorter one is first_size (or size), rounded as torchvision does."""
+    shorter = decoding.first_size or decoding.size
+    if width <= height:
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter
+
+
+def _fit(image: Image.Image, decoding: Decoding, filter_: Image.Resampling) -> Image.Image:
+    size = decoding.size
+    if decoding.resize == "crop":
+        wide, high = _covering(*image.size, decoding)
+        resized = image.resize((wide, high), filter_)
+        left, top = round((wide - size) / 2), round((high - size) / 2)
+        return resized.crop((left, top, left + size, top + size))
+    if decoding.first_size is not None:
+        image = image.resize((decoding.first_size, decoding.first_size), filter_)
+    return image.resize((size, size), filter_)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"no image of a known kind: {', '.join(FORMATS)}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

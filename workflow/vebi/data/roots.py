@@ -1,0 +1,49 @@
+"""Where a data set's folder of images is, and which paths lie in it."""
+
+import os
+import posixpath
+from pathlib import Path
+
+from vebi.errors import VebiError
+
+
+def find_root(path: str) -> Path:
+    """The folder `path`: as it stands if absolute, else below $VEBI_DATA or the working directory.
+
+    Raises VebiError with the places that were looked at.
+    """
+    places = candidate_roots(path)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise VebiError(
+        f"The image folder '{path}' is not there; looked at: {', '.join(map(str, places))}. Three "
+        "remedies: (1) set VEBI_DATA to the folder that it lies in; (2) give the data set's key `path` "
+        "another folder, relative or absolute; (3) take its experiments out of the configuration, or "
+        "give the data set `if_missing: leave_out`."
+    )
+
+
+def candidate_roots(path: str) -> list[Path]:
+    """Where a data set's folder is looked for, in this order."""
+    given = Path(path).expanduser()
+    if given.is_absolute():
+        return [given]
+    data = os.environ.get("VEBI_DATA")
+    return [*([Path(data) / given] if data else []), Path.cwd() / given]
+
+
+def check_inside(file: str, where: str) -> str:
+    """The path in its shortest form; VebiError if it would leave the root folder.
+
+    Links inside the folder may lead anywhere: whoever made them owns the folder.
+    """
+    if not file or "\0" in file or posixpath.isabs(file) or ".." in file.split("/"):
+        raise VebiError(
+            f"{where}: '{file}' is no path below the data set's folder. Paths must be relative to it, "
+            "without '..'."
+        )
+    short = posixpath.normpath(file)
+    if short == ".":
+        raise VebiError(f"{where}: '{file}' names the data set's folder, not a file in it.")
+    return short
