@@ -50,8 +50,11 @@ def get_code(script, *modules):
 
 
 def get_settings(section, *keys):
-    """The chosen keys of a section as plain values: what a rule's result depends on."""
-    return section.model_dump(include=set(keys) or None)
+    """The chosen keys of a section as plain values: what a rule's result depends on.
+
+    Empty for a study that the configuration leaves out, whose rules nothing asks for.
+    """
+    return section.model_dump(include=set(keys) or None) if section else {}
 
 
 def get_experiment(wildcards):
@@ -139,6 +142,8 @@ def get_tables():
     ]
     if MASKED:
         names += ["iou_curve", "iou_auc", "iou_paired"]
+    if CONFIG.occlusion:
+        names += ["occlusion", "occlusion_paired"]
     return [RESULTS / "tables" / f"{name}.csv" for name in names]
 
 
@@ -150,4 +155,6 @@ def get_figures():
     if MASKED:
         names += ["iou_curves"]
         names += [f"examples_{e.dataset}_{e.model}" for e in MASKED]
+    if CONFIG.occlusion:
+        names += ["occlusion"]
     return [RESULTS / "figures" / f"{name}.png" for name in names]

@@ -125,7 +125,32 @@ TABLES: dict[str, TableSpec] = {
         {"mu": "%g"},
     ),
     "occlusion": TableSpec(
-        (*RUN_KEYS, "method", "covered_fraction"), ("mean_confidence", "n_images")
+        (*RUN_KEYS, "method", "covered_fraction"),
+        (
+            "mean_confidence",
+            "n_images",
+            "ci_low",
+            "ci_high",
+            "mean_confidence_drop",
+            "n_draws",
+        ),
+        {"covered_fraction": "%.4f"},
+    ),
+    "occlusion_paired": TableSpec(
+        ("dataset", "model", "method", "reference"),
+        (
+            "difference",
+            "ci_low",
+            "ci_high",
+            "p_value",
+            "absolute_difference",
+            "absolute_ci_low",
+            "absolute_ci_high",
+            "curve_difference",
+            "published_difference",
+            "n_seeds",
+            "n_images",
+        ),
     ),
     "sanity": TableSpec((*RUN_KEYS, "method", "randomised_up_to"), ("rank_correlation",)),
     "resampling": TableSpec(

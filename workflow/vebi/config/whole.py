@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
 from vebi.config.models import ARCHITECTURE_SHAPES, ModelConfig
+from vebi.config.occlusion import OcclusionConfig
 from vebi.config.stages import (
     AblationConfig,
     ExperimentConfig,
@@ -37,6 +38,7 @@ class Config(Strict):
     heatmaps: HeatmapConfig = HeatmapConfig()
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
+    occlusion: OcclusionConfig | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Config":

@@ -1,0 +1,27 @@
+"""A few images that stand for a split, for studies that are too dear for all of it."""
+
+import numpy as np
+
+
+def spread_over_classes(labels: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """Up to `n` of the image positions `rows`, ascending, as evenly over the classes as they allow.
+
+    Within a class images are taken at equal steps, because neighbours may be views of one scene. With
+    fewer images than classes, classes are taken at equal steps. Nothing is drawn at random: a network
+    trained from another seed is asked about the same images.
+    """
+    rows = np.sort(rows)
+    classes = np.unique(labels[rows])
+    if n < len(classes):
+        classes = classes[np.linspace(0, len(classes) - 1, n).round().astype(int)]
+    members = [rows[labels[rows] == label] for label in classes]
+    sizes = np.array([len(rows_of_class) for rows_of_class in members], np.int64)
+    shares = np.zeros_like(sizes)
+    while (left := n - int(shares.sum())) > 0 and (shares < sizes).any():
+        # A round gives one image to each class that has any left, the last round to the first ones.
+        shares[np.flatnonzero(shares < sizes)[:left]] += 1
+    taken = [
+        m[((np.arange(share) + 0.5) * len(m) / max(1, share)).astype(int)]
+        for m, share in zip(members, shares, strict=True)
+    ]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *taken]))

@@ -1,0 +1,81 @@
+"""The figure of the box-occlusion study."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
+
+REFERENCE = "deconv_gb"
+
+
+def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
+    """Above: confidence against covered area. Below: each method's mean difference to deconvnet + GB.
+
+    `curves` the table occlusion, `paired` the table occlusion_paired. A column per experiment.
+    """
+    experiments = list(dict.fromkeys(zip(curves["dataset"], curves["model"], strict=True)))
+    methods = [m for m in METHOD_NAMES if m in set(curves["method"])]
+    figure, axes = plt.subplots(
+        2,
+        len(experiments),
+        figsize=(3.9 * len(experiments), 3.1 + 0.9 + 0.2 * len(methods)),
+        height_ratios=[3.1, 0.9 + 0.2 * len(methods)],
+        squeeze=False,
+        sharex="row",
+        sharey="row",
+    )
+    for column, (dataset, model) in enumerate(experiments):
+        of_experiment = (curves["dataset"] == dataset) & (curves["model"] == model)
+        _draw_curves(axes[0, column], curves[of_experiment], methods)
+        images, seeds = (curves[of_experiment][key] for key in ("n_images", "seed"))
+        axes[0, column].set_title(
+            f"{dataset}\n{model}, {images.iloc[0]} test images, {seeds.nunique()} seeds"
+        )
+        of_experiment = (paired["dataset"] == dataset) & (paired["model"] == model)
+        rows = paired[of_experiment & (paired["reference"] == REFERENCE)].set_index("method")
+        _draw_differences(axes[1, column], rows, methods, named=column == 0)
+    axes[0, 0].set_ylabel("confidence in the first prediction")
+    axes[0, 0].set_ylim(top=1.02)
+    axes[1, 0].set_ylim(len(methods) - 0.5, -0.5)
+    lines = ["below: mean over the curve minus that of deconvnet + guided backprop"]
+    lines += ["bands and bars: 95 % over images"]
+    if paired["published_difference"].notna().any():
+        lines[1] += "; dotted: the paper's 2 %"
+    figure.supxlabel("\n".join(lines), fontsize=8, color="#555555")
+    return figure
+
+
+def _draw_curves(axis: plt.Axes, table: pd.DataFrame, methods: list[str]) -> None:
+    """Mean over seeds; the band is a network's 95 % interval over images, also the seeds' mean."""
+    for method in methods:
+        mean = table[table["method"] == method].groupby("covered_fraction").mean(numeric_only=True)
+        colour, style = METHOD_COLOURS[method], "--" if method == "vebi_conv" else "-"
+        axis.fill_between(
+            mean.index, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.1, lw=0
+        )
+        axis.plot(mean.index, mean["mean_confidence"], style, color=colour)
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.set_xlabel("covered part of the image")
+    axis.set_xlim(0, table["covered_fraction"].max())
+
+
+def _draw_differences(axis: plt.Axes, rows: pd.DataFrame, methods: list[str], named: bool) -> None:
+    """Mean difference over the curve with its 95 % interval, and the published size on both sides."""
+    for size in rows["published_difference"].dropna():
+        for sign in (-1, 1):
+            axis.axvline(sign * size, color="#888888", lw=0.8, ls=":")
+    axis.axvline(0, color=METHOD_COLOURS[REFERENCE], lw=1)
+    for place, method in enumerate(methods):
+        if method not in rows.index:
+            continue
+        row = rows.loc[method]
+        axis.plot([row["ci_low"], row["ci_high"]], [place, place], color=METHOD_COLOURS[method])
+        axis.plot(row["difference"], place, "o", ms=4, color=METHOD_COLOURS[method])
+    if named:
+        axis.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
+        axis.tick_params(axis="y", labelsize=7.5, length=0)
+        for label, method in zip(axis.get_yticklabels(), methods, strict=True):
+            label.set_color(METHOD_COLOURS[method])
+    axis.set_xlabel("difference in confidence")

@@ -1,0 +1,40 @@
+"""Confidences under occlusion of one network, for all methods: `occlusion.h5`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vebi.files import atomic_path
+
+# Boxes at uniformly random places.
+CONTROL = "random"
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """Confidences (N, draws, fractions) of one method and the images they belong to."""
+
+    confidence: np.ndarray
+    image_index: np.ndarray
+
+
+def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
+    """Write a group per method, and the covered `fractions` (F), atomically."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["covered_fractions"] = fractions
+        for name, item in items.items():
+            group = file.create_group(name)
+            group["confidence"], group["image_index"] = item.confidence, item.image_index
+
+
+def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
+    """All methods of an `occlusion.h5`, and the covered fractions."""
+    with h5py.File(path, "r") as file:
+        items = {
+            name: Occlusion(group["confidence"][:], group["image_index"][:])
+            for name, group in file.items()
+        }
+        return items, file.attrs["covered_fractions"][:]
