@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from vebi.data.store import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.errors import VebiError
-from vebi.heatmaps import METHODS, feature_maps, heatmaps, merge, top_features, write_heatmaps
-from vebi.heatmaps.methods import map_of_signal, scale_to_unit
+from vebi.heatmaps import (
+    METHODS,
+    Targets,
+    feature_maps,
+    heatmaps,
+    merge,
+    merged_maps,
+    top_features,
+    write_heatmaps,
+)
+from vebi.heatmaps.maps import map_of_signal, scale_to_unit
+from vebi.heatmaps.methods import FeatureMethod
 from vebi.heatmaps.signals import feature_signals
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import feature_index, list_layers, responses
@@ -97,6 +107,8 @@ def test_upsampled_activation_is_the_map_resized(net, layers) -> None:
 def test_unknown_method(net, layers) -> None:
     with pytest.raises(VebiError, match="'gradcam2'; known: upsampled_activation, deconv_gb"):
         heatmaps(net, torch.zeros(1, 3, 112, 112), layers, np.zeros((1, 1, 2), int), "gradcam2")
+    with pytest.raises(VebiError, match="'lrp' explains the predicted class, not features"):
+        heatmaps(net, torch.zeros(1, 3, 112, 112), layers, np.zeros((1, 1, 2), int), "lrp")
 
 
 def test_files(net, layers, tmp_path: Path) -> None:
@@ -113,7 +125,7 @@ def test_files(net, layers, tmp_path: Path) -> None:
 
     def write(folder: str) -> dict[str, Path]:
         paths = {name: tmp_path / folder / f"{name}.h5" for name in METHODS}
-        write_heatmaps(net, dataset, descriptors, weights, paths, split=1, batch_size=3)
+        write_heatmaps(net, dataset, descriptors, weights, paths, 1, batch_size=3, ig_steps=2)
         return paths
 
     paths, again = write("a"), write("b")
@@ -122,8 +134,18 @@ def test_files(net, layers, tmp_path: Path) -> None:
     for name, path in paths.items():
         assert path.read_bytes() == again[name].read_bytes()
         with h5py.File(path) as file:
-            maps, features = file["heatmaps"][:], file["features"][:]
+            maps = file["heatmaps"][:]
             assert file["image_index"][:].tolist() == rows.tolist()
+            assert maps.dtype == np.float32
+            assert maps.min() >= 0
+            assert maps.max() == 1
+            if not isinstance(METHODS[name], FeatureMethod):
+                assert set(file) == {"heatmaps", "image_index"}
+                targets = Targets(descriptors.predictions[rows], {})
+                drawn = merged_maps(net, images, layers, targets, [name], 2)[name]
+                np.testing.assert_allclose(maps, drawn, rtol=1e-3, atol=1e-4)
+                continue
+            features = file["features"][:]
             expected, scores = top_features(
                 descriptors.rows(rows),
                 weights,
@@ -133,9 +155,6 @@ def test_files(net, layers, tmp_path: Path) -> None:
             )
             assert np.array_equal(features, expected)
             assert np.array_equal(file["feature_scores"][:], scores)
-        assert maps.dtype == np.float32
-        assert maps.min() >= 0
-        assert maps.max() == 1
         np.testing.assert_allclose(
             maps, heatmaps(net, images, layers, features, name), rtol=1e-4, atol=1e-5
         )

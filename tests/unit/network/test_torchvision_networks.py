@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vebi.ablation.ablate import ablate_batch, as_ablation
 from vebi.descriptors import VARIANTS, describe_batch
 from vebi.heatmaps import METHODS, feature_maps
+from vebi.heatmaps.methods import FeatureMethod
 from vebi.heatmaps.signals import feature_signals
 from vebi.models.torchvision_ops import declare_missing_ops
 from vebi.network import Layer, list_layers, responses
@@ -136,7 +137,8 @@ def test_every_method_draws_features_of_every_depth(network) -> None:
     spatial = [layer.index for layer in layers if layer.spatial]
     chosen = [spatial[0], spatial[len(spatial) // 2], spatial[-1]]
     features = np.array([[(index, 0) for index in chosen]] * 2)
-    maps = feature_maps(net, images, layers, features, METHODS)
+    drawing = [name for name, method in METHODS.items() if isinstance(method, FeatureMethod)]
+    maps = feature_maps(net, images, layers, features, drawing)
     for name, values in maps.items():
         assert values.shape == (2, 3, SIZE, SIZE)
         assert values.isfinite().all(), name

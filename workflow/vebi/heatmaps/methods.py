@@ -1,6 +1,6 @@
 """Heatmap methods: what each one explains, and how it is drawn."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,21 +9,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vebi.errors import VebiError
+from vebi.heatmaps.attribution import SIGNALS, ClassBatch
 from vebi.heatmaps.maps import map_of_signal, merge, scale_to_unit
-from vebi.heatmaps.signals import RULES, feature_signals
+from vebi.heatmaps.signals import feature_signals
 from vebi.heatmaps.sources import FEATURE_SOURCES, Chosen, Subject
 from vebi.network.layers import Layer
 from vebi.network.passes import responses
 
 UPSAMPLED = "upsampled_activation"
+IG_STEPS = 16
 
 
 @dataclass(frozen=True)
 class FeatureMethod:
     """Draws features of hidden layers.
 
-    `source` (a name of FEATURE_SOURCES) chooses them; `rule` draws them: one of RULES (backward), or
-    UPSAMPLED.
+    `source` (a name of FEATURE_SOURCES) chooses them; `rule` draws them: one of `signals.RULES`
+    (backward), or UPSAMPLED.
     """
 
     source: str
@@ -35,13 +37,26 @@ class FeatureMethod:
         return self.rule == UPSAMPLED
 
 
-Method = FeatureMethod
+@dataclass(frozen=True)
+class ClassMethod:
+    """Draws the predicted class: `signal` gives (N, C, H, W), of which the map is made."""
+
+    signal: Callable[[ClassBatch], Tensor]
+
+    @property
+    def spatial_only(self) -> bool:
+        """It draws no features at all."""
+        return False
+
+
+Method = FeatureMethod | ClassMethod
 
 METHODS: dict[str, Method] = {
     "upsampled_activation": FeatureMethod("relevance_spatial", UPSAMPLED),
     "deconv_gb": FeatureMethod("relevance", "deconv_gb"),
     "vebi_conv": FeatureMethod("relevance", "vebi_conv"),
     "vebi": FeatureMethod("relevance", "vebi"),
+    **{name: ClassMethod(signal) for name, signal in SIGNALS.items()},
 }
 
 
@@ -86,18 +101,28 @@ def merged_maps(
     layers: Sequence[Layer],
     targets: Targets,
     methods: Iterable[str],
+    ig_steps: int = IG_STEPS,
 ) -> dict[str, Tensor]:
     """One heatmap per image and method: float32 (N, H, W) in [0, 1].
 
     `images` float (N, C, H, W); `layers` from `list_layers`. Features are drawn one by one and merged
-    by their maximum. Methods that share a forward pass do.
+    by their maximum; the predicted class is drawn as one. Either way a signal becomes a map by
+    `map_of_signal`. Methods that can share a forward pass do. `ig_steps`: points on the path of
+    integrated gradients.
     """
     chosen = get_methods(methods)
     maps: dict[str, Tensor] = {}
-    for source in dict.fromkeys(m.source for m in chosen.values()):
-        names = [name for name, m in chosen.items() if m.source == source]
+    by_source: dict[str, list[str]] = {}
+    for name, method in chosen.items():
+        if isinstance(method, FeatureMethod):
+            by_source.setdefault(method.source, []).append(name)
+    for source, names in by_source.items():
         drawn = feature_maps(model, images, layers, targets.features[source], names)
         maps |= {name: merge(drawn[name]) for name in names}
+    batch = ClassBatch(model, images, layers, targets.predictions, ig_steps)
+    for name, method in chosen.items():
+        if isinstance(method, ClassMethod):
+            maps[name] = map_of_signal(method.signal(batch)).detach()
     return {name: maps[name] for name in chosen}
 
 
@@ -113,13 +138,19 @@ def feature_maps(
     `features` int64 (N, k, 2), layer index and channel. Methods that go backward share one forward
     pass.
     """
-    chosen = get_methods(methods)
-    rules = list(dict.fromkeys(m.rule for m in chosen.values() if m.rule in RULES))
+    rule_of = {}
+    for name, method in get_methods(methods).items():
+        if not isinstance(method, FeatureMethod):
+            raise VebiError(
+                f"Method '{name}' explains the predicted class, not features; use `merged_maps`."
+            )
+        rule_of[name] = method.rule
+    rules = [rule for rule in dict.fromkeys(rule_of.values()) if rule != UPSAMPLED]
     signals = feature_signals(model, images, layers, features, rules) if rules else {}
     maps = {rule: map_of_signal(signals[rule]) for rule in rules}
-    if any(method.rule == UPSAMPLED for method in chosen.values()):
+    if UPSAMPLED in rule_of.values():
         maps[UPSAMPLED] = upsampled_activation(model, images, layers, features)
-    return {name: maps[method.rule] for name, method in chosen.items()}
+    return {name: maps[rule] for name, rule in rule_of.items()}
 
 
 def upsampled_activation(

@@ -15,6 +15,7 @@ from vebi.descriptors.store import DescriptorFile, layers_of
 from vebi.errors import VebiError
 from vebi.files import atomic_path
 from vebi.heatmaps.methods import (
+    IG_STEPS,
     FeatureMethod,
     Targets,
     choose_features,
@@ -37,13 +38,15 @@ def write_heatmaps(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
     seed: int = 0,
+    ig_steps: int = IG_STEPS,
 ) -> None:
     """Explain every image of `split` by every method of `paths` (method name: file to write).
 
     `weights` (classes, m): the mu-Lasso's, one row per class, for the columns of `descriptors`. Each
     file holds `heatmaps` float32 (N, H, W) in [0, 1] and `image_index` int64 (N); if the method draws
     features also `features` int64 (N, k, 2) (position in the descriptor file's `layer_names`, channel;
-    -1 for none) and `feature_scores` float64 (N, k). `seed`: root of a source's random draws.
+    -1 for none) and `feature_scores` float64 (N, k). `seed`: root of a source's random draws;
+    `ig_steps` as in `merged_maps`.
     """
     methods = get_methods(paths)
     rows = dataset.indices(split)
@@ -85,7 +88,7 @@ def write_heatmaps(
             chosen = choose_features(subject, paths, k)
             features = {source: features for source, (features, _) in chosen.items()}
             targets = Targets(subject.predictions, features)
-            for name, maps in merged_maps(model, images, layers, targets, paths).items():
+            for name, maps in merged_maps(model, images, layers, targets, paths, ig_steps).items():
                 files[name]["heatmaps"][part] = maps.cpu().numpy()
                 method = methods[name]
                 if isinstance(method, FeatureMethod):

@@ -1,0 +1,292 @@
+"""Layer-wise relevance propagation of the predicted class (Bach et al. 2015), on any network.
+
+The composite "epsilon plus flat" (Kohlbrenner et al. 2020, zennit's EpsilonPlusFlat): epsilon rule in
+fully connected layers, z+ rule in convolutions, flat rule in the first. Their best practice; unlike
+the box rule it needs no range of pixel values. Relevance travels as the gradient of a graph whose
+operations have their rule for a backward pass.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
+
+from vebi.errors import VebiError
+from vebi.network.layers import evaluating
+from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED, OperationMode
+
+EPSILON = 1e-6
+
+
+def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """Relevance (N, C, H, W) of every input value for the score of each image's class, int64 (N).
+
+    It starts as 1 at that score; what biases and epsilon take is not spread over the pixels. Raises
+    VebiError, naming it, for an operation without a rule.
+    """
+    with evaluating(model), torch.enable_grad():
+        leaf = images.detach().contiguous().requires_grad_()
+        with _RelevanceMode(model):
+            scores = model(leaf.clone())
+        return gradients_of(scores, classes, [leaf])[0]
+
+
+def gradients_of(
+    scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
+) -> tuple[Tensor, ...]:
+    """What goes back from each image's score of its class to the places in the graph."""
+    total = scores.gather(1, classes[:, None]).sum()
+    if total.requires_grad:
+        found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
+        if all(gradient is not None for gradient in found):
+            return found
+    raise VebiError("The network's scores have no gradient path to its input: it detaches it.")
+
+
+def stabilised(values: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """Values moved away from zero by epsilon."""
+    return values + torch.where(values < 0, -epsilon, epsilon)
+
+
+@dataclass
+class _Weighted:
+    """A convolution or fully connected layer: what its rule needs, as far as known after the pass."""
+
+    call: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+    weight: Tensor
+    bias: Tensor | None
+    rule: str = ""
+
+    def fold(self, scale: Tensor, shift: Tensor) -> None:
+        """Take over a batch normalisation y = scale * x + shift that follows."""
+        self.weight = self.weight * scale.reshape(-1, *[1] * (self.weight.ndim - 1))
+        self.bias = shift if self.bias is None else self.bias * scale + shift
+
+    def back(self, source: Tensor, relevance: Tensor) -> Tensor:
+        if self.rule == "flat":
+            ones = torch.ones_like(source)
+            return _share(
+                lambda x: self.call(x, torch.ones_like(self.weight), None), ones, relevance
+            )
+        if self.rule == "epsilon":
+            return _share(lambda x: self.call(x, self.weight, self.bias), source, relevance)
+        bias = None if self.bias is None else self.bias.clamp(min=0)
+
+        def positive(parts: Tensor) -> Tensor:
+            above, below = parts.chunk(2)
+            return self.call(above, self.weight.clamp(min=0), bias) + self.call(
+                below, self.weight.clamp(max=0), None
+            )
+
+        both = torch.cat([source.clamp(min=0), source.clamp(max=0)])
+        above, below = _share(positive, both, relevance).chunk(2)
+        return above + below
+
+
+def _share(function: Callable[[Tensor], Tensor], source: Tensor, relevance: Tensor) -> Tensor:
+    """Relevance of a function's output shared by the inputs in proportion to what each adds to it."""
+    with torch.enable_grad():
+        leaf = source.detach().requires_grad_()
+        result = function(leaf)
+    return leaf.detach() * torch.autograd.grad(result, leaf, relevance / stabilised(result))[0]
+
+
+class _Ruled(torch.autograd.Function):
+    """An operation with its own way back: `back` maps (source, relevance) to the source's relevance."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        source: Tensor,
+        call: Callable[[Tensor], Tensor],
+        back: Callable[[Tensor, Tensor], Tensor] | None,
+    ) -> Tensor:
+        ctx.back = back
+        if back is not None:
+            ctx.kept = source.detach().clone()
+        result = call(source)
+        if result is source:
+            ctx.mark_dirty(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        passed = signals[0] if ctx.back is None else ctx.back(ctx.kept, signals[0])
+        return passed, None, None
+
+
+class _Added(torch.autograd.Function):
+    """A sum of two branches: each gets relevance in proportion to what it adds."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, call: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        ctx.save_for_backward(a.clone(), b.clone())
+        result = call(a, b)
+        if result is a:
+            ctx.mark_dirty(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        share = signals[0] / stabilised(a + b)
+        return a * share, b * share, None
+
+
+_SUMS = ("add", "add_", "__add__", "__radd__", "__iadd__")
+_ELEMENTWISE = (
+    *(*_SUMS, "sub", "sub_", "__sub__", "__isub__", "mul", "mul_", "__mul__", "__rmul__"),
+    *("__imul__", "div", "div_", "true_divide", "__truediv__", "__itruediv__"),
+)
+_MEANS = ("mean", "sum")
+# They move values and leave them as they are, or tell about a tensor.
+_MOVING = frozenset(
+    (
+        *(
+            "view",
+            "reshape",
+            "flatten",
+            "unflatten",
+            "squeeze",
+            "unsqueeze",
+            "permute",
+            "transpose",
+        ),
+        *("movedim", "moveaxis", "swapaxes", "t", "cat", "concat", "concatenate", "stack", "chunk"),
+        *("split", "split_with_sizes", "unbind", "narrow", "select", "__getitem__", "contiguous"),
+        *("clone", "to", "float", "type", "detach", "expand", "expand_as", "view_as", "reshape_as"),
+        *(
+            "pad",
+            "dropout",
+            "dropout_",
+            "dropout1d",
+            "dropout2d",
+            "alpha_dropout",
+            "feature_dropout",
+        ),
+        *("feature_alpha_dropout", "identity", "roll", "flip", "gather", "channel_shuffle"),
+        *("pixel_shuffle", "pixel_unshuffle", "requires_grad_", "retain_grad", "register_hook"),
+        *("size", "dim", "numel", "is_floating_point", "is_contiguous", "__len__", "__get__"),
+        *("stochastic_depth", "ndimension", "stride", "data_ptr", "is_complex", "nelement"),
+    )
+)
+
+
+class _RelevanceMode(OperationMode):
+    """Gives every operation its rule while the forward pass runs."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._names = {
+            id(parameter): name.rpartition(".")[0] for name, parameter in model.named_parameters()
+        }
+        self._weighted: dict[int, tuple[Tensor, _Weighted]] = {}
+        self._last = "the input"
+        self._first = True
+
+    def operation(
+        self,
+        position: int,
+        kind: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        source = args[0] if args else kwargs["input"]
+        rest = args[1:]
+        named = {key: value for key, value in kwargs.items() if key != "input"}
+        self._last = f"operation {position} ({kind})"
+        if not source.requires_grad:
+            return function(*args, **kwargs)
+        if kind in WEIGHTED:
+            return self._run_weighted(kind, function, source, rest, named)
+        if kind == "batch_norm":
+            return self._run_batch_norm(function, source, rest, named)
+        if kind in ACTIVATIONS or kind == "local_response_norm":
+            return _Ruled.apply(source, lambda x: function(x, *rest, **named), None)
+        if kind in ("avg_pool2d", "adaptive_avg_pool2d"):
+            call = lambda x: function(x, *rest, **named)  # noqa: E731
+            return _Ruled.apply(source, call, lambda x, r: _share(call, x, r))
+        if kind in MAX_POOLINGS:
+            # The winner takes all: relevance goes where the gradient does.
+            return function(*args, **kwargs)
+        raise self._no_rule(kind)
+
+    def _run_weighted(
+        self,
+        kind: str,
+        function: Callable[..., Any],
+        source: Tensor,
+        rest: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> Tensor:
+        given = dict(zip(("weight", "bias"), rest, strict=False))
+        options = {key: value for key, value in named.items() if key not in ("weight", "bias")}
+        given |= {key: value for key, value in named.items() if key in ("weight", "bias")}
+        weight, bias = given["weight"], given.get("bias")
+        if kind not in ("conv2d", "linear"):
+            raise self._no_rule(kind)
+        item = _Weighted(
+            lambda x, w, b: function(x, w, b, *rest[2:], **options),
+            weight.detach(),
+            None if bias is None else bias.detach(),
+        )
+        result = _Ruled.apply(source, lambda x: item.call(x, weight, bias), item.back)
+        single = result.ndim == 2 or (kind == "conv2d" and result.shape[2:].numel() == 1)
+        item.rule = "flat" if self._first else "epsilon" if single else "plus"
+        self._first = False
+        self._last = f"layer '{self._names.get(id(weight), kind)}'"
+        self._weighted[id(result)] = (result, item)
+        return result
+
+    def _run_batch_norm(
+        self,
+        function: Callable[..., Any],
+        source: Tensor,
+        rest: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> Tensor:
+        keys = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+        given = dict(zip(keys, rest, strict=False)) | named
+        found = self._weighted.get(id(source))
+        if found is None or found[0] is not source or given.get("training"):
+            raise VebiError(
+                f"LRP can't go through the batch normalisation after {self._last}: only one that "
+                "directly follows a convolution or fully connected layer can be folded into it."
+            )
+        scale = (given["running_var"] + given.get("eps", 1e-5)).rsqrt()
+        if given.get("weight") is not None:
+            scale = scale * given["weight"].detach()
+        shift = -given["running_mean"] * scale
+        if given.get("bias") is not None:
+            shift = shift + given["bias"].detach()
+        found[1].fold(scale, shift)
+        return _Ruled.apply(source, lambda x: function(x, *rest, **named), None)
+
+    def other(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        tensors = [v for v in args if isinstance(v, Tensor) and v.requires_grad]
+        if not tensors or name in _MOVING:
+            return function(*args, **kwargs)
+        if name in _ELEMENTWISE:
+            if len(tensors) == 1:
+                # With a constant: relevance stays where it is.
+                at = next(i for i, value in enumerate(args) if value is tensors[0])
+                call = lambda x: function(*args[:at], x, *args[at + 1 :], **kwargs)  # noqa: E731
+                return _Ruled.apply(tensors[0], call, None)
+            if name in _SUMS and len(args) == 2 and args[0].shape == args[1].shape:
+                return _Added.apply(args[0], args[1], lambda a, b: function(a, b, **kwargs))
+        if name in _MEANS and len(tensors) == 1 and args[0] is tensors[0]:
+            call = lambda x: function(x, *args[1:], **kwargs)  # noqa: E731
+            return _Ruled.apply(args[0], call, lambda x, r: _share(call, x, r))
+        if any(isinstance(v, (tuple, list)) for v in args) and name in ("cat", "stack"):
+            return function(*args, **kwargs)
+        raise self._no_rule(name or str(function))
+
+    def _no_rule(self, what: str) -> VebiError:
+        return VebiError(f"LRP has no rule for '{what}' after {self._last}. Use another method.")
