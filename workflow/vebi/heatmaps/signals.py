@@ -46,14 +46,16 @@ def feature_signals(
     layers: Sequence[Layer],
     features: np.ndarray,
     rules: Iterable[str],
+    peak_only: bool = False,
 ) -> dict[str, Tensor]:
     """Signal at the input pixels of every feature, for every rule (VEBI 3.2 and 3.3).
 
     `images` float (N, C, H, W); `features` int64 (N, k, 2): layer index and channel, -1 for none.
     The backward pass starts at the feature's own layer with its whole activation map, the other
-    channels zero. A ReLU lets through positive signals where its input was positive; any other
-    operation follows its gradient, or the stride-1 rule. Returns (N, k, C, H, W) per rule, zero where
-    there is no feature. Raises VebiError for features that the network does not have.
+    channels zero; with `peak_only` at the map's highest position alone. A ReLU lets through positive
+    signals where its input was positive; any other operation follows its gradient, or the stride-1
+    rule. Returns (N, k, C, H, W) per rule, zero where there is no feature. Raises VebiError for
+    features that the network does not have.
     """
     rules = list(rules)
     _check_features(features, images, layers)
@@ -62,7 +64,7 @@ def feature_signals(
     if not (features[..., 0] >= 0).any():
         return signals
     order = _deepest_first(features)
-    forward = _SignalPass(layers, np.take_along_axis(features, order[..., None], 1))
+    forward = _SignalPass(layers, np.take_along_axis(features, order[..., None], 1), peak_only)
     with evaluating(model), torch.enable_grad():
         leaf = fast_layout(images.detach()).requires_grad_()
         # The network may change its input in place, which autograd refuses for a leaf.
@@ -153,8 +155,11 @@ class _SignalPass(LayerPass):
     It is the `Trace` of the rules: `begin` says which backward pass comes next.
     """
 
-    def __init__(self, layers: Sequence[Layer], features: np.ndarray) -> None:
+    def __init__(
+        self, layers: Sequence[Layer], features: np.ndarray, peak_only: bool = False
+    ) -> None:
         super().__init__(layers)
+        self._peak_only = peak_only
         self.resampled: frozenset[str] = frozenset()
         self._features = features
         self._wanted = set(features[..., 0].ravel().tolist()) - {-1}
@@ -257,6 +262,8 @@ class _SignalPass(LayerPass):
                 channels = torch.from_numpy(self._features[rows, slot, 1]).to(values.device)
                 images = torch.from_numpy(rows).to(values.device)
                 maps = values[images, channels]
+                if self._peak_only:
+                    maps = peaks(maps)
                 seeds.append(_Seed(step, edge, images, channels, maps, response.shape))
 
     def begin(
@@ -303,6 +310,13 @@ class _SignalPass(LayerPass):
         start = fast_layout(maps.new_zeros(size))
         start.movedim(axis, 1)[seed.rows, seed.channels] = maps
         return edge, start, entry
+
+
+def peaks(maps: Tensor) -> Tensor:
+    """The maps (R, ...) with nothing left but the highest value of each, the first of equal ones."""
+    flat = maps.reshape(len(maps), -1)
+    at = flat.argmax(1, keepdim=True)
+    return torch.zeros_like(flat).scatter_(1, at, flat.gather(1, at)).reshape(maps.shape)
 
 
 def _without_gradient(value: Any) -> Any:

@@ -23,7 +23,7 @@ def choose(metrics: Metrics, choice: str, k: int, rng: np.random.Generator) -> n
 
     `correlation`, `precision`: the top k of each. `both`: the k with the lowest sum of ranks among those
     that have both. `random`: k channels drawn from those in neither top k; `random_active`: from those of
-    them that respond to the image at all (mean activation over the copies > 0).
+    them that are not dead on the image (mean activation over the copies not zero).
     """
     if choice in METRICS:
         return top_channels(getattr(metrics, choice), k)
@@ -35,7 +35,7 @@ def choose(metrics: Metrics, choice: str, k: int, rng: np.random.Generator) -> n
     for metric in METRICS:
         pool[top_channels(getattr(metrics, metric), k)] = False
     if choice == "random_active":
-        pool &= metrics.activation > 0
+        pool &= metrics.activation != 0
     candidates = np.flatnonzero(pool)
     return np.sort(rng.choice(candidates, min(k, len(candidates)), replace=False))
 
