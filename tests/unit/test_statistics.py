@@ -6,6 +6,7 @@ from scipy import stats
 
 from vebi.statistics import (
     bootstrap_interval,
+    cluster_interval,
     crossed_interval,
     nested_interval,
     sign_flip_test,
@@ -25,6 +26,36 @@ def test_bootstrap_matches_the_normal_interval():
 
 def test_bootstrap_of_nothing_is_nan():
     assert np.isnan(bootstrap_interval(np.zeros(0), 10, [0])).all()
+
+
+def test_clusters_of_one_are_the_plain_bootstrap():
+    values = np.random.default_rng(0).normal(size=300)
+    plain = bootstrap_interval(values, 8000, [1])
+    assert cluster_interval(values, np.arange(300), 8000, [1]) == pytest.approx(plain, abs=0.01)
+
+
+def test_clusters_carry_their_own_variance():
+    rng = np.random.default_rng(2)
+    clusters = np.repeat(np.arange(50), 8)
+    levels = rng.normal(size=50)
+    alike = np.stack([levels[clusters], levels[clusters] + rng.normal(size=400) * 1e-9], 1)
+    low, high = cluster_interval(alike, clusters, 8000, [3])
+    # Eight copies of a value tell as much as one.
+    expected = 2 * 1.96 * levels.std() / np.sqrt(50)
+    assert high - low == pytest.approx([expected, expected], rel=0.06)
+    # What differs within clusters alone, the same in all of them, has no variance.
+    low, high = cluster_interval(np.tile(np.arange(8.0), 50), clusters, 500, [3])
+    assert (low, high) == (3.5, 3.5)
+
+
+def test_clusters_of_unequal_size_by_enumeration():
+    values, clusters = np.array([1.0, 2, 3, 10]), np.array([7, 7, 7, 2])
+    # Twice the first, twice the second, or one of each: quarter, quarter, half.
+    low, high = cluster_interval(values, clusters, 4000, [0], level=0.6)
+    assert (low, high) == (2.0, 10.0)
+    low, high = cluster_interval(values, clusters, 4000, [0], level=0.4)
+    assert (low, high) == (4.0, 4.0)
+    assert np.isnan(cluster_interval(np.zeros((0, 2)), np.zeros(0), 9, [0])).all()
 
 
 def test_nested_interval_of_one_seed_resamples_draws_only():

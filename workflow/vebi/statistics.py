@@ -27,6 +27,33 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def cluster_interval(
+    values: np.ndarray,
+    clusters: np.ndarray,
+    n_resamples: int,
+    key: Sequence[int],
+    level: float = 0.95,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap intervals of the mean of `values` (N, ...), resampling whole clusters.
+
+    `clusters` (N): entries of one number are alike and drawn together, as views of one scene. Returns
+    both ends (...), of every trailing place from the same draws; NaNs for no values.
+    """
+    if not len(values):
+        empty = np.full(values.shape[1:], np.nan)
+        return empty, empty
+    _, position = np.unique(clusters, return_inverse=True)
+    count = np.bincount(position)
+    total = np.zeros((len(count), *values.shape[1:]))
+    np.add.at(total, position, values)
+    even = np.full(len(count), 1 / len(count))
+    draws = np.random.default_rng(list(key)).multinomial(len(count), even, n_resamples)
+    shape = (-1, *[1] * (values.ndim - 1))
+    means = np.tensordot(draws, total, 1) / (draws @ count).reshape(shape)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
 def nested_interval(
     values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
