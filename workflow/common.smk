@@ -158,3 +158,11 @@ def get_figures():
     if CONFIG.occlusion:
         names += ["occlusion"]
     return [RESULTS / "figures" / f"{name}.png" for name in names]
+    if CONFIG.robustness:
+        names += ["robustness", "robustness_summary"]
+    if CONFIG.feature_counts:
+        names += ["feature_counts"]
+    if CONFIG.robustness:
+        names += ["robustness"]
+    if CONFIG.feature_counts:
+        names += ["feature_counts"]

@@ -137,6 +137,39 @@ TABLES: dict[str, TableSpec] = {
         {"covered_fraction": "%.4f"},
     ),
     "occlusion_paired": TableSpec(
+    "robustness": TableSpec(
+        ("dataset", "model", "descriptor", "nonnegative", "mu", "comparison"),
+        (
+            "mean_difference",
+            "ci_low",
+            "ci_high",
+            "p_value",
+            "p_value_seeds",
+            "seeds_agree",
+            "n_seeds",
+            "n_images",
+            "verdict",
+        ),
+        {"mu": "%g"},
+    ),
+    "robustness_summary": TableSpec(
+        ("comparison", "factor", "level"),
+        (
+            "n_settings",
+            "n_holds",
+            "n_undecided",
+            "n_reversed",
+            "difference_smallest",
+            "difference_median",
+            "difference_largest",
+            "statement",
+        ),
+    ),
+    "feature_counts": TableSpec(
+        ("dataset", "model", "seed", "descriptor", "nonnegative", "scope", "mu"),
+        ("n_features", "n_features_total", "relative_gap"),
+        {"mu": "%g", "relative_gap": "%.2e"},
+    ),
         ("dataset", "model", "method", "reference"),
         (
             "difference",

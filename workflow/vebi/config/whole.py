@@ -10,6 +10,8 @@ from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
 from vebi.config.models import ARCHITECTURE_SHAPES, ModelConfig
 from vebi.config.occlusion import OcclusionConfig
+from vebi.config.robustness import FeatureCountsConfig, RobustnessConfig
+from vebi.config.resampling import ResamplingConfig
 from vebi.config.stages import (
     AblationConfig,
     ExperimentConfig,
@@ -39,6 +41,9 @@ class Config(Strict):
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
     occlusion: OcclusionConfig | None = None
+    resampling: ResamplingConfig | None = None
+    robustness: RobustnessConfig | None = None
+    feature_counts: FeatureCountsConfig | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Config":
@@ -59,9 +64,44 @@ class Config(Strict):
                 f"heatmaps.scope: '{self.heatmaps.scope}' is not in selection.scopes "
                 f"({', '.join(self.selection.scopes)})"
             )
+        problems += self._variant_problems()
+        problems += self._resampling_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _resampling_problems(self) -> list[str]:
+        if self.resampling is None:
+            return []
+        names = [e.dataset for e in self.experiments]
+        studied = [
+            e.model
+            for e in self.experiments
+            if self.resampling.datasets is None or e.dataset in self.resampling.datasets
+        ]
+        epochs = {m: self.models[m].epochs for m in studied if m in self.models}
+        return self.resampling.problems(names, len(self.seeds), epochs)
+
+    def _variant_problems(self) -> list[str]:
+        problems = []
+        for name, section in (
+            ("robustness", self.robustness),
+            ("feature_counts", self.feature_counts),
+        ):
+            if section is None:
+                continue
+            problems += section.problems(name)
+            if self.selection.descriptor not in ("vebi_text", "vebi_code"):
+                problems.append(
+                    f"{name}: needs selection.descriptor vebi_text or vebi_code, from which the other "
+                    f"follows; it is '{self.selection.descriptor}'"
+                )
+        kinds = [
+            self.datasets[e.dataset].kind for e in self.experiments if e.dataset in self.datasets
+        ]
+        if self.robustness is not None and "an8flower" not in kinds:
+            problems.append("robustness: no experiment has a data set with masks (kind an8flower)")
+        return problems
 
     def _experiment_problems(self, key: str, experiment: ExperimentConfig) -> list[str]:
         problems = []

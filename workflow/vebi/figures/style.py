@@ -65,6 +65,8 @@ CONDITION_NAMES = {
     "random_layer_matched": "random, as many per layer",
     "none": "whole network",
 }
+# Of a claimed ordering. Grey tells "undecided" apart where colours don't.
+VERDICT_COLOURS = {"holds": GREEN, "undecided": "#dcdcdc", "reversed": VERMILION}
 SCOPE_NAMES = {"all": "All", "conv": "OnlyConv"}
 # The paper's Fig. 6: convolution green, fully connected pink.
 LAYER_COLOURS = {"conv": "#2e9e4f", "fc": "#e0559b"}

@@ -1,0 +1,18 @@
+"""descriptors.h5 to the numbers of features that every variant selects."""
+
+from vebi.files import write_text
+from vebi.job import job
+from vebi.selection.counts import count_features
+from vebi.selection.select import to_csv
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    table = count_features(
+        snakemake.input[0],
+        settings["descriptors"],
+        settings["nonnegative"],
+        snakemake.params.scopes,
+        settings["mu"],
+        snakemake.params.labels,
+    )
+    write_text(snakemake.output[0], to_csv(table))

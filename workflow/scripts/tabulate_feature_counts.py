@@ -1,0 +1,8 @@
+"""The counts of all runs to one table."""
+
+from vebi.job import job
+from vebi.tables import stack_runs, write_table
+
+with job(snakemake):
+    table = stack_runs(snakemake.input, snakemake.params.runs)
+    write_table(snakemake.output[0], table, "feature_counts")

@@ -1,0 +1,76 @@
+"""The descriptor of VEBI's text from its code's, and back, without the network.
+
+Both measure the same channels, one by the L2 norm, the other by its square, and divide by the sum
+over the layer. So each is the other's power, divided anew.
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vebi.descriptors.store import open_descriptors
+from vebi.descriptors.variants import VARIANTS
+from vebi.errors import VebiError
+from vebi.files import atomic_path
+
+# The power of the L2 norm that a statistic is.
+_POWERS = {"l2": 1.0, "squared_l2": 2.0}
+_BLOCK = 4096
+
+
+def can_convert(source: str, target: str) -> bool:
+    """Whether the descriptor `target` follows from `source` alone."""
+    a, b = VARIANTS[source], VARIANTS[target]
+    return a == b or (a.choose is b.choose and {a.statistic, b.statistic} <= set(_POWERS))
+
+
+def convert_rows(
+    rows: np.ndarray, feature_layer: np.ndarray, source: str, target: str
+) -> np.ndarray:
+    """Descriptors (N, m) of variant `source` as those of `target`: float32 (N, m).
+
+    `feature_layer` int64 (m), ascending. Equal to computing `target` from the network up to the
+    rounding of float32; a layer without any response stays zero.
+    """
+    power = _POWERS[VARIANTS[target].statistic] / _POWERS[VARIANTS[source].statistic]
+    values = rows.astype(np.float64) ** power
+    starts = np.flatnonzero(np.diff(feature_layer, prepend=-1))
+    total = np.add.reduceat(values, starts, axis=1)
+    total[total == 0] = 1.0
+    return (values / np.repeat(total, np.diff(starts, append=len(feature_layer)), axis=1)).astype(
+        np.float32
+    )
+
+
+def convert(source: str | Path, path: str | Path, target: str) -> None:
+    """Write the descriptor file of variant `target` that follows from the file `source`.
+
+    Streamed, in memory that does not grow with the number of images. Raises VebiError where `target`
+    does not follow from the variant in `source`.
+    """
+    descriptors = open_descriptors(source)
+    if target not in VARIANTS:
+        raise VebiError(f"Unknown descriptor '{target}'; known: {', '.join(VARIANTS)}.")
+    if descriptors.variant not in VARIANTS or not can_convert(descriptors.variant, target):
+        raise VebiError(
+            f"{source} holds descriptor '{descriptors.variant}', from which '{target}' does not follow: "
+            "they measure other layers or other statistics. Compute it from the network."
+        )
+    with (
+        h5py.File(source, "r") as old,
+        atomic_path(path) as temporary,
+        h5py.File(temporary, "w") as new,
+    ):
+        for key in old:
+            if key != "X":
+                old.copy(key, new)
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+        new.attrs["descriptor"] = target
+        x = new.create_dataset("X", old["X"].shape, np.float32)
+        for start in range(0, len(x), _BLOCK):
+            block = old["X"][start : start + _BLOCK]
+            x[start : start + _BLOCK] = convert_rows(
+                block, descriptors.feature_layer, descriptors.variant, target
+            )

@@ -1,0 +1,75 @@
+"""How many features each variant of the method selects, beside the paper's numbers."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, VERMILION
+
+# Features selected at mu = 10 on the four data sets of the paper's Fig. 4: All, OnlyConv. Which pair
+# belongs to which data set it does not say.
+PUBLISHED = ((46, 28), (92, 101), (104, 111), (248, 180))
+PUBLISHED_MU = 10
+_COLOURS = {"all": VERMILION, "conv": BLUE}
+_NAMES = {"vebi_text": "L2 norm\n(text)", "vebi_code": "squared\n(code)"}
+
+
+def draw_feature_counts(table: pd.DataFrame) -> Figure:
+    """A panel per experiment and mu: a point per network, by descriptor and sign of W.
+
+    At the paper's mu its pairs of numbers stand at the right, from the smallest to the largest.
+    """
+    experiments = list(
+        table[["dataset", "model", "mu"]].drop_duplicates().itertuples(index=False, name=None)
+    )
+    figure, axes = plt.subplots(
+        1, len(experiments), figsize=(4.6 * len(experiments), 3.4), squeeze=False
+    )
+    for axis, (dataset, model, mu) in zip(axes[0], experiments, strict=True):
+        keys = (table["dataset"] == dataset) & (table["model"] == model) & (table["mu"] == mu)
+        part = table[keys]
+        order = ["descriptor", "nonnegative"]
+        forms = part[order].drop_duplicates().sort_values(order, ascending=[False, True])
+        columns = list(forms.itertuples(index=False, name=None))
+        for scope, offset in (("all", -0.12), ("conv", 0.12)):
+            rows = part[part["scope"] == scope]
+            places = [columns.index(pair) + offset for pair in rows[order].itertuples(False, None)]
+            label = (
+                f"{SCOPE_NAMES[scope]} (of {rows['n_features_total'].max()})" if len(rows) else ""
+            )
+            axis.plot(
+                places, rows["n_features"], "o", ms=5, color=_COLOURS[scope], label=label, alpha=0.8
+            )
+            for column, pair in enumerate(columns):
+                mine = rows[(rows["descriptor"] == pair[0]) & (rows["nonnegative"] == pair[1])]
+                if len(mine):
+                    axis.annotate(
+                        f"{mine['n_features'].mean():.0f}",
+                        (column + offset, mine["n_features"].max()),
+                        (0, 5),
+                        textcoords="offset points",
+                        ha="center",
+                        fontsize=7,
+                        color=_COLOURS[scope],
+                    )
+        ticks = [
+            f"{_NAMES.get(d, d)}\n{'W ≥ 0' if n == 'True' else 'signed W'}" for d, n in columns
+        ]
+        if mu == PUBLISHED_MU:
+            for number, pair in enumerate(PUBLISHED):
+                x = len(columns) + 0.35 * number
+                for value, scope in zip(pair, ("all", "conv"), strict=True):
+                    axis.plot(x, value, "_", ms=11, mew=2, color=_COLOURS[scope])
+            axis.axvline(len(columns) - 0.5, color=GREY, lw=0.8)
+            ticks.append("published,\nfour data sets")
+        positions = [*range(len(columns)), len(columns) + 0.5][: len(ticks)]
+        axis.set_xticks(positions, ticks, fontsize=7)
+        axis.grid(axis="x", visible=False)
+        axis.set_ylim(bottom=0)
+        networks = part["seed"].nunique()
+        axis.set(
+            title=f"{dataset}, {model}\nμ = {mu:g}, {networks} networks",
+            ylabel="features selected by any class",
+        )
+        axis.legend(fontsize=7, loc="upper left")
+    return figure
