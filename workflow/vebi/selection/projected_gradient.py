@@ -47,7 +47,8 @@ def spectral_projected_gradient(
 ) -> tuple[NDArray[np.float64], int]:
     """Weights (m,) that spg_lasso returns for min ||A w - b|| s.t. ||w||_1 <= mu, and its iterations.
 
-    All other settings are its defaults. A row-major A of shape (n, m) may be the raw descriptors.
+    All other settings are its defaults; its default limit is ten iterations per row of the raw
+    descriptors, which A may be (row-major, n x m) or may stand for (`compress`).
     """
     projections = (
         {
@@ -64,7 +65,7 @@ def spectral_projected_gradient(
             A,
             b.astype(np.float64),
             mu,
-            iter_lim=min(iteration_limit, 10 * A.shape[0], ITERATION_LIMIT),
+            iter_lim=min(iteration_limit, ITERATION_LIMIT),
             **projections,
         )
     return np.asarray(weights, dtype=np.float64), int(info["niters"])
@@ -77,6 +78,8 @@ def solve_points_of(
     iteration_limit: int = ITERATION_LIMIT,
 ) -> list[ClassPath]:
     """spgl1's solutions at `mus` (ascending) for every class, on the compressed problem."""
+    # Its default limit counts the rows of X, of which the compressed problem has fewer.
+    iteration_limit = min(iteration_limit, 10 * statistics.n_samples)
     points = []
     for j in range(statistics.n_classes):
         cross, count = statistics.cross[:, j], float(statistics.counts[j])
