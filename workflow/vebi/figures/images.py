@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from vebi.heatmaps.explanation import Explanation
 
 
-def _show(axis: plt.Axes, image: np.ndarray, **options: Any) -> None:
+def show_image(axis: plt.Axes, image: np.ndarray, **options: Any) -> None:
+    """An image (H, W, C) or map (H, W) without ticks or frame; its labels stay."""
     squeezed = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if squeezed.ndim == 2:
         options = {"cmap": "gray", **options}
@@ -64,10 +65,10 @@ def draw_montage(
     for number, (image, title) in enumerate(zip(images, titles, strict=True)):
         row, column = divmod(number, columns)
         axis = axes[row, column * each]
-        _show(axis, image)
+        show_image(axis, image)
         axis.set_title(title, fontsize=7, pad=2)
         if masks is not None:
-            _show(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
+            show_image(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
     return figure
 
 
@@ -85,11 +86,11 @@ def draw_examples(
         len(images), n_columns, figsize=(1.5 * n_columns, 1.62 * len(images) + 0.3), squeeze=False
     )
     for row, image in enumerate(images):
-        _show(axes[row, 0], image)
+        show_image(axes[row, 0], image)
         axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
-        _show(axes[row, 1], masks[row], vmin=0, vmax=1)
+        show_image(axes[row, 1], masks[row], vmin=0, vmax=1)
         for column, method in enumerate(methods, start=2):
-            _show(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
+            show_image(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
             axes[row, column].set_xlabel(f"area {areas[method][row]:.2f}", fontsize=7, labelpad=1)
     names = ["image", "mask", *(SHORT_NAMES[m] for m in methods)]
     for axis, name in zip(axes[0], names, strict=True):
@@ -111,10 +112,10 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     for axis in axes.flat:
         axis.axis("off")
     for row, explanation in zip(axes, explanations, strict=True):
-        _show(row[0], explanation.image)
+        show_image(row[0], explanation.image)
         row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
-            _show(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
+            show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
             axis.set_title(
                 f"{feature.layer_number}: {feature.layer} / {feature.channel}",
                 fontsize=7.5,

@@ -1,0 +1,18 @@
+"""average.h5 to one figure of all classes and one sheet per class."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from vebi.average.patches import read_average
+from vebi.figures.average import draw_average_rows, draw_average_sheet, sheet_name
+from vebi.figures.style import save
+from vebi.job import job
+
+with job(snakemake):
+    sheets = read_average(snakemake.input[0])
+    save(draw_average_rows(sheets), snakemake.output.rows)
+    for number, (name, tiles) in enumerate(sheets):
+        figure = draw_average_sheet(name, tiles)
+        save(figure, Path(snakemake.output.sheets) / sheet_name(number, name))
+        plt.close(figure)
