@@ -8,6 +8,8 @@ from vebi.code_digest import code_digest
 from vebi.config import parse_config
 from vebi.devices import count_gpus_to_ask_for
 from vebi.errors import VebiError
+from vebi.models.factory import ALLOWED, find_source
+from vebi.models.files import weights_places
 
 try:
     CONFIG = parse_config(config)
@@ -21,6 +23,10 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(
         [str(WORKFLOW), *filter(None, [os.getenv("PYTHONPATH")])]
     )
+)
+# A model file only names a user's own code; jobs may run what the configuration names, too.
+os.environ[ALLOWED] = "\n".join(
+    model.factory for model in CONFIG.models.values() if model.factory
 )
 RESULTS = Path("results") / CONFIG.run
 GPUS = count_gpus_to_ask_for(CONFIG.device)
@@ -83,6 +89,19 @@ def get_run_files(pattern, experiments=None):
 def get_datasets():
     """The data sets that an experiment uses, each once."""
     return list(dict.fromkeys(e.dataset for e in CONFIG.experiments))
+
+
+def get_network_files(wildcards):
+    """Weights and code that a network is made from, as far as they are there.
+
+    Those that are missing end the job, with a message that says where to get them: a configuration
+    can be planned without them.
+    """
+    model = CONFIG.models[wildcards.model]
+    places = weights_places(model.weights) if model.weights else []
+    source = find_source(model.factory) if model.factory else None
+    found = [path for path in places if path.is_file()][:1]
+    return found + [path for path in [source] if path and path.is_file()]
 
 
 def get_chunk_range(wildcards):

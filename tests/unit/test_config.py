@@ -93,6 +93,21 @@ BROKEN = [
     (["models", "matconvnet", "learning_rate"], "1e-3", ["learning_rate", "1.0e-3"]),
     (["models", "matconvnet", "optimiser"], "lion", ["optimiser", "'lion'", "'sgd', 'adam'"]),
     (["models", "matconvnet", "architecture"], "vgg", ["architecture", "'vgg'", "matconvnet"]),
+    (["models", "matconvnet", "architecture"], "vgg_ff", ["did you mean 'vgg_f'", "factory"]),
+    (["models", "matconvnet", "architecture"], KeyError, ["architecture or factory", "neither"]),
+    (["models", "matconvnet", "factory"], "nets:make", ["architecture or factory", "both"]),
+    (["models", "matconvnet", "factory"], "a/nets:make", ["factory", "'a/nets:make'", "file.py"]),
+    (["models", "matconvnet", "scale"], "1e-3", ["models.matconvnet.scale", "'1e-3'", "1.0e-3"]),
+    (["models", "matconvnet", "scale"], [1, -1], ["models.matconvnet.scale", "above 0"]),
+    (["models", "matconvnet", "mean"], [1, 2, 3, 4], ["models.matconvnet.mean", "at most 3"]),
+    (["models", "matconvnet", "kwargs"], {"a": {}}, ["models.matconvnet.kwargs", "a is {}"]),
+    (["models", "matconvnet", "kwargs"], {"a": 1}, ["kwargs", "'matconvnet' takes none"]),
+    (["models", "matconvnet", "freeze_up_to"], "conv1", ["freeze_up_to", "without weights"]),
+    (
+        ["models", "matconvnet-digits", "architecture"],
+        "torchvision:resnet18",
+        ["(28, 28, 1)", "'torchvision:resnet18' takes (32 or more"],
+    ),
     (["datasets", "an8flower-single-6c", "images"], 1201, ["1201", "multiple of the 6 classes"]),
     (["datasets", "an8flower-single-6c", "images"], 30, ["30 images", "too few for 5 folds"]),
     (["datasets", "an8flower-single-6c", "fold"], 5, ["fold is 5", "0 to 4"]),
@@ -116,6 +131,32 @@ def test_each_problem_is_named_with_key_value_and_what_is_allowed(path, value, s
         parse_config(break_at(path, value))
     for part in says:
         assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"architecture": "torchvision:resnet18", "epochs": 3},
+        {"architecture": "vgg_f", "weights": "imagenet-vgg-f.mat", "epochs": 0},
+        {"factory": "my_nets:make", "kwargs": {"width": 3, "sizes": [1, 2]}, "epochs": 0},
+        {"factory": "code/my_nets.py:make", "weights": "w.pth", "mean": [1, 2.5, 3], "epochs": 0},
+    ],
+    ids=lambda options: options.get("architecture") or options["factory"],
+)
+def test_any_network_has_a_place(options):
+    from vebi.models.train import TrainingSettings
+
+    model = parse_config(overlay(BASE, {"models": {"mine": options}})).models["mine"]
+    settings = model.settings()
+    network = options.get("architecture") or f"factory:{options['factory']}"
+    assert settings.pop("network") == network
+    assert TrainingSettings(**settings).epochs == options["epochs"]
+
+
+def test_matconvnet_s_networks_divide_by_one():
+    extra = {"architecture": "vgg_f", "weights": "vgg.mat", "epochs": 1, "scale": 64}
+    with pytest.raises(VebiError, match="scale: is 64, but MatConvNet's networks divide by 1"):
+        parse_config(overlay(BASE, {"models": {"mine": extra}}))
 
 
 def test_all_problems_are_listed_at_once():

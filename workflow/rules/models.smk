@@ -2,12 +2,19 @@
 
 
 rule train:
-    """Train a network from its seed."""
+    """Train a network from its seed, or take it as it is given."""
     input:
         dataset=RESULTS / "data/{dataset}/dataset.h5",
+        given=get_network_files,
     output:
         model=RESULTS / "models" / RUN / "model.pt",
         history=RESULTS / "models" / RUN / "history.csv",
+        # The networks of the epochs that a study follows; empty for the others.
+        checkpoints=(
+            [directory(RESULTS / "models" / RUN / "epochs")]
+            if CONFIG.resampling and CONFIG.resampling.epoch_study
+            else []
+        ),
     log:
         RESULTS / "logs/models" / RUN / "train.log",
     benchmark:
@@ -18,7 +25,8 @@ rule train:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=lambda wildcards: get_settings(CONFIG.models[wildcards.model]),
+        settings=lambda wildcards: CONFIG.models[wildcards.model].settings(),
+        keep_epochs=get_kept_epochs,
         device=CONFIG.device,
         code=get_code("train.py"),
         compute_threads=CONFIG.compute_threads,

@@ -4,12 +4,20 @@ import torch
 from torch import nn
 
 from vebi.errors import VebiError
-from vebi.models.nets import ARCHITECTURES, NetSpec, build, initialise
+from vebi.models.nets import ARCHITECTURES, NetSpec, Normalise, build, initialise
+from vebi.models.torchvision_nets import MEAN, SCALE
+from vebi.models.torchvision_ops import declare_missing_ops
+
+declare_missing_ops()
 
 SHAPES = {
     "matconvnet": (1, 28, 28),
     "an8flower_strided": (3, 112, 112),
     "an8flower_inferred": (3, 112, 112),
+    "vgg_f": (3, 224, 224),
+    "vgg_gap": (3, 64, 64),
+    "patch_cnn": (3, 64, 64),
+    "keras": (1, 28, 28),
 }
 
 
@@ -30,6 +38,25 @@ def test_matconvnet_has_the_seeds_number_of_features():
             sizes.append(x.shape[1])
     assert sizes == [20, 20, 50, 50, 500, 500]
     assert sum(sizes) == 1140
+
+
+def test_vgg_f_has_the_papers_number_of_features():
+    # facts of VEBI's code: ops 1 to 19 of VGG-F make m = 19,456.
+    net = build(NetSpec("vgg_f", SHAPES["vgg_f"], 5, 1.0))
+    sizes = {}
+    x = torch.zeros(1, 3, 224, 224)
+    with torch.no_grad():
+        for name, module in net.named_children():
+            x = module(x)
+            if name not in ("input", "drop6", "drop7", "fc8", "flatten"):
+                sizes[name] = tuple(x.shape[1:])
+    assert len(sizes) == 19
+    assert sum(size[0] for size in sizes.values()) == 19456
+    # Chatfield et al. and MatConvNet's listing: 54, 27, 13, 6.
+    assert sizes["conv1"] == (64, 54, 54)
+    assert sizes["pool1"] == (64, 27, 27)
+    assert sizes["pool2"] == (256, 13, 13)
+    assert sizes["pool5"] == (256, 6, 6)
 
 
 def test_strided_network_has_a_strided_first_convolution_and_the_inferred_one_has_not():
@@ -69,3 +96,67 @@ def test_initial_weights_come_from_the_seed_alone(std):
     weight = nets[0].get_parameter("fc3.weight")
     expected = 0.01 if std else (2 / (50 * 4 * 4)) ** 0.5
     assert weight.std().item() == pytest.approx(expected, rel=0.01)
+
+
+def test_normalisation_per_channel_is_torchvision_s():
+    from torchvision.transforms.functional import normalize
+
+    images = torch.rand(2, 3, 4, 5)
+    expected = normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    ours = Normalise(torch.tensor(MEAN)[:, None, None], SCALE)(images * 255)
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+TORCHVISION = NetSpec("torchvision:squeezenet1_1", (3, 64, 64), 4, SCALE, MEAN)
+
+
+def test_torchvision_network_by_name_is_torchvision_s_own_with_weights_from_the_seed():
+    from torchvision.models import squeezenet1_1
+
+    nets = [build(TORCHVISION, seed) for seed in (1, 1, 2)]
+    first, second, third = (net.get_submodule("net").state_dict() for net in nets)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["features.0.weight"], third["features.0.weight"])
+    theirs = squeezenet1_1(num_classes=4).eval()
+    theirs.load_state_dict(first)
+    images = torch.rand(2, 3, 64, 64) * 255
+    expected = theirs(
+        (images / 255 - torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+        / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    )
+    torch.testing.assert_close(nets[0](images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_building_leaves_torch_s_own_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    build(TORCHVISION, 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_grey_image_is_enough_for_a_network_of_three_channels():
+    grey = build(NetSpec("torchvision:squeezenet1_1", (1, 64, 64), 4, SCALE, MEAN), 1)
+    images = torch.rand(2, 1, 64, 64) * 255
+    expected = build(TORCHVISION, 1)(images.expand(-1, 3, -1, -1))
+    assert torch.equal(grey(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (NetSpec("torchvision:resnet81", (3, 64, 64), 4, 1.0), "did you mean 'resnet18'"),
+        (NetSpec("torchvision:fcn_resnet50", (3, 64, 64), 4, 1.0), "no classifier"),
+        (NetSpec("torchvision:alexnet", (3, 32, 32), 4, SCALE, MEAN), "'torchvision:alexnet'.*32"),
+        (NetSpec("torchvision:vit_b_32", (3, 64, 64), 4, SCALE, MEAN), "Wrong image height"),
+        (
+            NetSpec("torchvision:alexnet", (3, 64, 64), 4, 1.0, kwargs={"width": 3}),
+            "can't be built with.*width",
+        ),
+        (NetSpec("lenet", (1, 28, 28), 10, 1.0), "'lenet' is unknown here; known: matconvnet"),
+    ],
+    ids=["name", "no-classifier", "too-small", "other-size", "kwargs", "unknown"],
+)
+def test_what_torchvision_does_not_have_is_said(spec, says):
+    with pytest.raises(VebiError, match=says):
+        build(spec)

@@ -1,34 +1,190 @@
 """Networks and how they are trained."""
 
-from typing import Literal
+import difflib
+import re
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from vebi.config.base import Strict
 
-# Height, width and channels that an architecture is made for, and the name of its file of layers.
+# Height, width and channels that an architecture of vebi.models.nets is made for.
 ARCHITECTURE_SHAPES: dict[str, tuple[int, int, int]] = {
     "matconvnet": (28, 28, 1),
     "an8flower_strided": (112, 112, 3),
     "an8flower_inferred": (112, 112, 3),
+    "vgg_f": (224, 224, 3),
+    "keras": (28, 28, 1),
 }
+# What kwargs may say to an architecture of ours: key, smallest and largest number (of its type).
+OWN_KWARGS: dict[str, dict[str, tuple[float, float]]] = {
+    "keras": {"width": (1, 1024), "dropout": (0.0, 0.95)}
+}
+# Those that end in global average pooling, which takes any size from here on.
+ANY_SIZE, SMALLEST_OF_ANY = ("vgg_gap", "patch_cnn"), 16
+OWN = (*ARCHITECTURE_SHAPES, *ANY_SIZE)
+# Below that, torchvision's classifiers run out of pixels on the way.
+SMALLEST_TORCHVISION = 32
+
+
+def _is_positive_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_within(value: Any, ends: tuple[float, float]) -> bool:
+    kind = int if isinstance(ends[0], int) else int | float
+    return isinstance(value, kind) and not isinstance(value, bool) and ends[0] <= value <= ends[1]
 
 
 class ModelConfig(Strict):
-    """An architecture and how it is trained."""
+    """An architecture or a user's own network, and how it is trained."""
 
-    architecture: Literal["matconvnet", "an8flower_strided", "an8flower_inferred"]
-    epochs: int = Field(ge=1, le=10_000)
-    batch_size: int = Field(ge=1, le=65_536)
-    optimiser: Literal["sgd", "adam", "rmsprop"]
-    learning_rate: float = Field(gt=0)
+    architecture: str | None = Field(None, description="one of ours, or torchvision:NAME")
+    factory: str | None = Field(None, description="package.module:function or file.py:function")
+    kwargs: dict[str, Any] = Field(
+        {}, description="arguments of the user's or torchvision's function: plain values, lists"
+    )
+    weights: str | None = Field(None, min_length=1, description="file to start from")
+    epochs: int = Field(ge=0, le=10_000, description="0: use the given network as it is")
+    batch_size: int = Field(32, ge=1, le=65_536)
+    optimiser: Literal["sgd", "adam", "rmsprop"] = "sgd"
+    learning_rate: float = Field(0.001, gt=0)
     final_learning_rate_factor: float = Field(
         1.0, gt=0, le=1, description="the last epoch's learning rate over the first's"
+    )
+    backbone_rate_factor: float = Field(
+        1.0, gt=0, le=1, description="learning rate of all layers but the last over the last's"
+    )
+    freeze_up_to: str | None = Field(
+        None, min_length=1, description="this layer and all before it keep their weights"
     )
     momentum: float = Field(0.0, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0)
     init_std: float | None = Field(
-        None, gt=0, description="standard deviation of the first weights; null: He initialisation"
+        None, gt=0, description="standard deviation of the first weights; null: the usual ones"
     )
-    scale: float = Field(64.0, gt=0, description="pixels minus the mean image are divided by this")
+    mean: list[float] | None = Field(
+        None, min_length=1, max_length=3, description="per channel, subtracted from the raw pixels"
+    )
+    scale: Any = Field(
+        None, description="pixels minus the mean are divided by this, one number or one per channel"
+    )
     n_classes: int | None = Field(None, ge=2, description="null: as many as the data set has")
+
+    @property
+    def network(self) -> str:
+        """The network as one text, as in vebi.models.nets.NetSpec."""
+        return self.architecture or f"factory:{self.factory}"
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        if value is None or value in OWN:
+            return value
+        if re.fullmatch(r"torchvision:\w+", value):
+            return value
+        known = [*OWN, "torchvision:NAME"]
+        close = difflib.get_close_matches(value, known, 1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise ValueError(
+            f"'{value}' is unknown; allowed: {', '.join(known)}{hint} "
+            "(a network of your own: factory instead of architecture)"
+        )
+
+    @field_validator("factory")
+    @classmethod
+    def _is_function(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(.+\.py|\w+(\.\w+)*):[^\W\d]\w*", value):
+            raise ValueError(
+                f"'{value}' is not of the form package.module:function or path/file.py:function"
+            )
+        return value
+
+    # By hand: of a union pydantic reports every branch as a problem of its own.
+    @field_validator("kwargs")
+    @classmethod
+    def _are_plain(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for key, value in values.items():
+            parts = value if isinstance(value, list) else [value]
+            if not all(isinstance(part, bool | int | float | str | None) for part in parts):
+                raise ValueError(
+                    f"{key} is {value!r}; a number, text, true, false or a list expected"
+                )
+        return values
+
+    @field_validator("scale")
+    @classmethod
+    def _is_positive(cls, value: Any) -> Any:
+        parts = value if isinstance(value, list) and value else [value]
+        if value is not None and not all(_is_positive_number(part) for part in parts):
+            hint = " (YAML wants 1.0e-3, not 1e-3)" if isinstance(value, str) else ""
+            raise ValueError(
+                f"{value!r} is not allowed; a number above 0 is expected, or a list{hint}"
+            )
+        return value
+
+    @field_validator("epochs")
+    @classmethod
+    def _has_something_to_use(cls, value: int, info: ValidationInfo) -> int:
+        given = info.data.get("weights") or info.data.get("factory")
+        if value == 0 and not given:
+            raise ValueError(
+                "0 uses a network as it is given, which needs weights or factory; allowed here: 1 or more"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        problems = []
+        if (self.architecture is None) == (self.factory is None):
+            both = "both are" if self.architecture else "neither is"
+            problems.append(f"architecture or factory must be given; {both}")
+        if self.architecture in OWN:
+            allowed = OWN_KWARGS.get(self.architecture, {})
+            for key, value in self.kwargs.items():
+                if key not in allowed:
+                    some = ", ".join(allowed) or "none"
+                    problems.append(
+                        f"kwargs: architecture '{self.architecture}' takes {some}, not {key}"
+                    )
+                elif not _is_within(value, allowed[key]):
+                    low, high = allowed[key]
+                    problems.append(f"kwargs.{key}: is {value!r}; allowed: {low} to {high}")
+        if (self.weights or "").endswith(".mat"):
+            if self.scale not in (None, 1):
+                problems.append(f"scale: is {self.scale}, but MatConvNet's networks divide by 1")
+            if self.architecture not in ARCHITECTURE_SHAPES:
+                problems.append(
+                    f"weights: '{self.weights}' is a file of MatConvNet, which fits the architectures "
+                    f"{', '.join(ARCHITECTURE_SHAPES)} only"
+                )
+        if self.freeze_up_to and not (self.weights or self.factory):
+            problems.append("freeze_up_to: without weights the frozen layers would stay random")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def problem_with(self, shape: tuple[int, int, int]) -> str:
+        """Why the network can't take images of a shape (height, width, channels); "" if it can."""
+        if self.architecture in ARCHITECTURE_SHAPES:
+            expected = ARCHITECTURE_SHAPES[self.architecture]
+            if shape != expected:
+                return f"architecture '{self.architecture}' takes {expected}"
+        elif self.architecture in ANY_SIZE:
+            if min(shape[:2]) < SMALLEST_OF_ANY:
+                size = SMALLEST_OF_ANY
+                return f"architecture '{self.architecture}' takes ({size} or more, {size} or more, any)"
+        elif self.architecture and (
+            min(shape[:2]) < SMALLEST_TORCHVISION or shape[2] not in (1, 3)
+        ):
+            size = SMALLEST_TORCHVISION
+            return f"'{self.architecture}' takes ({size} or more, {size} or more, 1 or 3)"
+        return ""
+
+    def settings(self) -> dict[str, Any]:
+        """What a trained network depends on, as plain values; `network` says which one it is."""
+        content = self.model_dump(exclude={"architecture", "factory", "n_classes"})
+        for key in ("mean", "scale"):
+            if isinstance(content[key], list):
+                content[key] = tuple(content[key])
+        return {"network": self.network, **content}

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
-from vebi.config.models import ARCHITECTURE_SHAPES, ModelConfig
+from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
 from vebi.config.robustness import FeatureCountsConfig, RobustnessConfig
 from vebi.config.stages import (
@@ -103,11 +103,10 @@ class Config(Strict):
                 f"'{experiment.dataset}' has {dataset.n_classes} classes; "
                 f"allowed: {dataset.n_classes} or null"
             )
-        expected = ARCHITECTURE_SHAPES[model.architecture]
-        if dataset.shape != expected:
+        if reason := model.problem_with(dataset.shape):
             problems.append(
                 f"{key}: images of '{experiment.dataset}' are {dataset.shape} (height, width, channels), "
-                f"but architecture '{model.architecture}' takes {expected}"
+                f"but {reason}"
             )
         if experiment.heatmap_mu not in self.selection.mu:
             allowed = ", ".join(f"{mu:g}" for mu in self.selection.mu)

@@ -3,30 +3,40 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vebi.errors import VebiError
+from vebi.models.factory import call_factory
+from vebi.models.torchvision_nets import torchvision_network
+
+TORCHVISION, FACTORY = "torchvision:", "factory:"
 
 
 class Normalise(nn.Module):
-    """Raw pixels (0 to 255) minus the mean image, divided by `scale`.
+    """Raw pixels (0 to 255) minus the mean, divided by `scale`, one number or one per channel.
 
     It is a network's own first module, so that explanations are gradients at the raw pixels and a
-    saved model needs nothing beside it. `mean` has shape (C, H, W).
+    saved model needs nothing beside it. `mean` has shape (C, H, W), or (C, 1, 1) for a mean colour;
+    three channels of it make three of a grey image.
     """
 
     mean: Tensor
+    divisor: Tensor
 
-    def __init__(self, shape: tuple[int, int, int], scale: float) -> None:
+    def __init__(self, mean: Tensor, scale: float | tuple[float, ...]) -> None:
         super().__init__()
         self.scale = scale
-        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("mean", mean)
+        if isinstance(scale, tuple):
+            self.register_buffer("divisor", torch.tensor(scale)[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.scale
+        scale = self.divisor if isinstance(self.scale, tuple) else self.scale
+        return (images - self.mean) / scale
 
 
 def matconvnet(shape: tuple[int, int, int], n_classes: int) -> list[tuple[str, nn.Module]]:
@@ -81,45 +91,197 @@ def an8flower_inferred(shape: tuple[int, int, int], n_classes: int) -> list[tupl
     ]
 
 
+def vgg_f(shape: tuple[int, int, int], n_classes: int) -> list[tuple[str, nn.Module]]:
+    """VGG-F, the network CNN-F of Chatfield et al. (2014) as MatConvNet has it: (3, 224, 224) in.
+
+    Dropout after fc6 and fc7 as in its training; the poolings' padding [0 1 0 1] is `ceil_mode`.
+    """
+
+    def lrn() -> nn.Module:
+        # MatConvNet's parameters are [5 2 1e-4 0.75], and it does not divide alpha by 5 as torch does.
+        return nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2)
+
+    def pool() -> nn.Module:
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    return [
+        ("conv1", nn.Conv2d(shape[0], 64, 11, stride=4)),
+        ("relu1", nn.ReLU()),
+        ("norm1", lrn()),
+        ("pool1", pool()),
+        ("conv2", nn.Conv2d(64, 256, 5, padding=2)),
+        ("relu2", nn.ReLU()),
+        ("norm2", lrn()),
+        ("pool2", pool()),
+        ("conv3", nn.Conv2d(256, 256, 3, padding=1)),
+        ("relu3", nn.ReLU()),
+        ("conv4", nn.Conv2d(256, 256, 3, padding=1)),
+        ("relu4", nn.ReLU()),
+        ("conv5", nn.Conv2d(256, 256, 3, padding=1)),
+        ("relu5", nn.ReLU()),
+        ("pool5", pool()),
+        ("fc6", nn.Conv2d(256, 4096, 6)),
+        ("relu6", nn.ReLU()),
+        ("drop6", nn.Dropout(0.5)),
+        ("fc7", nn.Conv2d(4096, 4096, 1)),
+        ("relu7", nn.ReLU()),
+        ("drop7", nn.Dropout(0.5)),
+        ("fc8", nn.Conv2d(4096, n_classes, 1)),
+    ]
+
+
+def vgg_gap(shape: tuple[int, int, int], n_classes: int) -> list[tuple[str, nn.Module]]:
+    """A small VGG with global average pooling, for images of any size from 16 on.
+
+    As the network of Lengerich et al. (2017): blocks of 3 x 3 convolutions, pooling between but not after
+    them, the mean of each map, and one layer of weights. Theirs has VGG-16's thirteen convolutions.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    channels = shape[0]
+    for block, width in enumerate((32, 64, 128), start=1):
+        if block > 1:
+            layers.append((f"pool{block - 1}", nn.MaxPool2d(2)))
+        for number in (1, 2):
+            layers.append((f"conv{block}_{number}", nn.Conv2d(channels, width, 3, padding=1)))
+            layers.append((f"relu{block}_{number}", nn.ReLU()))
+            channels = width
+    return [*layers, ("gap", nn.AdaptiveAvgPool2d(1)), ("fc", nn.Conv2d(channels, n_classes, 1))]
+
+
+def patch_cnn(shape: tuple[int, int, int], n_classes: int) -> list[tuple[str, nn.Module]]:
+    """Classifier of reduced images in the study of input resampling, for any size from 16 on."""
+    return [
+        ("conv1", nn.Conv2d(shape[0], 16, 5, stride=2, padding=2)),
+        ("relu1", nn.ReLU()),
+        ("pool1", nn.MaxPool2d(2)),
+        ("conv2", nn.Conv2d(16, 32, 3, padding=1)),
+        ("relu2", nn.ReLU()),
+        ("pool2", nn.MaxPool2d(2)),
+        ("conv3", nn.Conv2d(32, 64, 3, padding=1)),
+        ("relu3", nn.ReLU()),
+        ("gap", nn.AdaptiveAvgPool2d(1)),
+        ("fc4", nn.Conv2d(64, n_classes, 1)),
+    ]
+
+
+def keras(
+    shape: tuple[int, int, int], n_classes: int, width: int = 128, dropout: float = 0.5
+) -> list[tuple[str, nn.Module]]:
+    """The McGill report's Keras network for MNIST: 13,454,602 parameters at width 128.
+
+    Five 3 x 3 convolutions of `width` filters that keep the map's size, two fully connected layers of
+    128; `dropout` before the last layer, 0 for the network without.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    channels = shape[0]
+    for number in range(1, 6):
+        layers.append((f"conv{number}", nn.Conv2d(channels, width, 3, padding=1)))
+        layers.append((f"relu{number}", nn.ReLU()))
+        channels = width
+    return [
+        *layers,
+        ("maps", nn.Flatten()),
+        ("fc6", nn.Linear(width * shape[1] * shape[2], 128)),
+        ("relu6", nn.ReLU()),
+        ("fc7", nn.Linear(128, 128)),
+        ("relu7", nn.ReLU()),
+        ("drop7", nn.Dropout(dropout)),
+        ("fc8", nn.Linear(128, n_classes)),
+    ]
+
+
 Layers = list[tuple[str, nn.Module]]
 
-ARCHITECTURES: dict[str, Callable[[tuple[int, int, int], int], Layers]] = {
+# The image's shape, the number of classes, and what the configuration gives as kwargs.
+ARCHITECTURES: dict[str, Callable[..., Layers]] = {
     "matconvnet": matconvnet,
     "an8flower_strided": an8flower_strided,
     "an8flower_inferred": an8flower_inferred,
+    "vgg_f": vgg_f,
+    "vgg_gap": vgg_gap,
+    "patch_cnn": patch_cnn,
+    "keras": keras,
 }
+# Architectures whose first weights are drawn as Keras does (Glorot and Bengio, 2010).
+GLOROT = ("keras",)
 
 
 @dataclass(frozen=True)
 class NetSpec:
-    """What is needed to build a network again: `input_shape` is (C, H, W)."""
+    """What is needed to build a network again.
+
+    `architecture`: a name of ARCHITECTURES, `torchvision:NAME`, or `factory:MODULE:FUNCTION` (a
+    user's own). `input_shape` (C, H, W); `scale` as in Normalise; `mean` colour of raw pixels, None:
+    a mean image that comes with the weights, and for a factory no subtraction; `kwargs` plain values
+    for the function that makes the layers.
+    """
 
     architecture: str
     input_shape: tuple[int, int, int]
     n_classes: int
-    scale: float
+    scale: float | tuple[float, ...]
+    mean: tuple[float, ...] | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of ARCHITECTURES, with a module `input` among its layers."""
+        return not self.architecture.startswith((TORCHVISION, FACTORY))
+
+    @property
+    def body(self) -> str:
+        """Name of the submodule that has the weights; "" where the network is it."""
+        raw = self.mean is None and self.scale == 1
+        return "" if self.is_own or raw else "net"
 
 
-def build(spec: NetSpec) -> nn.Sequential:
+def build(spec: NetSpec, seed: int = 0) -> nn.Module:
     """Build the network of `spec` on float images (N, C, H, W) of raw pixel values.
 
-    The output is (N, n_classes), before softmax. Weights are PyTorch's defaults: see `initialise`.
-    Raises VebiError if the images are too small for the architecture.
+    The output is (N, n_classes), before softmax. Weights are the ones that its authors start from,
+    drawn from `seed`; see `initialise` for others. Raises VebiError if it does not fit the images or
+    the classes.
     """
-    layers = ARCHITECTURES[spec.architecture](spec.input_shape, spec.n_classes)
-    net = nn.Sequential(
-        OrderedDict(
-            [("input", Normalise(spec.input_shape, spec.scale)), *layers, ("flatten", nn.Flatten())]
-        )
-    )
+    # Torchvision and users draw from torch's own generator: it is given back as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        net = _assemble(spec)
     with torch.no_grad():
         try:
-            n_outputs = net.eval()(torch.zeros(1, *spec.input_shape)).shape[1]
-        except RuntimeError as error:
-            raise VebiError(_size_message(spec, str(error).splitlines()[0])) from error
-    if n_outputs != spec.n_classes:
-        raise VebiError(_size_message(spec, f"it gives {n_outputs} outputs"))
+            scores = net.eval()(torch.zeros(1, *spec.input_shape))
+        except Exception as error:  # whatever a user's own code raises
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise VebiError(_size_message(spec, reason)) from error
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        form = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise VebiError(_size_message(spec, f"it returns {form} instead of scores (N, classes)"))
+    if scores.shape[1] != spec.n_classes:
+        raise VebiError(_size_message(spec, f"it gives {scores.shape[1]} outputs"))
     return net
+
+
+def _assemble(spec: NetSpec) -> nn.Module:
+    if spec.mean is None:
+        mean = torch.zeros(spec.input_shape if spec.is_own else (1, 1, 1))
+    else:
+        mean = torch.tensor(spec.mean)[:, None, None]
+    first = Normalise(mean, spec.scale)
+    if spec.is_own:
+        if spec.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise VebiError(
+                f"Architecture '{spec.architecture}' is unknown here; known: {known}, "
+                f"{TORCHVISION}NAME, {FACTORY}MODULE:FUNCTION."
+            )
+        make = ARCHITECTURES[spec.architecture]
+        layers = make(spec.input_shape, spec.n_classes, **spec.kwargs)
+        return nn.Sequential(OrderedDict([("input", first), *layers, ("flatten", nn.Flatten())]))
+    if spec.architecture.startswith(TORCHVISION):
+        name = spec.architecture.removeprefix(TORCHVISION)
+        body = torchvision_network(name, spec.n_classes, spec.kwargs)
+    else:
+        body = call_factory(spec.architecture.removeprefix(FACTORY), spec.kwargs)
+    return nn.Sequential(OrderedDict([("input", first), ("net", body)])) if spec.body else body
 
 
 def _size_message(spec: NetSpec, reason: str) -> str:
@@ -129,18 +291,25 @@ def _size_message(spec: NetSpec, reason: str) -> str:
     )
 
 
-def initialise(net: nn.Module, seed: int, std: float | None = None) -> None:
+def initialise(net: nn.Module, seed: int, std: float | None = None, glorot: bool = False) -> None:
     """Draw every convolution and fully connected weight anew from `seed`; biases become zero.
 
     `std` gives normal weights of that standard deviation (MatConvNet's example: 0.01); None gives
-    He et al. (2015), std = sqrt(2 / fan_in).
+    He et al. (2015), std = sqrt(2 / fan_in), or, with `glorot`, Keras' uniform weights between plus and
+    minus sqrt(6 / (fan_in + fan_out)).
     """
     generator = torch.Generator().manual_seed(seed)
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             fan_in = module.weight[0].numel()
-            scale = math.sqrt(2 / fan_in) if std is None else std
+            fan_out = module.weight[:, 0].numel()
             with torch.no_grad():
-                module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * scale)
+                if glorot and std is None:
+                    draw = 2 * torch.rand(module.weight.shape, generator=generator) - 1
+                    scale = math.sqrt(6 / (fan_in + fan_out))
+                else:
+                    draw = torch.randn(module.weight.shape, generator=generator)
+                    scale = math.sqrt(2 / fan_in) if std is None else std
+                module.weight.copy_(draw * scale)
                 if module.bias is not None:
                     module.bias.zero_()

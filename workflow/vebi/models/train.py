@@ -1,7 +1,9 @@
 """Training of a classifier, the same weights for the same seed."""
 
-from dataclasses import dataclass
-from typing import Literal
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,29 @@ from tqdm import tqdm
 from vebi.data.store import TEST, TRAIN, Dataset
 from vebi.determinism import derived_seed
 from vebi.errors import VebiError
-from vebi.models.nets import NetSpec, build, initialise
+from vebi.models.files import find_weights
+from vebi.models.nets import GLOROT, TORCHVISION, NetSpec, build, initialise
+from vebi.models.torchvision_nets import MEAN, SCALE
+from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
+
+log = logging.getLogger(__name__)
+
+# Pixels of a data set up to this size are kept in memory while it is trained on.
+MEMORY_BYTES = 2**30
+OWN_SCALE = 64.0
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Optimiser and schedule. `init_std` None means He initialisation, `scale` divides the pixels."""
+    """Optimiser, schedule and what the network starts from.
+
+    `epochs` 0 takes a network as it is given. `scale` divides the pixels and `mean` (per channel) is
+    subtracted before, None: what the architecture or its weights are made for, see `network_spec`.
+    `init_std` None: He initialisation, or torchvision's and the user's own. `weights`: a file to start
+    from; then all layers but the last learn at `learning_rate` times `backbone_rate_factor`, and all
+    parameters up to and with the layer `freeze_up_to` not at all. `kwargs`: for torchvision's or the
+    user's function.
+    """
 
     epochs: int
     batch_size: int
@@ -27,31 +46,57 @@ class TrainingSettings:
     momentum: float = 0.0
     weight_decay: float = 0.0
     init_std: float | None = None
-    scale: float = 1.0
+    scale: float | tuple[float, ...] | None = 1.0
     final_learning_rate_factor: float = 1.0
+    mean: tuple[float, ...] | None = None
+    weights: str | None = None
+    backbone_rate_factor: float = 1.0
+    freeze_up_to: str | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 def train(
-    dataset: Dataset, architecture: str, settings: TrainingSettings, seed: int, device: torch.device
+    dataset: Dataset,
+    architecture: str,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    after_epoch: Callable[[int, nn.Module, NetSpec], None] | None = None,
 ) -> tuple[nn.Module, NetSpec, pd.DataFrame]:
-    """Train `architecture` on the train split.
+    """Train `architecture` (as in NetSpec) on the train split.
 
     Returns the network, its specification, and the history: one row per epoch with the mean training
-    loss and the accuracy on the train and test splits.
+    loss and the accuracy on the train and test splits; without epochs one row for epoch 0.
+    `after_epoch` is called with the number of each epoch, the network and its specification.
     """
     train_rows, test_rows = dataset.indices(TRAIN), dataset.indices(TEST)
     if not len(train_rows):
         raise VebiError(f"{dataset.path} has no training images (split 0).")
-    images = to_batch(dataset.read("images"))
+    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
+    spec = network_spec(dataset, architecture, settings, weights)
+    pixels = _pixels_of(dataset)
+    # Large images in smaller batches, so that memory does not grow with their size.
+    at_once = int(np.clip(256 * 112 * 112 // np.prod(dataset.image_shape[:2]), 1, 256))
     labels = torch.from_numpy(dataset.labels)
-    height, width, channels = dataset.image_shape
-    spec = NetSpec(architecture, (channels, height, width), len(dataset.classes), settings.scale)
 
-    net = build(spec)
-    initialise(net, derived_seed(seed, 0), settings.init_std)
-    net.get_buffer("input.mean").copy_(_mean_image(images, train_rows))
+    net = build(spec, derived_seed(seed, 0))
+    if spec.is_own or settings.init_std is not None:
+        initialise(net, derived_seed(seed, 0), settings.init_std, architecture in GLOROT)
+    if weights is not None:
+        apply_weights(net, spec, weights, (dataset.class_ids, dataset.classes))
+    if spec.is_own and spec.mean is None and not (weights is not None and weights.has_mean):
+        net.get_buffer("input.mean").copy_(_mean_image(pixels, train_rows))
     net = net.to(device)
-    optimiser = _optimiser(net, settings)
+    if not settings.epochs:
+        loss, share = _score(net, pixels, labels, train_rows, device, at_once)
+        row = {"epoch": 0, "loss": loss, "train_accuracy": share}
+        row["test_accuracy"] = _score(net, pixels, labels, test_rows, device, at_once)[1]
+        return net.eval(), spec, pd.DataFrame([row])
+
+    body = net.get_submodule(spec.body)
+    if settings.freeze_up_to is not None:
+        _freeze(body, settings.freeze_up_to)
+    optimiser = _optimiser(_parameter_groups(body, settings), settings)
     schedule = torch.optim.lr_scheduler.ExponentialLR(
         optimiser, settings.final_learning_rate_factor ** (1 / max(1, settings.epochs - 1))
     )
@@ -60,7 +105,11 @@ def train(
     for epoch in tqdm(range(1, settings.epochs + 1), desc=f"train {architecture}", unit="epoch"):
         # An order per epoch, not one stream: a resumed training sees the same batches.
         order = np.random.default_rng([seed, 1, epoch]).permutation(train_rows)
-        loss = _train_epoch(net, optimiser, images, labels, order, settings.batch_size, device)
+        batches = pixels(order, settings.batch_size)
+        # Dropout draws from torch's own generators: seeded here, and given back as they were.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(derived_seed(seed, 2, epoch))
+            loss = _train_epoch(net, optimiser, batches, labels, len(order), device)
         schedule.step()
         if not np.isfinite(loss):
             raise VebiError(
@@ -71,11 +120,44 @@ def train(
             {
                 "epoch": epoch,
                 "loss": loss,
-                "train_accuracy": accuracy(net, images[train_rows], labels[train_rows], device),
-                "test_accuracy": accuracy(net, images[test_rows], labels[test_rows], device),
+                "train_accuracy": _score(net, pixels, labels, train_rows, device, at_once)[1],
+                "test_accuracy": _score(net, pixels, labels, test_rows, device, at_once)[1],
             }
         )
+        if after_epoch is not None:
+            after_epoch(epoch, net, spec)
     return net.eval(), spec, pd.DataFrame(history)
+
+
+def network_spec(
+    dataset: Dataset, architecture: str, settings: TrainingSettings, weights: Weights | None
+) -> NetSpec:
+    """The specification of the network that is trained on `dataset`.
+
+    Where `settings` leave `scale` and `mean` open: as in the file of weights if that says it; else
+    64 and the mean image of the training split for our architectures, ImageNet's for torchvision's,
+    raw pixels for a user's.
+    """
+    height, width, channels = dataset.image_shape
+    spec = NetSpec(
+        architecture, (channels, height, width), len(dataset.classes), 1.0, kwargs=settings.kwargs
+    )
+    mean, scale = settings.mean, settings.scale
+    stored = weights.scale if weights else None
+    if stored is not None and scale not in (None, stored):
+        raise VebiError(
+            f"scale is {scale}, but {settings.weights} was trained with {stored}: leave it out."
+        )
+    if weights and weights.has_mean and mean is not None:
+        raise VebiError(f"mean is {mean}, but {settings.weights} has its own: leave it out.")
+    if architecture.startswith(TORCHVISION):
+        mean = MEAN if mean is None else mean
+        scale = SCALE if scale is None and stored is None else scale
+    if scale is None:
+        scale = stored if stored is not None else OWN_SCALE if spec.is_own else 1.0
+    if not spec.is_own and mean is None and scale != 1:
+        mean = (0.0,) * channels
+    return replace(spec, mean=mean, scale=scale)
 
 
 def to_batch(images: np.ndarray) -> Tensor:
@@ -83,53 +165,128 @@ def to_batch(images: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
+# Batches of some rows of a data set: their numbers and their images, uint8 (n, C, H, W).
+Pixels = Callable[[np.ndarray, int], Iterator[tuple[np.ndarray, Tensor]]]
+
+
+def _pixels_of(dataset: Dataset) -> Pixels:
+    """Batches of a data set's images: from memory if it is small, else as they are read."""
+    if len(dataset) * int(np.prod(dataset.image_shape)) <= MEMORY_BYTES:
+        return _in_memory(to_batch(dataset.read("images")))
+    return lambda rows, batch_size: (
+        (chosen, to_batch(images)) for chosen, images in dataset.batches(rows, batch_size)
+    )
+
+
+def _in_memory(images: Tensor) -> Pixels:
+    def batches(rows: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, Tensor]]:
+        for start in range(0, len(rows), batch_size):
+            chosen = rows[start : start + batch_size]
+            yield chosen, images[chosen]
+
+    return batches
+
+
 def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch_size: int = 256
 ) -> float:
     """Fraction of images (N, C, H, W) whose highest output is their label; NaN for no images."""
+    return _score(net, _in_memory(images), labels, np.arange(len(images)), device, batch_size)[1]
+
+
+def _score(
+    net: nn.Module,
+    pixels: Pixels,
+    labels: Tensor,
+    rows: np.ndarray,
+    device: torch.device,
+    batch_size: int,
+) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of the images at `rows`; NaN for no images."""
+    if not len(rows):
+        return float("nan"), float("nan")
+    loss, hits = 0.0, 0
     net.eval()
     with torch.no_grad():
-        hits = [
-            (net(batch.to(device).float()).argmax(1).cpu() == truth).numpy()
-            for batch, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True)
-        ]
-    return float(np.concatenate(hits).mean()) if len(images) else float("nan")
+        for chosen, images in pixels(rows, batch_size):
+            scores, truth = net(images.to(device).float()), labels[chosen].to(device)
+            loss += float(cross_entropy(scores, truth, reduction="sum"))
+            hits += int((scores.argmax(1) == truth).sum())
+    return loss / len(rows), hits / len(rows)
 
 
-def _mean_image(images: Tensor, rows: np.ndarray) -> Tensor:
-    total = torch.zeros(images.shape[1:], dtype=torch.float64)
-    for start in range(0, len(rows), 1024):
-        total += images[rows[start : start + 1024]].sum(0, dtype=torch.float64)
+def _mean_image(pixels: Pixels, rows: np.ndarray) -> Tensor:
+    # Sums of integers, exact in this type: how they are split into batches does not matter.
+    batches = (images.sum(0, dtype=torch.float64) for _, images in pixels(rows, 256))
+    total = next(batches)
+    for part in batches:
+        total += part
     return (total / len(rows)).float()
 
 
-def _optimiser(net: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _freeze(net: nn.Module, name: str) -> None:
+    """Stop the learning of every parameter up to the last one of the layer `name`."""
+    names = [key for key, _ in net.named_parameters()]
+    inside = [i for i, key in enumerate(names) if key.startswith(f"{name}.")]
+    if not inside:
+        known = ", ".join(dict.fromkeys(key.rpartition(".")[0] for key in names))
+        raise VebiError(f"freeze_up_to: no layer '{name}' with parameters; there are {known}.")
+    if inside[-1] + 1 == len(names):
+        raise VebiError(
+            f"freeze_up_to: '{name}' is the last layer, nothing would be left to train."
+        )
+    for parameter in list(net.parameters())[: inside[-1] + 1]:
+        parameter.requires_grad_(False)
+
+
+def _parameter_groups(net: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """The parameters that learn, those of all layers but the last at their own rate."""
+    learning = [(key, value) for key, value in net.named_parameters() if value.requires_grad]
+    if settings.backbone_rate_factor == 1:
+        return [{"params": [value for _, value in learning]}]
+    last = last_layer(net)
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [
+                value for key, value in learning if (key.rpartition(".")[0] == last) == is_last
+            ]
+        }
+        for is_last in (False, True)
+    ]
+    groups[0]["lr"] = settings.learning_rate * settings.backbone_rate_factor
+    return groups
+
+
+def _optimiser(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(net.parameters(), rate, settings.momentum, weight_decay=decay)
+        return torch.optim.SGD(groups, rate, settings.momentum, weight_decay=decay)
     if settings.optimiser == "adam":
-        return torch.optim.Adam(net.parameters(), rate, weight_decay=decay)
+        return torch.optim.Adam(groups, rate, weight_decay=decay)
+    # Keras' defaults of rho and epsilon; torch's are 0.99 and 1e-8.
     return torch.optim.RMSprop(
-        net.parameters(), rate, momentum=settings.momentum, weight_decay=decay
+        groups, rate, alpha=0.9, eps=1e-7, momentum=settings.momentum, weight_decay=decay
     )
 
 
 def _train_epoch(
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
-    images: Tensor,
+    batches: Iterable[tuple[np.ndarray, Tensor]],
     labels: Tensor,
-    order: np.ndarray,
-    batch_size: int,
+    n_images: int,
     device: torch.device,
 ) -> float:
     net.train()
+    for module in net.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()  # batch normalisation that is frozen keeps its statistics, too
     total = 0.0
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        loss = cross_entropy(net(images[rows].to(device).float()), labels[rows].to(device))
+    for rows, images in batches:
+        loss = cross_entropy(net(images.to(device).float()), labels[rows].to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         total += float(loss.detach()) * len(rows)
-    return total / len(order)
+    return total / n_images

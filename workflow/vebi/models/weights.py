@@ -1,0 +1,180 @@
+"""Weights to start from: MatConvNet's files, state dicts of torch, and models of this project."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vebi.errors import VebiError
+from vebi.models.matconvnet import MatConvNetFile, read_matconvnet, state_for
+from vebi.models.nets import NetSpec
+
+log = logging.getLogger(__name__)
+
+_UNREADABLE = (OSError, EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights from a file, before they meet a network.
+
+    `content`: a file of MatConvNet, or tensors by name. `scale` of the pixels, None where the file
+    does not say; `has_input`: whether the tensors include the mean of our own module `input`.
+    `classes`: names of the outputs, each in as many forms as the file has.
+    """
+
+    path: Path
+    content: MatConvNetFile | Mapping[str, Tensor]
+    scale: float | tuple[float, ...] | None = None
+    architecture: str = ""
+    classes: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def has_mean(self) -> bool:
+        if isinstance(self.content, MatConvNetFile):
+            return self.content.mean is not None
+        return "input.mean" in self.content
+
+
+def read_weights(path: str | Path) -> Weights:
+    """Read a file of weights: `.mat` of MatConvNet, else a state dict or `model.pt` of torch.
+
+    Only tensors and plain values are loaded (`weights_only=True`). Raises VebiError for other files.
+    """
+    path = Path(path)
+    if path.suffix == ".mat":
+        file = read_matconvnet(path)
+        names = tuple(names for names in (file.classes, file.descriptions) if names)
+        return Weights(path, file, scale=1.0, classes=names)
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise VebiError(
+            f"{path} can't be read as weights ({type(error).__name__}). A state dict is expected: "
+            "torch.save(network.state_dict(), path)."
+        ) from error
+    if isinstance(content, Mapping) and {"spec", "state", "classes"} <= set(content):
+        spec = content["spec"]
+        return Weights(
+            path,
+            content["state"],
+            scale=spec["scale"],
+            architecture=spec["architecture"],
+            classes=(tuple(content["classes"]),),
+        )
+    # Training scripts often save the state dict beside other things.
+    if isinstance(content, Mapping):
+        content = content.get("state_dict", content)
+    is_state = isinstance(content, Mapping) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    )
+    if not is_state or not content:
+        raise VebiError(
+            f"{path} holds no state dict (tensors by name). Save it with "
+            "torch.save(network.state_dict(), path)."
+        )
+    return Weights(path, {key.removeprefix("module."): value for key, value in content.items()})
+
+
+def apply_weights(
+    net: nn.Module, spec: NetSpec, weights: Weights, namings: Sequence[Sequence[str]]
+) -> None:
+    """Put `weights` into `net`, which `build(spec)` made.
+
+    `namings` are lists of the data set's classes, in all the ways that it has to call them. Where
+    the file names the classes of its outputs and all of one list are among them, the last layer is
+    put together by name. Where its last layer has another size, it keeps its own first
+    weights, to be trained. Everything else must fit, or a VebiError says what does not.
+    """
+    if weights.architecture and weights.architecture != spec.architecture:
+        raise VebiError(
+            f"{weights.path} holds weights of '{weights.architecture}', not of '{spec.architecture}'."
+        )
+    body = net.get_submodule(spec.body)
+    if isinstance(weights.content, MatConvNetFile):
+        _, height, width = spec.input_shape
+        state = state_for(weights.content, body, (height, width))
+        if weights.content.mean is not None:
+            state["input.mean"] = _fitting_mean(weights, net, weights.content.mean)
+    else:
+        state = dict(weights.content)
+        if weights.architecture and spec.body:
+            body = net
+    last = last_layer(body)
+    state = _by_class(state, last, weights, namings)
+    expected = body.state_dict()
+    if spec.is_own:
+        state.setdefault("input.mean", expected["input.mean"])
+    missing, foreign = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    if missing or foreign:
+        raise VebiError(
+            f"{weights.path} does not fit '{spec.architecture}': "
+            + "; ".join(
+                f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+                for what, names in (("it lacks", missing), ("it also has", foreign))
+                if names
+            )
+            + "."
+        )
+    for key, value in expected.items():
+        if state[key].shape == value.shape:
+            continue
+        if key.rpartition(".")[0] != last or state[key].shape[1:] != value.shape[1:]:
+            raise VebiError(
+                f"{weights.path}: '{key}' has shape {tuple(state[key].shape)}, "
+                f"'{spec.architecture}' has {tuple(value.shape)}."
+            )
+        log.info("%s: %d outputs instead of %d, new weights", key, len(value), len(state[key]))
+        state[key] = value
+    body.load_state_dict(state)
+
+
+def last_layer(net: nn.Module) -> str:
+    """Name of the last convolution or fully connected layer, which gives the scores."""
+    names = [n for n, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    if not names:
+        raise VebiError("The network has no convolution and no fully connected layer.")
+    return names[-1]
+
+
+def _fitting_mean(weights: Weights, net: nn.Module, mean: Tensor) -> Tensor:
+    own = net.get_buffer("input.mean")
+    try:
+        return mean.expand(own.shape).clone()
+    except RuntimeError as error:
+        raise VebiError(
+            f"{weights.path}: its mean image has shape {tuple(mean.shape)} (C, H, W), the network takes "
+            f"images of shape {tuple(own.shape)}."
+        ) from error
+
+
+def _by_class(
+    state: dict[str, Tensor], last: str, weights: Weights, namings: Sequence[Sequence[str]]
+) -> dict[str, Tensor]:
+    """The last layer's rows in the order of the data set's classes, where the file names them all."""
+    if f"{last}.weight" not in state:
+        return state
+    for names, classes in product(weights.classes, namings):
+        place = {name: row for row, name in enumerate(names)}
+        if classes and len(place) == len(state[f"{last}.weight"]) and set(classes) <= set(place):
+            rows = [place[name] for name in classes]
+            if rows != list(range(len(place))):
+                log.info("last layer '%s' put together by the names of the classes", last)
+            keys = [key for key in (f"{last}.weight", f"{last}.bias") if key in state]
+            return state | {key: state[key][rows] for key in keys}
+    if weights.classes and len(weights.classes[0]) == len(namings[-1]):
+        log.warning(
+            "%s names its classes differently (%s instead of %s): their order is taken to be the same",
+            weights.path,
+            weights.classes[0][0],
+            namings[-1][0],
+        )
+    return state
