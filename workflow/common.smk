@@ -6,15 +6,18 @@ from pathlib import Path
 
 from vebi.code_digest import code_digest
 from vebi.config import parse_config
+from vebi.config.on_disk import leave_out_absent, listing_files
 from vebi.devices import count_gpus_to_ask_for
 from vebi.errors import VebiError
 from vebi.models.factory import ALLOWED, find_source
 from vebi.models.files import weights_places
 
 try:
-    CONFIG = parse_config(config)
+    CONFIG, LEFT_OUT = leave_out_absent(parse_config(config))
 except VebiError as error:
     sys.exit(f"\n{error}\n")
+if LEFT_OUT and workflow.is_main_process:
+    print("", *LEFT_OUT, "", sep="\n", file=sys.stderr)
 
 WORKFLOW = Path(workflow.current_basedir)
 # Scripts must import this folder's package, also where another copy is installed: Snakemake puts the
@@ -34,9 +37,7 @@ RUN = "{dataset}/{model}/seed{seed}"
 
 RENDERED = [name for name, d in CONFIG.datasets.items() if d.kind == "an8flower"]
 LOADED = [name for name, d in CONFIG.datasets.items() if d.kind != "an8flower"]
-MASKED = [
-    experiment for experiment in CONFIG.experiments if experiment.dataset in RENDERED
-]
+MASKED = [e for e in CONFIG.experiments if CONFIG.datasets[e.dataset].has_masks]
 
 
 wildcard_constraints:
@@ -102,6 +103,17 @@ def get_network_files(wildcards):
     source = find_source(model.factory) if model.factory else None
     found = [path for path in places if path.is_file()][:1]
     return found + [path for path in [source] if path and path.is_file()]
+
+
+def get_listing_files(wildcards):
+    """Files that say which images a data set has; an edit of them loads it again."""
+    data = CONFIG.datasets[wildcards.dataset]
+    return listing_files(data) if data.kind == "image_folder" else []
+
+
+def get_load_settings(wildcards):
+    """What a loaded data set depends on."""
+    return CONFIG.datasets[wildcards.dataset].model_dump(exclude={"if_missing"})
 
 
 def get_chunk_range(wildcards):

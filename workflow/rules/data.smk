@@ -49,7 +49,9 @@ rule assemble_flowers:
 
 
 rule load_dataset:
-    """Bring a data set that exists elsewhere into the common format."""
+    """Bring a data set that exists elsewhere into the common format, or index its image files."""
+    input:
+        get_listing_files,
     output:
         RESULTS / "data/{dataset}/dataset.h5",
     log:
@@ -63,7 +65,7 @@ rule load_dataset:
     resources:
         mem_mb=2000,
     params:
-        settings=lambda wildcards: get_settings(CONFIG.datasets[wildcards.dataset]),
+        settings=get_load_settings,
         cache=Path("resources") / "mnist",
         code=get_code("load_dataset.py"),
         compute_threads=CONFIG.compute_threads,

@@ -187,7 +187,8 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
 
     if not path.is_file():
         raise VebiError(
-            f"{path} is not there. Unpack ILSVRC2012_devkit_t12.tar.gz, or give `ground_truth` a CSV."
+            f"{path} is not there. Unpack ILSVRC2012_devkit_t12.tar.gz there, or give the keys "
+            "`ground_truth` and `class_names` other files (config/README.md)."
         )
     try:
         synsets = loadmat(path, squeeze_me=True, variable_names=["synsets"])["synsets"]
