@@ -175,6 +175,10 @@ def get_tables():
         names += ["iou_curve", "iou_auc", "iou_paired"]
     if CONFIG.occlusion:
         names += ["occlusion", "occlusion_paired"]
+    if CONFIG.robustness:
+        names += ["robustness", "robustness_summary"]
+    if CONFIG.feature_counts:
+        names += ["feature_counts"]
     return [RESULTS / "tables" / f"{name}.csv" for name in names]
 
 
@@ -188,12 +192,8 @@ def get_figures():
         names += [f"examples_{e.dataset}_{e.model}" for e in MASKED]
     if CONFIG.occlusion:
         names += ["occlusion"]
-    return [RESULTS / "figures" / f"{name}.png" for name in names]
-    if CONFIG.robustness:
-        names += ["robustness", "robustness_summary"]
-    if CONFIG.feature_counts:
-        names += ["feature_counts"]
     if CONFIG.robustness:
         names += ["robustness"]
     if CONFIG.feature_counts:
         names += ["feature_counts"]
+    return [RESULTS / "figures" / f"{name}.png" for name in names]

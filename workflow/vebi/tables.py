@@ -114,29 +114,6 @@ TABLES: dict[str, TableSpec] = {
         ),
         {"mu": "%g"},
     ),
-    "mcgill_matconvnet": TableSpec(
-        ("model", "mu", "variant", "solver"),
-        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
-        {"mu": "%g"},
-    ),
-    "mcgill_keras": TableSpec(
-        ("model", "mu", "variant", "solver"),
-        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
-        {"mu": "%g"},
-    ),
-    "occlusion": TableSpec(
-        (*RUN_KEYS, "method", "covered_fraction"),
-        (
-            "mean_confidence",
-            "n_images",
-            "ci_low",
-            "ci_high",
-            "mean_confidence_drop",
-            "n_draws",
-        ),
-        {"covered_fraction": "%.4f"},
-    ),
-    "occlusion_paired": TableSpec(
     "robustness": TableSpec(
         ("dataset", "model", "descriptor", "nonnegative", "mu", "comparison"),
         (
@@ -170,6 +147,29 @@ TABLES: dict[str, TableSpec] = {
         ("n_features", "n_features_total", "relative_gap"),
         {"mu": "%g", "relative_gap": "%.2e"},
     ),
+    "mcgill_matconvnet": TableSpec(
+        ("model", "mu", "variant", "solver"),
+        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
+        {"mu": "%g"},
+    ),
+    "mcgill_keras": TableSpec(
+        ("model", "mu", "variant", "solver"),
+        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
+        {"mu": "%g"},
+    ),
+    "occlusion": TableSpec(
+        (*RUN_KEYS, "method", "covered_fraction"),
+        (
+            "mean_confidence",
+            "n_images",
+            "ci_low",
+            "ci_high",
+            "mean_confidence_drop",
+            "n_draws",
+        ),
+        {"covered_fraction": "%.4f"},
+    ),
+    "occlusion_paired": TableSpec(
         ("dataset", "model", "method", "reference"),
         (
             "difference",
