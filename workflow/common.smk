@@ -40,6 +40,13 @@ LOADED = [name for name, d in CONFIG.datasets.items() if d.kind != "an8flower"]
 MASKED = [e for e in CONFIG.experiments if CONFIG.datasets[e.dataset].has_masks]
 
 
+RESAMPLED = [
+    e
+    for e in CONFIG.experiments
+    if CONFIG.resampling and e.dataset in (CONFIG.resampling.datasets or [e.dataset])
+]
+
+
 wildcard_constraints:
     dataset="|".join(CONFIG.datasets),
     model="|".join(CONFIG.models),
@@ -161,6 +168,136 @@ def get_selection_files(name):
     )
 
 
+def get_resampled_runs():
+    """Every (dataset, model, seed) whose neurons are studied under perturbation."""
+    seeds = CONFIG.seeds[: CONFIG.resampling.seeds] if CONFIG.resampling else []
+    return [run for run in get_runs(RESAMPLED) if run["seed"] in seeds]
+
+
+def get_kept_epochs(wildcards):
+    """Epochs after which a training keeps the network."""
+    run = {
+        "dataset": wildcards.dataset,
+        "model": wildcards.model,
+        "seed": int(wildcards.seed),
+    }
+    if run not in get_resampled_runs() or not CONFIG.resampling.epoch_study:
+        return []
+    return CONFIG.resampling.epoch_study.epochs
+
+
+def get_resampling_parts():
+    """Files of the runs that the tables of input resampling are made of, by name."""
+    if not CONFIG.resampling:
+        return {}
+    names = ["resampling", "transfer", "overlap", "claims"]
+    if CONFIG.resampling.epoch_study:
+        names += ["patches", "similarity"]
+    return {
+        name: [
+            RESULTS / "resampling" / RUN.format(**run) / f"{name}.csv"
+            for run in get_resampled_runs()
+        ]
+        for name in names
+    }
+
+
+def get_resampling_tables():
+    """Names of the tables of input resampling."""
+    others = [name for name in get_resampling_parts() if name != "patches"]
+    return [f"resampling_{name}".replace("_resampling", "") for name in others]
+
+
+def get_resampling_figures():
+    """Names of the figures of input resampling."""
+    if not CONFIG.resampling:
+        return []
+    names = ["influence", "transfer", "overlap"]
+    names += ["epochs"] if CONFIG.resampling.epoch_study else []
+    names += [f"scatter_{e.dataset}_{e.model}" for e in RESAMPLED]
+    sheets = dict.fromkeys(f"perturbations_{e.dataset}" for e in RESAMPLED)
+    return [f"resampling_{name}" for name in names] + list(sheets)
+
+
+def get_mcgill_networks(audit=False):
+    """Networks of the McGill report; with `audit` those that are examined more closely."""
+    networks = CONFIG.mcgill.networks if CONFIG.mcgill else []
+    return [network for network in networks if network.audit or not audit]
+
+
+def get_mcgill_network(wildcards):
+    """The settings of a network of the McGill report."""
+    place = wildcards.dataset, wildcards.model
+    return next(n for n in get_mcgill_networks() if (n.dataset, n.model) == place)
+
+
+def get_mcgill_descriptor(wildcards):
+    """The descriptor that the report uses for a network."""
+    return WORKS[get_mcgill_network(wildcards).kind].descriptor
+
+
+def get_mcgill_files(pattern, audit=False):
+    """One file per network and seed."""
+    return get_run_files("mcgill" / Path(RUN) / pattern, get_mcgill_networks(audit))
+
+
+def get_mcgill_features(wildcards):
+    """What each solver selects in a network."""
+    return [
+        RESULTS / "mcgill" / RUN.format(**wildcards) / solver / "features.csv"
+        for solver in get_mcgill_network(wildcards).solvers
+    ]
+
+
+def get_mcgill_solutions():
+    """(model, seed, file) of every solver's certificates."""
+    return [
+        (
+            network.model,
+            seed,
+            str(RESULTS / "mcgill" / network.dataset / network.model)
+            + f"/seed{seed}/{solver}/solutions.csv",
+        )
+        for network in get_mcgill_networks()
+        for seed in CONFIG.seeds
+        for solver in network.solvers
+    ]
+
+
+def get_mcgill_facts():
+    """What the tables tell of each network."""
+    return [
+        {
+            "model": network.model,
+            "kind": network.kind,
+            "dataset": network.dataset,
+            "n_classes": CONFIG.datasets[network.dataset].n_classes,
+            "peer": network.peer,
+            "full": network.is_full(
+                CONFIG.datasets[network.dataset], CONFIG.models[network.model]
+            ),
+        }
+        for network in get_mcgill_networks()
+    ]
+
+
+def get_mcgill_tables():
+    """Names of the tables of the McGill report."""
+    kinds = dict.fromkeys(network.kind for network in get_mcgill_networks())
+    names = [*kinds, "networks", "solvers", "curves", "tipping_point", "verdict", "claims"]
+    names += ["invariance", "sensitivity"] if get_mcgill_networks(audit=True) else []
+    return [f"mcgill_{name}" for name in names] if kinds else []
+
+
+def get_mcgill_figures():
+    """Names of the figures of the McGill report."""
+    if not get_mcgill_networks():
+        return []
+    names = ["published", "tipping_point", "causes"]
+    names += ["invariance", "sensitivity"] if get_mcgill_networks(audit=True) else []
+    return [f"mcgill_{name}" for name in names]
+
+
 def get_tables():
     """Every table of the run."""
     names = [
@@ -175,6 +312,7 @@ def get_tables():
         names += ["iou_curve", "iou_auc", "iou_paired"]
     if CONFIG.occlusion:
         names += ["occlusion", "occlusion_paired"]
+    names += get_resampling_tables()
     if CONFIG.robustness:
         names += ["robustness", "robustness_summary"]
     if CONFIG.feature_counts:
@@ -192,6 +330,7 @@ def get_figures():
         names += [f"examples_{e.dataset}_{e.model}" for e in MASKED]
     if CONFIG.occlusion:
         names += ["occlusion"]
+    names += get_resampling_figures()
     if CONFIG.robustness:
         names += ["robustness"]
     if CONFIG.feature_counts:

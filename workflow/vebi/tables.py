@@ -196,7 +196,40 @@ TABLES: dict[str, TableSpec] = {
             "patch_accuracy",
             "overlap",
             "overlap_null",
+            "accuracy_drop_ci_low",
+            "accuracy_drop_ci_high",
+            "n_removed",
+            "n_images",
+            "patch_ci_low",
+            "patch_ci_high",
+            "patch_area",
+            "n_patch_images",
         ),
+    ),
+    "resampling_similarity": TableSpec(
+        (*RUN_KEYS, "perturbation", "layer", "k", "epoch"),
+        ("published", "dice", "jaccard", "published_null", "n_images"),
+    ),
+    "resampling_transfer": TableSpec(
+        (*RUN_KEYS, "perturbation", "layer", "metric", "k"),
+        (
+            *("fires_same", "fires_same_ci_low", "fires_same_ci_high"),
+            *("fires_other", "fires_other_ci_low", "fires_other_ci_high"),
+            *("selectivity", "selectivity_ci_low", "selectivity_ci_high"),
+            "n_images",
+        ),
+    ),
+    "resampling_overlap": TableSpec(
+        (*RUN_KEYS, "perturbation", "layer", "first", "second", "k"),
+        (
+            *("n_channels", "size_first", "size_second"),
+            *("common", "ci_low", "ci_high", "common_null", "share_beyond_chance"),
+            *("published", "dice", "jaccard", "n_images"),
+        ),
+    ),
+    "resampling_claims": TableSpec(
+        (*RUN_KEYS, "perturbation", "claim", "reference"),
+        ("k", "measure", "difference", "ci_low", "ci_high", "n_images", "verdict"),
     ),
     "claims": TableSpec(
         ("claim_id",),

@@ -10,6 +10,7 @@ from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
 from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
+from vebi.config.resampling import ResamplingConfig
 from vebi.config.robustness import FeatureCountsConfig, RobustnessConfig
 from vebi.config.stages import (
     AblationConfig,
@@ -40,6 +41,7 @@ class Config(Strict):
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
     occlusion: OcclusionConfig | None = None
+    resampling: ResamplingConfig | None = None
     robustness: RobustnessConfig | None = None
     feature_counts: FeatureCountsConfig | None = None
 
@@ -63,9 +65,22 @@ class Config(Strict):
                 f"({', '.join(self.selection.scopes)})"
             )
         problems += self._variant_problems()
+        problems += self._resampling_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _resampling_problems(self) -> list[str]:
+        if self.resampling is None:
+            return []
+        names = [e.dataset for e in self.experiments]
+        studied = [
+            e.model
+            for e in self.experiments
+            if self.resampling.datasets is None or e.dataset in self.resampling.datasets
+        ]
+        epochs = {m: self.models[m].epochs for m in studied if m in self.models}
+        return self.resampling.problems(names, len(self.seeds), epochs)
 
     def _variant_problems(self) -> list[str]:
         problems = []

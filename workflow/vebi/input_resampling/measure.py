@@ -42,13 +42,13 @@ def measure_images(
 
     So the copies do not depend on which network looks at them, or at which other images.
     """
-    mean = mean_pixels(model, images[0])
     metrics: dict[int, list[Metrics]] = {layer.index: [] for layer in wanted}
     predicted = []
     rows = zip(images, image_index, strict=True)
     for image, index in tqdm(rows, sampling.perturbation, len(images), unit="image", disable=None):
-        own_mean = mean if mean.shape == tuple(image.shape) else mean_pixels(model, image)
-        found = resample(model, image, layers, wanted, own_mean, sampling, (seed, int(index)))
+        found = resample(
+            model, image, layers, wanted, mean_pixels(model, image), sampling, (seed, int(index))
+        )
         predicted.append(found.predicted)
         for position, moments in found.moments.items():
             metrics[position].append(channel_metrics(moments))

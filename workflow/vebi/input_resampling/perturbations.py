@@ -174,6 +174,25 @@ def perturb(
         yield np.stack(block)
 
 
+def some_copies(
+    image: np.ndarray,
+    perturbation: str,
+    n: int,
+    strength: float,
+    key: Sequence[int],
+    shown: int = 7,
+) -> tuple[list[int], np.ndarray]:
+    """Numbers of `shown` of the n copies, at equal steps, and these copies float32 (shown, H, W, C).
+
+    `image` uint8 (H, W, C); where nothing is to be seen it gets the image's mean colour.
+    """
+    pixels = image.transpose(2, 0, 1).astype(np.float32)
+    mean = pixels.mean((1, 2), keepdims=True)
+    numbers = np.unique(np.linspace(0, n - 1, shown).round().astype(int))
+    copies = np.concatenate(list(perturb(pixels, mean, perturbation, n, strength, key)))
+    return numbers.tolist(), copies[numbers].transpose(0, 2, 3, 1)
+
+
 def segment(image: np.ndarray) -> np.ndarray:
     """Superpixels of an image (C, H, W): a number for each pixel, int64 (H, W), from 0 on.
 

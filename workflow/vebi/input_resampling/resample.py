@@ -76,7 +76,7 @@ def mean_pixels(model: nn.Module, image: Tensor) -> np.ndarray:
     `image` float (C, H, W); returns something that broadcasts to it.
     """
     buffer = dict(model.named_buffers()).get("input.mean")
-    if buffer is not None and buffer.shape == image.shape:
+    if buffer is not None and buffer.shape in (image.shape, (len(image), 1, 1)):
         return buffer.cpu().numpy()
     return image.mean((1, 2), keepdim=True).cpu().numpy()
 

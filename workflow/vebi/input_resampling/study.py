@@ -51,7 +51,7 @@ class StudySettings:
     ks: tuple[int, ...]
     repeats: int
     bootstrap: int
-    batch_size: int
+    batch_size: int = 32
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""Input resampling: neurons that matter under perturbation."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vebi.config.base import Name, Strict
+
+PerturbationName = Literal[
+    "multiplicative_noise",
+    "additive_noise",
+    "boxes_grid",
+    "boxes_random",
+    "blur_regions",
+    "superpixels",
+    "colour_jitter",
+    "affine",
+]
+
+
+class PerturbationConfig(Strict):
+    """How the copies of an image are made."""
+
+    name: PerturbationName
+    strength: float = Field(gt=0, description="what it means depends on the perturbation")
+
+
+class EpochStudyConfig(Strict):
+    """The selections and the use of their patches over the epochs of training."""
+
+    epochs: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="epochs whose network is kept and looked at"
+    )
+    train_images: int = Field(72, ge=2, description="reduced to patches, to train the classifier")
+    test_images: int = Field(48, ge=2, description="reduced to patches, to score the classifier")
+    classifier_epochs: int = Field(15, ge=1)
+
+
+class ResamplingConfig(Strict):
+    """Input resampling (Lengerich et al. 2017)."""
+
+    datasets: list[Name] | None = Field(None, min_length=1, description="null: of all experiments")
+    seeds: int = Field(1, ge=1, description="networks per experiment: the first so many seeds")
+    perturbations: list[PerturbationConfig] = Field(
+        min_length=1, description="the first one is for heatmaps and the study over the epochs, too"
+    )
+    copies: int = Field(50, ge=2, description="perturbed copies of each image")
+    k: list[Annotated[int, Field(ge=1, le=1024)]] = Field(
+        [5], min_length=1, description="channels per layer; the first for verdicts and patches"
+    )
+    images: int = Field(48, ge=2, description="test images, spread over the classes")
+    reference: int = Field(240, ge=2, description="test images that channels may fire on")
+    repeats: int = Field(3, ge=1, description="draws of each random control")
+    batch_size: int = Field(25, ge=1, description="copies at a time")
+    epoch_study: EpochStudyConfig | None = None
+
+    def problems(self, datasets: list[str], seeds: int, epochs: dict[str, int]) -> list[str]:
+        """What does not fit: to the data sets and epochs of the experiments, the number of seeds."""
+        found = []
+        for name in self.datasets or []:
+            if name not in datasets:
+                allowed = ", ".join(dict.fromkeys(datasets))
+                found.append(
+                    f"resampling.datasets: no experiment is about '{name}'; allowed: {allowed}"
+                )
+        if self.seeds > seeds:
+            found.append(
+                f"resampling.seeds: is {self.seeds}, but seeds has only {seeds}; allowed: 1 to {seeds}"
+            )
+        lists: dict[str, Sequence[object]] = {
+            "perturbations": [one.name for one in self.perturbations],
+            "k": self.k,
+            "epoch_study.epochs": self.epoch_study.epochs if self.epoch_study else [],
+        }
+        for key, values in lists.items():
+            if len(set(values)) < len(values):
+                found.append(f"resampling.{key}: the same value stands there twice")
+        last = max(self.epoch_study.epochs) if self.epoch_study else 0
+        for model, trained in epochs.items():
+            if last > trained:
+                found.append(
+                    f"resampling.epoch_study.epochs: {last} is more than the {trained} epochs of model "
+                    f"'{model}'"
+                )
+        return found

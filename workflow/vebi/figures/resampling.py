@@ -1,0 +1,325 @@
+"""Figures of input resampling: what is perturbed, what is selected, and what that does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.images import show_image
+from vebi.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+
+# In the order of drawing. The last two are no choice of neurons.
+CHOICE_NAMES = {
+    "correlation": "correlation",
+    "precision": "precision",
+    "both": "both (sum of ranks)",
+    "random": "random, not selected",
+    "random_active": "random among the active",
+    "whole_image": "whole images, same classifier",
+    "network": "the network itself",
+}
+CHOICE_COLOURS = {
+    "correlation": VERMILION,
+    "precision": BLUE,
+    "both": PURPLE,
+    "random": SKY,
+    "random_active": GREY,
+    "whole_image": GREEN,
+    "network": BLACK,
+}
+PAIR_NAMES = {
+    ("correlation", "precision"): "correlation and precision",
+    ("correlation", "vebi"): "correlation and VEBI",
+    ("precision", "vebi"): "precision and VEBI",
+}
+PAIR_COLOURS = dict(zip(PAIR_NAMES, (PURPLE, VERMILION, BLUE), strict=True))
+PERTURBATION_NAMES = {
+    "multiplicative_noise": "multiplicative\nnoise",
+    "additive_noise": "additive\nnoise",
+    "boxes_grid": "boxes on\na grid",
+    "boxes_random": "boxes at\nrandom",
+    "blur_regions": "blurred\nregions",
+    "superpixels": "superpixels\nmasked",
+    "colour_jitter": "colour\njitter",
+    "affine": "small\nmoves",
+}
+ALL_LAYERS = "all"
+# Last values of the curves that Lengerich et al. show, over 62 epochs on INRIA person.
+PUBLISHED_ACCURACY = {"network": 0.89, "precision": 0.85, "correlation": 0.81}
+PUBLISHED_SIMILARITY = (0.16, 0.40)
+NOTE = {"fontsize": 8, "color": "#555555"}
+
+
+def _experiments(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+
+
+def _of(table: pd.DataFrame, experiment: tuple[str, str]) -> pd.DataFrame:
+    return table[(table["dataset"] == experiment[0]) & (table["model"] == experiment[1])]
+
+
+def _perturbations(table: pd.DataFrame) -> list[str]:
+    return [name for name in PERTURBATION_NAMES if name in set(table["perturbation"])]
+
+
+def _bars(
+    axis: plt.Axes,
+    table: pd.DataFrame,
+    groups: list[str],
+    group_key: str,
+    choices: Mapping[str, str],
+    value: str,
+    low: str,
+    high: str,
+    **style: Any,
+) -> None:
+    """A bar with its interval per group and choice; means over networks where there are several."""
+    width = 0.8 / len(choices)
+    for number, (choice, colour) in enumerate(choices.items()):
+        rows = table[table["metric"] == choice].groupby(group_key).mean(numeric_only=True)
+        rows = rows.reindex(groups)
+        at = np.arange(len(groups)) + (number - (len(choices) - 1) / 2) * width
+        error = np.abs(np.stack([rows[value] - rows[low], rows[high] - rows[value]]))
+        axis.bar(at, rows[value], width * 0.9, color=colour, yerr=error, ecolor="#444444",
+                 error_kw={"lw": 0.8}, **style)  # fmt: skip
+    axis.grid(axis="x", visible=False)
+    axis.axhline(0, color="#444444", lw=0.6)
+
+
+def draw_influence(table: pd.DataFrame, k: int) -> Figure:
+    """Drop of the predicted class's score without the top k channels: by perturbation and by layer.
+
+    `table` resampling.csv. A column per experiment: above all layers together, for every perturbation;
+    below each layer alone, for the first one.
+    """
+    experiments = _experiments(table)
+    choices = {
+        name: CHOICE_COLOURS[name]
+        for name in ("correlation", "precision", "both", "random", "random_active")
+    }
+    table = table[(table["k"] == k) & table["score_drop_mean"].notna()]
+    perturbations = _perturbations(table)
+    figure, axes = plt.subplots(
+        2,
+        len(experiments),
+        figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 5.6),
+        squeeze=False,
+    )
+    value = "score_drop_mean", "ci_low", "ci_high"
+    for (above, below), experiment in zip(axes.T, experiments, strict=True):
+        rows = _of(table, experiment)
+        together = rows[rows["layer"] == ALL_LAYERS]
+        _bars(above, together, perturbations, "perturbation", choices, *value)
+        names = [PERTURBATION_NAMES[name] for name in perturbations]
+        above.set_xticks(range(len(names)), names, fontsize=6.5)
+        images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
+        networks = f"{seeds} networks" if seeds > 1 else "one network"
+        above.set_title(f"{experiment[0]}\n{experiment[1]}, {images:.0f} images, {networks}")
+        first = rows[(rows["perturbation"] == perturbations[0]) & (rows["layer"] != ALL_LAYERS)]
+        layers = list(dict.fromkeys(first["layer"]))
+        _bars(below, first, layers, "layer", choices, *value)
+        below.set_xticks(range(len(layers)), layers)
+        below.set_title(PERTURBATION_NAMES[perturbations[0]].replace("\n", " "), fontsize=8)
+    axes[0, 0].set_ylabel("score drop,\nall layers together")
+    axes[1, 0].set_ylabel("score drop,\none layer alone")
+    _legend(figure, choices)
+    figure.supxlabel(
+        f"softmax of the predicted class before minus after removing {k} channels per layer; "
+        "bars: 95 % over images",
+        **NOTE,
+    )
+    return figure
+
+
+def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
+    """How often chosen channels fire on other images: full bars same class, pale bars other classes."""
+    experiments = _experiments(table)
+    choices = {
+        name: CHOICE_COLOURS[name] for name in ("correlation", "precision", "both", "random_active")
+    }
+    table = table[(table["k"] == k) & (table["layer"] == ALL_LAYERS)]
+    perturbations = _perturbations(table)
+    figure, axes = plt.subplots(
+        1,
+        len(experiments),
+        figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 3.3),
+        squeeze=False,
+        sharey=True,
+    )
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        rows = _of(table, experiment)
+        for kind, style in (("other", {"alpha": 0.35, "zorder": 1}), ("same", {"zorder": 0})):
+            ends = f"fires_{kind}", f"fires_{kind}_ci_low", f"fires_{kind}_ci_high"
+            _bars(axis, rows, perturbations, "perturbation", choices, *ends, **style)
+        names = [PERTURBATION_NAMES[name] for name in perturbations]
+        axis.set_xticks(range(len(names)), names, fontsize=6.5)
+        axis.set_title(f"{experiment[0]}\n{experiment[1]}")
+    axes[0, 0].set_ylabel("share of other images\non which a channel fires")
+    _legend(figure, choices)
+    return figure
+
+
+def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
+    """Channels in common per layer, over what chance gives; a panel per experiment."""
+    experiments = _experiments(table)
+    table = table[table["k"] == k]
+    perturbation = _perturbations(table)[0]
+    table = table[table["perturbation"] == perturbation]
+    figure, axes = plt.subplots(
+        1, len(experiments), figsize=(4.2 * len(experiments), 3.2), squeeze=False
+    )
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        rows = _of(table, experiment)
+        layers = list(dict.fromkeys(rows["layer"]))
+        for number, pair in enumerate(PAIR_NAMES):
+            part = rows[(rows["first"] == pair[0]) & (rows["second"] == pair[1])]
+            part = part.groupby("layer").mean(numeric_only=True).reindex(layers)
+            at = np.arange(len(layers)) + (number - 1) * 0.26
+            error = np.stack([part["common"] - part["ci_low"], part["ci_high"] - part["common"]])
+            label = PAIR_NAMES[pair] if axis is axes[0, 0] else None
+            axis.bar(at, part["common"], 0.22, yerr=np.abs(error), color=PAIR_COLOURS[pair],
+                     ecolor="#444444", error_kw={"lw": 0.8}, label=label)  # fmt: skip
+            chance = "expected by chance" if label and number == 2 else None
+            axis.hlines(
+                part["common_null"], at - 0.12, at + 0.12, color=BLACK, lw=1.4, label=chance
+            )
+        axis.set_xticks(range(len(layers)), layers)
+        axis.grid(axis="x", visible=False)
+        axis.set_title(f"{experiment[0]}\n{experiment[1]}, {rows['n_images'].iloc[0]:.0f} images")
+    axes[0, 0].set_ylabel(f"channels in common, of {k}")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+    return figure
+
+
+def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
+    """Accuracy on patches, and similarity of the two selections, over the epochs of training.
+
+    `table` resampling.csv, `similarity` resampling_similarity.csv. Open marks at the right: the last
+    values that the authors show, on other data.
+    """
+    table = table[table["patch_accuracy"].notna()]
+    experiments = _experiments(table)
+    figure, axes = plt.subplots(2, len(experiments), figsize=(4.6 * len(experiments), 6.0),
+                                squeeze=False)  # fmt: skip
+    for (above, below), experiment in zip(axes.T, experiments, strict=True):
+        rows = _of(table, experiment)
+        end = rows["epoch"].max() * 1.06
+        for choice in [c for c in CHOICE_NAMES if c in set(rows["metric"])]:
+            line = rows[rows["metric"] == choice].groupby("epoch").mean(numeric_only=True)
+            colour = CHOICE_COLOURS[choice]
+            label = CHOICE_NAMES[choice]
+            if choice not in ("whole_image", "network"):
+                label += f" ({line['patch_area'].iloc[-1]:.0%} of the image)"
+                band = line["patch_ci_low"], line["patch_ci_high"]
+                above.fill_between(line.index, *band, color=colour, alpha=0.08, lw=0)
+            style = "o-" if choice != "whole_image" else "--"
+            above.plot(line.index, line["patch_accuracy"], style, ms=4, color=colour, label=label)
+            if choice in PUBLISHED_ACCURACY:
+                above.plot(end, PUBLISHED_ACCURACY[choice], "D", mfc="none", ms=5, color=colour,
+                           clip_on=False)  # fmt: skip
+        count = rows["n_patch_images"].iloc[0]
+        above.set_title(f"{experiment[0]}\n{experiment[1]}, {count:.0f} test images")
+        above.set(ylim=(0, 1.04), xlabel="epoch of the network")
+        above.legend(fontsize=6.5, loc="lower right")
+        _draw_similarity(below, _of(similarity, experiment), end)
+    axes[0, 0].set_ylabel("test accuracy of a classifier\ntrained on the patches")
+    axes[1, 0].set_ylabel("similarity of the two selections\n(as published, at most 0.5)")
+    figure.supxlabel(
+        "diamonds: where the authors' curves end (62 epochs, INRIA person); bands: 95 % over images",
+        **NOTE,
+    )
+    return figure
+
+
+def _draw_similarity(axis: plt.Axes, rows: pd.DataFrame, end: float) -> None:
+    layers = list(dict.fromkeys(rows["layer"]))
+    layers = [layer for layer in layers if layer != ALL_LAYERS] + [ALL_LAYERS]
+    shades = [SKY, GREEN, ORANGE, BLUE, PURPLE, GREY]
+    for number, layer in enumerate(layers):
+        line = rows[rows["layer"] == layer].groupby("epoch").mean(numeric_only=True)
+        together = layer == ALL_LAYERS
+        colour = BLACK if together else shades[number % len(shades)]
+        width = 2.0 if together else 1.0
+        name = "all layers" if together else layer
+        axis.plot(line.index, line["published"], "o-", ms=3, color=colour, lw=width, label=name)
+        if together:
+            axis.plot(line.index, line["published_null"], ":", color=BLACK, lw=1, label="chance")
+    for value, note in zip(PUBLISHED_SIMILARITY, ("first", "last"), strict=True):
+        axis.plot(end, value, "D", mfc="none", ms=5, color=BLACK, clip_on=False)
+        axis.annotate(f"{value:.2f} ({note})", (end, value), (-6, 4), fontsize=6.5, ha="right",
+                      textcoords="offset points")  # fmt: skip
+    axis.set(ylim=(0, 0.5), xlabel="epoch of the network")
+    axis.legend(fontsize=6.5, loc="upper left", ncols=2)
+
+
+def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title: str) -> Figure:
+    """Every channel of every image: correlation against precision, a panel per layer.
+
+    `metrics[layer]` has `correlation` and `precision` (N, channels). Those in the top k of their image
+    and layer are coloured. Channels without a precision (they hardly respond) stand below the axis.
+    """
+    figure, axes = plt.subplots(
+        1, len(metrics), figsize=(3.5 * len(metrics), 3.5), squeeze=False, sharey=True
+    )
+    for axis, (layer, found) in zip(axes[0], metrics.items(), strict=True):
+        correlation, precision = found["correlation"], found["precision"]
+        finite = np.isfinite(precision) & (precision > 0)
+        low = precision[finite].min() if finite.any() else 1.0
+        shown = np.where(finite, precision, low / 3)
+        tops = [_in_top(values, k) for values in (correlation, precision)]
+        groups = (
+            (~tops[0] & ~tops[1], "#c4c4c4", "not selected", 3, 0.5),
+            (tops[0] & ~tops[1], VERMILION, f"top {k} by correlation", 9, 0.8),
+            (~tops[0] & tops[1], BLUE, f"top {k} by precision", 9, 0.8),
+            (tops[0] & tops[1], PURPLE, "both", 16, 1.0),
+        )
+        for mask, colour, label, size, alpha in groups:
+            axis.scatter(correlation[mask], shown[mask], s=size, c=colour, alpha=alpha, lw=0,
+                         label=label if axis is axes[0, 0] else None, rasterized=True)  # fmt: skip
+        axis.set_yscale("log")
+        none = (~finite).mean()
+        axis.axhline(low / 1.7, color="#999999", lw=0.6, ls=":")
+        axis.set_title(f"{layer} ({correlation.shape[1]} channels)\n{none:.0%} without precision",
+                       fontsize=8.5)  # fmt: skip
+        axis.set_xlabel("mean |correlation| with the output")
+    axes[0, 0].set_ylabel("precision (1 / variance)")
+    figure.suptitle(title, fontsize=9.5)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=7, markerscale=1.6)
+    return figure
+
+
+def _in_top(values: np.ndarray, k: int) -> np.ndarray:
+    order = np.argsort(np.argsort(-values, axis=1, kind="stable"), axis=1, kind="stable")
+    return (order < k) & (values > 0)
+
+
+def draw_contact_sheet(
+    image: np.ndarray, copies: Mapping[str, tuple[float, Sequence[int], np.ndarray]]
+) -> Figure:
+    """The image (H, W, C), then a row per perturbation: some of its copies.
+
+    `copies[name]` = (strength, numbers of the copies, the copies (n, H, W, C)). What leaves 0 to 255 is
+    cut for show.
+    """
+    columns = 1 + max(len(numbers) for _, numbers, _ in copies.values())
+    figure, axes = plt.subplots(
+        len(copies), columns, figsize=(1.25 * columns, 1.42 * len(copies)), squeeze=False
+    )
+    for row, (name, (strength, numbers, made)) in zip(axes, copies.items(), strict=True):
+        show_image(row[0], image)
+        label = PERTURBATION_NAMES[name]
+        row[0].set_ylabel(f"{label}\n{strength:g}", fontsize=7, rotation=0, ha="right", va="center")
+        for axis, number, copy in zip(row[1:], numbers, made, strict=True):
+            show_image(axis, copy.round().clip(0, 255).astype(np.uint8), vmin=0, vmax=255)
+            axis.set_title(f"copy {number + 1}", fontsize=6.5, pad=2)
+    axes[0, 0].set_title("image", fontsize=6.5, pad=2)
+    return figure
+
+
+def _legend(figure: Figure, choices: Mapping[str, str]) -> None:
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in choices.values()]
+    names = [CHOICE_NAMES[name] for name in choices]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=7)
