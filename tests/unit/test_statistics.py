@@ -7,6 +7,7 @@ from scipy import stats
 from vebi.statistics import (
     bootstrap_interval,
     cluster_interval,
+    cluster_sign_flip_test,
     crossed_interval,
     nested_interval,
     sign_flip_test,
@@ -83,6 +84,13 @@ def test_sign_flips_agree_with_scipy():
     ).pvalue
     assert sign_flip_test(values, 20_000, [4]) == pytest.approx(expected, abs=0.01)
     assert sign_flip_test(values, 999, [4]) == sign_flip_test(values, 999, [4])
+
+
+def test_whole_clusters_change_sign_together():
+    values = np.array([1.0, 2, 3, 4, 5])
+    assert cluster_sign_flip_test(values, np.arange(5), 10, [0]) == 2 / 32
+    # Two clusters: of four sign patterns, the two constant ones reach the sum.
+    assert cluster_sign_flip_test(values, np.array([7, 7, 9, 9, 9]), 10, [0]) == 0.5
 
 
 def test_sign_flips_reject_at_their_level():

@@ -118,6 +118,14 @@ def sign_flip_test(
     return (hits + 1) / (n_resamples + 1)
 
 
+def cluster_sign_flip_test(
+    differences: np.ndarray, clusters: np.ndarray, n_resamples: int, key: Sequence[int]
+) -> float:
+    """`sign_flip_test` of `differences` (N) that flips the signs of whole `clusters` (N) together."""
+    _, position = np.unique(clusters, return_inverse=True)
+    return sign_flip_test(np.bincount(position, differences), n_resamples, key)
+
+
 def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """95 % interval of a proportion of `hits` among `total` independent trials (Wilson 1927)."""
     if not total:

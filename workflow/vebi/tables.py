@@ -183,6 +183,7 @@ TABLES: dict[str, TableSpec] = {
             "published_difference",
             "n_seeds",
             "n_images",
+            "n_scenes",
         ),
     ),
     "sanity": TableSpec((*RUN_KEYS, "method", "randomised_up_to"), ("rank_correlation",)),

@@ -1,5 +1,6 @@
 """Confidence under occlusion: a linear network whose answer is known, and the files and tables."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import h5py
@@ -156,7 +157,7 @@ def test_heatmaps_of_other_images_are_refused(data, tmp_path):
 def made_up(shift=0.0, seed=0):
     confidence = np.random.default_rng(seed).random((30, 4, 5)) * 0.1 + 0.5 + shift
     confidence[:, :, 0] = 1
-    return Occlusion(confidence, np.arange(30))
+    return Occlusion(confidence, np.arange(30), np.arange(30) // 2)
 
 
 def test_curve_table_holds_means_drops_and_intervals():
@@ -176,12 +177,30 @@ def test_paired_table_of_a_constant_shift():
     row = table.loc["vebi"]
     # The uncovered image is the same for both and left out.
     assert row["difference"] == pytest.approx(-0.2)
-    assert row["ci_low"] == row["ci_high"] == pytest.approx(-0.2)
+    assert row["ci_low"] == pytest.approx(-0.2)
+    assert row["ci_high"] == pytest.approx(-0.2)
     assert row["absolute_difference"] == pytest.approx(0.2)
     assert row["curve_difference"] == pytest.approx(0.2)
     assert row["p_value"] == pytest.approx(1 / 301)
     assert row["published_difference"] == 0.02
     assert row["n_seeds"] == 2
+    assert (row["n_images"], row["n_scenes"]) == (30, 15)
+
+
+def test_views_of_one_scene_are_no_independent_evidence():
+    noise = np.random.default_rng(0).normal(size=10)
+    ours, theirs = made_up(), made_up()
+    ours.confidence[:, :, 1:] += np.repeat(0.1 + 0.1 * noise, 3)[:, None, None]
+    scenes = np.repeat(np.arange(10), 3)
+    apart, together = (
+        paired_table(
+            [{"vebi": replace(ours, scene=s), "deconv_gb": replace(theirs, scene=s)}], 2000, [0]
+        ).iloc[0]
+        for s in (np.arange(30), scenes)
+    )
+    width = [row["ci_high"] - row["ci_low"] for row in (apart, together)]
+    assert width[1] / width[0] == pytest.approx(np.sqrt(3), rel=0.15)
+    assert together["p_value"] > apart["p_value"]
 
 
 def test_absolute_difference_sees_what_cancels():
@@ -196,7 +215,7 @@ def test_absolute_difference_sees_what_cancels():
 
 
 def test_paired_table_refuses_other_images():
-    other = Occlusion(made_up().confidence, np.arange(1, 31))
+    other = Occlusion(made_up().confidence, np.arange(1, 31), np.arange(30))
     with pytest.raises(VebiError, match="same images"):
         paired_table([{"vebi": made_up(), "deconv_gb": other}], 10, [0])
 

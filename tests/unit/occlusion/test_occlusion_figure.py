@@ -13,7 +13,7 @@ def test_the_figure_shows_the_tables_numbers():
     fractions = np.linspace(0, 0.3, 4)
     methods = ["vebi", REFERENCE, CONTROL]
     runs = [
-        {m: Occlusion(rng.random((20, 2, 4)), np.arange(20)) for m in methods}
+        {m: Occlusion(rng.random((20, 2, 4)), np.arange(20), np.arange(20)) for m in methods}
         for rng in map(np.random.default_rng, (0, 1))
     ]
     curves = pd.concat(

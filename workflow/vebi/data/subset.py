@@ -1,14 +1,18 @@
 """A few images that stand for a split, for studies that are too dear for all of it."""
 
+import h5py
 import numpy as np
+
+from vebi.data.store import Dataset
 
 
 def spread_over_classes(labels: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
     """Up to `n` of the image positions `rows`, ascending, as evenly over the classes as they allow.
 
-    Within a class images are taken at equal steps, because neighbours may be views of one scene. With
-    fewer images than classes, classes are taken at equal steps. Nothing is drawn at random: a network
-    trained from another seed is asked about the same images.
+    Within a class images are taken at equal steps, because neighbours may be views of one scene, and
+    each class starts a little later than the one before, because all may show the same scenes in the
+    same order. With fewer images than classes, classes are taken at equal steps. Nothing is drawn at
+    random: a network trained from another seed is asked about the same images.
     """
     rows = np.sort(rows)
     classes = np.unique(labels[rows])
@@ -21,7 +25,17 @@ def spread_over_classes(labels: np.ndarray, rows: np.ndarray, n: int) -> np.ndar
         # A round gives one image to each class that has any left, the last round to the first ones.
         shares[np.flatnonzero(shares < sizes)[:left]] += 1
     taken = [
-        m[((np.arange(share) + 0.5) * len(m) / max(1, share)).astype(int)]
-        for m, share in zip(members, shares, strict=True)
+        m[((np.arange(share) + (c + 0.5) / len(classes)) * len(m) / max(1, share)).astype(int)]
+        for c, (m, share) in enumerate(zip(members, shares, strict=True))
     ]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *taken]))
+
+
+def read_scenes(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Number of the base scene of the images at `rows`, int64; their own where there are no scenes.
+
+    Images of one scene are alike: intervals and tests draw scenes, not images.
+    """
+    with h5py.File(dataset.path, "r") as file:
+        scenes = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
+    return scenes[rows].astype(np.int64)

@@ -40,7 +40,7 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylim(top=1.02)
     axes[1, 0].set_ylim(len(methods) - 0.5, -0.5)
     lines = ["below: mean over the curve minus that of deconvnet + guided backprop"]
-    lines += ["bands and bars: 95 % over images"]
+    lines += ["bands and bars: 95 % over scenes"]
     if paired["published_difference"].notna().any():
         lines[1] += "; dotted: the paper's 2 %"
     figure.supxlabel("\n".join(lines), fontsize=8, color="#555555")
@@ -48,7 +48,7 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
 
 
 def _draw_curves(axis: plt.Axes, table: pd.DataFrame, methods: list[str]) -> None:
-    """Mean over seeds; the band is a network's 95 % interval over images, also the seeds' mean."""
+    """Mean over seeds; the band is a network's 95 % interval over scenes, also the seeds' mean."""
     for method in methods:
         mean = table[table["method"] == method].groupby("covered_fraction").mean(numeric_only=True)
         colour, style = METHOD_COLOURS[method], "--" if method == "vebi_conv" else "-"

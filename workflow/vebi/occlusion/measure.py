@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vebi.data.store import TEST, TRAIN, Dataset
-from vebi.data.subset import spread_over_classes
+from vebi.data.subset import read_scenes, spread_over_classes
 from vebi.errors import VebiError
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
@@ -65,6 +65,7 @@ def measure(
     chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to occlude.")
+    scenes = read_scenes(dataset, chosen)
     maps = {name: _read_maps(path, chosen) for name, path in sorted(heatmaps.items())}
     height, width, _ = dataset.image_shape
     maps[CONTROL] = np.ones((len(chosen), height, width), np.float32)
@@ -92,7 +93,7 @@ def measure(
         )
     write_occlusion(
         out,
-        {name: Occlusion(confidences[:, i], chosen) for i, name in enumerate(maps)},
+        {name: Occlusion(confidences[:, i], chosen, scenes) for i, name in enumerate(maps)},
         settings.fractions,
     )
 

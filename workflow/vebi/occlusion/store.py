@@ -15,10 +15,11 @@ CONTROL = "random"
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Confidences (N, draws, fractions) of one method and the images they belong to."""
+    """Confidences (N, draws, fractions) of one method, the images they belong to and their scenes."""
 
     confidence: np.ndarray
     image_index: np.ndarray
+    scene: np.ndarray
 
 
 def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
@@ -28,13 +29,14 @@ def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.nd
         for name, item in items.items():
             group = file.create_group(name)
             group["confidence"], group["image_index"] = item.confidence, item.image_index
+            group["scene"] = item.scene
 
 
 def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
     with h5py.File(path, "r") as file:
         items = {
-            name: Occlusion(group["confidence"][:], group["image_index"][:])
+            name: Occlusion(group["confidence"][:], group["image_index"][:], group["scene"][:])
             for name, group in file.items()
         }
         return items, file.attrs["covered_fractions"][:]

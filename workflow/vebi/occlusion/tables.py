@@ -1,4 +1,8 @@
-"""The occlusion tables: curves with intervals, and paired differences between methods (VEBI 4.2)."""
+"""The occlusion tables: curves with intervals, and paired differences between methods (VEBI 4.2).
+
+Images that share a base scene are alike, so intervals and tests take base scenes as what another test
+set would draw anew.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +13,7 @@ import pandas as pd
 
 from vebi.errors import VebiError
 from vebi.occlusion.store import CONTROL, Occlusion, read_occlusion
-from vebi.statistics import bootstrap_interval, sign_flip_test
+from vebi.statistics import cluster_interval, cluster_sign_flip_test
 
 REFERENCES = ("deconv_gb", "upsampled_activation", CONTROL)
 # VEBI 4.2: "a mean difference of 2 %" in prediction confidence; its sign and averaging are not said.
@@ -40,24 +44,24 @@ def tabulate(
 def curve_table(
     items: Mapping[str, Occlusion], fractions: np.ndarray, n_resamples: int, key: Sequence[int]
 ) -> pd.DataFrame:
-    """Mean confidence per method and covered fraction; the interval resamples images.
+    """Mean confidence per method and covered fraction; the interval resamples scenes.
 
     `mean_confidence_drop` is against the same images uncovered.
     """
     rows = []
     for method, item in items.items():
         per_image = item.confidence.mean(1)
+        low, high = cluster_interval(per_image, item.scene, n_resamples, key)
         for position, fraction in enumerate(fractions):
             values = per_image[:, position]
-            low, high = bootstrap_interval(values, n_resamples, key)
             rows.append(
                 {
                     "method": method,
                     "covered_fraction": fraction,
                     "mean_confidence": values.mean(),
                     "n_images": len(values),
-                    "ci_low": low,
-                    "ci_high": high,
+                    "ci_low": low[position],
+                    "ci_high": high[position],
                     "mean_confidence_drop": (per_image[:, 0] - values).mean(),
                     "n_draws": item.confidence.shape[1],
                 }
@@ -80,10 +84,10 @@ def paired_table(
     for reference in [r for r in REFERENCES if r in methods]:
         for method in [m for m in methods if m != reference]:
             per_seed = np.stack([_differences(run, method, reference) for run in runs])
-            values = per_seed.mean((0, 2))
-            low, high = bootstrap_interval(values, n_resamples, key)
-            sizes = np.abs(per_seed).mean((0, 2))
-            size_low, size_high = bootstrap_interval(sizes, n_resamples, key)
+            scene = runs[0][method].scene
+            values, sizes = per_seed.mean((0, 2)), np.abs(per_seed).mean((0, 2))
+            both = np.column_stack([values, sizes])
+            (low, size_low), (high, size_high) = cluster_interval(both, scene, n_resamples, key)
             rows.append(
                 {
                     "method": method,
@@ -91,7 +95,7 @@ def paired_table(
                     "difference": values.mean(),
                     "ci_low": low,
                     "ci_high": high,
-                    "p_value": sign_flip_test(values, n_resamples, key),
+                    "p_value": cluster_sign_flip_test(values, scene, n_resamples, key),
                     "absolute_difference": sizes.mean(),
                     "absolute_ci_low": size_low,
                     "absolute_ci_high": size_high,
@@ -99,6 +103,7 @@ def paired_table(
                     "published_difference": PUBLISHED.get((method, reference), np.nan),
                     "n_seeds": len(runs),
                     "n_images": len(values),
+                    "n_scenes": len(np.unique(scene)),
                 }
             )
     return pd.DataFrame(rows)
