@@ -38,7 +38,11 @@ RUN = "{dataset}/{model}/seed{seed}"
 RENDERED = [name for name, d in CONFIG.datasets.items() if d.kind == "an8flower"]
 LOADED = [name for name, d in CONFIG.datasets.items() if d.kind != "an8flower"]
 MASKED = [e for e in CONFIG.experiments if CONFIG.datasets[e.dataset].has_masks]
-
+DISTRACTED = [
+    e
+    for e in MASKED
+    if getattr(CONFIG.datasets[e.dataset], "flower_set", "").endswith("-distractors")
+]
 
 RESAMPLED = [
     e
@@ -309,7 +313,9 @@ def get_tables():
         "ablation_effect",
     ]
     if MASKED:
-        names += ["iou_curve", "iou_auc", "iou_paired"]
+        names += ["iou_curve", "iou_auc", "iou_paired", "localisation"]
+    if DISTRACTED:
+        names += ["distractors"]
     if CONFIG.occlusion:
         names += ["occlusion", "occlusion_paired"]
     names += get_resampling_tables()
@@ -326,8 +332,10 @@ def get_figures():
     names += [f"montage_{dataset}" for dataset in get_datasets()]
     names += [f"panels_{e.dataset}_{e.model}" for e in CONFIG.experiments]
     if MASKED:
-        names += ["iou_curves"]
+        names += ["iou_curves", "localisation"]
         names += [f"examples_{e.dataset}_{e.model}" for e in MASKED]
+    if DISTRACTED:
+        names += ["distractors"]
     if CONFIG.occlusion:
         names += ["occlusion"]
     names += get_resampling_figures()

@@ -89,7 +89,8 @@ def test_contract_keys_come_first_and_once():
 
 def test_names_stay_text_and_numbers_are_numbers(tmp_path):
     rows = {"dataset": ["7"], "model": ["m"], "seed": [0], "method": ["a"], "threshold": [0.5]}
-    write_table(tmp_path / "t.csv", pd.DataFrame({**rows, "mean_iou": [0.1]}), "iou_curve")
+    values = {"mean_iou": [0.1], "ci_low": [0.0], "ci_high": [0.2]}
+    write_table(tmp_path / "t.csv", pd.DataFrame({**rows, **values}), "iou_curve")
     frame = read_table(tmp_path / "t.csv", "iou_curve")
     assert frame["dataset"].item() == "7"
     assert frame["threshold"].item() == 0.5

@@ -2,7 +2,7 @@
 
 
 rule explain:
-    """Explain the prediction of every test image by every method (VEBI 3.2 and 3.3)."""
+    """Explain the prediction of every test image by every method (VEBI 3.2 and 3.3, and others)."""
     input:
         dataset=RESULTS / "data/{dataset}/dataset.h5",
         model=RESULTS / "models" / RUN / "model.pt",
@@ -24,7 +24,9 @@ rule explain:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(CONFIG.heatmaps, "methods", "top", "batch_size"),
+        settings=get_settings(
+            CONFIG.heatmaps, "methods", "top", "ig_steps", "batch_size"
+        ),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,

@@ -2,7 +2,7 @@
 
 
 rule measure_iou:
-    """IoU of every heatmap with its mask at every threshold (VEBI 4.3)."""
+    """IoU of every heatmap with its mask at every threshold (VEBI 4.3), and other measures."""
     input:
         dataset=RESULTS / "data/{dataset}/dataset.h5",
         descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
@@ -28,3 +28,45 @@ rule measure_iou:
         compute_threads=CONFIG.compute_threads,
     script:
         "../scripts/measure_iou.py"
+
+
+rule draw_localisation:
+    """Relevance mass, relevance rank accuracy and pointing game of all methods."""
+    input:
+        RESULTS / "tables/localisation.csv",
+    output:
+        report(RESULTS / "figures/localisation.png", category="heatmaps"),
+    log:
+        RESULTS / "logs/figures/localisation.log",
+    benchmark:
+        RESULTS / "benchmarks/figures/localisation.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        code=get_code("draw_localisation.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/draw_localisation.py"
+
+
+rule draw_distractors:
+    """How much of each method's map falls on what explains the class, and on what doesn't."""
+    input:
+        RESULTS / "tables/distractors.csv",
+    output:
+        report(RESULTS / "figures/distractors.png", category="heatmaps"),
+    log:
+        RESULTS / "logs/figures/distractors.log",
+    benchmark:
+        RESULTS / "benchmarks/figures/distractors.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        code=get_code("draw_distractors.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/draw_distractors.py"

@@ -37,13 +37,15 @@ rule tabulate_runs:
 
 
 rule tabulate_iou:
-    """IoU curves, areas with intervals, and paired differences between methods."""
+    """How the heatmaps lie on the masks: IoU, paired differences, mass, rank, pointing game."""
     input:
         get_run_files("iou" / Path(RUN) / "iou.h5", MASKED),
     output:
+        **{"distractors": RESULTS / "tables/distractors.csv" for _ in DISTRACTED[:1]},
         curve=RESULTS / "tables/iou_curve.csv",
         auc=RESULTS / "tables/iou_auc.csv",
         paired=RESULTS / "tables/iou_paired.csv",
+        localisation=RESULTS / "tables/localisation.csv",
     log:
         RESULTS / "logs/tables/iou.log",
     benchmark:

@@ -25,4 +25,5 @@ with job(snakemake):
         settings["batch_size"],
         device,
         snakemake.params.root_seed,
+        settings["ig_steps"],
     )

@@ -81,7 +81,9 @@ TABLES: dict[str, TableSpec] = {
         {"mu": "%g"},
     ),
     "iou_curve": TableSpec(
-        (*RUN_KEYS, "method", "threshold"), ("mean_iou",), {"threshold": "%.4f"}
+        (*RUN_KEYS, "method", "threshold"),
+        ("mean_iou", "ci_low", "ci_high"),
+        {"threshold": "%.4f"},
     ),
     "iou_auc": TableSpec(
         (*RUN_KEYS, "method"),
@@ -97,7 +99,28 @@ TABLES: dict[str, TableSpec] = {
     ),
     "iou_paired": TableSpec(
         ("dataset", "model", "method", "reference"),
-        ("auc_difference", "ci_low", "ci_high", "n_seeds", "n_images"),
+        (
+            *("auc_difference", "ci_low", "ci_high", "n_seeds", "n_images"),
+            *("p_value", "n_scenes"),
+        ),
+    ),
+    "localisation": TableSpec(
+        (*RUN_KEYS, "method"),
+        (
+            *("relevance_mass", "relevance_mass_ci_low", "relevance_mass_ci_high"),
+            *("relevance_rank", "relevance_rank_ci_low", "relevance_rank_ci_high"),
+            *("pointing", "pointing_ci_low", "pointing_ci_high", "n_images"),
+        ),
+    ),
+    "distractors": TableSpec(
+        (*RUN_KEYS, "method"),
+        (
+            *("mass_on_part", "mass_on_part_ci_low", "mass_on_part_ci_high"),
+            *("mass_on_distractors", "mass_on_distractors_ci_low", "mass_on_distractors_ci_high"),
+            *("mass_elsewhere", "mass_elsewhere_ci_low", "mass_elsewhere_ci_high"),
+            *("area_part", "area_distractors", "area_elsewhere"),
+            *("distractor_auc", "distractor_auc_ci_low", "distractor_auc_ci_high", "n_images"),
+        ),
     ),
     "ablation_effect": TableSpec(
         ("dataset", "model", "scope", "mu", "control"),
@@ -157,6 +180,29 @@ TABLES: dict[str, TableSpec] = {
         ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
         {"mu": "%g"},
     ),
+    "mcgill_verdict": TableSpec(
+        ("model",),
+        (
+            *("verdict", "as_in_the_report", "corrected", "shift", "shift_ci_low", "shift_ci_high"),
+            *("by_removal", "by_removal_ci_low", "by_removal_ci_high"),
+            *("by_solver", "by_solver_ci_low", "by_solver_ci_high", "plateau", "fall"),
+            *("peer", "n_seeds", "reduced", "conclusion"),
+        ),
+    ),
+    "mcgill_invariance": TableSpec(
+        ("model", "mu", "comparison", "seeds"),
+        (
+            *("n_first", "n_second", "n_filters", "n_shared", "jaccard", "jaccard_expected"),
+            *("p_value", "jaccard_expected_per_layer", "p_value_per_layer"),
+        ),
+        {"mu": "%g", "p_value": "%.3e", "p_value_per_layer": "%.3e"},
+    ),
+    "mcgill_sensitivity": TableSpec(
+        ("model", "seed", "factor", "level", "repeat", "mu", "layer"),
+        ("n_selected", "n_features", "n_shared", "n_reference"),
+        {"mu": "%g", "n_shared": "%.0f", "n_reference": "%.0f"},
+    ),
+    "mcgill_claims": TableSpec(*_CLAIMS),
     "occlusion": TableSpec(
         (*RUN_KEYS, "method", "covered_fraction"),
         (
@@ -186,7 +232,22 @@ TABLES: dict[str, TableSpec] = {
             "n_scenes",
         ),
     ),
-    "sanity": TableSpec((*RUN_KEYS, "method", "randomised_up_to"), ("rank_correlation",)),
+    "sanity": TableSpec(
+        (*RUN_KEYS, "method", "randomised_up_to"),
+        ("rank_correlation", "ci_low", "ci_high", "n_images", "ssim", "step"),
+    ),
+    "sanity_paired": TableSpec(
+        ("dataset", "model", "method", "reference", "randomised_up_to"),
+        ("difference", "ci_low", "ci_high", "p_value", "n_seeds", "n_images", "n_scenes"),
+    ),
+    "sanity_verdict": TableSpec(
+        ("dataset", "model", "method"),
+        (
+            *("correlation_top", "correlation_all", "ci_low", "ci_high", "lost_at"),
+            *("correlation_random_labels", "random_label_accuracy", "n_seeds", "n_images"),
+            "verdict",
+        ),
+    ),
     "resampling": TableSpec(
         (*RUN_KEYS, "perturbation", "layer", "metric", "k", "epoch"),
         (
@@ -236,6 +297,15 @@ TABLES: dict[str, TableSpec] = {
         ("claim_id",),
         ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict"),
     ),
+    "artefacts_paired": TableSpec(
+        ("dataset", "model", "layer", "method", "reference"),
+        (
+            *("score_difference", "ci_low", "ci_high", "p_value", "n_seeds", "n_images"),
+            *("cumulative_stride", "layer_number"),
+        ),
+        {"cumulative_stride": "%g"},
+    ),
+    "claims": TableSpec(*_CLAIMS),
 }
 
 

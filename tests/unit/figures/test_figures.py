@@ -1,4 +1,5 @@
 import itertools
+from typing import get_args
 
 import matplotlib.colors
 import numpy as np
@@ -6,10 +7,12 @@ import pandas as pd
 import pytest
 
 from vebi.ablation.effect import CONTROLS
-from vebi.config.stages import HeatmapConfig
-from vebi.figures import images, plots, style
+from vebi.config.stages import HeatmapMethod
+from vebi.figures import images, localisation, plots, style
+from vebi.figures.style import PAPER_METHODS
 from vebi.heatmaps.explanation import Explanation, FeatureExplanation
-from vebi.iou.store import CHANCE
+from vebi.heatmaps.methods import METHODS
+from vebi.iou.store import CHANCE, LOCALISATION
 
 
 def ablation_table():
@@ -31,9 +34,9 @@ def explanation(n_features):
     return Explanation(image, "rose", 0.9, (feature,) * n_features, rng.random((9, 9)))
 
 
-def iou_tables():
+def iou_tables(*others):
     thresholds = np.linspace(0, 1, 11)
-    runs = list(itertools.product(["vebi", "deconv_gb", CHANCE], [0, 1]))
+    runs = list(itertools.product(["vebi", "deconv_gb", *others, CHANCE], [0, 1]))
     curves = pd.concat(
         pd.DataFrame({"method": m, "seed": s, "threshold": thresholds, "mean_iou": 1 - thresholds})
         for m, s in runs
@@ -42,6 +45,21 @@ def iou_tables():
     return curves.assign(dataset="d", model="m"), areas.assign(dataset="d", model="m")
 
 
+def place_table(columns):
+    rows = itertools.product([*PAPER_METHODS, "lrp", CHANCE], [0, 1])
+    table = pd.DataFrame([{"method": m, "seed": s, "n_images": 9} for m, s in rows])
+    for column in columns:
+        value = 0.2 + 0.1 * (len(column) % 5)
+        table = table.assign(
+            **{column: value, f"{column}_ci_low": value / 2, f"{column}_ci_high": value + 0.1}
+        )
+    return table.assign(dataset="d", model="m")
+
+
+DISTRACTED = [
+    *("mass_on_part", "mass_on_distractors", "mass_elsewhere"),
+    *("area_part", "area_distractors", "area_elsewhere", "distractor_auc"),
+]
 LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
 FIGURES = {
@@ -49,6 +67,9 @@ FIGURES = {
     "ablation": lambda: plots.draw_ablation(ablation_table()),
     "bars": lambda: plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
     "iou": lambda: plots.draw_iou_curves(*iou_tables()),
+    "iou_with_others": lambda: plots.draw_iou_curves(*iou_tables("lrp")),
+    "localisation": lambda: localisation.draw_localisation(place_table(LOCALISATION)),
+    "distractors": lambda: localisation.draw_distractors(place_table(DISTRACTED)),
     "path": lambda: plots.draw_selection_path({("d", "m", s): {0: LINE} for s in ("all", "conv")}),
     "montage": lambda: images.draw_montage(
         np.zeros((7, 5, 5, 3), np.uint8), list("abcdefg"), np.ones((7, 5, 5), bool)
@@ -81,6 +102,26 @@ def test_iou_legend_names_every_method_with_its_area():
     assert labels == [f"{style.METHOD_NAMES[m]}: 0.500" for m in ("deconv_gb", "vebi", CHANCE)]
 
 
+def test_other_methods_stand_below_the_paper_s_with_vebi_as_reference():
+    upper, lower = plots.draw_iou_curves(*iou_tables("lrp", "grad_cam")).axes
+    for axis, methods in ((upper, ["deconv_gb", "vebi", CHANCE]), (lower, ["grad_cam", "lrp"])):
+        labels = [text.get_text() for text in axis.get_legend().get_texts()]
+        methods = methods if axis is upper else [*methods, "vebi", CHANCE]
+        assert labels == [f"{style.METHOD_NAMES[m]}: 0.500" for m in methods]
+    assert upper.get_ylim() == lower.get_ylim()
+
+
+def test_bars_of_distractors_add_up_to_the_whole_map():
+    table = place_table(DISTRACTED).assign(
+        mass_on_part=0.5, mass_on_distractors=0.3, mass_elsewhere=0.2, area_part=0.1
+    )
+    axis = localisation.draw_distractors(table).axes[0]
+    ends = sorted(patch.get_x() + patch.get_width() for patch in axis.patches)
+    assert ends == pytest.approx([0.5] * 6 + [0.8] * 6 + [1.0] * 6)
+    # Half of the mass on a tenth of the area is five times as dense as chance.
+    assert "5.0" in [text.get_text() for text in axis.texts]
+
+
 def test_panel_labels_follow_the_paper_green_for_maps_pink_for_single_values():
     assert style.get_layer_colour("conv", True) == style.LAYER_COLOURS["conv"]
     assert style.get_layer_colour("pool", True) == style.LAYER_COLOURS["conv"]
@@ -89,8 +130,9 @@ def test_panel_labels_follow_the_paper_green_for_maps_pink_for_single_values():
 
 
 def test_every_method_and_condition_has_its_own_colour_and_name():
-    methods = {*HeatmapConfig().methods, CHANCE}
+    methods = {*get_args(HeatmapMethod), CHANCE}
     assert methods == set(style.METHOD_COLOURS) == set(style.METHOD_NAMES)
+    assert methods - {CHANCE} == set(style.SHORT_NAMES) == set(METHODS)
     assert {"selected", "none", *CONTROLS} == set(style.CONDITION_COLOURS)
     for colours in (style.METHOD_COLOURS, style.CONDITION_COLOURS):
         values = [matplotlib.colors.to_rgb(c) for c in colours.values()]

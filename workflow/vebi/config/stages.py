@@ -38,14 +38,35 @@ class AblationConfig(Strict):
     batch_size: int = Field(128, ge=1)
 
 
-class HeatmapConfig(Strict):
-    """Explanations (VEBI 3.2 and 3.3)."""
+HeatmapMethod = Literal[
+    # of features that the mu-Lasso has selected
+    "upsampled_activation",
+    "deconv_gb",
+    "vebi",
+    "vebi_conv",
+    # of features that stand out under perturbation of the image
+    "resampling_correlation",
+    "resampling_precision",
+    # of the predicted class
+    "gradient_x_input",
+    "integrated_gradients",
+    "grad_cam",
+    "guided_backprop",
+    "guided_grad_cam",
+    "lrp",
+    "smooth_deep_saliency",
+]
 
-    methods: list[Literal["upsampled_activation", "deconv_gb", "vebi", "vebi_conv"]] = Field(
+
+class HeatmapConfig(Strict):
+    """Explanations: of features (VEBI 3.2 and 3.3), and of the predicted class by other methods."""
+
+    methods: list[HeatmapMethod] = Field(
         ["upsampled_activation", "deconv_gb", "vebi", "vebi_conv"], min_length=1
     )
     scope: Scope = "all"
     top: int = Field(3, ge=1, le=64, description="features per image, by weighted response")
+    ig_steps: int = Field(16, ge=1, le=1024, description="points on integrated gradients' path")
     batch_size: int = Field(32, ge=1)
 
 

@@ -10,6 +10,7 @@ from vebi.figures.style import (
     CONDITION_NAMES,
     METHOD_COLOURS,
     METHOD_NAMES,
+    PAPER_METHODS,
     SCOPE_NAMES,
 )
 
@@ -119,45 +120,59 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
 
 
 def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
-    """The paper's Fig. 8: mean IoU against the threshold, mean over seeds, area in the legend."""
+    """The paper's Fig. 8: mean IoU against the threshold, mean over seeds, area in the legend.
+
+    A column per experiment. The paper's methods stand in the first row; other ones in a second, with
+    the paper's as a reference.
+    """
     experiments = _experiments(curves)
-    figure, axes = _grid(len(experiments), width=4.4, height=4.2)
-    for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
-        part, area = _of(curves, dataset, model), _of(areas, dataset, model)
-        for method in [m for m in METHOD_NAMES if m in set(part["method"])]:
-            rows = part[part["method"] == method]
-            line = rows.groupby("threshold")["mean_iou"].mean()
-            per_seed = area[area["method"] == method]["auc"]
-            colour = METHOD_COLOURS[method]
-            label = f"{METHOD_NAMES[method]}: {per_seed.mean():.3f}"
-            style = "--" if method == "vebi_conv" else "-"
-            axis.plot(line.index, line, style, color=colour, label=label)
-            for _, seed_rows in rows.groupby("seed"):
-                axis.plot(
-                    seed_rows["threshold"],
-                    seed_rows["mean_iou"],
-                    style,
-                    color=colour,
-                    alpha=0.25,
-                    lw=0.7,
-                )
-        images, seeds = area["n_images"].iloc[0], area["seed"].nunique()
-        axis.set(
-            title=f"{dataset}\n{model}, {images} test images, {seeds} seeds",
-            xlabel="threshold on the heatmap",
-            ylabel="mean IoU with the mask",
-            xlim=(0, 1),
-        )
-        axis.set_ylim(bottom=0)
-        # Below the axes: the curves leave no free corner.
-        axis.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.17),
-            fontsize=7,
-            title="area under the curve, mean over seeds",
-            title_fontsize=7,
-        )
+    present = [name for name in METHOD_NAMES if name in set(curves["method"])]
+    paper = [name for name in present if name in PAPER_METHODS or name == "random"]
+    others = [name for name in present if name not in paper]
+    rows = [paper] + ([[*others, *(m for m in ("vebi", "random") if m in paper)]] if others else [])
+    figure, axes = _grid(len(experiments), len(rows), width=4.4, height=4.2)
+    for row, methods in enumerate(rows):
+        for axis, (dataset, model) in zip(axes[row], experiments, strict=True):
+            part, area = _of(curves, dataset, model), _of(areas, dataset, model)
+            for method in methods:
+                _draw_curve(axis, part, area, method, 1.6 if method in paper else 1.1)
+            images, seeds = area["n_images"].iloc[0], area["seed"].nunique()
+            if row == 0:
+                axis.set_title(f"{dataset}\n{model}, {images} test images, {seeds} seeds")
+            axis.set(
+                xlabel="threshold on the heatmap", ylabel="mean IoU with the mask", xlim=(0, 1)
+            )
+            # Below the axes: the curves leave no free corner.
+            axis.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.17),
+                fontsize=7,
+                title="area under the curve, mean over seeds",
+                title_fontsize=7,
+                ncols=2 if len(methods) > 6 else 1,
+            )
+    for column in axes.T:
+        highest = max(axis.get_ylim()[1] for axis in column)
+        for axis in column:
+            axis.set_ylim(0, highest)
     return figure
+
+
+def _draw_curve(
+    axis: plt.Axes, curves: pd.DataFrame, areas: pd.DataFrame, method: str, width: float
+) -> None:
+    """One method's mean over seeds, and each seed faintly."""
+    rows = curves[curves["method"] == method]
+    if rows.empty:
+        return
+    line = rows.groupby("threshold")["mean_iou"].mean()
+    colour, style = METHOD_COLOURS[method], "--" if method == "vebi_conv" else "-"
+    label = f"{METHOD_NAMES[method]}: {areas[areas['method'] == method]['auc'].mean():.3f}"
+    axis.plot(line.index, line, style, color=colour, lw=width, label=label)
+    for _, one in rows.groupby("seed"):
+        axis.plot(
+            one["threshold"], one["mean_iou"], style, color=colour, alpha=0.25, lw=0.4 * width
+        )
 
 
 def draw_selection_path(

@@ -38,13 +38,29 @@ METHOD_COLOURS = {
     "deconv_gb": ORANGE,
     "vebi": BLUE,
     "vebi_conv": GREEN,
+    # Tol's muted palette (but the first), for what stands beside the paper's methods.
+    "gradient_x_input": "#E07A6E",
+    "integrated_gradients": "#882255",
+    "grad_cam": "#332288",
+    "guided_backprop": "#999933",
+    "guided_grad_cam": "#DDCC77",
+    "lrp": "#117733",
+    "smooth_deep_saliency": "#AA4499",
     "random": GREY,
 }
+# In the order of the figures. The first four draw features, the others the predicted class.
 METHOD_NAMES = {
     "upsampled_activation": "upsampled activation",
     "deconv_gb": "deconvnet + guided backprop",
     "vebi": "VEBI (stride 1 in conv + pool)",
     "vebi_conv": "VEBI (stride 1 in conv only)",
+    "gradient_x_input": "gradient × input",
+    "integrated_gradients": "integrated gradients",
+    "grad_cam": "Grad-CAM",
+    "guided_backprop": "guided backprop of the class",
+    "guided_grad_cam": "guided Grad-CAM",
+    "lrp": "LRP (epsilon plus flat)",
+    "smooth_deep_saliency": "Smooth Deep Saliency",
     "random": "random map",
 }
 SHORT_NAMES = {
@@ -52,7 +68,16 @@ SHORT_NAMES = {
     "deconv_gb": "deconvnet +\nguided backprop",
     "vebi": "VEBI\n(conv + pool)",
     "vebi_conv": "VEBI\n(conv only)",
+    "gradient_x_input": "gradient\n× input",
+    "integrated_gradients": "integrated\ngradients",
+    "grad_cam": "Grad-CAM",
+    "guided_backprop": "guided\nbackprop",
+    "guided_grad_cam": "guided\nGrad-CAM",
+    "lrp": "LRP",
+    "smooth_deep_saliency": "Smooth Deep\nSaliency",
 }
+# The paper's own comparison; all else but chance is a baseline, drawn thinner.
+PAPER_METHODS = ("upsampled_activation", "deconv_gb", "vebi", "vebi_conv")
 CONDITION_COLOURS = {
     "selected": VERMILION,
     "random": SKY,

@@ -51,9 +51,11 @@ def compare_files(
             except VebiError as error:
                 stop = min(start + BATCH, len(maps))
                 raise VebiError(f"In heatmaps {start} to {stop - 1}: {error}") from None
-    measured = {heatmaps.stem: Curves(curves, index, np.zeros(len(maps), bool))}
+        # Nothing is known of scenes here: every image stands for itself.
+        correct, scene = np.zeros(len(maps), bool), np.arange(len(maps))
+    measured = {heatmaps.stem: Curves(curves, index, correct, scene)}
     areas = auc_table(measured, n_resamples, [0]).drop(columns=["auc_correct_only", "n_correct"])
-    return curve_table(measured), areas
+    return curve_table(measured, n_resamples, [0]), areas
 
 
 def _open(path: Path, key: str) -> h5py.File:

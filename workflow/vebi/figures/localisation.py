@@ -1,0 +1,103 @@
+"""Figures of where the heatmaps' mass lies."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.plots import _experiments, _grid, _of
+from vebi.figures.style import GREEN, GREY, METHOD_COLOURS, METHOD_NAMES, VERMILION
+
+MEASURES = {
+    "relevance_mass": "relevance mass on the mask",
+    "relevance_rank": "relevance rank accuracy",
+    "pointing": "pointing game: peak on the mask",
+}
+REGIONS = {
+    "part": ("discriminative part", GREEN),
+    "distractors": ("distractors", VERMILION),
+    "elsewhere": ("elsewhere", "#dcdcdc"),
+}
+
+
+def draw_localisation(table: pd.DataFrame) -> Figure:
+    """Relevance mass, rank accuracy and pointing game: a dot and interval per method and seed."""
+    experiments, methods = _experiments(table), _methods(table)
+    height = 0.27 * len(methods) + 0.9
+    figure, axes = _grid(len(MEASURES), len(experiments), width=3.3, height=height)
+    for row, (dataset, model) in zip(axes, experiments, strict=True):
+        part = _of(table, dataset, model)
+        seeds = sorted(part["seed"].unique())
+        offsets = np.linspace(-0.22, 0.22, len(seeds)) if len(seeds) > 1 else [0.0]
+        for axis, (measure, title) in zip(row, MEASURES.items(), strict=True):
+            for place, method in enumerate(methods):
+                for seed, offset in zip(seeds, offsets, strict=True):
+                    found = part[(part["method"] == method) & (part["seed"] == seed)]
+                    if found.empty:
+                        continue
+                    one, at = found.iloc[0], place + offset
+                    ends = one[f"{measure}_ci_low"], one[f"{measure}_ci_high"]
+                    axis.plot(ends, (at, at), color=METHOD_COLOURS[method], lw=1.2)
+                    axis.plot(one[measure], at, "o", ms=3, color=METHOD_COLOURS[method])
+            chance = part[part["method"] == "random"][measure].mean()
+            axis.axvline(chance, color=GREY, ls=":", lw=1)
+            axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), title=title)
+            axis.set_yticks(range(len(methods)), [""] * len(methods))
+        row[0].set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
+        images = part["n_images"].iloc[0]
+        row[0].set_ylabel(f"{dataset}\n{model}", fontsize=8)
+        row[-1].annotate(
+            f"{images} test images, {len(seeds)} seeds; dotted: chance",
+            (1, 0),
+            (0, -22),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=7,
+            color="#555555",
+        )
+    return figure
+
+
+def draw_distractors(table: pd.DataFrame) -> Figure:
+    """Share of each method's map on the discriminative part, on distractors and elsewhere.
+
+    Means over seeds; the random map shows the areas' shares. The numbers at the right say how many
+    times as dense the map is on part and distractors as a random one.
+    """
+    experiments, methods = _experiments(table), _methods(table)
+    height = 0.33 * len(methods) + 1.4
+    figure, axes = _grid(1, len(experiments), width=7.2, height=height)
+    for axis, (dataset, model) in zip(axes[:, 0], experiments, strict=True):
+        part = _of(table, dataset, model)
+        means = part.groupby("method").mean(numeric_only=True).to_dict("index")
+        for place, method in enumerate(methods):
+            row, left = means[method], 0.0
+            for region, (name, colour) in REGIONS.items():
+                column = "mass_elsewhere" if region == "elsewhere" else f"mass_on_{region}"
+                share = row[column]
+                label = name if place == 0 else None
+                axis.barh(place, share, 0.72, left=left, color=colour, label=label)
+                left += share
+            each = part[part["method"] == method]["mass_on_part"]
+            axis.plot(each, [place] * len(each), "|", color="black", ms=7)
+            times = [row[f"mass_on_{r}"] / row[f"area_{r}"] for r in ("part", "distractors")]
+            for at, value, colour in zip((1.06, 1.19), times, (GREEN, VERMILION), strict=True):
+                axis.text(at, place, f"{value:.1f}", ha="center", va="center", color=colour)
+        for at, name, colour in ((1.06, "part", GREEN), (1.19, "distractors", VERMILION)):
+            axis.text(at, -0.75, name, ha="center", fontsize=7, color=colour)
+        axis.text(1.12, -1.35, "density, chance = 1", ha="center", fontsize=7, color="#555555")
+        axis.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
+        axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5))
+        axis.grid(axis="y", visible=False)
+        images, seeds = part["n_images"].iloc[0], part["seed"].nunique()
+        axis.set_title(
+            f"{dataset}, {model}\n{images} test images, {seeds} seeds (black marks)", pad=26
+        )
+        axis.set_xlabel("share of the heatmap's mass")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=3, fontsize=7)
+    return figure
+
+
+def _methods(table: pd.DataFrame) -> list[str]:
+    return [name for name in METHOD_NAMES if name in set(table["method"])]
