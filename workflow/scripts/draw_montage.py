@@ -7,7 +7,8 @@ from vebi.job import job
 
 with job(snakemake):
     dataset = open_dataset(snakemake.input[0])
-    n = max(24, 2 * len(dataset.classes))
+    # Two of each class; of many classes some, or the figure would have thousands of images.
+    n = min(max(24, 2 * len(dataset.classes)), 48)
     chosen = pick_examples(dataset.labels, dataset.split, TRAIN, n)
     masks = dataset.read("masks", chosen) if dataset.has_masks else None
     titles = [dataset.classes[dataset.labels[i]] for i in chosen]
