@@ -106,11 +106,14 @@ def test_wilson_interval_is_scipys(hits: int, total: int):
     assert np.isnan(wilson_interval(0, 0)).all()
 
 
-def test_crossed_interval_of_one_seed_is_the_bootstrap_of_its_images():
+def test_crossed_interval_of_one_seed_is_the_bootstrap_of_its_clusters():
     values = np.random.default_rng(1).normal(size=(1, 300))
-    low, high = crossed_interval(values, 4000, [1])
+    low, high = crossed_interval(values, np.arange(300), 4000, [1])
     assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(300), rel=0.1)
     assert low < values.mean() < high
+    clusters = np.arange(300) % 40
+    expected = cluster_interval(values[0], clusters, 4000, [2])
+    assert crossed_interval(values, clusters, 4000, [1]) == pytest.approx(expected, abs=0.02)
 
 
 def test_crossed_interval_knows_that_the_images_are_the_same_for_all_seeds():
@@ -118,7 +121,7 @@ def test_crossed_interval_knows_that_the_images_are_the_same_for_all_seeds():
     image_effect = np.random.default_rng(2).normal(size=100)
     values = np.tile(image_effect, (20, 1))
     width = 2 * 1.96 * image_effect.std() / 10
-    low, high = crossed_interval(values, 2000, [3])
+    low, high = crossed_interval(values, np.arange(100), 2000, [3])
     assert high - low == pytest.approx(width, rel=0.1)
     low, high = nested_interval(values, 2000, [3])
     assert high - low < width / 3
@@ -126,7 +129,7 @@ def test_crossed_interval_knows_that_the_images_are_the_same_for_all_seeds():
 
 def test_crossed_interval_covers_the_spread_of_seeds():
     values = np.repeat(np.array([[0.0], [1.0]]), 50, axis=1)
-    assert crossed_interval(values, 500, [1]) == (0.0, 1.0)
+    assert crossed_interval(values, np.arange(50) // 5, 500, [1]) == (0.0, 1.0)
 
 
 def test_stratified_interval_of_one_stratum_is_wilsons():

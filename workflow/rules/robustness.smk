@@ -35,7 +35,11 @@ rule study_robustness:
 rule tabulate_robustness:
     """Judge every ordering in every setting, over the seeds' networks."""
     input:
-        get_run_files("robustness" / Path(RUN) / "robustness.h5", MASKED),
+        findings=get_run_files("robustness" / Path(RUN) / "robustness.h5", MASKED),
+        datasets=[
+            RESULTS / "data" / dataset / "dataset.h5"
+            for dataset in dict.fromkeys(e.dataset for e in MASKED)
+        ],
     output:
         table=RESULTS / "tables/robustness.csv",
         summary=RESULTS / "tables/robustness_summary.csv",
@@ -49,6 +53,7 @@ rule tabulate_robustness:
         mem_mb=1000,
     params:
         runs=get_runs(MASKED),
+        datasets=list(dict.fromkeys(e.dataset for e in MASKED)),
         bootstrap=CONFIG.iou.bootstrap,
         root_seed=CONFIG.seed,
         code=get_code("tabulate_robustness.py"),

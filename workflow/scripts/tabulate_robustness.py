@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+from vebi.data.scenes import read_scenes
+from vebi.data.store import open_dataset
 from vebi.job import job
 from vebi.robustness.tables import tabulate
 from vebi.tables import write_table
 
 with job(snakemake):
     params = snakemake.params
-    paths = [Path(path) for path in snakemake.input]
-    tables = tabulate(paths, params.runs, params.bootstrap, params.root_seed)
+    paths = [Path(path) for path in snakemake.input.findings]
+    scenes = {
+        name: read_scenes(open_dataset(path))
+        for name, path in zip(params.datasets, snakemake.input.datasets, strict=True)
+    }
+    tables = tabulate(paths, params.runs, scenes, params.bootstrap, params.root_seed)
     write_table(snakemake.output.table, tables["robustness"], "robustness")
     write_table(snakemake.output.summary, tables["robustness_summary"], "robustness_summary")

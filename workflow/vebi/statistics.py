@@ -72,22 +72,30 @@ def nested_interval(
 
 
 def crossed_interval(
-    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+    values: np.ndarray,
+    clusters: np.ndarray,
+    n_resamples: int,
+    key: Sequence[int],
+    level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (seeds, images) of the same images.
+    """Percentile bootstrap interval of the mean of `values` (seeds, N), of the same N for all seeds.
 
-    Seeds and images are resampled independently, the images alike for all seeds (the pigeonhole
-    bootstrap of Owen 2007): what another set of trainings, judged on other images, would give.
+    Seeds and `clusters` (N, numbers: images of one scene) are resampled independently, the clusters
+    alike for all seeds (the pigeonhole bootstrap of Owen 2007): what other trainings, judged on other
+    scenes, would give.
     """
     rng = np.random.default_rng(list(key))
-    n_seeds, n_images = values.shape
+    n_seeds = len(values)
+    _, position = np.unique(clusters, return_inverse=True)
+    count = np.bincount(position)
+    total = np.stack([np.bincount(position, row) for row in values])
+    seeds, drawn = (np.full(n, 1 / n) for n in (n_seeds, len(count)))
     means = np.empty(n_resamples)
     for start in range(0, n_resamples, _BLOCK):
         stop = min(start + _BLOCK, n_resamples)
-        seeds = rng.integers(n_seeds, size=(stop - start, n_seeds))
-        images = rng.integers(n_images, size=(stop - start, n_images))
-        share = (seeds[:, :, None] == np.arange(n_seeds)).mean(1)
-        means[start:stop] = np.take_along_axis(share @ values, images, 1).mean(1)
+        share = rng.multinomial(n_seeds, seeds, stop - start) / n_seeds
+        times = rng.multinomial(len(count), drawn, stop - start)
+        means[start:stop] = ((share @ total) * times).sum(1) / (times @ count)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from vebi.ablation.ablate import mean_class_accuracy
 from vebi.ablation.effect import CONTROLS, compare
+from vebi.ablation.intervals import accuracy_intervals, add_intervals
 from vebi.ablation.store import Hits, read_hits, write_hits
 from vebi.ablation.study import draw_control, get_selected, run_study
 from vebi.data.store import Images, open_dataset, write_dataset
@@ -90,13 +91,6 @@ def test_study_finds_the_one_channel_that_matters(network_and_data):
     assert table["mean_class_accuracy"].tolist() == list(
         mean_class_accuracy(predictions, dataset.labels)
     )
-    assert (table["accuracy_ci_low"] < table["accuracy_ci_high"]).all()
-    assert (
-        table["mean_class_accuracy"]
-        .between(table["accuracy_ci_low"], table["accuracy_ci_high"])
-        .all()
-    )
-    assert (table["n_images"] == 20).all()
 
 
 def test_harmless_selection_leaves_everything(network_and_data):
@@ -113,6 +107,9 @@ def test_union_over_classes_counts_a_feature_once(network_and_data):
     assert get_selected(table, 2.0, layers).shape == (0, 2)
     with pytest.raises(VebiError, match="no layer 'pool'"):
         get_selected(table.assign(layer="pool"), 1.0, layers)
+
+
+APART = {"d": np.arange(40)}
 
 
 def effect_input(selected, controls, n_seeds=1):
@@ -134,7 +131,7 @@ def effect_input(selected, controls, n_seeds=1):
 
 
 def test_effect_is_the_difference_of_the_drops_with_an_interval_around_it():
-    table = compare(*effect_input(0.2, [0.8, 0.9, 1.0]), 2000, 0)
+    table = compare(*effect_input(0.2, [0.8, 0.9, 1.0]), APART, 2000, 0)
     assert len(table) == 2
     row = table.iloc[0]
     assert row["drop_selected"] == pytest.approx(0.8)
@@ -145,20 +142,59 @@ def test_effect_is_the_difference_of_the_drops_with_an_interval_around_it():
 
 def test_effect_is_tested_over_images():
     """28 of 40 images tell the conditions apart, all one way; the rest are ties."""
-    table = compare(*effect_input(0.2, [0.9]), 4000, 0)
+    table = compare(*effect_input(0.2, [0.9]), APART, 4000, 0)
     assert table["p_value"].tolist() == [1 / 4001] * 2
     assert (table["n_images"] == 40).all()
     # Two images of 40, whatever their sign: half of the sign patterns are as far from zero.
-    table = compare(*effect_input(0.9, [0.95]), 4000, 0)
+    table = compare(*effect_input(0.9, [0.95]), APART, 4000, 0)
     assert table["p_value"].to_numpy() == pytest.approx(0.5, abs=0.03)
-    assert (compare(*effect_input(0.5, [0.5], 2), 100, 0)["p_value"] == 1).all()
+    assert (compare(*effect_input(0.5, [0.5], 2), APART, 100, 0)["p_value"] == 1).all()
+
+
+def test_images_of_one_scene_are_tested_together():
+    """Four scenes, all one way: two sign patterns of 16 are as extreme."""
+    table = compare(*effect_input(0.2, [0.9]), {"d": np.arange(40) % 4}, 4000, 0)
+    assert table["p_value"].tolist() == [2 / 16] * 2
+    assert (table["n_scenes"] == 4).all()
+
+
+def test_intervals_hold_the_accuracy_and_widen_with_scenes():
+    labels = np.arange(120) % 3
+    hits = Hits(
+        np.random.default_rng(0).random((4, 120)) < np.array([[0.3], [0.8], [1], [0]]), labels
+    )
+    low, high = accuracy_intervals(hits, np.arange(120), 500, [0])
+    accuracy = [mean_class_accuracy(np.where(row, labels, -1), labels) for row in hits.hits]
+    assert (low <= accuracy).all()
+    assert (accuracy <= high).all()
+    assert (high > low).all()
+    assert (low[3], high[2]) == (0, 1)
+    # Scenes that are all right or all wrong say as much as one image each.
+    scene = np.arange(120) // 15
+    together = Hits(
+        np.repeat([[True, False, True, True, False, True, True, True]], 15, axis=1), labels
+    )
+    low, high = accuracy_intervals(together, scene, 4000, [0])
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 8), rel=0.15)
+    narrow = accuracy_intervals(together, np.arange(120), 4000, [0])
+    assert narrow[1][0] - narrow[0][0] < (high[0] - low[0]) / 2
+
+
+def test_table_keeps_its_rows_and_gets_its_intervals():
+    table, hits = effect_input(0.2, [0.9, 0.8], 2)
+    ours = add_intervals(table, hits, APART, 100, 0)
+    assert ours[table.columns].equals(table)
+    assert (ours["n_images"] == 40).all()
+    assert (
+        ours["mean_class_accuracy"].between(ours["accuracy_ci_low"], ours["accuracy_ci_high"]).all()
+    )
 
 
 def test_effect_refuses_hits_of_another_table():
     table, hits = effect_input(0.2, [0.9])
     short = {key: Hits(item.hits[:2], item.labels) for key, item in hits.items()}
     with pytest.raises(VebiError, match="2 rows"):
-        compare(table, short, 100, 0)
+        compare(table, short, APART, 100, 0)
 
 
 @given(st.integers(1, 20), st.integers(0, 5))

@@ -14,6 +14,7 @@ from vebi.tables import read_table, write_table
 
 SETTINGS = (Setting("vebi_text", False, 5.0), Setting("vebi_code", True, 10.0))
 N = 60
+APART = np.arange(N)
 
 
 def findings(seed: int, areas=(0.1, 0.2, 0.4), accuracies=(0.2, 0.5, 0.9, 0.7)) -> Findings:
@@ -44,22 +45,30 @@ def verdicts(table: pd.DataFrame) -> dict[str, set[str]]:
 
 
 def test_orderings_that_are_there_hold_and_their_opposites_are_reversed():
-    table = compare([findings(seed) for seed in range(5)], 500, 0)
+    table = compare([findings(seed) for seed in range(5)], APART, 500, 0)
     assert len(table) == len(SETTINGS) * len(COMPARISONS)
     assert all(values == {"holds"} for values in verdicts(table).values())
     assert (table["seeds_agree"] == 5).all()
     assert (table["p_value_seeds"] == 2 / 32).all()
     assert (table["p_value"] < 0.01).all()
     swapped = [findings(seed, (0.4, 0.2, 0.1), (0.9, 0.7, 0.2, 0.2)) for seed in range(5)]
-    table = compare(swapped, 500, 0)
+    table = compare(swapped, APART, 500, 0)
     assert all(values == {"reversed"} for values in verdicts(table).values())
     assert (table["seeds_agree"] == 0).all()
+
+
+def test_images_of_one_scene_are_drawn_and_flipped_together():
+    some = [findings(seed) for seed in range(5)]
+    apart, together = (compare(some, scene, 500, 0) for scene in (APART, APART % 6))
+    assert set(together["n_scenes"]) == {6}
+    assert (together["p_value"] == 2 / 2**6).all()
+    assert together["mean_difference"].equals(apart["mean_difference"])
 
 
 def test_what_is_not_there_is_undecided():
     """Seeds that contradict each other decide nothing, however sure each one is."""
     one, other = (0.1, 0.2, 0.4), (0.4, 0.2, 0.1)
-    table = compare([findings(s, one if s % 2 else other) for s in range(4)], 500, 0)
+    table = compare([findings(s, one if s % 2 else other) for s in range(4)], APART, 500, 0)
     areas = table[table["comparison"].isin(["vebi > deconv_gb", "vebi > upsampled_activation"])]
     assert set(areas["verdict"]) == {"undecided"}
     assert set(areas["seeds_agree"]) == {2}
@@ -67,7 +76,7 @@ def test_what_is_not_there_is_undecided():
 
 def test_differences_are_those_of_areas_and_of_mean_class_accuracies():
     one = findings(0)
-    table = compare([one], 50, 0).set_index(["descriptor", "comparison"])["mean_difference"]
+    table = compare([one], APART, 50, 0).set_index(["descriptor", "comparison"])["mean_difference"]
     for v, setting in enumerate(SETTINGS):
         mean = dict(zip(METHODS, one.areas[v].mean(1), strict=True))
         found = table[setting.descriptor]
@@ -108,7 +117,7 @@ def test_summary_counts_every_setting_once_per_factor(tmp_path):
             # In model b the upsampled activations win.
             areas = (0.1, 0.2, 0.4) if model == "a" else (0.6, 0.2, 0.4)
             write_findings(paths[-1], findings(seed, areas))
-    tables = tabulate(paths, runs, 300, 0)
+    tables = tabulate(paths, runs, {"d": APART}, 300, 0)
     for name, table in tables.items():
         write_table(tmp_path / f"{name}.csv", table, name)
     summary = tables["robustness_summary"].set_index(["comparison", "factor", "level"])
@@ -133,4 +142,4 @@ def test_networks_studied_otherwise_are_refused():
     one = findings(0)
     other = Findings(**{**one.__dict__, "image_index": np.arange(N) + 1})
     with pytest.raises(VebiError, match="on other images"):
-        compare([one, other], 10, 0)
+        compare([one, other], APART, 10, 0)

@@ -8,7 +8,7 @@ import pandas as pd
 from vebi.ablation.ablate import class_weights
 from vebi.ablation.store import Hits
 from vebi.errors import VebiError
-from vebi.statistics import nested_interval, sign_flip_test
+from vebi.statistics import cluster_sign_flip_test, nested_interval
 
 CONTROLS = ("random", "random_layer_matched")
 
@@ -16,6 +16,7 @@ CONTROLS = ("random", "random_layer_matched")
 def compare(
     ablation: pd.DataFrame,
     hits: Mapping[tuple[str, str, int], Hits],
+    scenes: Mapping[str, np.ndarray],
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -25,14 +26,16 @@ def compare(
     for a control, over its draws); `difference` = drop_selected - drop_control. The interval
     resamples seeds, and draws within each seed: what another set of trainings and draws would give.
     `p_value` is of these networks and draws, over images: the sign-flip test of the differences in
-    hits (means over seeds and draws), weighted so that classes count alike. `hits` by (dataset, model,
-    seed), their rows in the order that `ablation` has for that run.
+    hits (means over seeds and draws), weighted so that classes count alike; images of one base scene
+    flip together. `hits` by (dataset, model, seed), their rows in the order that `ablation` has for
+    that run; `scenes` by data set, the base scene of every test image.
     """
     row_of_run = ablation.groupby(["dataset", "model", "seed"]).cumcount()
     rows = []
     for key, group in ablation.assign(row=row_of_run).groupby(
         ["dataset", "model", "scope"], sort=True
     ):
+        scene = scenes[str(key[0])]
         none = group[group["condition"] == "none"].set_index("seed")["mean_class_accuracy"]
         rest = group[group["condition"] != "none"]
         for mu, at_mu in rest.groupby("mu", sort=True):
@@ -68,8 +71,11 @@ def compare(
                         "ci_low": low,
                         "ci_high": high,
                         "n_seeds": len(per_draw),
-                        "p_value": sign_flip_test(per_image, n_resamples, [seed, number]),
+                        "p_value": cluster_sign_flip_test(
+                            per_image, scene, n_resamples, [seed, number]
+                        ),
                         "n_images": len(per_image),
+                        "n_scenes": len(np.unique(scene)),
                     }
                 )
     return pd.DataFrame(rows)

@@ -10,32 +10,44 @@ import pandas as pd
 from vebi.errors import VebiError
 from vebi.robustness.comparisons import COMPARISONS, VERDICTS, judge
 from vebi.robustness.store import Findings, read_findings
-from vebi.statistics import crossed_interval, sign_flip_test
+from vebi.statistics import cluster_sign_flip_test, crossed_interval, sign_flip_test
 
 FACTORS = ("dataset", "model", "descriptor", "nonnegative", "mu")
 
 
 def tabulate(
-    paths: Sequence[Path], runs: Sequence[Mapping[str, Any]], n_resamples: int, seed: int
+    paths: Sequence[Path],
+    runs: Sequence[Mapping[str, Any]],
+    scenes: Mapping[str, np.ndarray],
+    n_resamples: int,
+    seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """The tables robustness and robustness_summary of several runs; `paths` in the order of `runs`."""
+    """The tables robustness and robustness_summary of several runs; `paths` in the order of `runs`.
+
+    `scenes` by data set: the base scene of every image.
+    """
     groups: dict[tuple[str, str], list[Findings]] = {}
     for path, run in zip(paths, runs, strict=True):
         groups.setdefault((run["dataset"], run["model"]), []).append(read_findings(path))
     parts = [
-        compare(findings, n_resamples, seed).assign(dataset=dataset, model=model)
+        compare(findings, scenes[dataset][findings[0].image_index], n_resamples, seed).assign(
+            dataset=dataset, model=model
+        )
         for (dataset, model), findings in groups.items()
     ]
     table = pd.concat(parts, ignore_index=True)
     return {"robustness": table, "robustness_summary": summarise(table)}
 
 
-def compare(findings: Sequence[Findings], n_resamples: int, seed: int) -> pd.DataFrame:
+def compare(
+    findings: Sequence[Findings], scene: np.ndarray, n_resamples: int, seed: int
+) -> pd.DataFrame:
     """One row per setting and comparison, over the networks (seeds) of one experiment.
 
-    The interval resamples networks and images (`crossed_interval`). `p_value` is of these networks: the
-    sign-flip test over images of the differences, averaged over the networks. `p_value_seeds` is the
-    same test over networks; with five of them it can't be below 2 / 32. `seeds_agree` networks of
+    `scene` int64 (N) of the test images: images of one base scene are drawn and flipped together. The
+    interval resamples networks and scenes (`crossed_interval`). `p_value` is of these networks: the
+    sign-flip test over scenes of the differences, averaged over the networks. `p_value_seeds` is the
+    same test over networks. With n of either p can't be below 2 / 2^n. `seeds_agree` networks of
     `n_seeds` have the ordering on average over the images.
     """
     first = findings[0]
@@ -52,7 +64,7 @@ def compare(findings: Sequence[Findings], n_resamples: int, seed: int) -> pd.Dat
             values = np.array([difference(one, v) for one in findings])
             per_seed, per_image = values.mean(1), values.mean(0)
             key = [seed, number, v]
-            low, high = crossed_interval(values, n_resamples, key)
+            low, high = crossed_interval(values, scene, n_resamples, key)
             rows.append(
                 {
                     "descriptor": setting.descriptor,
@@ -62,11 +74,12 @@ def compare(findings: Sequence[Findings], n_resamples: int, seed: int) -> pd.Dat
                     "mean_difference": values.mean(),
                     "ci_low": low,
                     "ci_high": high,
-                    "p_value": sign_flip_test(per_image, n_resamples, key),
+                    "p_value": cluster_sign_flip_test(per_image, scene, n_resamples, key),
                     "p_value_seeds": sign_flip_test(per_seed, n_resamples, key),
                     "seeds_agree": int((per_seed > 0).sum()),
                     "n_seeds": len(findings),
                     "n_images": len(per_image),
+                    "n_scenes": len(np.unique(scene)),
                     "verdict": judge(low, high),
                 }
             )
