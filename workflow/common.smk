@@ -187,7 +187,8 @@ def get_kept_epochs(wildcards):
     }
     if run not in get_resampled_runs() or not CONFIG.resampling.epoch_study:
         return []
-    return CONFIG.resampling.epoch_study.epochs
+    trained = CONFIG.models[wildcards.model].epochs
+    return [e for e in CONFIG.resampling.epoch_study.epochs if e <= trained]
 
 
 def get_resampling_parts():

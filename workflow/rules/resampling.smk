@@ -60,6 +60,7 @@ rule follow_epochs:
             CONFIG.resampling,
             *("perturbations", "copies", "k", "batch_size", "epoch_study"),
         ),
+        epochs=get_kept_epochs,
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("follow_epochs.py"),

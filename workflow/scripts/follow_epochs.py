@@ -14,7 +14,7 @@ with job(snakemake):
     study, first = settings["epoch_study"], settings["perturbations"][0]
     folder = Path(snakemake.input.checkpoints)
     patches, similarity = follow_epochs(
-        {epoch: folder / f"{epoch}.pt" for epoch in study["epochs"]},
+        {epoch: folder / f"{epoch}.pt" for epoch in snakemake.params.epochs},
         open_dataset(snakemake.input.dataset),
         Sampling(first["name"], first["strength"], settings["copies"], settings["batch_size"]),
         EpochSettings(

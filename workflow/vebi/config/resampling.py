@@ -30,7 +30,7 @@ class EpochStudyConfig(Strict):
     """The selections and the use of their patches over the epochs of training."""
 
     epochs: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="epochs whose network is kept and looked at"
+        min_length=1, description="whose network is kept; those beyond a model's are passed over"
     )
     train_images: int = Field(72, ge=2, description="reduced to patches, to train the classifier")
     test_images: int = Field(48, ge=2, description="reduced to patches, to score the classifier")
@@ -76,11 +76,10 @@ class ResamplingConfig(Strict):
         for key, values in lists.items():
             if len(set(values)) < len(values):
                 found.append(f"resampling.{key}: the same value stands there twice")
-        last = max(self.epoch_study.epochs) if self.epoch_study else 0
         for model, trained in epochs.items():
-            if last > trained:
+            if self.epoch_study and min(self.epoch_study.epochs) > trained:
                 found.append(
-                    f"resampling.epoch_study.epochs: {last} is more than the {trained} epochs of model "
-                    f"'{model}'"
+                    f"resampling.epoch_study.epochs: none is within the {trained} epochs of model "
+                    f"'{model}'; allowed: 1 to {trained}"
                 )
         return found

@@ -23,8 +23,8 @@ CHOICE_NAMES = {
 }
 CHOICE_COLOURS = {
     "correlation": VERMILION,
-    "precision": BLUE,
-    "both": PURPLE,
+    "precision": PURPLE,
+    "both": ORANGE,
     "random": SKY,
     "random_active": GREY,
     "whole_image": GREEN,
@@ -35,7 +35,7 @@ PAIR_NAMES = {
     ("correlation", "vebi"): "correlation and VEBI",
     ("precision", "vebi"): "precision and VEBI",
 }
-PAIR_COLOURS = dict(zip(PAIR_NAMES, (PURPLE, VERMILION, BLUE), strict=True))
+PAIR_COLOURS = dict(zip(PAIR_NAMES, (ORANGE, VERMILION, PURPLE), strict=True))
 PERTURBATION_NAMES = {
     "multiplicative_noise": "multiplicative\nnoise",
     "additive_noise": "additive\nnoise",
@@ -273,8 +273,8 @@ def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title:
         groups = (
             (~tops[0] & ~tops[1], "#c4c4c4", "not selected", 3, 0.5),
             (tops[0] & ~tops[1], VERMILION, f"top {k} by correlation", 9, 0.8),
-            (~tops[0] & tops[1], BLUE, f"top {k} by precision", 9, 0.8),
-            (tops[0] & tops[1], PURPLE, "both", 16, 1.0),
+            (~tops[0] & tops[1], PURPLE, f"top {k} by precision", 9, 0.8),
+            (tops[0] & tops[1], ORANGE, "both", 16, 1.0),
         )
         for mask, colour, label, size, alpha in groups:
             axis.scatter(correlation[mask], shown[mask], s=size, c=colour, alpha=alpha, lw=0,

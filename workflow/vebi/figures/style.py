@@ -38,6 +38,8 @@ METHOD_COLOURS = {
     "deconv_gb": ORANGE,
     "vebi": BLUE,
     "vebi_conv": GREEN,
+    "resampling_correlation": VERMILION,
+    "resampling_precision": PURPLE,
     # Tol's muted palette (but the first), for what stands beside the paper's methods.
     "gradient_x_input": "#E07A6E",
     "integrated_gradients": "#882255",
@@ -48,12 +50,14 @@ METHOD_COLOURS = {
     "smooth_deep_saliency": "#AA4499",
     "random": GREY,
 }
-# In the order of the figures. The first four draw features, the others the predicted class.
+# In the order of the figures. The first six draw features, the others the predicted class.
 METHOD_NAMES = {
     "upsampled_activation": "upsampled activation",
     "deconv_gb": "deconvnet + guided backprop",
     "vebi": "VEBI (stride 1 in conv + pool)",
     "vebi_conv": "VEBI (stride 1 in conv only)",
+    "resampling_correlation": "input resampling: correlation",
+    "resampling_precision": "input resampling: precision",
     "gradient_x_input": "gradient × input",
     "integrated_gradients": "integrated gradients",
     "grad_cam": "Grad-CAM",
@@ -68,6 +72,8 @@ SHORT_NAMES = {
     "deconv_gb": "deconvnet +\nguided backprop",
     "vebi": "VEBI\n(conv + pool)",
     "vebi_conv": "VEBI\n(conv only)",
+    "resampling_correlation": "resampling:\ncorrelation",
+    "resampling_precision": "resampling:\nprecision",
     "gradient_x_input": "gradient\n× input",
     "integrated_gradients": "integrated\ngradients",
     "grad_cam": "Grad-CAM",

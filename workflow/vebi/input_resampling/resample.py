@@ -29,7 +29,7 @@ class Resampled:
     """What the copies of one image showed.
 
     `predicted` class of the image itself and `scores` (classes), its softmax there; `moments`, by layer
-    index, over the copies, each of shape (channels, ...positions), against the softmax of that class.
+    index, over the copies, each of shape (channels, ...positions), against the softmax of one class.
     """
 
     predicted: int
@@ -45,21 +45,24 @@ def resample(
     mean: np.ndarray,
     sampling: Sampling,
     key: Sequence[int],
+    target: int | None = None,
 ) -> Resampled:
     """Run the network over the copies of `image`, float (C, H, W) as the network takes it.
 
     `layers` is the whole list of `list_layers`, `wanted` those whose neurons are measured; `mean` are
-    the pixels that carry no information (`mean_pixels`), `key` seeds the perturbation.
+    the pixels that carry no information (`mean_pixels`), `key` seeds the perturbation. The output is
+    the softmax of class `target`, by default the predicted one.
     """
     clean, _ = responses(model, fast_layout(image[None]), layers, [])
     scores = torch.softmax(clean.double(), 1)[0].cpu().numpy()
     predicted = int(scores.argmax())
+    followed = predicted if target is None else target
     moments = {layer.index: Moments() for layer in wanted}
     settings = sampling.perturbation, sampling.copies, sampling.strength, key, sampling.batch_size
     for copies in perturb(image.cpu().numpy(), mean, *settings):
         batch = fast_layout(torch.from_numpy(copies).to(image.device))
         logits, values = responses(model, batch, layers, wanted)
-        output = torch.softmax(logits.double(), 1)[:, predicted]
+        output = torch.softmax(logits.double(), 1)[:, followed]
         if not bool(torch.isfinite(output).all()):
             raise VebiError(
                 f"The network's output is not finite for copies by {sampling.perturbation} of strength "
