@@ -8,7 +8,7 @@ from vebi.data.store import TEST, open_dataset
 from vebi.figures.images import draw_examples, pick_examples, read_rows
 from vebi.figures.style import save
 from vebi.iou.curve import area_under_curve
-from vebi.iou.store import read_curves
+from vebi.iou.store import CHANCE, read_curves
 from vebi.job import job
 
 with job(snakemake):
@@ -17,11 +17,13 @@ with job(snakemake):
     rows = np.searchsorted(dataset.indices(TEST), chosen)
     heatmaps = {Path(p).stem: read_rows(p, "heatmaps", rows) for p in snakemake.input.heatmaps}
     curves = read_curves(snakemake.input.iou)
+    with_distractors = "mass_on_distractors" in curves[CHANCE].scores
     figure = draw_examples(
         dataset.read("images", chosen),
         dataset.read("masks", chosen),
         heatmaps,
         [dataset.classes[dataset.labels[i]] for i in chosen],
         {method: area_under_curve(curves[method].curves[rows]) for method in heatmaps},
+        dataset.read("distractor_masks", chosen) if with_distractors else None,
     )
     save(figure, snakemake.output[0])
