@@ -1,3 +1,23 @@
-"""Visual explanation by interpretation: reproduce, check and use it on your own networks."""
+"""Visual explanation by interpretation: reproduce, check and use it on your own networks.
+
+`vebi.fit(model, images, labels)` selects the features that carry each class and returns an
+`Explainer`, whose `explain` and `panel` explain images; `vebi.load` and `vebi.explain` do so with a
+selection that was made before.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vebi.heatmaps.explainer import Explainer, explain, fit, load
 
 __version__ = "0.1.0"
+__all__ = ["Explainer", "__version__", "explain", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late: `import vebi` stands in every job and .smk file, and torch takes seconds to import.
+    if name not in __all__:
+        raise AttributeError(f"module 'vebi' has no attribute '{name}'")
+    from vebi.heatmaps import explainer
+
+    return getattr(explainer, name)

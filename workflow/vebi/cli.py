@@ -130,23 +130,85 @@ def verify(
 @app.command()
 def explain(
     images: Annotated[list[Path], typer.Argument(help="Images in any common format.")],
-    run: Annotated[Path, typer.Option(help="A run's folder, such as results/default.")],
-    dataset: Annotated[str, typer.Option(help="Data set that the network was trained on.")],
-    model: Annotated[str, typer.Option(help="The network's name in the configuration.")],
-    seed: Annotated[int | None, typer.Option(help="Default: the run's first.")] = None,
-    mu: Annotated[float | None, typer.Option(help="Default: the run's heatmap_mu.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="A run's folder, such as results/default.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="With --run: data set that the network was trained on.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --run: the network's name in the configuration.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="With --run; default: its first.")] = None,
+    factory: Annotated[
+        str | None,
+        typer.Option(help="Your own network: module:function or file.py:function that returns it."),
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Or one by name: torchvision:resnet18, vgg_f, ...")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Its weights: a state dict, a .mat of MatConvNet, a model.pt."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Images to select features on: a folder per class, or a dataset.h5."),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=8, max=2048, help="Pixels per side that images of --data become.")
+    ] = 224,
+    grey: Annotated[bool, typer.Option(help="One channel instead of red, green, blue.")] = False,
+    mu: Annotated[
+        float | None, typer.Option(help="Default: the run's heatmap_mu; with --data 10.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, max=64, help="Features per image.")] = 3,
     method: Annotated[str, typer.Option(help="A heatmap method.")] = "vebi",
     out: Annotated[Path, typer.Option(help="Folder for explanation.png and .json.")] = Path(
         "explanation"
     ),
 ) -> None:
-    """Explain a trained network's prediction for any image: a panel as Fig. 6, and the numbers."""
-    from vebi.heatmaps.command import explain_files
+    """Explain a network's prediction for any image: a panel as Fig. 6, and the numbers.
 
-    written = explain_files(
-        images, run, dataset, model, out, seed=seed, mu=mu, top=top, method=method
-    )
+    The network is one of a run (--run, --dataset, --model), or your own (--factory or
+    --architecture, --weights) with images of its classes to select features on (--data).
+    """
+    from vebi.heatmaps.command import explain_files, explain_own
+
+    if run is not None and data is None:
+        if dataset is None or model is None:
+            raise VebiError("--run needs --dataset and --model as well.")
+        written = explain_files(
+            images,
+            run,
+            dataset,
+            model,
+            out,
+            seed=seed,
+            mu=mu,
+            top=top,
+            method=method,
+            factory=factory,
+        )
+    elif data is not None and run is None:
+        written = explain_own(
+            images,
+            data,
+            out,
+            factory=factory,
+            architecture=architecture,
+            weights=weights,
+            mu=mu,
+            top=top,
+            method=method,
+            size=size,
+            grey=grey,
+        )
+    else:
+        raise VebiError(
+            "Give either --run with --dataset and --model (a network of a run), or --data with "
+            "--factory, --architecture or --weights (your own)."
+        )
     typer.echo("\n".join(str(path) for path in written))
 
 

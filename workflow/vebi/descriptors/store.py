@@ -30,6 +30,7 @@ class DescriptorFile:
     layer_types: tuple[str, ...]
     layer_spatial: np.ndarray
     variant: str
+    classes: tuple[str, ...] = ()
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
         """Rows of X at ascending `indices`: float32 (len(indices), m)."""
@@ -60,6 +61,7 @@ def open_descriptors(path: str | Path) -> DescriptorFile:
                 layer_types=types,
                 layer_spatial=file["layer_spatial"][:],
                 variant=str(file.attrs["descriptor"]),
+                classes=tuple(str(name) for name in file.attrs.get("classes", ())),
             )
     except (OSError, KeyError) as error:
         raise VebiError(

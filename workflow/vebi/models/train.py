@@ -72,20 +72,11 @@ def train(
     train_rows, test_rows = dataset.indices(TRAIN), dataset.indices(TEST)
     if not len(train_rows):
         raise VebiError(f"{dataset.path} has no training images (split 0).")
-    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
-    spec = network_spec(dataset, architecture, settings, weights)
     pixels = _pixels_of(dataset)
     # Large images in smaller batches, so that memory does not grow with their size.
     at_once = int(np.clip(256 * 112 * 112 // np.prod(dataset.image_shape[:2]), 1, 256))
     labels = torch.from_numpy(dataset.labels)
-
-    net = build(spec, derived_seed(seed, 0))
-    if spec.is_own or settings.init_std is not None:
-        initialise(net, derived_seed(seed, 0), settings.init_std, architecture in GLOROT)
-    if weights is not None:
-        apply_weights(net, spec, weights, (dataset.class_ids, dataset.classes))
-    if spec.is_own and spec.mean is None and not (weights is not None and weights.has_mean):
-        net.get_buffer("input.mean").copy_(_mean_image(pixels, train_rows))
+    net, spec = first_network(dataset, architecture, settings, seed, pixels)
     net = net.to(device)
     if not settings.epochs:
         loss, share = _score(net, pixels, labels, train_rows, device, at_once)
@@ -127,6 +118,30 @@ def train(
         if after_epoch is not None:
             after_epoch(epoch, net, spec)
     return net.eval(), spec, pd.DataFrame(history)
+
+
+def first_network(
+    dataset: Dataset,
+    architecture: str,
+    settings: TrainingSettings,
+    seed: int,
+    pixels: "Pixels | None" = None,
+) -> tuple[nn.Module, NetSpec]:
+    """The network before training, with the weights that it starts from, and its specification.
+
+    `pixels` gives the images of `dataset` where they have been read already.
+    """
+    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
+    spec = network_spec(dataset, architecture, settings, weights)
+    net = build(spec, derived_seed(seed, 0))
+    if spec.is_own or settings.init_std is not None:
+        initialise(net, derived_seed(seed, 0), settings.init_std, architecture in GLOROT)
+    if weights is not None:
+        apply_weights(net, spec, weights, (dataset.class_ids, dataset.classes))
+    if spec.is_own and spec.mean is None and not (weights is not None and weights.has_mean):
+        mean = _mean_image(pixels or _streamed(dataset), dataset.indices(TRAIN))
+        net.get_buffer("input.mean").copy_(mean)
+    return net, spec
 
 
 def network_spec(
@@ -173,6 +188,10 @@ def _pixels_of(dataset: Dataset) -> Pixels:
     """Batches of a data set's images: from memory if it is small, else as they are read."""
     if len(dataset) * int(np.prod(dataset.image_shape)) <= MEMORY_BYTES:
         return _in_memory(to_batch(dataset.read("images")))
+    return _streamed(dataset)
+
+
+def _streamed(dataset: Dataset) -> Pixels:
     return lambda rows, batch_size: (
         (chosen, to_batch(images)) for chosen, images in dataset.batches(rows, batch_size)
     )
