@@ -303,6 +303,32 @@ def get_mcgill_figures():
     return [f"mcgill_{name}" for name in names]
 
 
+def get_random_label_runs():
+    """The runs that also get a network trained on shuffled labels: of networks trained from nothing."""
+    seeds = CONFIG.seeds[: CONFIG.sanity.random_label_seeds] if CONFIG.sanity else []
+    return [
+        run
+        for run in get_runs()
+        if run["seed"] in seeds
+        and CONFIG.models[run["model"]].epochs
+        and not CONFIG.models[run["model"]].weights
+    ]
+
+
+def get_random_label_settings(wildcards):
+    """How a network is trained on shuffled labels: as its model, for its own number of epochs."""
+    settings = CONFIG.models[wildcards.model].settings()
+    return {**settings, "epochs": CONFIG.sanity.random_label_epochs}
+
+
+def get_random_label_model(wildcards):
+    """The network of a run that was trained on shuffled labels, if there is one."""
+    run = {**wildcards, "seed": int(wildcards.seed)}
+    if run not in get_random_label_runs():
+        return []
+    return str(RESULTS / "models" / RUN / "random_labels.pt").format(**run)
+
+
 def get_tables():
     """Every table of the run."""
     names = [
@@ -319,6 +345,8 @@ def get_tables():
         names += ["distractors"]
     if CONFIG.occlusion:
         names += ["occlusion", "occlusion_paired"]
+    if CONFIG.sanity:
+        names += ["sanity", "sanity_paired", "sanity_verdict"]
     names += get_resampling_tables()
     if CONFIG.robustness:
         names += ["robustness", "robustness_summary"]
@@ -339,6 +367,8 @@ def get_figures():
         names += ["distractors"]
     if CONFIG.occlusion:
         names += ["occlusion"]
+    if CONFIG.sanity:
+        names += ["sanity"]
     names += get_resampling_figures()
     if CONFIG.robustness:
         names += ["robustness"]

@@ -22,7 +22,8 @@ def test_the_default_run_has_the_jobs_that_its_numbers_say(checkout):
     assert jobs["train"] == jobs["describe"] == jobs["ablate"] == 9
     assert jobs["select"] == 18
     # Digits have no masks to compare heatmaps with, but panels are drawn and images covered.
-    assert jobs["explain"] == jobs["occlude"] == 9
+    assert jobs["explain"] == jobs["occlude"] == jobs["check_sanity"] == 9
+    assert jobs["train_random_labels"] == 3
     assert jobs["measure_iou"] == 6
     assert jobs["draw_panels"] == 3
     assert jobs["draw_examples"] == 2

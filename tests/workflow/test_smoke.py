@@ -46,7 +46,7 @@ def test_every_selection_is_certified(smoke):
 def test_every_png_has_a_vector_twin(smoke):
     figures = smoke.folder / "results/smoke/figures"
     assert {p.stem for p in figures.glob("*.png")} == {p.stem for p in figures.glob("*.pdf")}
-    assert len(list(figures.glob("*.png"))) == 14
+    assert len(list(figures.glob("*.png"))) == 15
 
 
 def test_a_second_call_does_nothing(smoke):

@@ -12,6 +12,7 @@ from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
 from vebi.config.resampling import ResamplingConfig
 from vebi.config.robustness import FeatureCountsConfig, RobustnessConfig
+from vebi.config.sanity import SanityConfig
 from vebi.config.stages import (
     AblationConfig,
     ExperimentConfig,
@@ -41,6 +42,7 @@ class Config(Strict):
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
     occlusion: OcclusionConfig | None = None
+    sanity: SanityConfig | None = None
     resampling: ResamplingConfig | None = None
     robustness: RobustnessConfig | None = None
     feature_counts: FeatureCountsConfig | None = None

@@ -1,0 +1,21 @@
+"""dataset.h5 with shuffled labels to random_labels.pt and its history."""
+
+from vebi.data.store import open_dataset
+from vebi.determinism import choose_device
+from vebi.files import write_text
+from vebi.job import job
+from vebi.models.store import save_model
+from vebi.models.train import TrainingSettings, train
+from vebi.sanity.randomise import with_random_labels
+
+with job(snakemake):
+    params = snakemake.params
+    seed = int(snakemake.wildcards.seed)
+    settings = dict(params.settings)
+    network = settings.pop("network")
+    dataset = open_dataset(snakemake.input.dataset)
+    noisy = with_random_labels(dataset, [params.root_seed, seed], params.images)
+    device = choose_device(params.device)
+    net, spec, history = train(noisy, network, TrainingSettings(**settings), seed, device)
+    write_text(snakemake.output.history, history.to_csv(index=False, float_format="%.6f"))
+    save_model(snakemake.output.model, net, spec, list(dataset.classes))

@@ -1,0 +1,22 @@
+"""Sanity checks of heatmaps."""
+
+from pydantic import Field
+
+from vebi.config.base import Strict
+
+
+class SanityConfig(Strict):
+    """Randomised networks (Adebayo et al. 2018)."""
+
+    images: int = Field(48, ge=1, description="test images per network, spread over the classes")
+    layers: int | None = Field(
+        12, ge=2, description="stages of the cascade at most, at equal steps; null: every layer"
+    )
+    independent: bool = Field(False, description="also randomise each layer alone")
+    random_label_seeds: int = Field(
+        1, ge=0, description="the first so many seeds also get a network trained on shuffled labels"
+    )
+    random_label_epochs: int = Field(30, ge=1)
+    random_label_images: int | None = Field(
+        None, ge=1, description="training images with shuffled labels; null: all"
+    )
