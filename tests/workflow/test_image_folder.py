@@ -7,6 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from vebi.config import Config
+
 TARGETS = {
     "index": "results/photos/data/photos/dataset.h5",
     "montage": "results/photos/figures/montage_photos.png",
@@ -30,6 +32,8 @@ def write_config(checkout, **keys):
         "datasets": {"photos": photos},
         "models": {"matconvnet-digits": {"epochs": 1}},
         "experiments": [{"dataset": "photos", "model": "matconvnet-digits", "heatmap_mu": 10}],
+        # Studies name data sets of their own.
+        **{name: None for name, key in Config.model_fields.items() if key.default is None},
     }
     (checkout.folder / "photos.yaml").write_text(yaml.safe_dump(extra))
     return ("--configfile", "photos.yaml")

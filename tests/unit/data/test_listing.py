@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from contextlib import suppress
 
 import numpy as np
@@ -81,6 +82,18 @@ def test_a_linked_class_folder_is_followed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/a").symlink_to(tmp_path / "elsewhere")
     assert list_class_folders(tmp_path / "data") == [Listed("a/1.jpg", "a", None)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("name", ["a", "a/inner", "."])
+def test_folders_that_can_not_be_read_are_no_empty_ones(tmp_path, name):
+    touch(tmp_path, "a/inner/1.jpg", "b/1.jpg")
+    (tmp_path / name).chmod(0)
+    try:
+        with pytest.raises(VebiError, match="can't be read"):
+            list_class_folders(tmp_path)
+    finally:
+        (tmp_path / name).chmod(0o700)
 
 
 def test_missing_and_empty_folders_say_what_is_there(tmp_path):

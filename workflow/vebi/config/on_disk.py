@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vebi.config.datasets import ImageFolderConfig
 from vebi.config.whole import Config
-from vebi.data.roots import candidate_roots
+from vebi.data.roots import candidate_roots, is_folder
 from vebi.errors import VebiError
 
 
@@ -19,7 +19,7 @@ def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
         for name, data in config.datasets.items()
         if isinstance(data, ImageFolderConfig)
         and data.if_missing == "leave_out"
-        and not any(place.is_dir() for place in candidate_roots(data.path))
+        and not any(is_folder(place) for place in candidate_roots(data.path))
     }
     kept = [e for e in config.experiments if e.dataset not in absent]
     lines = [
@@ -27,7 +27,7 @@ def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
         for e in config.experiments
         if e.dataset in absent
     ]
-    if not kept:
+    if lines and not kept:
         raise VebiError(
             "No experiment is left to run:\n"
             + "\n".join(f"  - {line}" for line in lines)
@@ -42,7 +42,7 @@ def listing_files(data: ImageFolderConfig) -> list[Path]:
     A run follows edits of these; of the images themselves only the number of bytes is checked, when
     they are read.
     """
-    root = next((place for place in candidate_roots(data.path) if place.is_dir()), None)
+    root = next((place for place in candidate_roots(data.path) if is_folder(place)), None)
     if root is None:
         return []
     truth = root / data.ground_truth

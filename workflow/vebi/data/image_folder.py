@@ -40,7 +40,7 @@ BLOCK = 4096
 SPLIT_NAMES = {TRAIN: "training", TEST: "test"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What was learnt of a file: bytes, height and width as stored, its mask; or a defect."""
 
@@ -65,6 +65,9 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
     listed = list_images(root, config)
     check_names(listed)
     class_ids = choose_classes([item.class_id for item in listed], config.classes, config.n_classes)
+    names = class_ids
+    if config.class_names is not None:
+        names = name_classes(class_ids, read_class_names(_find_file(root, config.class_names)))
     label_of = {class_id: label for label, class_id in enumerate(class_ids)}
     chosen = [item for item in listed if item.class_id in label_of]
     decoding, skipped = decoding_for(config), {}
@@ -86,9 +89,6 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
             root, {file: checked[file].defect for file in files if checked[file].defect}
         )
     results = [checked[file] for file in files]
-    names = class_ids
-    if config.class_names is not None:
-        names = name_classes(class_ids, read_class_names(_find_file(root, config.class_names)))
     logging.info("%s: %d images of %d classes", root, len(files), len(class_ids))
     return ImageIndex(
         root=config.path,

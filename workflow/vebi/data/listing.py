@@ -9,12 +9,12 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from vebi.data.decoding import SUFFIXES
-from vebi.data.roots import check_inside
+from vebi.data.roots import check_inside, is_folder
 from vebi.data.store import TEST, TRAIN
 from vebi.errors import VebiError
 
@@ -52,7 +52,7 @@ def list_imagenet(root: Path, train: str, test: str, ground_truth: str) -> list[
     class (many copies do), those decide and no ground truth is needed.
     """
     folder = _subfolder(root, test)
-    flat = sorted(entry.name for entry in folder.iterdir() if _is_image(entry.name))
+    flat = [name for name in _names_in(folder) if _is_image(name)]
     if not flat:
         return list_split_folders(root, train, test)
     class_of = read_ground_truth(root / ground_truth)
@@ -300,11 +300,12 @@ def _list_classes(root: Path, folder: str, split: int | None) -> list[Listed]:
     """Images of every class folder of a folder, at any depth, in the order of their names."""
     listed = []
     place = _subfolder(root, folder)
-    for class_id in sorted(entry.name for entry in place.iterdir()):
-        if class_id.startswith(".") or not (place / class_id).is_dir():
+    for class_id in _names_in(place):
+        if class_id.startswith(".") or not is_folder(place / class_id):
             continue
         start = str(place / class_id)
-        for directory, folders, names in os.walk(start):
+        # By itself os.walk passes over what it can't read.
+        for directory, folders, names in os.walk(start, onerror=_refuse):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inner = os.path.relpath(directory, start).replace(os.sep, "/")
             prefix = _join(folder, class_id) if inner == "." else _join(folder, class_id, inner)
@@ -323,13 +324,26 @@ def _list_classes(root: Path, folder: str, split: int | None) -> list[Listed]:
 
 def _subfolder(root: Path, folder: str) -> Path:
     place = root / folder if folder else root
-    if not place.is_dir():
-        there = sorted(entry.name for entry in root.iterdir() if entry.is_dir())[:10]
+    if not is_folder(place):
+        there = [name for name in _names_in(root) if is_folder(root / name)][:10]
         raise VebiError(
             f"{place} is not there. {root} has the folders {', '.join(there) or '(none)'}: set the keys "
             "`train` and `test`, or another `layout`."
         )
     return place
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        return _refuse(error)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise VebiError(
+        f"{error.filename} can't be read ({error.strerror}). Make it readable, or move it away."
+    ) from error
 
 
 def _join(*parts: str) -> str:

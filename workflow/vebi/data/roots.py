@@ -14,7 +14,7 @@ def find_root(path: str) -> Path:
     """
     places = candidate_roots(path)
     for place in places:
-        if place.is_dir():
+        if is_folder(place):
             return place
     raise VebiError(
         f"The image folder '{path}' is not there; looked at: {', '.join(map(str, places))}. Three "
@@ -22,6 +22,14 @@ def find_root(path: str) -> Path:
         "another folder, relative or absolute; (3) take its experiments out of the configuration, or "
         "give the data set `if_missing: leave_out`."
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False, too, where looking is not allowed."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def candidate_roots(path: str) -> list[Path]:
