@@ -12,9 +12,11 @@ from vebi.models.torchvision_ops import declare_missing_ops
 
 declare_missing_ops()  # zennit imports torchvision
 
+from torchvision import models  # noqa: E402
 from zennit.attribution import Gradient  # noqa: E402
-from zennit.canonizers import SequentialMergeBatchNorm  # noqa: E402
+from zennit.canonizers import Canonizer, SequentialMergeBatchNorm  # noqa: E402
 from zennit.composites import EpsilonPlusFlat  # noqa: E402
+from zennit.torchvision import ResNetCanonizer  # noqa: E402
 
 
 def modules(bias: bool = True, norm: bool = False) -> nn.Sequential:
@@ -42,8 +44,10 @@ def modules(bias: bool = True, norm: bool = False) -> nn.Sequential:
     return net
 
 
-def zennit_relevance(net: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    composite = EpsilonPlusFlat(canonizers=[SequentialMergeBatchNorm()])
+def zennit_relevance(
+    net: nn.Module, images: Tensor, classes: Tensor, canonizer: Canonizer | None = None
+) -> Tensor:
+    composite = EpsilonPlusFlat(canonizers=[canonizer or SequentialMergeBatchNorm()])
     with Gradient(net, composite) as attributor:
         return attributor(images.clone().requires_grad_(), torch.eye(4)[classes])[1].detach()
 
@@ -55,6 +59,20 @@ def test_equal_to_zennit(norm: bool) -> None:
     assert theirs.abs().max() > 0
     ours = class_relevance(net, images, classes)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+def test_residual_network_equal_to_zennit() -> None:
+    """Its sums, reused ReLUs and batch normalisations need a canoniser there."""
+    torch.manual_seed(0)
+    net = models.resnet18(num_classes=4).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    images, classes = torch.randn(2, 3, 64, 64), torch.tensor([1, 3])
+    theirs = zennit_relevance(net, images, classes, ResNetCanonizer())
+    ours = class_relevance(net, images, classes)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
 
 
 class Functional(nn.Module):

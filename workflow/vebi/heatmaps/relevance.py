@@ -284,8 +284,6 @@ class _RelevanceMode(OperationMode):
         if name in _MEANS and len(tensors) == 1 and args[0] is tensors[0]:
             call = lambda x: function(x, *args[1:], **kwargs)  # noqa: E731
             return _Ruled.apply(args[0], call, lambda x, r: _share(call, x, r))
-        if any(isinstance(v, (tuple, list)) for v in args) and name in ("cat", "stack"):
-            return function(*args, **kwargs)
         raise self._no_rule(name or str(function))
 
     def _no_rule(self, what: str) -> VebiError:
