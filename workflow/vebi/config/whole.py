@@ -98,11 +98,9 @@ class Config(Strict):
                     f"{name}: needs selection.descriptor vebi_text or vebi_code, from which the other "
                     f"follows; it is '{self.selection.descriptor}'"
                 )
-        kinds = [
-            self.datasets[e.dataset].kind for e in self.experiments if e.dataset in self.datasets
-        ]
-        if self.robustness is not None and "an8flower" not in kinds:
-            problems.append("robustness: no experiment has a data set with masks (kind an8flower)")
+        known = [self.datasets[e.dataset] for e in self.experiments if e.dataset in self.datasets]
+        if self.robustness is not None and not any(dataset.has_masks for dataset in known):
+            problems.append("robustness: no experiment has a data set with masks")
         return problems
 
     def _experiment_problems(self, key: str, experiment: ExperimentConfig) -> list[str]:

@@ -60,6 +60,7 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
                 x = len(columns) + 0.35 * number
                 for value, scope in zip(pair, ("all", "conv"), strict=True):
                     axis.plot(x, value, "_", ms=11, mew=2, color=_COLOURS[scope])
+                    axis.text(x, value + 3, value, ha="center", fontsize=6, color=_COLOURS[scope])
             axis.axvline(len(columns) - 0.5, color=GREY, lw=0.8)
             ticks.append("published,\nfour data sets")
         positions = [*range(len(columns)), len(columns) + 0.5][: len(ticks)]

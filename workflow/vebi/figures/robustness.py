@@ -23,6 +23,11 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
     order = ["descriptor", "nonnegative", "mu"]
     settings = table[order].drop_duplicates().sort_values(order, ascending=[False, True, True])
     columns = list(settings.itertuples(index=False, name=None))
+    ticks = [
+        f"{_SHORT_DESCRIPTOR.get(d, d)}\n{'W ≥ 0' if n == 'True' else 'signed'}\nμ = {mu:g}"
+        for d, n, mu in columns
+    ]
+    ticks.append("holds\nin")
     figure, axes = plt.subplots(
         len(datasets),
         len(models),
@@ -44,7 +49,7 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
                 )
             )
             colour = "black" if row.verdict == "undecided" else "white"
-            text = f"{100 * row.mean_difference:+.1f}"
+            text = _signed(100 * row.mean_difference)
             axis.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
         axis.set_title(_title(dataset, model, part), fontsize=9)
         axis.set_xlim(-0.5, len(columns) + 0.9)
@@ -55,14 +60,7 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
             axis.text(len(columns) + 0.2, y, count, va="center", ha="center", fontsize=7)
         n_areas = sum(not name.startswith(("selected", "All")) for name in names)
         axis.axhline(n_areas - 0.5, color=GREY, lw=0.8)
-        axis.set_xticks(
-            range(len(columns)),
-            [
-                f"{_SHORT_DESCRIPTOR.get(d, d)}\n{'W ≥ 0' if n == 'True' else 'signed'}\nμ = {mu:g}"
-                for d, n, mu in columns
-            ],
-            fontsize=7,
-        )
+        axis.set_xticks([*range(len(columns)), len(columns) + 0.2], ticks, fontsize=7)
         axis.set_yticks(range(len(names)), [_name(name) for name in names], fontsize=8)
         axis.grid(visible=False)
         axis.tick_params(length=0)
@@ -73,19 +71,22 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         "undecided": "undecided: interval holds zero",
         "reversed": "reversed: interval below zero",
     }
+    # One legend says all: a label of the figure would lie on it.
     figure.legend(
         handles=[Patch(color=VERDICT_COLOURS[v], label=meaning[v]) for v in VERDICTS],
         loc="outside lower center",
         ncols=3,
         fontsize=8,
-    )
-    figure.supxlabel(
-        "in the cells: 100 × the mean difference of areas under the IoU curve (above the line), "
-        "of drops in mean class accuracy (below); right: settings in which it holds",
-        fontsize=8,
-        color="#555555",
+        title="in the cells: 100 × the mean difference of areas under the IoU curve (above the line), "
+        "of drops in mean class accuracy (below)",
+        title_fontsize=8,
     )
     return figure
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.1f}".replace("-", "−")
+    return "0.0" if text.endswith("0.0") and len(text) == 4 else text
 
 
 def _name(comparison: str) -> str:
@@ -101,5 +102,6 @@ def _name(comparison: str) -> str:
 
 
 def _title(dataset: str, model: str, part: pd.DataFrame) -> str:
-    seeds, images = part["n_seeds"].iloc[0], part["n_images"].iloc[0]
-    return f"{dataset}, {model}\n{seeds} networks, {images} test images"
+    seeds, images, scenes = (part[f"n_{name}"].iloc[0] for name in ("seeds", "images", "scenes"))
+    views = f"{images} test images" + (f" of {scenes} scenes" if scenes < images else "")
+    return f"{dataset}, {model}\n{seeds} networks, {views}"

@@ -1,0 +1,46 @@
+"""What the configurations of the two larger studies plan."""
+
+import os
+import subprocess
+import sys
+
+
+def test_robustness_studies_both_networks_with_five_seeds(checkout):
+    jobs = checkout.plan("--configfile", "config/robustness.yaml")
+    # 2 flower sets x 2 networks x 5 seeds.
+    assert jobs["train"] == jobs["study_robustness"] == 20
+    assert jobs["tabulate_robustness"] == jobs["draw_robustness"] == 1
+    assert "count_features" not in jobs
+
+
+def test_mnist_counts_features_and_needs_no_masks(checkout):
+    jobs = checkout.plan("--configfile", "config/mnist.yaml")
+    assert jobs["train"] == jobs["ablate"] == jobs["count_features"] == 3
+    assert "measure_iou" not in jobs
+    assert "study_robustness" not in jobs
+
+
+def digests(root, *scripts):
+    """The code digests as the rules have them, of a copy of the package's own."""
+    code = "from vebi.code_digest import code_digest; from pathlib import Path; import sys; "
+    code += "print([code_digest(Path(script)) for script in sys.argv[1:]])"
+    paths = [str(root / "workflow/scripts" / f"{script}.py") for script in scripts]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *paths],
+        env={**os.environ, "PYTHONPATH": str(root / "workflow")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+MAIN_LINE = ("train", "describe", "select", "ablate", "explain", "measure_iou", "tabulate_iou")
+
+
+def test_editing_the_study_reruns_the_study_alone(checkout):
+    before = digests(checkout.folder, *MAIN_LINE), digests(checkout.folder, "study_robustness")
+    checkout.edit("workflow/vebi/robustness/study.py", "[*key, v, s, c, repeat]", "[*key, v, s, c]")
+    after = digests(checkout.folder, *MAIN_LINE), digests(checkout.folder, "study_robustness")
+    assert before[0] == after[0]
+    assert before[1] != after[1]
