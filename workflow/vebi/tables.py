@@ -245,7 +245,8 @@ TABLES: dict[str, TableSpec] = {
     "sanity_verdict": TableSpec(
         ("dataset", "model", "method"),
         (
-            *("correlation_top", "correlation_all", "ci_low", "ci_high", "lost_at"),
+            *("correlation_top", "top_ci_low", "top_ci_high"),
+            *("correlation_all", "ci_low", "ci_high", "lost_at"),
             *("correlation_random_labels", "random_label_accuracy", "n_seeds", "n_images"),
             "verdict",
         ),

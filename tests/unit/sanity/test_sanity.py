@@ -23,8 +23,8 @@ from vebi.sanity.tables import (
     per_image,
     similarity_table,
     tabulate,
-    verdict,
     verdict_table,
+    weight_of,
 )
 
 SIZE, N = 12, 24
@@ -76,7 +76,9 @@ def test_a_map_changes_where_its_feature_depends_on_what_was_randomised(setting)
     items, stages = run(setting)
     assert stages == ["fc", "conv2", "conv1"]
     # A feature of conv1 is drawn from conv1 down: what is above it can't matter.
+    words = verdict_table([(items, stages)], 100, [0]).set_index("method")["verdict"]
     for method in ("deconv_gb", "vebi"):
+        assert words[method].endswith("the class scores' don't matter")
         assert items[method].correlation[:2] == pytest.approx(1)
         assert items[method].similarity[:2] == pytest.approx(1)
         assert (items[method].correlation[2] < 0.999).all()
@@ -175,15 +177,16 @@ def made_up(values, n=40):
 @pytest.mark.parametrize(
     ("interval", "says"),
     [
-        ((0.1, 0.29), "depends on the trained weights"),
-        ((0.1, 0.3), "depends on the trained weights in part"),
-        ((0.49, 0.9), "depends on the trained weights in part"),
-        ((0.5, 0.9), "hardly depends on the trained weights"),
-        ((np.nan, np.nan), "no map to judge"),
+        ((-0.2, 0.29), "matter"),
+        ((0.1, 0.3), "matter in part"),
+        ((0.49, 0.9), "matter in part"),
+        ((0.5, 0.9), "hardly matter"),
+        ((0.999, 1.0), "hardly matter"),
+        ((1.0, 1.0), "don't matter"),
     ],
 )
 def test_verdicts_at_the_cut_points(interval, says):
-    assert verdict(*interval) == says
+    assert weight_of(*interval) == says
 
 
 def test_verdict_table_says_where_a_map_is_lost():
@@ -191,8 +194,9 @@ def test_verdict_table_says_where_a_map_is_lost():
     run_ = {"stubborn": made_up([0.9, 0.8, 0.7]), "good": made_up([0.4, 0.1, 0.0])}
     table = verdict_table([(run_, stages)], 200, [0]).set_index("method")
     assert table["lost_at"].to_dict() == {"stubborn": "nowhere", "good": "fc"}
-    assert table.loc["stubborn", "verdict"] == "hardly depends on the trained weights"
-    assert table.loc["good", "verdict"] == "depends on the trained weights"
+    hardly = "all weights hardly matter; the class scores' hardly matter"
+    assert table.loc["stubborn", "verdict"] == hardly
+    assert table.loc["good", "verdict"] == "all weights matter; the class scores' matter in part"
     assert table.loc["good", "correlation_all"] == pytest.approx(0.1)
     assert table.loc["stubborn", "correlation_random_labels"] == pytest.approx(0.7)
 

@@ -1,6 +1,7 @@
 """The figure of the sanity checks."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -8,7 +9,7 @@ from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
 from vebi.sanity.store import ONLY, RANDOM_LABELS
 from vebi.sanity.tables import KEPT, LOST
 
-PER_ROW = 4
+PER_PANEL = 5
 
 
 def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
@@ -19,11 +20,12 @@ def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
     """
     experiments = list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
     methods = [m for m in METHOD_NAMES if m in set(table["method"])]
-    groups = [methods[i : i + PER_ROW] for i in range(0, len(methods), PER_ROW)]
+    parts = np.array_split(np.array(methods, object), -(-len(methods) // PER_PANEL))
+    groups = [part.tolist() for part in parts]
     figure, axes = plt.subplots(
         len(experiments),
         len(groups),
-        figsize=(4.3 * len(groups), 3.9 * len(experiments)),
+        figsize=(4.3 * len(groups), 4.3 * len(experiments)),
         squeeze=False,
         sharey=True,
     )
@@ -36,13 +38,15 @@ def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
             _draw_panel(axis, part, methods, group, words.set_index("method")["verdict"])
             if column == 0:
                 axis.set_title(
-                    f"{dataset}, {model}\n{images} test images, {seeds} seeds", loc="left"
+                    f"{dataset}, {model}\n{images} test images, {seeds} seed{'s'[: seeds > 1]}",
+                    loc="left",
                 )
                 axis.set_ylabel("rank correlation with\nthe trained network's map")
     figure.supxlabel(
         "layers randomised, from the class scores down (cumulative); diamonds: network trained on "
         "shuffled labels\ngrey: the other methods; dotted: the cut points of the verdicts, "
-        f"{LOST} and {KEPT}; bands: 95 % over scenes",
+        f"{LOST} and {KEPT}; bands: 95 % over scenes\nwhat is explained stays: the trained network's "
+        "prediction, and the hidden features chosen for it, which nothing above them can change",
         fontsize=8,
         color="#555555",
     )
@@ -75,7 +79,9 @@ def _draw_panel(
         low, high = [1.0, *mean["ci_low"]], [1.0, *mean["ci_high"]]
         axis.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
         label = f"{METHOD_NAMES[method]}:\n{verdicts[method]}"
-        axis.plot(places, values, "o-", ms=3, color=colour, label=label)
+        # Every other line is dashed: some coincide.
+        style = "o-" if group.index(method) % 2 == 0 else "o--"
+        axis.plot(places, values, style, ms=3, color=colour, label=label, zorder=2 + len(style))
         rows = labelled[labelled["method"] == method]["rank_correlation"]
         if len(rows):
             axis.plot(len(layers) + 0.8, rows.mean(), "D", ms=4, color=colour)

@@ -128,47 +128,59 @@ def paired_table(runs: Sequence[Run], n_resamples: int, key: Sequence[int]) -> p
 def verdict_table(runs: Sequence[Run], n_resamples: int, key: Sequence[int]) -> pd.DataFrame:
     """One row per method: what its maps owe to the trained weights, by `verdict`.
 
-    `correlation_top`: after the class scores' layer alone is randomised; `correlation_all` with its
-    interval over scenes: after every layer is; `lost_at`: the layer, from the top, at which the mean
+    `correlation_top`: after the class scores' layer alone is randomised, `correlation_all`: after every
+    layer is, both with intervals over scenes; `lost_at`: the layer, from the top, at which the mean
     correlation first falls below 0.5; `correlation_random_labels`: to a network trained on noise.
     """
     down = [s for s in _stages(runs) if s != RANDOM_LABELS and not s.startswith(ONLY)]
     rows = []
     for method in runs[0][0]:
         means = {stage: _mean(per_image(runs, method, stage)) for stage in _stages(runs)}
-        last = per_image(runs, method, down[-1])
-        valid = ~np.isnan(last)
+        ends = np.column_stack([per_image(runs, method, stage) for stage in (down[0], down[-1])])
+        valid = ~np.isnan(ends).any(1)
         scene = runs[0][0][method].scene[valid]
-        low, high = map(float, cluster_interval(last[valid], scene, n_resamples, key))
+        low, high = cluster_interval(ends[valid], scene, n_resamples, key)
         rows.append(
             {
                 "method": method,
                 "correlation_top": means[down[0]],
+                "top_ci_low": low[0],
+                "top_ci_high": high[0],
                 "correlation_all": means[down[-1]],
-                "ci_low": low,
-                "ci_high": high,
+                "ci_low": low[1],
+                "ci_high": high[1],
                 "lost_at": next((stage for stage in down if means[stage] < KEPT), "nowhere"),
                 "correlation_random_labels": means.get(RANDOM_LABELS, np.nan),
                 "n_seeds": len(runs),
                 "n_images": int(valid.sum()),
-                "verdict": verdict(low, high),
+                "verdict": verdict((low[0], high[0]), (low[1], high[1])),
             }
         )
     return pd.DataFrame(rows)
 
 
-def verdict(low: float, high: float) -> str:
-    """In plain words what the interval of the correlation after full randomisation means.
+def verdict(top: tuple[float, float], every: tuple[float, float]) -> str:
+    """In plain words what the intervals of the correlation mean, with only the class scores' layer
+    (`top`) and with `every` layer randomised.
 
-    Wholly below 0.3: the map depends on the weights; wholly from 0.5 on: hardly; else in part.
+    The first is where guided backpropagation is known to fail: a map that stays as it was when the
+    scores are random can't be about the class. The second asks whether training matters at all.
     """
-    if np.isnan(low):
+    if np.isnan(every[0]):
         return "no map to judge"
+    return f"all weights {weight_of(*every)}; the class scores' {weight_of(*top)}"
+
+
+def weight_of(low: float, high: float) -> str:
+    """What randomised weights did to a map, from the interval of its correlation to the old one.
+
+    Wholly below 0.3: they matter; wholly from 0.5 on: hardly; no change at all: don't; else in part.
+    """
     if high < LOST:
-        return "depends on the trained weights"
-    if low >= KEPT:
-        return "hardly depends on the trained weights"
-    return "depends on the trained weights in part"
+        return "matter"
+    if low >= 1 - 1e-6:
+        return "don't matter"
+    return "hardly matter" if low >= KEPT else "matter in part"
 
 
 def per_image(runs: Sequence[Run], method: str, stage: str) -> np.ndarray:

@@ -1,0 +1,14 @@
+"""artefacts.h5 of all runs to the tables."""
+
+from pathlib import Path
+
+from vebi.artefacts.tables import tabulate
+from vebi.job import job
+from vebi.tables import write_table
+
+with job(snakemake):
+    params = snakemake.params
+    paths = [Path(path) for path in snakemake.input]
+    tables = tabulate(paths, params.runs, params.bootstrap, params.root_seed)
+    for name, frame in tables.items():
+        write_table(snakemake.output[name], frame, name)

@@ -1,0 +1,14 @@
+"""How much of the network's strides shows in heatmaps."""
+
+from pydantic import Field
+
+from vebi.config.base import Strict
+
+
+class ArtefactsConfig(Strict):
+    """Grid-artefact scores and the visual comparison (VEBI 3.3, Figs. 2 and 7)."""
+
+    images: int = Field(48, ge=1, description="test images per network, spread over the classes")
+    layers: int = Field(12, ge=1, description="at most so many layers, at equal steps")
+    examples: int = Field(2, ge=1, le=16, description="images in the figure of maps")
+    batch_size: int = Field(16, ge=1)
