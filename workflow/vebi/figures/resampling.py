@@ -125,17 +125,13 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         below.set_title(PERTURBATION_NAMES[perturbations[0]].replace("\n", " "), fontsize=8)
     axes[0, 0].set_ylabel("score drop,\nall layers together")
     axes[1, 0].set_ylabel("score drop,\none layer alone")
-    _legend(figure, choices)
-    figure.supxlabel(
-        f"softmax of the predicted class before minus after removing {k} channels per layer; "
-        "bars: 95 % over images",
-        **NOTE,
-    )
+    note = f"softmax of the predicted class before minus after removing {k} channels per layer"
+    _legend(figure, choices, f"{note}; lines: 95 % over images")
     return figure
 
 
 def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
-    """How often chosen channels fire on other images: full bars same class, pale bars other classes."""
+    """How often chosen channels fire on other images: filled on those of the class, open on others."""
     experiments = _experiments(table)
     choices = {
         name: CHOICE_COLOURS[name] for name in ("correlation", "precision", "both", "random_active")
@@ -151,14 +147,26 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
     )
     for axis, experiment in zip(axes[0], experiments, strict=True):
         rows = _of(table, experiment)
-        for kind, style in (("other", {"alpha": 0.35, "zorder": 1}), ("same", {"zorder": 0})):
-            ends = f"fires_{kind}", f"fires_{kind}_ci_low", f"fires_{kind}_ci_high"
-            _bars(axis, rows, perturbations, "perturbation", choices, *ends, **style)
+        for number, (choice, colour) in enumerate(choices.items()):
+            mean = rows[rows["metric"] == choice].groupby("perturbation").mean(numeric_only=True)
+            mean = mean.reindex(perturbations)
+            at = np.arange(len(perturbations)) + (number - (len(choices) - 1) / 2) * 0.19
+            axis.vlines(at, mean["fires_other"], mean["fires_same"], color=colour, lw=0.7, ls=":")
+            for kind, face in (("same", colour), ("other", "white")):
+                value, low, high = (
+                    mean[f"fires_{kind}{end}"] for end in ("", "_ci_low", "_ci_high")
+                )
+                error = np.abs(np.stack([value - low, high - value]))
+                axis.errorbar(
+                    at, value, error, fmt="o", ms=4, mfc=face, color=colour, elinewidth=0.8
+                )
+        axis.grid(axis="x", visible=False)
         names = [PERTURBATION_NAMES[name] for name in perturbations]
         axis.set_xticks(range(len(names)), names, fontsize=6.5)
         axis.set_title(f"{experiment[0]}\n{experiment[1]}")
     axes[0, 0].set_ylabel("share of other images\non which a channel fires")
-    _legend(figure, choices)
+    note = "filled: images of the same class, open: of other classes; lines: 95 % over images"
+    _legend(figure, choices, f"{note}; fires: responds at least half as much as on its own image")
     return figure
 
 
@@ -207,7 +215,9 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
         rows = _of(table, experiment)
         end = rows["epoch"].max() * 1.06
-        for choice in [c for c in CHOICE_NAMES if c in set(rows["metric"])]:
+        # Those that need no selection first: the others are drawn upon them, each a little smaller.
+        order = [c for c in reversed(CHOICE_NAMES) if c in set(rows["metric"])]
+        for size, choice in zip(range(9, 9 - len(order), -1), order, strict=True):
             line = rows[rows["metric"] == choice].groupby("epoch").mean(numeric_only=True)
             colour = CHOICE_COLOURS[choice]
             label = CHOICE_NAMES[choice]
@@ -216,13 +226,15 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
                 band = line["patch_ci_low"], line["patch_ci_high"]
                 above.fill_between(line.index, *band, color=colour, alpha=0.08, lw=0)
             style = "o-" if choice != "whole_image" else "--"
-            above.plot(line.index, line["patch_accuracy"], style, ms=4, color=colour, label=label)
+            values = line["patch_accuracy"]
+            above.plot(line.index, values, style, ms=size, lw=size / 4, color=colour, label=label)
             if choice in PUBLISHED_ACCURACY:
                 above.plot(end, PUBLISHED_ACCURACY[choice], "D", mfc="none", ms=5, color=colour,
                            clip_on=False)  # fmt: skip
         count = rows["n_patch_images"].iloc[0]
         above.set_title(f"{experiment[0]}\n{experiment[1]}, {count:.0f} test images")
-        above.set(ylim=(0, 1.04), xlabel="epoch of the network")
+        lowest = min(rows["patch_ci_low"].min(), min(PUBLISHED_ACCURACY.values()))
+        above.set(ylim=(max(0, lowest - 0.35), 1.03), xlabel="epoch of the network")
         above.legend(fontsize=6.5, loc="lower right")
         _draw_similarity(below, _of(similarity, experiment), end)
     axes[0, 0].set_ylabel("test accuracy of a classifier\ntrained on the patches")
@@ -319,7 +331,15 @@ def draw_contact_sheet(
     return figure
 
 
-def _legend(figure: Figure, choices: Mapping[str, str]) -> None:
+def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in choices.values()]
     names = [CHOICE_NAMES[name] for name in choices]
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=7)
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=len(names),
+        fontsize=7,
+        title=note,
+        title_fontsize=7,
+    )
