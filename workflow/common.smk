@@ -9,6 +9,7 @@ from vebi.config import parse_config
 from vebi.config.on_disk import leave_out_absent, listing_files
 from vebi.devices import count_gpus_to_ask_for
 from vebi.errors import VebiError
+from vebi.mcgill.works import SOLVERS, WORKS
 from vebi.models.factory import ALLOWED, find_source
 from vebi.models.files import weights_places
 
@@ -243,7 +244,16 @@ def get_mcgill_descriptor(wildcards):
 
 def get_mcgill_files(pattern, audit=False):
     """One file per network and seed."""
-    return get_run_files("mcgill" / Path(RUN) / pattern, get_mcgill_networks(audit))
+    return [
+        str(RESULTS / pattern).format(dataset=n.dataset, model=n.model, seed=seed)
+        for n in get_mcgill_networks(audit)
+        for seed in get_mcgill_seeds()
+    ]
+
+
+def get_mcgill_seeds():
+    """Seeds with which the networks of the McGill report are examined."""
+    return CONFIG.seeds[: CONFIG.mcgill.seeds] if CONFIG.mcgill else []
 
 
 def get_mcgill_features(wildcards):
@@ -260,11 +270,12 @@ def get_mcgill_solutions():
         (
             network.model,
             seed,
-            str(RESULTS / "mcgill" / network.dataset / network.model)
-            + f"/seed{seed}/{solver}/solutions.csv",
+            str(RESULTS / "mcgill" / RUN / solver / "solutions.csv").format(
+                dataset=network.dataset, model=network.model, seed=seed
+            ),
         )
         for network in get_mcgill_networks()
-        for seed in CONFIG.seeds
+        for seed in get_mcgill_seeds()
         for solver in network.solvers
     ]
 
@@ -289,7 +300,15 @@ def get_mcgill_facts():
 def get_mcgill_tables():
     """Names of the tables of the McGill report."""
     kinds = dict.fromkeys(network.kind for network in get_mcgill_networks())
-    names = [*kinds, "networks", "solvers", "curves", "tipping_point", "verdict", "claims"]
+    names = [
+        *kinds,
+        "networks",
+        "solvers",
+        "curves",
+        "tipping_point",
+        "verdict",
+        "claims",
+    ]
     names += ["invariance", "sensitivity"] if get_mcgill_networks(audit=True) else []
     return [f"mcgill_{name}" for name in names] if kinds else []
 
@@ -339,10 +358,14 @@ def get_tables():
         "ablation",
         "ablation_effect",
     ]
+    names = names if CONFIG.experiments else []
+    names += get_mcgill_tables()
     if MASKED:
         names += ["iou_curve", "iou_auc", "iou_paired", "localisation"]
     if DISTRACTED:
         names += ["distractors"]
+    if CONFIG.artefacts and CONFIG.experiments:
+        names += ["artefacts", "artefacts_paired"]
     if CONFIG.occlusion:
         names += ["occlusion", "occlusion_paired"]
     if CONFIG.sanity:
@@ -358,6 +381,8 @@ def get_tables():
 def get_figures():
     """Every figure of the run."""
     names = ["training", "selection_path", "ablation", "ablation_bars"]
+    names = names if CONFIG.experiments else []
+    names += get_mcgill_figures()
     names += [f"montage_{dataset}" for dataset in get_datasets()]
     names += [f"panels_{e.dataset}_{e.model}" for e in CONFIG.experiments]
     if MASKED:
@@ -365,6 +390,11 @@ def get_figures():
         names += [f"examples_{e.dataset}_{e.model}" for e in MASKED]
     if DISTRACTED:
         names += ["distractors"]
+    if CONFIG.average:
+        names += [f"average_{e.dataset}_{e.model}" for e in CONFIG.experiments]
+    if CONFIG.artefacts and CONFIG.experiments:
+        names += ["artefacts"]
+        names += [f"artefact_maps_{e.dataset}_{e.model}" for e in CONFIG.experiments]
     if CONFIG.occlusion:
         names += ["occlusion"]
     if CONFIG.sanity:

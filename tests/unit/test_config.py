@@ -87,7 +87,6 @@ BROKEN = [
     (["experiments", 0, "model"], "lenet", ["experiments.0.model", "'lenet'", "allowed: "]),
     (["experiments", 0, "model"], "matconvnet", ["(112, 112, 3)", "(28, 28, 1)"]),
     (["experiments", 0, "heatmap_mu"], 7, ["heatmap_mu", "7", "selection.mu", "allowed: 1, 2"]),
-    (["experiments"], [], ["experiments", "at least 1"]),
     (["models", "matconvnet-digits", "n_classes"], 12, ["n_classes", "12", "10 classes", "digits"]),
     (["models", "matconvnet", "epochs"], 0, ["models.matconvnet.epochs", "0"]),
     (["models", "matconvnet", "learning_rate"], "1e-3", ["learning_rate", "1.0e-3"]),

@@ -16,4 +16,5 @@ with job(snakemake):
     elif settings["kind"] == "digits":
         write_dataset(output, digits.load(settings["size"]))
     else:
-        write_dataset(output, mnist.load(Path(snakemake.params.cache)))
+        sizes = settings["train_images"], settings["test_images"]
+        write_dataset(output, mnist.load(Path(snakemake.params.cache), *sizes))

@@ -35,6 +35,25 @@ class TableSpec:
 
 
 FLOAT = "%.6f"
+# Keys, values and formats of tables that are made alike.
+_MCGILL: tuple[tuple[str, ...], tuple[str, ...], dict[str, str]] = (
+    ("model", "mu", "variant", "solver"),
+    (
+        *("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
+        *("selected_ci_low", "selected_ci_high", "random_ci_low", "random_ci_high"),
+        *("difference", "difference_ci_low", "difference_ci_high"),
+        *("filters", "n_seeds", "n_draws", "relative_gap", "reduced"),
+        *("published_dropped", "published_filters", "published_selected", "published_random"),
+    ),
+    {
+        **{"mu": "%g", "filters_dropped": "%.2f", "relative_gap": "%.2e"},
+        **{"published_dropped": "%.0f", "published_filters": "%.0f"},
+    },
+)
+_CLAIMS: tuple[tuple[str, ...], tuple[str, ...]] = (
+    ("claim_id",),
+    ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict"),
+)
 
 TABLES: dict[str, TableSpec] = {
     "training": TableSpec(
@@ -172,15 +191,34 @@ TABLES: dict[str, TableSpec] = {
         ("n_features", "n_features_total", "relative_gap"),
         {"mu": "%g", "relative_gap": "%.2e"},
     ),
-    "mcgill_matconvnet": TableSpec(
-        ("model", "mu", "variant", "solver"),
-        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
+    "mcgill_matconvnet": TableSpec(*_MCGILL),
+    "mcgill_keras": TableSpec(*_MCGILL),
+    "mcgill_networks": TableSpec(
+        ("model", "seed"),
+        (
+            *("kind", "dataset", "epochs", "train_accuracy", "test_accuracy", "n_filters"),
+            *("published_filters", "published_accuracy", "reduced"),
+        ),
+    ),
+    "mcgill_solvers": TableSpec(
+        ("model", "seed", "labels", "scope", "solver", "mu"),
+        ("n_features", "n_features_total", "relative_gap", "iterations", "classes_at_limit"),
+        {"mu": "%g", "relative_gap": "%.2e"},
+    ),
+    "mcgill_curves": TableSpec(
+        ("model", "seed", "removal", "solver", "condition", "mu"),
+        ("n_removed", "accuracy", "accuracy_low", "accuracy_high", "n_filters", "reduced"),
         {"mu": "%g"},
     ),
-    "mcgill_keras": TableSpec(
-        ("model", "mu", "variant", "solver"),
-        ("filters_dropped", "accuracy_selected", "accuracy_random_mean", "accuracy_random_std"),
-        {"mu": "%g"},
+    "mcgill_tipping_point": TableSpec(
+        ("model", "removal", "solver", "condition"),
+        (
+            *("filters_at_50", "ci_low", "ci_high", "filters_at_10", "filters_at_90"),
+            *("largest_removed", "n_filters", "n_seeds", "n_seeds_reached", "reduced"),
+        ),
+        dict.fromkeys(
+            ("filters_at_50", "ci_low", "ci_high", "filters_at_10", "filters_at_90"), "%.2f"
+        ),
     ),
     "mcgill_verdict": TableSpec(
         ("model",),
@@ -296,9 +334,13 @@ TABLES: dict[str, TableSpec] = {
         (*RUN_KEYS, "perturbation", "claim", "reference"),
         ("k", "measure", "difference", "ci_low", "ci_high", "n_images", "verdict"),
     ),
-    "claims": TableSpec(
-        ("claim_id",),
-        ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict"),
+    "artefacts": TableSpec(
+        (*RUN_KEYS, "method", "layer"),
+        (
+            *("cumulative_stride", "grid_artefact_score", "ci_low", "ci_high", "n_images"),
+            *("layer_number", "share_selected"),
+        ),
+        {"cumulative_stride": "%g"},
     ),
     "artefacts_paired": TableSpec(
         ("dataset", "model", "layer", "method", "reference"),

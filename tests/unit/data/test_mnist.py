@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import os
 import struct
 from pathlib import Path
@@ -69,6 +70,24 @@ def test_without_data_and_network_the_remedies_are_named(tmp_path, monkeypatch):
     for remedy in ("VEBI_DATA", str(tmp_path / "cache"), "network"):
         assert remedy in str(raised.value)
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_some_images_are_spread_over_the_classes(tmp_path, monkeypatch):
+    """Image i is filled with i, its label is i mod 10."""
+    sizes = {"train": 60, "t10k": 40}
+    for name in mnist.FILES:
+        n = sizes[name.split("-")[0]]
+        values = np.arange(n, dtype=np.uint8)
+        content = np.tile(values[:, None, None], (1, 2, 2)) if "images" in name else values % 10
+        (tmp_path / name).write_bytes(idx(content))
+        digest = hashlib.md5((tmp_path / name).read_bytes(), usedforsecurity=False).hexdigest()
+        monkeypatch.setitem(mnist.FILES, name, digest)
+    monkeypatch.delenv("VEBI_DATA", raising=False)
+    data = mnist.load(tmp_path, 20, 10)
+    assert np.bincount(data.labels[data.split == 0]).tolist() == [2] * 10
+    assert np.bincount(data.labels[data.split == 1]).tolist() == [1] * 10
+    assert np.array_equal(data.images[:, 0, 0, 0] % 10, data.labels)
+    assert len(mnist.load(tmp_path, None, 10).labels) == 70
 
 
 @pytest.mark.skipif(not (REAL / "mnist").is_dir(), reason=f"MNIST is not in {REAL}")

@@ -160,3 +160,29 @@ def test_a_grey_image_is_enough_for_a_network_of_three_channels():
 def test_what_torchvision_does_not_have_is_said(spec, says):
     with pytest.raises(VebiError, match=says):
         build(spec)
+
+
+def test_keras_network_has_the_reports_number_of_parameters():
+    net = build(NetSpec("keras", (1, 28, 28), 10, 255.0, mean=(0.0,)))
+    assert sum(parameter.numel() for parameter in net.parameters()) == 13_454_602
+    assert [m.p for m in net.modules() if isinstance(m, nn.Dropout)] == [0.5]
+
+
+def test_keras_network_takes_a_width_and_a_dropout():
+    spec = NetSpec("keras", (1, 28, 28), 10, 255.0, kwargs={"width": 4, "dropout": 0.0})
+    net = build(spec)
+    assert [m.out_channels for m in net.modules() if isinstance(m, nn.Conv2d)] == [4] * 5
+    images = torch.rand(3, 1, 28, 28)
+    assert torch.equal(net.train()(images), net.eval()(images))
+
+
+def test_glorot_weights_are_uniform_between_keras_ends():
+    net = nn.Sequential(nn.Conv2d(3, 50, 5), nn.Linear(400, 100))
+    initialise(net, 0, glorot=True)
+    for module, fans in ((net[0], 25 * 53), (net[1], 500)):
+        end = (6 / fans) ** 0.5
+        weight = module.weight.detach()
+        assert weight.abs().max() <= end
+        assert weight.abs().max() > 0.99 * end
+        assert weight.std() == pytest.approx(end / 3**0.5, rel=0.03)
+        assert (module.bias == 0).all()

@@ -71,6 +71,10 @@ class MnistConfig(Strict):
 
     has_masks: ClassVar[bool] = False
     kind: Literal["mnist"]
+    train_images: int | None = Field(
+        None, ge=10, le=60_000, description="as evenly over the classes as they allow; null: all"
+    )
+    test_images: int | None = Field(None, ge=10, le=10_000, description="likewise")
 
     @property
     def n_classes(self) -> int:

@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from vebi.config.artefacts import ArtefactsConfig
+from vebi.config.average import AverageConfig
 from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
+from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
 from vebi.config.resampling import ResamplingConfig
@@ -35,17 +38,20 @@ class Config(Strict):
     )
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     models: dict[Name, ModelConfig] = Field(min_length=1)
-    experiments: list[ExperimentConfig] = Field(min_length=1)
+    experiments: list[ExperimentConfig] = Field(description="may be empty beside section mcgill")
     selection: SelectionConfig
     ablation: AblationConfig = AblationConfig()
     heatmaps: HeatmapConfig = HeatmapConfig()
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
+    average: AverageConfig | None = None
+    artefacts: ArtefactsConfig | None = None
     occlusion: OcclusionConfig | None = None
     sanity: SanityConfig | None = None
     resampling: ResamplingConfig | None = None
     robustness: RobustnessConfig | None = None
     feature_counts: FeatureCountsConfig | None = None
+    mcgill: McGillConfig | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Config":
@@ -67,6 +73,7 @@ class Config(Strict):
                 f"({', '.join(self.selection.scopes)})"
             )
         problems += self._variant_problems()
+        problems += self._mcgill_problems()
         problems += self._resampling_problems()
         if problems:
             raise ValueError("\n".join(problems))
@@ -83,6 +90,15 @@ class Config(Strict):
         ]
         epochs = {m: self.models[m].epochs for m in studied if m in self.models}
         return self.resampling.problems(names, len(self.seeds), epochs)
+
+    def _mcgill_problems(self) -> list[str]:
+        if self.mcgill is None:
+            return [] if self.experiments else ["experiments: is empty, so there is nothing to do"]
+        return [
+            problem
+            for number, network in enumerate(self.mcgill.networks)
+            for problem in self._network_problems(f"mcgill.networks.{number}", network)
+        ]
 
     def _variant_problems(self) -> list[str]:
         problems = []
@@ -104,6 +120,17 @@ class Config(Strict):
         return problems
 
     def _experiment_problems(self, key: str, experiment: ExperimentConfig) -> list[str]:
+        problems = self._network_problems(key, experiment)
+        if experiment.heatmap_mu not in self.selection.mu:
+            allowed = ", ".join(f"{mu:g}" for mu in self.selection.mu)
+            problems.append(
+                f"{key}.heatmap_mu: {experiment.heatmap_mu:g} is not in selection.mu; allowed: {allowed}"
+            )
+        return problems
+
+    def _network_problems(
+        self, key: str, experiment: ExperimentConfig | McGillNetworkConfig
+    ) -> list[str]:
         problems = []
         if experiment.dataset not in self.datasets:
             problems.append(_unknown(f"{key}.dataset", experiment.dataset, self.datasets))
@@ -122,11 +149,6 @@ class Config(Strict):
             problems.append(
                 f"{key}: images of '{experiment.dataset}' are {dataset.shape} (height, width, channels), "
                 f"but {reason}"
-            )
-        if experiment.heatmap_mu not in self.selection.mu:
-            allowed = ", ".join(f"{mu:g}" for mu in self.selection.mu)
-            problems.append(
-                f"{key}.heatmap_mu: {experiment.heatmap_mu:g} is not in selection.mu; allowed: {allowed}"
             )
         return problems
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vebi.data.store import TEST, TRAIN, Images
+from vebi.data.subset import spread_over_classes
 from vebi.errors import VebiError
 from vebi.files import atomic_path
 
@@ -21,17 +22,22 @@ FILES = {
 }
 
 
-def load(cache: Path) -> Images:
-    """All 70,000 images (28 x 28, one channel), the original split.
+def load(cache: Path, n_train: int | None = None, n_test: int | None = None) -> Images:
+    """All 70,000 images (28 x 28, one channel), the original split, or some of each class.
 
     Looks in `$VEBI_DATA/mnist`, then in `cache`, and downloads into `cache` what is in neither.
     """
-    parts = {name: _find(name, digest, cache) for name, digest in FILES.items()}
-    train, train_labels, test, test_labels = (read_idx(path) for path in parts.values())
+    files = {name: _find(name, digest, cache) for name, digest in FILES.items()}
+    train, train_labels, test, test_labels = (read_idx(path) for path in files.values())
+    splits = []
+    for images, labels, n in ((train, train_labels, n_train), (test, test_labels, n_test)):
+        everything = np.arange(len(labels))
+        rows = everything if n is None else spread_over_classes(labels, everything, n)
+        splits.append((images[rows], labels[rows]))
     return Images(
-        images=np.concatenate([train, test])[..., None],
-        labels=np.concatenate([train_labels, test_labels]),
-        split=np.repeat([TRAIN, TEST], [len(train), len(test)]),
+        images=np.concatenate([images for images, _ in splits])[..., None],
+        labels=np.concatenate([labels for _, labels in splits]),
+        split=np.repeat([TRAIN, TEST], [len(labels) for _, labels in splits]),
         classes=[str(digit) for digit in range(10)],
     )
 

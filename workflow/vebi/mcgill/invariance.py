@@ -7,13 +7,11 @@ there the overlap must be chance's once layers are taken into account.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from vebi.data.store import Dataset
 from vebi.errors import VebiError
 from vebi.mcgill.overlap import overlap, overlap_in_strata
 from vebi.mcgill.solve import solve_at
@@ -25,16 +23,6 @@ INVARIANCE = (
     *("jaccard", "jaccard_expected", "p_value"),
     *("jaccard_expected_per_layer", "p_value_per_layer"),
 )
-
-
-def shuffle_labels(dataset: Dataset, seed: int) -> Dataset:
-    """The data set with the labels of each split permuted, so that every class keeps its size."""
-    labels = dataset.labels.copy()
-    rng = np.random.default_rng([seed, 1])
-    for split in np.unique(dataset.split):
-        rows = dataset.indices(int(split))
-        labels[rows] = rng.permutation(labels[rows])
-    return replace(dataset, labels=labels)
 
 
 def compare_selections(

@@ -1,0 +1,17 @@
+"""The tables of the McGill report to its figures."""
+
+from pathlib import Path
+
+from vebi.figures.mcgill import FIGURES
+from vebi.figures.style import save
+from vebi.job import job
+from vebi.tables import read_table
+
+with job(snakemake):
+    names = [Path(path).stem for path in snakemake.input]
+    tables = {
+        name: read_table(path, name) for name, path in zip(names, snakemake.input, strict=True)
+    }
+    kinds = {network["model"]: network["kind"] for network in snakemake.params.networks}
+    for path in snakemake.output:
+        save(FIGURES[Path(path).stem](tables, kinds), path)

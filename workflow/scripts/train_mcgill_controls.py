@@ -1,0 +1,29 @@
+"""dataset.h5 to two control networks."""
+
+from dataclasses import replace
+
+from vebi.data.store import open_dataset
+from vebi.determinism import choose_device
+from vebi.job import job
+from vebi.models.store import save_model
+from vebi.models.train import TrainingSettings, train
+from vebi.sanity.randomise import with_random_labels
+
+with job(snakemake):
+    settings = dict(snakemake.params.settings)
+    network = settings.pop("network")
+    settings = TrainingSettings(**settings)
+    seed, device = int(snakemake.wildcards.seed), choose_device(snakemake.params.device)
+    dataset = open_dataset(snakemake.input.dataset)
+    epochs = snakemake.params.shuffled_epochs or settings.epochs
+    for name, data, length in (
+        ("untrained", dataset, 0),
+        (
+            "shuffled_labels",
+            with_random_labels(dataset, [snakemake.params.root_seed, seed]),
+            epochs,
+        ),
+    ):
+        net, spec, history = train(data, network, replace(settings, epochs=length), seed, device)
+        print(name, history.to_string())
+        save_model(snakemake.output[name], net, spec, list(dataset.classes))

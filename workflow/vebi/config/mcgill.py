@@ -1,0 +1,82 @@
+"""The McGill reproduction: which networks are examined, and how closely."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vebi.config.base import Name, Strict
+from vebi.config.datasets import DatasetConfig
+from vebi.config.models import ModelConfig
+from vebi.mcgill.works import WORKS
+
+Mu = Annotated[float, Field(gt=0)]
+
+
+class McGillNetworkConfig(Strict):
+    """One network of the report, or one like it, examined with every seed."""
+
+    kind: Literal["matconvnet", "keras"]
+    dataset: Name
+    model: Name
+    mu: list[Mu] = Field(min_length=1, description="removal is measured at each of them")
+    solvers: list[Literal["path", "spgl1", "spgl1_1000"]] = Field(["path"], min_length=1)
+    audit: bool = Field(False, description="also the invariance tests and the sensitivity")
+
+    @model_validator(mode="after")
+    def _check(self) -> "McGillNetworkConfig":
+        if "path" not in self.solvers:
+            raise ValueError("solvers: 'path' is missing, which the others are compared with")
+        for key in ("mu", "solvers"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key}: the same value stands there twice")
+        return self
+
+    @property
+    def peer(self) -> str:
+        """The solver that stands for the report's in the 2 x 2 x 2."""
+        return next((name for name in self.solvers if name != "path"), "path")
+
+    def is_full(self, dataset: DatasetConfig, model: ModelConfig) -> bool:
+        """Whether the network has the report's data, width and length of training."""
+        work = WORKS[self.kind]
+        return (
+            dataset.kind == "mnist"
+            and dataset.train_images is None
+            and dataset.test_images is None
+            and model.epochs >= work.epochs
+            and model.kwargs.get("width", 128) == (work.width or 128)
+        )
+
+
+class McGillConfig(Strict):
+    """Removal x solver x control, invariance, sensitivity."""
+
+    networks: list[McGillNetworkConfig] = Field(min_length=1)
+    seeds: int | None = Field(None, ge=1, description="the first so many of the run's; null: all")
+    repeats: int = Field(5, ge=1, description="draws of each random control; the report's number")
+    images: int | None = Field(
+        None, ge=10, description="images of a split that removal is measured on; null: all"
+    )
+    batch_size: int = Field(64, ge=1)
+    compared_mu: list[Mu] = Field(
+        [10, 100], min_length=1, description="of the invariance tests and the sensitivity"
+    )
+    sizes: list[Annotated[int, Field(ge=10)]] = Field(
+        [300, 1000, 3000, 10000, 30000], description="numbers of training images to select from"
+    )
+    size_repeats: int = Field(3, ge=1, description="draws of each number of training images")
+    shuffled_epochs: int | None = Field(
+        None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
+    )
+    bootstrap: int = Field(2000, ge=1, description="resamples behind each interval")
+
+    @model_validator(mode="after")
+    def _check(self) -> "McGillConfig":
+        names = [network.model for network in self.networks]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(
+                f"networks: model '{twice[0]}' stands there twice; tables tell networks by model"
+            )
+        return self
