@@ -1,6 +1,7 @@
 """Which layers are randomised, in which order, and what stays as it was."""
 
 import copy
+import importlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from vebi.data.store import Images, open_dataset, write_dataset
 from vebi.errors import VebiError
+from vebi.models.torchvision_ops import declare_missing_ops
 from vebi.sanity.randomise import (
     cascade,
     one_by_one,
@@ -97,6 +99,25 @@ def test_a_layers_new_weights_hang_on_the_key_and_its_place_only(net):
     assert "first.weight" in changed(whole, other)
     for name, network in one_by_one(net, stages, [1]):
         assert torch.equal(network.get_submodule(name).weight, whole.get_submodule(name).weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [("resnet18", "conv1", "fc"), ("squeezenet1_1", "features.0", "classifier.1")],
+)
+def test_all_parameters_of_networks_with_branches_are_reached(name, first, last):
+    declare_missing_ops()
+    models = importlib.import_module("torchvision.models")
+    network = getattr(models, name)(weights=None).eval()
+    stages = weighted_stages(network, torch.rand(1, 3, 64, 64))
+    assert (stages[0][0], stages[-1][0]) == (first, last)
+    *_, (reached, randomised) = cascade(network, stages, [0], limit=2)
+    assert reached == first
+    trained, after = dict(network.named_parameters()), dict(randomised.named_parameters())
+    # A normalisation that was never trained is the identity already.
+    same = {key for key in trained if torch.equal(trained[key], after[key])}
+    assert all(trained[key].ndim == 1 for key in same)
+    assert randomised(torch.rand(1, 3, 64, 64) * 255).isfinite().all()
 
 
 def test_new_weights_are_those_of_an_untrained_network():
