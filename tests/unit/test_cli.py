@@ -131,6 +131,21 @@ def test_files_that_are_something_else_are_named(tmp_path):
     assert "manifest" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "Give either --run"),
+        (["--run", "."], "--run needs --dataset and --model"),
+        (["--run", ".", "--data", "."], "Give either --run"),
+    ],
+)
+def test_explain_needs_one_network(arguments, says):
+    done = vebi("explain", "a.png", *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=5))
 def test_an_option_with_many_numbers_is_spread(numbers):
     texts = [repr(number) for number in numbers]

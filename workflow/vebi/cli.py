@@ -159,6 +159,12 @@ def explain(
         int, typer.Option(min=8, max=2048, help="Pixels per side that images of --data become.")
     ] = 224,
     grey: Annotated[bool, typer.Option(help="One channel instead of red, green, blue.")] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Folders of --data in the order of the network's outputs: red,green,blue."
+        ),
+    ] = None,
     mu: Annotated[
         float | None, typer.Option(help="Default: the run's heatmap_mu; with --data 10.")
     ] = None,
@@ -173,24 +179,9 @@ def explain(
     The network is one of a run (--run, --dataset, --model), or your own (--factory or
     --architecture, --weights) with images of its classes to select features on (--data).
     """
-    from vebi.heatmaps.command import explain_files, explain_own
+    if data is not None and run is None:
+        from vebi.heatmaps.command import explain_own
 
-    if run is not None and data is None:
-        if dataset is None or model is None:
-            raise VebiError("--run needs --dataset and --model as well.")
-        written = explain_files(
-            images,
-            run,
-            dataset,
-            model,
-            out,
-            seed=seed,
-            mu=mu,
-            top=top,
-            method=method,
-            factory=factory,
-        )
-    elif data is not None and run is None:
         written = explain_own(
             images,
             data,
@@ -203,7 +194,25 @@ def explain(
             method=method,
             size=size,
             grey=grey,
+            classes=classes.split(",") if classes else None,
         )
+    elif run is not None and data is None and dataset is not None and model is not None:
+        from vebi.heatmaps.command import explain_files
+
+        written = explain_files(
+            images,
+            run,
+            dataset,
+            model,
+            out,
+            seed=seed,
+            mu=mu,
+            top=top,
+            method=method,
+            factory=factory,
+        )
+    elif run is not None and data is None:
+        raise VebiError("--run needs --dataset and --model as well.")
     else:
         raise VebiError(
             "Give either --run with --dataset and --model (a network of a run), or --data with "

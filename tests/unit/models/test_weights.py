@@ -90,6 +90,14 @@ def test_fine_tuning_replaces_the_last_layer_from_the_seed(source, dataset):
     assert not torch.equal(state[last], third[last])
 
 
+def test_new_outputs_without_training_are_refused(source, dataset):
+    settings = TrainingSettings(0, 8, "sgd", RATE, scale=None, weights=str(source[0] / "state.pth"))
+    with pytest.raises(
+        VebiError, match="has 5 outputs, there are 3 classes, and nothing is trained"
+    ):
+        train(dataset, SQUEEZENET, settings, 0, CPU)
+
+
 def moved(before, after):
     return {
         k
@@ -206,7 +214,7 @@ def test_weights_are_also_looked_for_where_the_data_are(source, dataset, tmp_pat
     monkeypatch.setenv("VEBI_DATA", str(source[0].parent))
     name = f"{source[0].name}/state.pth"
     train(
-        dataset, SQUEEZENET, TrainingSettings(0, 8, "sgd", RATE, scale=None, weights=name), 0, CPU
+        dataset, SQUEEZENET, TrainingSettings(1, 8, "sgd", RATE, scale=None, weights=name), 0, CPU
     )
 
 

@@ -1,5 +1,6 @@
 """What `vebi explain` does: image files explained by a network of a run, or by a user's own."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from vebi.config import Config, parse_config
@@ -16,6 +18,7 @@ from vebi.data.image_folder import index_images
 from vebi.data.listing import list_class_folders
 from vebi.data.store import Dataset, open_dataset, write_index
 from vebi.descriptors.describe import describe
+from vebi.descriptors.store import open_descriptors
 from vebi.determinism import choose_device
 from vebi.errors import VebiError
 from vebi.figures.images import draw_panels
@@ -33,7 +36,11 @@ from vebi.models.weights import read_weights
 from vebi.provenance import canonical_json, read_manifest
 from vebi.selection.select import solve_paths
 
+log = logging.getLogger(__name__)
+
 OWN_MU = 10.0
+# Gain in accuracy by another order of the classes that no bad network reaches by chance.
+WRONG_ORDER = 0.3
 
 
 @dataclass(frozen=True)
@@ -105,20 +112,23 @@ def explain_own(
     descriptor: str = "vebi_text",
     size: int = 224,
     grey: bool = False,
+    classes: Sequence[str] | None = None,
     device: str = "auto",
 ) -> list[Path]:
     """Explain image files by a user's own network, with features selected on the images in `data`.
 
     `data`: a folder with a folder of images per class, or a dataset.h5. The network is made by
     `factory` or is called `architecture` (as in the configuration), with `weights` from a file; or
-    `weights` is a model.pt. Leaves dataset.h5 (for a folder), descriptors.h5 and path.h5 in `out`
-    beside the panel and the numbers.
+    `weights` is a model.pt. `classes` are the names of the folders in the order of the network's
+    outputs; None: sorted, and a VebiError if the network's predictions speak for another order.
+    Leaves dataset.h5 (for a folder), descriptors.h5 and path.h5 in `out` beside panel and numbers.
     """
     get_methods([method])
-    dataset = _open_data(data, out, size, grey)
+    dataset = _open_data(data, out, size, grey, classes)
     where = choose_device(device)
     net = _own_network(dataset, factory, architecture, weights)
     describe(net, dataset, out / "descriptors.h5", descriptor, device=where)
+    accuracy = _check_order(out / "descriptors.h5", dataset.classes, classes is None)
     mu = OWN_MU if mu is None else mu
     solve_paths(out / "descriptors.h5", out / "path.h5", mus=[mu])
     height, _, depth = dataset.image_shape
@@ -132,7 +142,11 @@ def explain_own(
         if dataset.files
         else Decoding(height, 1 if depth == 1 else 3),
         shape=dataset.image_shape,
-        facts={"network": factory or architecture or str(weights), "weights": weights},
+        facts={
+            "network": factory or architecture or str(weights),
+            "weights": weights,
+            "accuracy": accuracy,
+        },
     )
     return _explain(subject, images, out, top, method)
 
@@ -175,20 +189,26 @@ def read_image(path: Path, decoding: Decoding, shape: tuple[int, int, int]) -> n
     return np.asarray(resized, np.uint8).reshape(shape)
 
 
-def _open_data(data: Path, out: Path, size: int, grey: bool) -> Dataset:
+def _open_data(
+    data: Path, out: Path, size: int, grey: bool, classes: Sequence[str] | None
+) -> Dataset:
     if not data.is_dir():
+        if classes is not None:
+            raise VebiError(
+                "--classes orders the folders of --data; a dataset.h5 has its own order."
+            )
         return open_dataset(data)
-    classes = sorted({item.class_id for item in list_class_folders(data)})
-    if len(classes) < 2:
+    names = sorted({item.class_id for item in list_class_folders(data)})
+    if len(names) < 2:
         raise VebiError(
-            f"{data} has {len(classes)} folders with images; two or more are expected, one per class."
+            f"{data} has {len(names)} folders with images; two or more are expected, one per class."
         )
     config = ImageFolderConfig(
         kind="image_folder",
         path=str(data.resolve()),
         layout="class_folders",
-        classes=classes,
-        n_classes=len(classes),
+        classes=names if classes is None else list(classes),
+        n_classes=len(names if classes is None else classes),
         size=size,
         channels=1 if grey else 3,
     )
@@ -230,6 +250,26 @@ def _own_network(
     settings = TrainingSettings(0, 1, "sgd", 1.0, scale=None, weights=weights)
     net, _ = first_network(dataset, name, settings, 0)
     return net.eval().requires_grad_(False)
+
+
+def _check_order(descriptors: Path, classes: Sequence[str], is_guessed: bool) -> float:
+    """Share of the images that the network names right; VebiError if another order fits far better."""
+    file = open_descriptors(descriptors)
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (file.labels, file.predictions), 1)
+    labels, outputs = linear_sum_assignment(counts, maximize=True)
+    accuracy, best = np.trace(counts) / counts.sum(), counts[labels, outputs].sum() / counts.sum()
+    log.info("the network names %.1f %% of the %d images right", 100 * accuracy, counts.sum())
+    if best > accuracy + WRONG_ORDER:
+        order = ",".join(classes[label] for label in labels[np.argsort(outputs)])
+        message = (
+            f"The network is right on {accuracy:.0%} of the images with its outputs in the order "
+            f"{','.join(classes)}, and would be on {best:.0%} with {order}. "
+        )
+        if is_guessed:
+            raise VebiError(f"{message}Give the order of its outputs: --classes {order}")
+        log.warning("%sIs the order right?", message)
+    return float(accuracy)
 
 
 def _some(names: Sequence[str]) -> str:

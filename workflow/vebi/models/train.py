@@ -137,7 +137,8 @@ def first_network(
     if spec.is_own or settings.init_std is not None:
         initialise(net, derived_seed(seed, 0), settings.init_std, architecture in GLOROT)
     if weights is not None:
-        apply_weights(net, spec, weights, (dataset.class_ids, dataset.classes))
+        names = dataset.class_ids, dataset.classes
+        apply_weights(net, spec, weights, names, is_trained=settings.epochs > 0)
     if spec.is_own and spec.mean is None and not (weights is not None and weights.has_mean):
         mean = _mean_image(pixels or _streamed(dataset), dataset.indices(TRAIN))
         net.get_buffer("input.mean").copy_(mean)

@@ -85,14 +85,18 @@ def read_weights(path: str | Path) -> Weights:
 
 
 def apply_weights(
-    net: nn.Module, spec: NetSpec, weights: Weights, namings: Sequence[Sequence[str]]
+    net: nn.Module,
+    spec: NetSpec,
+    weights: Weights,
+    namings: Sequence[Sequence[str]],
+    is_trained: bool = True,
 ) -> None:
     """Put `weights` into `net`, which `build(spec)` made.
 
     `namings` are lists of the data set's classes, in all the ways that it has to call them. Where
     the file names the classes of its outputs and all of one list are among them, the last layer is
-    put together by name. Where its last layer has another size, it keeps its own first
-    weights, to be trained. Everything else must fit, or a VebiError says what does not.
+    put together by name. Where its last layer has another size, the network keeps its own first weights
+    there, if it `is_trained` after this. Everything else must fit, or a VebiError says what does not.
     """
     if weights.architecture and weights.architecture != spec.architecture:
         raise VebiError(
@@ -131,6 +135,11 @@ def apply_weights(
             raise VebiError(
                 f"{weights.path}: '{key}' has shape {tuple(state[key].shape)}, "
                 f"'{spec.architecture}' has {tuple(value.shape)}."
+            )
+        if not is_trained:
+            raise VebiError(
+                f"{weights.path} has {len(state[key])} outputs, there are {len(value)} classes, and "
+                "nothing is trained that could learn them: take as many classes, or train it."
             )
         log.info("%s: %d outputs instead of %d, new weights", key, len(value), len(state[key]))
         state[key] = value
