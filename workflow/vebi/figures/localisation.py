@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.figures.plots import _experiments, _grid, _of
+from vebi.figures.plots import _experiments, _grid, _of, counted
 from vebi.figures.style import GREEN, GREY, METHOD_COLOURS, METHOD_NAMES, VERMILION
 
 MEASURES = {
@@ -43,10 +43,9 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
             axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), title=title)
             axis.set_yticks(range(len(methods)), [""] * len(methods))
         row[0].set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
-        images = part["n_images"].iloc[0]
         row[0].set_ylabel(f"{dataset}\n{model}", fontsize=8)
         row[-1].annotate(
-            f"{images} test images, {len(seeds)} seeds; dotted: chance",
+            f"{counted(part['n_images'].iloc[0], len(seeds))}; dotted: chance",
             (1, 0),
             (0, -22),
             xycoords="axes fraction",
@@ -82,20 +81,21 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
             each = part[part["method"] == method]["mass_on_part"]
             axis.plot(each, [place] * len(each), "|", color="black", ms=7)
             times = [row[f"mass_on_{r}"] / row[f"area_{r}"] for r in ("part", "distractors")]
-            for at, value, colour in zip((1.06, 1.19), times, (GREEN, VERMILION), strict=True):
+            for at, value, colour in zip((1.07, 1.18), times, (GREEN, VERMILION), strict=True):
                 axis.text(at, place, f"{value:.1f}", ha="center", va="center", color=colour)
-        for at, name, colour in ((1.06, "part", GREEN), (1.19, "distractors", VERMILION)):
+        for at, name, colour in ((1.07, "part", GREEN), (1.18, "distractors", VERMILION)):
             axis.text(at, -0.75, name, ha="center", fontsize=7, color=colour)
-        axis.text(1.12, -1.35, "density, chance = 1", ha="center", fontsize=7, color="#555555")
+        axis.text(1.125, -1.35, "density, chance = 1", ha="center", fontsize=7, color="#555555")
         axis.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
-        axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5))
+        # Room for the numbers right of the bars.
+        axis.set(xlim=(0, 1.25), ylim=(len(methods) - 0.5, -0.5))
+        axis.set_xticks(np.linspace(0, 1, 6))
+        axis.spines["bottom"].set_bounds(0, 1)
         axis.grid(axis="y", visible=False)
-        images, seeds = part["n_images"].iloc[0], part["seed"].nunique()
-        axis.set_title(
-            f"{dataset}, {model}\n{images} test images, {seeds} seeds (black marks)", pad=26
-        )
+        counts = counted(part["n_images"].iloc[0], part["seed"].nunique())
+        axis.set_title(f"{dataset}, {model}\n{counts} (black marks)", pad=26)
         axis.set_xlabel("share of the heatmap's mass")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=3, fontsize=7)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=7)
     return figure
 
 

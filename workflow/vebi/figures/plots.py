@@ -30,6 +30,11 @@ def _of(table: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
     return table[(table["dataset"] == dataset) & (table["model"] == model)]
 
 
+def counted(images: int, seeds: int) -> str:
+    """How much data stands behind a figure, in words."""
+    return f"{images} test images, {seeds} seed{'s' * (seeds != 1)}"
+
+
 def draw_training(histories: dict[tuple[str, str, int], pd.DataFrame]) -> Figure:
     """Test accuracy over the epochs, a panel per experiment, a line per seed."""
     experiments = list(dict.fromkeys(key[:2] for key in histories))
@@ -136,9 +141,9 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
             part, area = _of(curves, dataset, model), _of(areas, dataset, model)
             for method in methods:
                 _draw_curve(axis, part, area, method, 1.6 if method in paper else 1.1)
-            images, seeds = area["n_images"].iloc[0], area["seed"].nunique()
-            if row == 0:
-                axis.set_title(f"{dataset}\n{model}, {images} test images, {seeds} seeds")
+            counts = counted(area["n_images"].iloc[0], area["seed"].nunique())
+            title = f"{dataset}\n{model}, {counts}"
+            axis.set_title(title if row == 0 else "other methods beside VEBI")
             axis.set(
                 xlabel="threshold on the heatmap", ylabel="mean IoU with the mask", xlim=(0, 1)
             )

@@ -41,7 +41,7 @@ METHOD_COLOURS = {
     "resampling_correlation": VERMILION,
     "resampling_precision": PURPLE,
     # Tol's muted palette (but the first), for what stands beside the paper's methods.
-    "gradient_x_input": "#E07A6E",
+    "gradient_x_input": "#7F4A1E",
     "integrated_gradients": "#882255",
     "grad_cam": "#332288",
     "guided_backprop": "#999933",
