@@ -226,7 +226,7 @@ TABLES: dict[str, TableSpec] = {
             *("verdict", "as_in_the_report", "corrected", "shift", "shift_ci_low", "shift_ci_high"),
             *("by_removal", "by_removal_ci_low", "by_removal_ci_high"),
             *("by_solver", "by_solver_ci_low", "by_solver_ci_high", "plateau", "fall"),
-            *("peer", "n_seeds", "reduced", "conclusion"),
+            *("n_censored", "peer", "n_seeds", "reduced", "conclusion"),
         ),
     ),
     "mcgill_invariance": TableSpec(

@@ -289,7 +289,10 @@ def draw_invariance(tables: Tables, kinds: Kinds) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("Jaccard index")
     figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=min(3, len(models) + 1),
+        fontsize=7,
     )
     return figure
 
@@ -318,6 +321,8 @@ def draw_sensitivity(tables: Tables, kinds: Kinds) -> Figure:
             over_n.plot(mean.index, mean, "o-", ms=3, color=colours[layer], lw=1.3)
         over_mu.set(xscale="log", xlabel="mu (exact path)", title=model, ylim=(0, 1.03))
         over_n.set(xscale="log", xlabel=f"training images, mu = {largest:g}", ylim=(0, 1.03))
+        over_n.set_xticks(mean.index, [f"{n:,}" for n in mean.index], fontsize=7)
+        over_n.minorticks_off()
         over_mu.legend(fontsize=6, ncols=2)
         _draw_levels(axes[2, column], part, "descriptor", largest)
         _draw_levels(axes[3, column], part, "labels", largest)

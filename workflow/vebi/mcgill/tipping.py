@@ -159,9 +159,12 @@ def judge(
     `peer`: the solver beside the path. With t(removal, solver) the tipping point as a share of all
     filters (1 where it is never reached: all filters have to go), per seed:
 
-    - `as_in_the_report` = t(partial, peer); `corrected` = t(complete, path).
+    - `as_in_the_report` = t(partial, peer) for the Keras network, t(complete, peer) for MatConvNet's,
+      whose code removes filters altogether; `corrected` = t(complete, path); `shift`: the difference.
     - `by_removal` = [t(partial, path) - t(complete, path) + t(partial, peer) - t(complete, peer)] / 2,
-      `by_solver` likewise with the other factor: the two sum up to the whole shift (Shapley values).
+      `by_solver` likewise with the other factor: what each does to the tipping point. The two sum up to
+      t(partial, peer) - t(complete, path) (Shapley values).
+    - `n_censored` counts the tipping points among these that were never reached.
     - verdict, from the corrected curve and the interval of the whole shift over seeds:
       `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
       the shift's interval is above 0;
@@ -179,11 +182,11 @@ def judge(
     t = {
         (removal, solver): at(removal, solver) for removal in REMOVALS for solver in ("path", peer)
     }
-    shift = t["partial", peer] - t["complete", "path"]
+    shift = t[work.removal, peer] - t["complete", "path"]
     by_removal = (
         t["partial", "path"] - t["complete", "path"] + t["partial", peer] - t["complete", peer]
     ) / 2
-    by_solver = shift - by_removal
+    by_solver = t["partial", peer] - t["complete", "path"] - by_removal
     plateau = float(at("complete", "path", 0.1).mean())
     fall = float((at("complete", "path", 0.9) - at("complete", "path", 0.1)).mean())
     low, high = bootstrap_interval(shift, n_resamples, [seed, 0])
@@ -194,7 +197,7 @@ def judge(
     else:
         verdict = "gradual"
     result: dict[str, float | str] = {
-        "as_in_the_report": float(t["partial", peer].mean()),
+        "as_in_the_report": float(t[work.removal, peer].mean()),
         "corrected": float(t["complete", "path"].mean()),
         "shift": float(shift.mean()),
         "shift_ci_low": low,
@@ -202,6 +205,7 @@ def judge(
         "plateau": plateau,
         "fall": fall,
         "verdict": verdict,
+        "n_censored": int(sum((values >= 1).sum() for values in t.values())),
     }
     for number, (name, values) in enumerate((("by_removal", by_removal), ("by_solver", by_solver))):
         result[name] = float(values.mean())
