@@ -119,6 +119,15 @@ def test_the_two_causes_share_the_whole_shift():
     assert verdict["verdict"] == "quirk"
 
 
+def test_the_report_removes_completely_in_its_matconvnet_network():
+    of_matconvnet = study(TIPS).replace({"annotations": "predictions", "conv": "conv_dense"})
+    verdict = judge(of_matconvnet, WORKS["matconvnet"], 10, 50, 0, "spgl1")
+    assert verdict["as_in_the_report"] == pytest.approx(60 / 200)
+    assert verdict["shift"] == pytest.approx(20 / 200)
+    assert verdict["by_removal"] == pytest.approx(0.35)
+    assert verdict["n_censored"] == 0
+
+
 def test_a_plateau_that_stays_is_a_property():
     tips = dict.fromkeys(TIPS, 120)
     assert judge(study(tips), KERAS, 10, 50, 0, "spgl1")["verdict"] == "property"

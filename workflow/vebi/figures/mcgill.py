@@ -54,9 +54,9 @@ def _grid(n_columns: int, n_rows: int, width: float, height: float) -> tuple[Fig
 
 def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
     """The model, its filters beside the report's, and whether it is smaller than that."""
-    facts = table[table["model"] == model].iloc[0]
-    reduced = ", reduced" if facts["reduced"] else ""
-    filters = facts["n_filters"] if "n_filters" in facts else facts["filters"]
+    facts = table[table["model"] == model]
+    reduced = ", reduced" if facts["reduced"].iloc[0] else ""
+    filters = facts["n_filters" if "n_filters" in facts else "filters"].max()
     return f"{model}\n{filters:.0f} filters (report: {WORKS[kinds[model]].total}){reduced}"
 
 
@@ -147,7 +147,10 @@ def draw_tipping_point(tables: Tables, kinds: Kinds) -> Figure:
     handles = {}
     for axis in axes.ravel():
         handles.update(dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True)))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=7)
+    columns = min(3, len(models))
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=7
+    )
     return figure
 
 
@@ -215,7 +218,8 @@ def draw_causes(tables: Tables, kinds: Kinds) -> Figure:
         for c in CONDITIONS
     ]
     handles.append(plt.Line2D([], [], color=BLACK, lw=0.8, ls=":", label="report, selected"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
+    columns = min(4, 2 * len(models))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7)
     return figure
 
 
