@@ -90,7 +90,7 @@ def test_differences_are_those_of_areas_and_of_mean_class_accuracies():
             accuracy(one.selected[v, 1]) - accuracy(one.selected[v, 0])
         )
         control = np.mean([accuracy(draw) for draw in one.random_layer_matched[v, 1]])
-        assert found["selected > random_layer_matched, OnlyConv"] == pytest.approx(
+        assert found["selected > random_layer_matched (OnlyConv)"] == pytest.approx(
             control - accuracy(one.selected[v, 1])
         )
 

@@ -94,8 +94,6 @@ def _name(comparison: str) -> str:
         ("upsampled_activation", "upsampled"),
         ("random_layer_matched", "random per layer"),
         ("deconv_gb", "deconv + GB"),
-        (", All", " (All)"),
-        (", OnlyConv", " (OnlyConv)"),
     ):
         comparison = comparison.replace(old, new)
     return comparison

@@ -36,10 +36,10 @@ COMPARISONS: dict[str, Callable[[Findings, int], np.ndarray]] = {
     "vebi > deconv_gb": _area("vebi", "deconv_gb"),
     "deconv_gb > upsampled_activation": _area("deconv_gb", "upsampled_activation"),
     "vebi > upsampled_activation": _area("vebi", "upsampled_activation"),
-    "selected > random_layer_matched, All": _drop("random_layer_matched", "all"),
-    "selected > random, All": _drop("random", "all"),
-    "selected > random_layer_matched, OnlyConv": _drop("random_layer_matched", "conv"),
-    "selected > random, OnlyConv": _drop("random", "conv"),
+    "selected > random_layer_matched (All)": _drop("random_layer_matched", "all"),
+    "selected > random (All)": _drop("random", "all"),
+    "selected > random_layer_matched (OnlyConv)": _drop("random_layer_matched", "conv"),
+    "selected > random (OnlyConv)": _drop("random", "conv"),
     "All > OnlyConv": _scopes,
 }
 VERDICTS = ("holds", "undecided", "reversed")
