@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -169,7 +169,10 @@ def explain(
         float | None, typer.Option(help="Default: the run's heatmap_mu; with --data 10.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=64, help="Features per image.")] = 3,
-    method: Annotated[str, typer.Option(help="A heatmap method.")] = "vebi",
+    method: Annotated[
+        str,
+        typer.Option(help="A heatmap method; resampling: by input resampling, without --data."),
+    ] = "vebi",
     out: Annotated[Path, typer.Option(help="Folder for explanation.png and .json.")] = Path(
         "explanation"
     ),
@@ -179,6 +182,16 @@ def explain(
     The network is one of a run (--run, --dataset, --model), or your own (--factory or
     --architecture, --weights) with images of its classes to select features on (--data).
     """
+    if method == "resampling":
+        _explain_by_resampling(
+            images,
+            out,
+            top,
+            {"run": run, "dataset": dataset, "model": model, "seed": seed, "factory": factory},
+            {"architecture": architecture, "weights": weights, "size": size, "grey": grey},
+            classes.split(",") if classes else None,
+        )
+        return
     if data is not None and run is None:
         from vebi.heatmaps.command import explain_own
 
@@ -218,6 +231,26 @@ def explain(
             "Give either --run with --dataset and --model (a network of a run), or --data with "
             "--factory, --architecture or --weights (your own)."
         )
+    typer.echo("\n".join(str(path) for path in written))
+
+
+def _explain_by_resampling(
+    images: list[Path],
+    out: Path,
+    top: int,
+    of_run: dict[str, Any],
+    own: dict[str, Any],
+    classes: list[str] | None,
+) -> None:
+    from vebi.input_resampling.command import explain_any, explain_run
+
+    factory = of_run.pop("factory")
+    if of_run["run"] is None:
+        written = explain_any(images, out, classes=classes, factory=factory, top=top, **own)
+    elif of_run["dataset"] is None or of_run["model"] is None:
+        raise VebiError("--run needs --dataset and --model as well.")
+    else:
+        written = explain_run(images, out=out, factory=factory, top=top, **of_run)
     typer.echo("\n".join(str(path) for path in written))
 
 

@@ -1,7 +1,9 @@
 """Figures of input resampling: what is perturbed, what is selected, and what that does."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +11,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vebi.figures.images import show_image
-from vebi.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+from vebi.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    HEATMAP,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    get_layer_colour,
+)
+
+if TYPE_CHECKING:
+    from vebi.input_resampling.explain import ResampledExplanation
 
 # In the order of drawing. The last two are no choice of neurons.
 CHOICE_NAMES = {
@@ -328,6 +344,33 @@ def draw_contact_sheet(
             show_image(axis, copy.round().clip(0, 255).astype(np.uint8), vmin=0, vmax=255)
             axis.set_title(f"copy {number + 1}", fontsize=6.5, pad=2)
     axes[0, 0].set_title("image", fontsize=6.5, pad=2)
+    return figure
+
+
+def draw_explanations(explanations: Sequence[ResampledExplanation]) -> Figure:
+    """Two rows per image: the channels that correlation selects, and those that precision selects.
+
+    Each map's label is the number of its layer, its name and its channel, as in the panels of VEBI.
+    """
+    counts = [len(f) for e in explanations for f in e.features.values()]
+    columns = 1 + max(1, *counts)
+    rows = [(e, metric) for e in explanations for metric in e.features]
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.8 * columns, 2.05 * len(rows)), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, (explanation, metric) in zip(axes, rows, strict=True):
+        show_image(row[0], explanation.image)
+        row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
+        row[0].set_ylabel(CHOICE_NAMES[metric], fontsize=8, color=CHOICE_COLOURS[metric])
+        for axis, feature in zip(row[1:], explanation.features[metric], strict=False):
+            show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
+            name = f"{feature.layer_number}: {feature.layer} / {feature.channel}"
+            box = {"facecolor": get_layer_colour("conv", True), "edgecolor": "none", "pad": 2}
+            axis.set_title(name, fontsize=7.5, color="white", bbox=box)
+            sign = "mean |r|" if metric == "correlation" else "precision"
+            axis.set_xlabel(f"{sign} {feature.value:.3g}", fontsize=7, labelpad=1)
     return figure
 
 

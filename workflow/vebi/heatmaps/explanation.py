@@ -115,11 +115,11 @@ def explain_batch(
         subject = Subject(
             model, batch, layers, described, x, weights, predictions, np.arange(len(batch))
         )
-        features, relevance = FEATURE_SOURCES[how.source](subject, top)
+        features, _ = FEATURE_SOURCES[how.source](subject, top)
         maps = feature_maps(model, batch, layers, features, [method])[method].cpu().numpy()
         merged = maps.max(1) if top else np.zeros((len(maps), *batch.shape[2:]), np.float32)
     else:
-        features, relevance = np.zeros((len(batch), 0, 2), np.int64), np.zeros((len(batch), 0))
+        features = np.zeros((len(batch), 0, 2), np.int64)
         targets = Targets(predictions, {})
         merged = merged_maps(model, batch, layers, targets, [method])[method].cpu().numpy()
     evidence = np.maximum(weights[predictions] * x, 0).sum(1)
@@ -143,7 +143,7 @@ def explain_batch(
                     channel=int(channel),
                     weight=float(weights[predictions[n], at]),
                     response=float(x[n, at]),
-                    share=float(relevance[n, k] / evidence[n]),
+                    share=_share(weights[predictions[n], at] * x[n, at], evidence[n]),
                     heatmap=maps[n, k],
                 )
             )
@@ -163,3 +163,8 @@ def explain_batch(
             )
         )
     return explanations
+
+
+def _share(relevance: float, evidence: float) -> float:
+    """Part of the positive relevance; 0 for a feature with none, as other methods may choose."""
+    return float(relevance / evidence) if relevance > 0 else 0.0

@@ -56,6 +56,8 @@ METHODS: dict[str, Method] = {
     "deconv_gb": FeatureMethod("relevance", "deconv_gb"),
     "vebi_conv": FeatureMethod("relevance", "vebi_conv"),
     "vebi": FeatureMethod("relevance", "vebi"),
+    "resampling_correlation": FeatureMethod("correlation", "deconv_gb"),
+    "resampling_precision": FeatureMethod("precision", "deconv_gb"),
     **{name: ClassMethod(signal) for name, signal in SIGNALS.items()},
 }
 

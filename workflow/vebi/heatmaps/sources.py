@@ -1,12 +1,14 @@
 """Which features of an image a method draws: one function per way to choose them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from vebi.heatmaps.ranking import top_features
+from vebi.input_resampling.features import features_by_metric
 from vebi.network.layers import Layer
 
 
@@ -17,7 +19,7 @@ class Subject:
     `images` float (N, C, H, W) as the network takes them; `layers` all of the network's; `described`
     those that the m columns of `descriptors` (N, m) belong to; `weights` (classes, m) the mu-Lasso's;
     `predictions` int64 (N); `image_index` int64 (N), the images' places in their data set, which with
-    `seed` is the key of any random draw.
+    `seed` is the key of any random draw. `memory`: what sources share.
     """
 
     model: nn.Module
@@ -29,6 +31,7 @@ class Subject:
     predictions: np.ndarray
     image_index: np.ndarray
     seed: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 Chosen = tuple[np.ndarray, np.ndarray]
@@ -49,4 +52,6 @@ def _relevance(subject: Subject, k: int, spatial_only: bool) -> Chosen:
 FEATURE_SOURCES: dict[str, Callable[[Subject, int], Chosen]] = {
     "relevance": lambda subject, k: _relevance(subject, k, False),
     "relevance_spatial": lambda subject, k: _relevance(subject, k, True),
+    "correlation": lambda subject, k: features_by_metric(subject, k, "correlation"),
+    "precision": lambda subject, k: features_by_metric(subject, k, "precision"),
 }
