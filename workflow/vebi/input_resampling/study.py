@@ -2,8 +2,8 @@
 
 The rule of the verdicts, for each network and perturbation, with the top k of every layer together:
 a claim says that one choice of channels has more of something than another (`CLAIMS`). The difference is
-taken image by image, its 95 % interval by bootstrap over images. The claim `holds` against a reference
-if the interval lies above zero, is `reversed` if it lies below, and `undecided` else.
+taken image by image, its 95 % interval by bootstrap over base scenes. The claim `holds` against a
+reference if the interval lies above zero, is `reversed` if it lies below, and `undecided` else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from vebi.data.store import TEST, Dataset
-from vebi.data.subset import spread_over_classes
+from vebi.data.subset import read_scenes, spread_over_classes
 from vebi.errors import VebiError
 from vebi.input_resampling.choose import CHOICES, METRICS, similarity
 from vebi.input_resampling.influence import ALL_LAYERS, Drop, measure_drops
@@ -27,7 +27,7 @@ from vebi.input_resampling.resample import Sampling, convolution_responses
 from vebi.input_resampling.transfer import Firing, mean_activations, measure_firing
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
-from vebi.statistics import bootstrap_interval
+from vebi.statistics import cluster_interval
 
 # Claim: what is compared, the choice that should have more of it, and the choices that should have less.
 CLAIMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -61,6 +61,23 @@ class Selected:
     weights: np.ndarray
     feature_layer: np.ndarray
     feature_channel: np.ndarray
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """95 % intervals of means over images; those of one of `scenes` (N) are drawn together."""
+
+    scenes: np.ndarray
+    n_resamples: int
+    seed: int
+
+    def of(self, values: np.ndarray, number: int) -> tuple[float, float]:
+        """Both ends for `values` (N), NaN where there is none; `number` keys the draw."""
+        known = ~np.isnan(values)
+        ends = cluster_interval(
+            values[known], self.scenes[known], self.n_resamples, [self.seed, number]
+        )
+        return float(ends[0]), float(ends[1])
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,7 @@ def run_study(
         model, to_network_input(dataset.read("images", others), device), layers, wanted
     )
     same_image = chosen[:, None] == others[None, :]
+    intervals = Intervals(read_scenes(dataset, chosen), settings.bootstrap, seed)
     parts: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("resampling", "transfer", "overlap", "claims")
     }
@@ -117,10 +135,10 @@ def run_study(
             found, settings, seed, own, reference, labels, dataset.labels[others], same_image
         )
         tables = {
-            "resampling": _influence_rows(found, drops, settings, seed),
-            "transfer": _transfer_rows(firings, settings, seed),
-            "overlap": _overlap_rows(found, layers, selected, settings, seed),
-            "claims": _claim_rows(drops, firings, settings, seed),
+            "resampling": _influence_rows(found, drops, settings, intervals),
+            "transfer": _transfer_rows(firings, intervals),
+            "overlap": _overlap_rows(found, layers, selected, settings, intervals),
+            "claims": _claim_rows(drops, firings, settings, intervals),
         }
         for name, rows in tables.items():
             frame = pd.DataFrame(rows)
@@ -131,14 +149,14 @@ def run_study(
 
 
 def _influence_rows(
-    measured: Measured, drops: Sequence[Drop], settings: StudySettings, seed: int
+    measured: Measured, drops: Sequence[Drop], settings: StudySettings, intervals: Intervals
 ) -> list[dict[str, object]]:
     """Rows of resampling.csv, and beside each metric how much its sets share with the other's."""
-    shared = {k: _shares(measured, k, seed) for k in settings.ks}
+    shared = {k: _shares(measured, k, intervals.seed) for k in settings.ks}
     rows: list[dict[str, object]] = []
     for drop in drops:
-        low, high = bootstrap_interval(drop.score, settings.bootstrap, [seed, 0])
-        hit_low, hit_high = bootstrap_interval(drop.hit, settings.bootstrap, [seed, 0])
+        low, high = intervals.of(drop.score, 0)
+        hit_low, hit_high = intervals.of(drop.hit, 0)
         overlap, null = shared[drop.k][drop.layer] if drop.choice in METRICS else (np.nan, np.nan)
         rows.append(
             {
@@ -221,21 +239,20 @@ def _mean_known(values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _transfer_rows(
-    firings: Mapping[tuple[str, str, int], Firing], settings: StudySettings, seed: int
+    firings: Mapping[tuple[str, str, int], Firing], intervals: Intervals
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for (layer, choice, k), firing in firings.items():
         known = ~np.isnan(firing.same) & ~np.isnan(firing.other)
-        same, other = firing.same[known], firing.other[known]
+        same, other = (np.where(known, one, np.nan) for one in (firing.same, firing.other))
         row: dict[str, object] = {"layer": layer, "metric": choice, "k": k}
         for name, values in (
             ("fires_same", same),
             ("fires_other", other),
             ("selectivity", same - other),
         ):
-            row[name] = values.mean() if len(values) else np.nan
-            ends = bootstrap_interval(values, settings.bootstrap, [seed, 1])
-            row[f"{name}_ci_low"], row[f"{name}_ci_high"] = ends
+            row[name] = values[known].mean() if known.any() else np.nan
+            row[f"{name}_ci_low"], row[f"{name}_ci_high"] = intervals.of(values, 1)
         rows.append({**row, "n_images": int(known.sum())})
     return rows
 
@@ -245,11 +262,11 @@ def _overlap_rows(
     layers: Sequence[Layer],
     selected: Selected,
     settings: StudySettings,
-    seed: int,
+    intervals: Intervals,
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for k in settings.ks:
-        sets = {metric: choose_sets(measured, metric, k, seed) for metric in METRICS}
+        sets = {metric: choose_sets(measured, metric, k, intervals.seed) for metric in METRICS}
         for layer in measured.layers:
             by_class = vebi_channels(
                 layers,
@@ -263,7 +280,7 @@ def _overlap_rows(
             for first, second in PAIRS:
                 a, b = of_layer[first], of_layer[second]
                 overlap = measure_overlap(a, b, layer.n_channels)
-                low, high = bootstrap_interval(overlap.common, settings.bootstrap, [seed, 2])
+                low, high = intervals.of(overlap.common, 2)
                 rows.append(
                     {
                         "layer": layer.name,
@@ -289,7 +306,7 @@ def _claim_rows(
     drops: Sequence[Drop],
     firings: Mapping[tuple[str, str, int], Firing],
     settings: StudySettings,
-    seed: int,
+    intervals: Intervals,
 ) -> list[dict[str, object]]:
     k = settings.ks[0]
     values: dict[str, dict[str, np.ndarray]] = {
@@ -303,8 +320,8 @@ def _claim_rows(
     for claim, (measure, choice, references) in CLAIMS.items():
         for reference in references:
             difference = values[measure][choice] - values[measure][reference]
+            low, high = intervals.of(difference, 3)
             difference = difference[~np.isnan(difference)]
-            low, high = bootstrap_interval(difference, settings.bootstrap, [seed, 3])
             rows.append(
                 {
                     "claim": claim,
