@@ -105,10 +105,13 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
     ends = [axis.get_xlim() for axis in axes[1]]
     for axis in axes[1]:
         axis.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
+        axis.locator_params(axis="x", nbins=5)
     axes[0, 0].set_ylabel("grid-artefact score")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if handles:
-        axes[0, 0].legend(handles, labels, fontsize=7)
+        figure.legend(
+            handles, labels, loc="outside upper center", ncols=min(4, 2 * columns), fontsize=7
+        )
     return figure
 
 

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from vebi.average.patches import Tile
 
 
+def _show_patch(axis: plt.Axes, pixels: np.ndarray) -> None:
+    """A patch in a thin frame, without which white ones end in the page."""
+    show_image(axis, pixels, vmin=0, vmax=255)
+    for spine in axis.spines.values():
+        spine.set(visible=True, color="#bbbbbb", linewidth=0.5)
+
+
 def _show_mean(axis: plt.Axes, tile: Tile) -> None:
-    show_image(axis, tile.mean.clip(0, 255).round().astype(np.uint8), vmin=0, vmax=255)
+    _show_patch(axis, tile.mean.clip(0, 255).round().astype(np.uint8))
     axis.set_title(
         f"{tile.layer_number}: {tile.layer} / {tile.channel}",
         fontsize=7.5,
@@ -75,7 +82,7 @@ def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
     for row, tile in zip(axes, tiles, strict=False):
         _show_mean(row[0], tile)
         for rank, (axis, example) in enumerate(zip(row[1:], tile.examples, strict=False), 1):
-            show_image(axis, example, vmin=0, vmax=255)
+            _show_patch(axis, example)
             axis.set_xlabel(f"patch {rank}", fontsize=6.5, labelpad=2)
     if not tiles:
         axes[0, 0].text(0.5, 0.5, "no feature with\na positive weight", ha="center", fontsize=7)
