@@ -152,6 +152,13 @@ def test_any_network_has_a_place(options):
     assert TrainingSettings(**settings).epochs == options["epochs"]
 
 
+def test_the_readme_s_networks_are_valid():
+    text = (ROOT / "config/README.md").read_text()
+    (example,) = [part for part in text.split("```yaml")[1:] if part.strip().startswith("models:")]
+    models = yaml.safe_load(example.split("```")[0])["models"]
+    assert set(parse_config(overlay(BASE, {"models": models})).models) > set(models)
+
+
 def test_matconvnet_s_networks_divide_by_one():
     extra = {"architecture": "vgg_f", "weights": "vgg.mat", "epochs": 1, "scale": 64}
     with pytest.raises(VebiError, match="scale: is 64, but MatConvNet's networks divide by 1"):

@@ -144,3 +144,81 @@ def test_every_method_draws_features_of_every_depth(network) -> None:
         assert values.isfinite().all(), name
         assert values.min() >= 0
         assert values.max() <= 1
+
+
+class Own(nn.Module):
+    """A user's network: 1 channel, branches, reused and functional ReLUs, all kinds of convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.stem = nn.Conv2d(1, 8, 5, stride=2, padding=2)
+        self.norm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.grouped = nn.Conv2d(8, 8, 3, padding=1, groups=4)
+        self.dilated = nn.Conv2d(8, 8, 3, padding=2, dilation=2)
+        self.fc, self.head = nn.Linear(64, 10), nn.Linear(10, 4)
+
+    def forward(self, x: Tensor, kill: tuple[str, list[int]] = ("", [])) -> Tensor:
+        """`kill` sets channels of one response to zero, by hand."""
+
+        def cut(name: str, value: Tensor) -> Tensor:
+            self.seen[name] = value.clone()
+            if kill[0] == name:
+                value = value.clone()
+                value[:, kill[1]] = 0
+            return value
+
+        self.seen: dict[str, Tensor] = {}
+        x = cut("relu", self.relu(cut("norm", self.norm(cut("stem", self.stem(x / 255 - 0.5))))))
+        y = cut("relu#2", self.relu(cut("grouped", self.grouped(x))))
+        z = cut("relu#3", torch.relu(cut("dilated", self.dilated(x))))
+        z = cut("avg_pool2d", nn.functional.avg_pool2d(z + x, 2, 1, 1))[:, :, 1:, 1:]
+        pooled = cut("adaptive_max_pool2d", nn.functional.adaptive_max_pool2d(y + z, (2, 4)))
+        hidden = cut("fc", self.fc(pooled.flatten(1)))
+        return self.head(cut("relu#4", nn.functional.relu(hidden)))
+
+
+def test_a_users_network_of_one_channel_by_hand() -> None:
+    net = Own().eval()
+    images = torch.rand(3, 1, 20, 20) * 255
+    layers = list_layers(net, images)
+    logits, values = responses(net, images, layers)
+    assert torch.equal(logits, net(images))
+    names = dict(zip(net.seen, (layer.name for layer in layers), strict=True))
+    assert [layer.type for layer in layers] == [
+        *("conv", "norm", "relu", "conv", "relu", "conv", "relu", "pool", "pool", "fc", "relu")
+    ]
+    for layer, value, expected in zip(layers, values, net.seen.values(), strict=True):
+        torch.testing.assert_close(value, expected, rtol=0, atol=0, msg=layer.name)
+    for position, (by_hand, name) in enumerate(names.items()):
+        condition = as_ablation([(position, 1), (position, 3)], layers)
+        with torch.no_grad():
+            expected = net(images, (by_hand, [1, 3]))
+        ours = ablate_batch(net, images, layers, [condition])[0]
+        torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6, msg=name)
+        assert not torch.equal(expected, logits)
+    features = np.array([[(layers[7].index, 1), (layers[9].index, 4)]] * 3)
+    for name, maps in feature_maps(net, images, layers, features, ["vebi", "deconv_gb"]).items():
+        assert maps.shape == (3, 2, 20, 20), name
+        assert maps.flatten(2).amax(2).eq(1).all(), name
+
+
+def test_fully_connected_networks_have_no_maps_but_are_explained() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        *(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2))
+    )
+    images = torch.rand(2, 1, 6, 6)
+    layers = list_layers(net, images)
+    assert [(layer.type, layer.spatial) for layer in layers] == [("fc", False), ("relu", False)] * 2
+    # Guided backpropagation through a chain: only positive signals pass each ReLU.
+    features = np.array([[(3, 2)], [(3, 2)]])
+    signal = feature_signals(net, images, layers, features, ["deconv_gb"])["deconv_gb"][:, 0]
+    with torch.no_grad():
+        first = net[1](images.flatten(1))
+        second = net[3](first.relu())
+        seed = second.relu() * (torch.arange(6) == 2)
+        back = (seed * (second > 0)) @ net[3].weight
+        expected = (back.clamp(min=0) * (first > 0)) @ net[1].weight
+    torch.testing.assert_close(signal.flatten(1), expected, rtol=1e-5, atol=1e-7)
