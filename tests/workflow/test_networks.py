@@ -1,6 +1,9 @@
 """Networks of a user's own in the workflow: what is planned, and what a change of theirs reruns."""
 
+import pytest
 import yaml
+
+pytestmark = pytest.mark.slow
 
 SOURCE = """
 from torch import nn
