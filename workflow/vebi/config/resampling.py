@@ -34,7 +34,7 @@ class EpochStudyConfig(Strict):
     )
     train_images: int = Field(72, ge=2, description="reduced to patches, to train the classifier")
     test_images: int = Field(48, ge=2, description="reduced to patches, to score the classifier")
-    classifier_epochs: int = Field(15, ge=1)
+    classifier_epochs: int = Field(25, ge=1)
 
 
 class ResamplingConfig(Strict):
