@@ -1,7 +1,7 @@
 """dataset.h5 with shuffled labels to random_labels.pt and its history."""
 
 from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
+from vebi.determinism import choose_device, derived_seed
 from vebi.files import write_text
 from vebi.job import job
 from vebi.models.store import save_model
@@ -15,7 +15,9 @@ with job(snakemake):
     network = settings.pop("network")
     dataset = open_dataset(snakemake.input.dataset)
     noisy = with_random_labels(dataset, [params.root_seed, seed], params.images)
+    # From other first weights than the trained network, whose filters it would else partly share.
+    start = derived_seed(params.root_seed, seed, 1)
     device = choose_device(params.device)
-    net, spec, history = train(noisy, network, TrainingSettings(**settings), seed, device)
+    net, spec, history = train(noisy, network, TrainingSettings(**settings), start, device)
     write_text(snakemake.output.history, history.to_csv(index=False, float_format="%.6f"))
     save_model(snakemake.output.model, net, spec, list(dataset.classes))

@@ -29,9 +29,10 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
     for column, (dataset, model) in enumerate(experiments):
         of_experiment = (curves["dataset"] == dataset) & (curves["model"] == model)
         _draw_curves(axes[0, column], curves[of_experiment], methods)
-        images, seeds = (curves[of_experiment][key] for key in ("n_images", "seed"))
+        part = curves[of_experiment]
+        images, seeds = part["n_images"].iloc[0], part["seed"].nunique()
         axes[0, column].set_title(
-            f"{dataset}\n{model}, {images.iloc[0]} test images, {seeds.nunique()} seeds"
+            f"{dataset}\n{model}, {images} test images, {seeds} seed{'s'[: seeds > 1]}"
         )
         of_experiment = (paired["dataset"] == dataset) & (paired["model"] == model)
         rows = paired[of_experiment & (paired["reference"] == REFERENCE)].set_index("method")
