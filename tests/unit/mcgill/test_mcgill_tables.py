@@ -115,8 +115,10 @@ def test_curves_start_at_the_whole_network(tables):
 @pytest.mark.parametrize("verdict", ["quirk", "property", "gradual"])
 def test_the_conclusion_has_its_numbers(verdict):
     numbers = {"as_in_the_report": 0.53, "corrected": 0.21, "plateau": 0.08, "verdict": verdict}
-    text = conclude(numbers)
-    assert all(part in text for part in ("53 %", "21 %", "8 %"))
+    text = conclude({**numbers, "peer": "spgl1"})
+    assert all(part in text for part in ("53 %", "21 %", "8 %", "removal and solver"))
+    alone = conclude({**numbers, "as_in_the_report": 1.0, "peer": "path"})
+    assert "the report's removal half of the accuracy is gone never" in alone
 
 
 def test_printed_numbers_are_the_reports():

@@ -135,20 +135,23 @@ def tabulate_verdict(
     """mcgill_verdict of one model: the two causes, their shares, and the conclusion in words."""
     found = judge(study, network.work, network.n_classes, n_resamples, seed, network.peer)
     row = {"model": network.model, "peer": network.peer, **found}
-    row["conclusion"] = conclude(found)
+    row["conclusion"] = conclude({**found, "peer": network.peer})
     return pd.DataFrame([{**row, "n_seeds": study["seed"].nunique(), "reduced": not network.full}])
 
 
 def conclude(found: Mapping[str, float | str]) -> str:
     """The verdict of `judge` in one sentence."""
-    as_found, corrected = (
-        f"{100 * float(found[k]):.0f} %" for k in ("as_in_the_report", "corrected")
-    )
+
+    def gone(key: str) -> str:
+        share = float(found[key])
+        return "never" if share >= 1 else f"after {100 * share:.0f} % of the filters"
+
+    solver = "" if found["peer"] == "path" else " and solver"
     moved = (
-        f"with the report's removal and solver half of the accuracy is gone after {as_found} of the "
-        f"filters, with complete removal and the exact solution after {corrected}"
+        f"with the report's removal{solver} half of the accuracy is gone {gone('as_in_the_report')}, "
+        f"with complete removal and the exact solution {gone('corrected')}"
     )
-    plateau = f"{100 * float(found['plateau']):.0f} %"
+    plateau = f"{100 * float(found['plateau']):.0f} % of them"
     return {
         "quirk": f"A quirk of the implementation: {moved}, and the fall begins at {plateau}.",
         "property": f"A property of the network: {moved}; the plateau of {plateau} stays.",
