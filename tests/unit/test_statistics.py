@@ -56,7 +56,10 @@ def test_clusters_of_unequal_size_by_enumeration():
     assert (low, high) == (2.0, 10.0)
     low, high = cluster_interval(values, clusters, 4000, [0], level=0.4)
     assert (low, high) == (4.0, 4.0)
-    assert np.isnan(cluster_interval(np.zeros((0, 2)), np.zeros(0), 9, [0])).all()
+    for few in (0, 5):  # nothing, and one cluster only
+        ends = cluster_interval(np.zeros((few, 2)), np.zeros(few, int), 9, [0])
+        assert np.shape(ends) == (2, 2)
+        assert np.isnan(ends).all()
 
 
 def test_nested_interval_of_one_seed_resamples_draws_only():

@@ -37,13 +37,14 @@ def cluster_interval(
     """Percentile bootstrap intervals of the mean of `values` (N, ...), resampling whole clusters.
 
     `clusters` (N): entries of one number are alike and drawn together, as views of one scene. Returns
-    both ends (...), of every trailing place from the same draws; NaNs for no values.
+    both ends (...), of every trailing place from the same draws; NaNs for fewer than two clusters,
+    which say nothing about how clusters differ.
     """
-    if not len(values):
-        empty = np.full(values.shape[1:], np.nan)
-        return empty, empty
     _, position = np.unique(clusters, return_inverse=True)
     count = np.bincount(position)
+    if len(count) < 2:
+        empty = np.full(values.shape[1:], np.nan)
+        return empty, empty
     total = np.zeros((len(count), *values.shape[1:]))
     np.add.at(total, position, values)
     even = np.full(len(count), 1 / len(count))
