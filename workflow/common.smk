@@ -194,7 +194,7 @@ def get_kept_epochs(wildcards):
 
 def get_resampling_parts():
     """Files of the runs that the tables of input resampling are made of, by name."""
-    if not CONFIG.resampling:
+    if not RESAMPLED:
         return {}
     names = ["resampling", "transfer", "overlap", "claims"]
     if CONFIG.resampling.epoch_study:
@@ -216,7 +216,7 @@ def get_resampling_tables():
 
 def get_resampling_figures():
     """Names of the figures of input resampling."""
-    if not CONFIG.resampling:
+    if not RESAMPLED:
         return []
     names = ["influence", "transfer", "overlap"]
     names += ["epochs"] if CONFIG.resampling.epoch_study else []

@@ -55,7 +55,7 @@ TWICE = [{"name": "affine", "strength": 0.1}, {"name": "affine", "strength": 0.2
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"datasets": ["mnist"]}, "no experiment is about 'mnist'"),
+        ({"datasets": ["mnsit"]}, "'mnsit' is not there; allowed: "),
         ({"seeds": 9}, "is 9, but seeds has only 3; allowed: 1 to 3"),
         ({"perturbations": TWICE}, "perturbations: the same value stands there twice"),
         ({"perturbations": [{"name": "snow", "strength": 1.0}]}, "snow"),

@@ -55,15 +55,13 @@ class ResamplingConfig(Strict):
     batch_size: int = Field(25, ge=1, description="copies at a time")
     epoch_study: EpochStudyConfig | None = None
 
-    def problems(self, datasets: list[str], seeds: int, epochs: dict[str, int]) -> list[str]:
-        """What does not fit: to the data sets and epochs of the experiments, the number of seeds."""
-        found = []
-        for name in self.datasets or []:
-            if name not in datasets:
-                allowed = ", ".join(dict.fromkeys(datasets))
-                found.append(
-                    f"resampling.datasets: no experiment is about '{name}'; allowed: {allowed}"
-                )
+    def problems(self, datasets: Sequence[str], seeds: int, epochs: dict[str, int]) -> list[str]:
+        """What does not fit: to the names of data sets, the number of seeds, the epochs trained."""
+        found = [
+            f"resampling.datasets: '{name}' is not there; allowed: {', '.join(datasets)}"
+            for name in self.datasets or []
+            if name not in datasets
+        ]
         if self.seeds > seeds:
             found.append(
                 f"resampling.seeds: is {self.seeds}, but seeds has only {seeds}; allowed: 1 to {seeds}"

@@ -82,14 +82,13 @@ class Config(Strict):
     def _resampling_problems(self) -> list[str]:
         if self.resampling is None:
             return []
-        names = [e.dataset for e in self.experiments]
         studied = [
             e.model
             for e in self.experiments
             if self.resampling.datasets is None or e.dataset in self.resampling.datasets
         ]
         epochs = {m: self.models[m].epochs for m in studied if m in self.models}
-        return self.resampling.problems(names, len(self.seeds), epochs)
+        return self.resampling.problems(list(self.datasets), len(self.seeds), epochs)
 
     def _mcgill_problems(self) -> list[str]:
         if self.mcgill is None:
