@@ -101,13 +101,19 @@ rule draw_resampling:
         overlap=RESULTS / "tables/resampling_overlap.csv",
     output:
         influence=report(
-            RESULTS / "figures/resampling_influence.png", category="resampling"
+            RESULTS / "figures/resampling_influence.png",
+            caption="../report/resampling_influence.rst",
+            category="resampling",
         ),
         transfer=report(
-            RESULTS / "figures/resampling_transfer.png", category="resampling"
+            RESULTS / "figures/resampling_transfer.png",
+            caption="../report/resampling_transfer.rst",
+            category="resampling",
         ),
         overlap=report(
-            RESULTS / "figures/resampling_overlap.png", category="resampling"
+            RESULTS / "figures/resampling_overlap.png",
+            caption="../report/resampling_overlap.rst",
+            category="resampling",
         ),
     log:
         RESULTS / "logs/figures/resampling.log",
@@ -131,7 +137,11 @@ rule draw_resampling_epochs:
         resampling=RESULTS / "tables/resampling.csv",
         similarity=RESULTS / "tables/resampling_similarity.csv",
     output:
-        report(RESULTS / "figures/resampling_epochs.png", category="resampling"),
+        report(
+            RESULTS / "figures/resampling_epochs.png",
+            caption="../report/resampling_epochs.rst",
+            category="resampling",
+        ),
     log:
         RESULTS / "logs/figures/resampling_epochs.log",
     benchmark:
