@@ -60,7 +60,18 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
                 x = len(columns) + 0.35 * number
                 for value, scope in zip(pair, ("all", "conv"), strict=True):
                     axis.plot(x, value, "_", ms=11, mew=2, color=_COLOURS[scope])
-                    axis.text(x, value + 3, value, ha="center", fontsize=6, color=_COLOURS[scope])
+                    # Away from the other number of the pair, which may be close.
+                    upper = value == max(pair)
+                    axis.annotate(
+                        str(value),
+                        (x, value),
+                        (0, 3 if upper else -3),
+                        textcoords="offset points",
+                        ha="center",
+                        va="bottom" if upper else "top",
+                        fontsize=6,
+                        color=_COLOURS[scope],
+                    )
             axis.axvline(len(columns) - 0.5, color=GREY, lw=0.8)
             ticks.append("published,\nfour data sets")
         positions = [*range(len(columns)), len(columns) + 0.5][: len(ticks)]
@@ -69,7 +80,7 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
         axis.set_ylim(bottom=0)
         networks = part["seed"].nunique()
         axis.set(
-            title=f"{dataset}, {model}\nμ = {mu:g}, {networks} networks",
+            title=f"{dataset}, {model}\nμ = {mu:g}, {networks} network{'s' if networks > 1 else ''}",
             ylabel="features selected by any class",
         )
         axis.legend(fontsize=7, loc="upper left")

@@ -77,8 +77,8 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         loc="outside lower center",
         ncols=3,
         fontsize=8,
-        title="in the cells: 100 × the mean difference of areas under the IoU curve (above the line), "
-        "of drops in mean class accuracy (below)",
+        title="in the cells: 100 × the mean difference of areas under the IoU curve (above the line),"
+        "\nof drops in mean class accuracy (below)",
         title_fontsize=8,
     )
     return figure
@@ -102,4 +102,4 @@ def _name(comparison: str) -> str:
 def _title(dataset: str, model: str, part: pd.DataFrame) -> str:
     seeds, images, scenes = (part[f"n_{name}"].iloc[0] for name in ("seeds", "images", "scenes"))
     views = f"{images} test images" + (f" of {scenes} scenes" if scenes < images else "")
-    return f"{dataset}, {model}\n{seeds} networks, {views}"
+    return f"{dataset}, {model}\n{seeds} network{'s' if seeds > 1 else ''}, {views}"
