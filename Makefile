@@ -64,8 +64,9 @@ reference: reproduce
 	  %-distractors_an8flower-strided.png %digits.png %matconvnet-digits.png, \
 	  $(wildcard results/default/figures/*.png)) results/reference/default/figures/
 
+# A file's tests share what they made, so a worker takes whole files, the long ones of the workflow first.
 test: dev-env
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Peers that are no dependencies are measured where they are installed: pip install spams-bin celer grad-cam
 bench: dev-env reproduce

@@ -14,8 +14,8 @@ from PIL import Image
 
 from vebi.tables import TABLES
 
-# One worker for all of them: they look at the same finished run.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
+# They look at the same finished run: `make test` gives a file to one worker.
+pytestmark = pytest.mark.slow
 SMOKE = ("--configfile", "config/smoke.yaml")
 
 
