@@ -128,7 +128,7 @@ def test_touch_reruns_nothing(finished):
 
 
 def test_a_new_setting_reruns_only_what_depends_on_it(finished):
-    finished.edit("config/smoke.yaml", "repeats: 2", "repeats: 3")
+    finished.edit("config/smoke.yaml", "ablation:\n  repeats: 2", "ablation:\n  repeats: 3")
     assert planned(finished) == AFTER_ABLATION
 
 
@@ -200,7 +200,10 @@ def test_explaining_an_image_file_agrees_with_the_run(smoke, tmp_path, dataset, 
     ],
 )
 def test_explain_says_what_is_wrong(smoke, tmp_path, arguments, says):
-    (tmp_path / "a.png").write_text("no image")
+    if says == "can't be read as an image":
+        (tmp_path / "a.png").write_text("no image")
+    else:
+        Image.new("L", (28, 28)).save(tmp_path / "a.png")
     run = smoke.folder / "results/smoke"
     code, output = run_vebi("explain", tmp_path / "a.png", "--run", run, *arguments)
     assert code == 2
