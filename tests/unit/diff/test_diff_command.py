@@ -173,11 +173,24 @@ def test_archives(runs, tolerances, tmp_path, name):
 def test_a_flipped_bit_in_an_archive_is_found(runs, tmp_path):
     packed = archive(runs[0], tmp_path / "x.tar.gz")
     raw = packed.read_bytes()
+
+    def content() -> list[tuple[str, bytes]]:
+        with sources.opened(packed) as folder:
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            return [(str(path.relative_to(folder)), path.read_bytes()) for path in files]
+
+    intact, unnoticed = content(), 0
     # The ten bytes of gzip's header say nothing about the content.
-    for place in range(40, len(raw), 29):
+    places = range(40, len(raw), 29)
+    for place in places:
         packed.write_bytes(raw[:place] + bytes([raw[place] ^ 4]) + raw[place + 1 :])
-        with pytest.raises(VebiError, match="broken archive"), sources.opened(packed):
-            pass
+        try:
+            # A flip may spell the same run of zeros in another way: then nothing is broken.
+            assert content() == intact
+            unnoticed += 1
+        except VebiError as error:
+            assert "broken archive" in str(error)
+    assert unnoticed <= len(places) // 10
 
 
 def tar_with(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
