@@ -189,7 +189,8 @@ def test_a_flipped_bit_in_an_archive_is_found(runs, tmp_path):
             assert content() == intact
             unnoticed += 1
         except VebiError as error:
-            assert "broken archive" in str(error)
+            if "broken archive" not in str(error):
+                raise
     assert unnoticed <= len(places) // 10
 
 
