@@ -253,9 +253,14 @@ def test_a_file_of_another_network_is_refused_by_layer(tmp_path, mnist, name, op
 
 def test_padding_at_the_end_only_counts_through_the_size(tmp_path, mnist):
     # 24 pixels pooled by 2: one more row at the end starts no further window.
-    layers, mean = changed(mnist, "pool1", pad=[0, 1, 0, 1])
-    write(tmp_path / "m.mat", layers, mean, DIGITS)
-    network("matconvnet", (1, 28, 28), 10, tmp_path / "m.mat", DIGITS)
+    write(tmp_path / "plain.mat", *mnist, DIGITS)
+    write(tmp_path / "padded.mat", *changed(mnist, "pool1", pad=[0, 1, 0, 1]), DIGITS)
+    plain, padded = (
+        network("matconvnet", (1, 28, 28), 10, tmp_path / f"{name}.mat", DIGITS).state_dict()
+        for name in ("plain", "padded")
+    )
+    assert plain.keys() == padded.keys()
+    assert all(torch.equal(plain[key], padded[key]) for key in plain)
 
 
 def test_other_parameters_of_normalisation_are_refused(tmp_path):

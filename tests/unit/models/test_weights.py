@@ -209,13 +209,13 @@ def test_settings_that_do_not_fit_are_refused(source, dataset, monkeypatch, opti
         train(dataset, SQUEEZENET, settings, 0, CPU)
 
 
-def test_weights_are_also_looked_for_where_the_data_are(source, dataset, tmp_path, monkeypatch):
+def test_weights_are_also_looked_for_where_the_data_are(source, tmp_path, monkeypatch):
+    folder, net, data = source
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VEBI_DATA", str(source[0].parent))
-    name = f"{source[0].name}/state.pth"
-    train(
-        dataset, SQUEEZENET, TrainingSettings(1, 8, "sgd", RATE, scale=None, weights=name), 0, CPU
-    )
+    monkeypatch.setenv("VEBI_DATA", str(folder.parent))
+    settings = TrainingSettings(0, 8, "sgd", RATE, scale=None, weights=f"{folder.name}/state.pth")
+    found = train(data, SQUEEZENET, settings, 9, CPU)[0].state_dict()
+    assert all(torch.equal(found[key], value) for key, value in net.state_dict().items())
 
 
 class Surprise:
