@@ -142,7 +142,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
     axes[0, 0].set_ylabel("score drop,\nall layers together")
     axes[1, 0].set_ylabel("score drop,\none layer alone")
     note = f"softmax of the predicted class before minus after removing {k} channels per layer"
-    _legend(figure, choices, f"{note}; lines: 95 % over images")
+    _legend(figure, choices, f"{note}; lines: 95 % over scenes")
     return figure
 
 
@@ -181,7 +181,7 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
         axis.set_xticks(range(len(names)), names, fontsize=6.5)
         axis.set_title(f"{experiment[0]}\n{experiment[1]}")
     axes[0, 0].set_ylabel("share of other images\non which a channel fires")
-    note = "filled: images of the same class, open: of other classes; lines: 95 % over images"
+    note = "filled: images of the same class, open: of other classes; lines: 95 % over scenes"
     _legend(figure, choices, f"{note}; fires: responds at least half as much as on its own image")
     return figure
 
