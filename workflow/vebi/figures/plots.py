@@ -120,7 +120,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         axis.grid(axis="x", visible=False)
         axis.set_ylim(0, 1.08)
         axis.set(title=f"{dataset}\nmu = {mu:g}", ylabel="mean class accuracy")
-    note = "in the bars: features removed, mean over seeds; lines: standard deviation over seeds and draws"
+    note = "in the bars: mean number of features removed; lines: deviation over seeds and draws"
     figure.supxlabel(note, fontsize=8, color="#555555")
     return figure
 
