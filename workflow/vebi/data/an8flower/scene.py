@@ -52,6 +52,7 @@ PARTS = tuple(NEUTRAL_COLOURS)
 DISTRACTOR_PARTS = ("leaves", "stem", "centre")
 DISTRACTOR_OBJECTS = ("ball", "pebble", "cube")
 MAX_OBJECTS = 4
+OBJECT_SIZE = (0.24, 0.34)  # radius in scene units
 
 
 @dataclass(frozen=True)
@@ -353,22 +354,26 @@ def _sample_view(draw: _Draw, plant: Plant) -> View:
 
 
 def _sample_distractors(draw: _Draw, plant: Plant, view: View) -> tuple[Distractor, ...]:
-    """Two to four distractors: at least one part and one object; colours independent of the class."""
-    count = draw.integer(2, MAX_OBJECTS)
-    n_parts = draw.integer(1, min(count - 1, len(DISTRACTOR_PARTS)))
+    """One distractor in each class colour, the image's own included: parts and objects.
+
+    Every image shows every class colour where it means nothing, so that no colour alone says anything
+    about the class: only the part that has it does.
+    """
+    colours = draw.some(tuple(CLASS_COLOURS), len(CLASS_COLOURS))
+    n_parts = draw.integer(len(colours) - MAX_OBJECTS, len(DISTRACTOR_PARTS))
     found = []
     for kind in draw.some(DISTRACTOR_PARTS, n_parts):
-        colour = draw.pick(tuple(CLASS_COLOURS))
+        colour = colours.pop()
         found.append(Distractor(kind, colour, _class_colour(draw, colour), (0.0, 0.0), 0.0, 0.0))
-    # One quarter of the ground for each object, left and right of the line from camera to pot: they
-    # neither touch each other nor hide the pot or hide behind it.
-    quarters = ("45", "100", "-45", "-100")
-    for quarter in draw.some(quarters, count - n_parts):
-        kind, colour = draw.pick(DISTRACTOR_OBJECTS), draw.pick(tuple(CLASS_COLOURS))
-        size = draw.uniform(0.15, 0.24)
+    # One quarter of the ground for each object, left and right of the line from camera to pot, so far
+    # apart in angle (degrees) that the largest neither touch nor hide each other or the pot.
+    quarters = ("62", "114", "-62", "-114")
+    for quarter in draw.some(quarters, len(colours)):
+        kind, colour = draw.pick(DISTRACTOR_OBJECTS), colours.pop()
+        size = draw.uniform(*OBJECT_SIZE)
         side = math.copysign(1.0, int(quarter))
-        angle = math.radians(view.azimuth + int(quarter) + side * draw.uniform(0.0, 35.0))
-        radius = plant.pot_top_radius + plant.rim_overhang + size + draw.uniform(0.08, 0.35)
+        angle = math.radians(view.azimuth + int(quarter) + side * draw.uniform(0.0, 8.0))
+        radius = plant.pot_top_radius + plant.rim_overhang + size + draw.uniform(0.05, 0.20)
         found.append(
             Distractor(
                 kind,
