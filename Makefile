@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
+RUN := $(shell sed -n 's/^run: *//p' $(CONFIG))
 CORES ?= all
 ARGS ?=
 VENV := .venv
@@ -14,7 +15,7 @@ RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 help:
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
-	@echo "make verify      the default run, then compared with results/reference"
+	@echo "make verify      the default run, then compared with results/reference (CONFIG= for another one)"
 	@echo "make bench       speed against other tools, to results/bench"
 	@echo "make test        every test that this machine can run"
 	@echo "make check       lint, format, types"
@@ -51,18 +52,17 @@ smoke: env
 	$(RUN_SNAKEMAKE) --configfile config/smoke.yaml
 
 verify: reproduce
-	$(VENV)/bin/vebi diff results/default results/reference/default
+	$(VENV)/bin/vebi diff results/$(RUN) results/reference/$(RUN)
 
-# What is committed of the default run: every table, and as PNG the figures that are about all data
-# sets or about double-12c.
+# What is committed of a run (the default one, or CONFIG=): every table, and as PNG the figures that are
+# about all data sets or about double-12c.
 reference: reproduce
-	rm -rf results/reference/default
-	mkdir -p results/reference/default
-	cp -r results/default/tables results/reference/default/tables
-	mkdir results/reference/default/figures
+	rm -rf results/reference/$(RUN)
+	mkdir -p results/reference/$(RUN)/figures
+	cp -r results/$(RUN)/tables results/reference/$(RUN)/tables
 	cp $(filter-out %single-6c_an8flower-strided.png %-distractors.png %single-6c.png \
 	  %-distractors_an8flower-strided.png %digits.png %matconvnet-digits.png, \
-	  $(wildcard results/default/figures/*.png)) results/reference/default/figures/
+	  $(wildcard results/$(RUN)/figures/*.png)) results/reference/$(RUN)/figures/
 
 # A file's tests share what they made, so a worker takes whole files, the long ones of the workflow first.
 test: dev-env
