@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import typer.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.cli import spread
+from vebi.cli import app, spread
 
 
 def vebi(*arguments, cwd=None):
@@ -69,11 +71,35 @@ def test_select_explains_what_is_wrong(descriptors, tmp_path, arguments, says):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["select", "iou", "diff", "verify", "explain"])
-def test_help_says_what_a_command_does(command):
-    done = vebi(command, "--help")
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
+COMMANDS = typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_says_what_a_command_and_each_of_its_options_does(name):
+    done = typer.testing.CliRunner().invoke(app, [name, "--help"])
+    assert done.exit_code == 0
+    assert f"Usage: root {name}" in done.output
+    command = COMMANDS[name]
+    assert len(command.help.split()) > 3
+    for parameter in command.params:
+        if parameter.name != "help":
+            assert len((parameter.help or "").split()) > 1, parameter.name
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("vebi ver", ["verify"]), ("vebi diff --js", ["--json"]), ("vebi select --scope c", ["conv"])],
+)
+def test_the_shell_completes_commands_options_and_choices(words, completed):
+    position = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("vebi")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "_VEBI_COMPLETE": "complete_bash", **position},
+    )
+    assert done.stdout.split() == completed
 
 
 def test_iou_of_files(tmp_path):

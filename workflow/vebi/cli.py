@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -49,10 +50,14 @@ def select(
     descriptors: Annotated[Path, typer.Argument(help="HDF5 with X (N, m) and labels (N).")],
     mu: Annotated[list[float], typer.Option(help="Bounds of ||w||_1 in Eq. 1: --mu 1 10 100.")],
     out: Annotated[Path, typer.Option(help="Folder to write path.h5 and the two tables to.")],
-    scope: Scope = Scope.all,
-    labels: Labels = Labels.annotations,
+    scope: Annotated[Scope, typer.Option(help="conv: features of convolutions only.")] = Scope.all,
+    labels: Annotated[
+        Labels, typer.Option(help="What to explain: the images' labels, or the predictions.")
+    ] = Labels.annotations,
     nonnegative: Annotated[bool, typer.Option(help="Only weights >= 0.")] = False,
-    solver: Solver = Solver.path,
+    solver: Annotated[
+        Solver, typer.Option(help="The exact path, or spgl1 at each value of --mu.")
+    ] = Solver.path,
     processes: Annotated[int, typer.Option(min=1, help="Cores; the numbers stay the same.")] = 1,
 ) -> None:
     """Select features with the mu-Lasso from any descriptor file."""
@@ -77,7 +82,9 @@ def select(
 def iou(
     heatmaps: Annotated[Path, typer.Argument(help="HDF5 with heatmaps (N, H, W) in [0, 1].")],
     masks: Annotated[Path, typer.Argument(help="HDF5 with masks (M, H, W).")],
-    thresholds: Annotated[int, typer.Option(min=2, max=100_001)] = 101,
+    thresholds: Annotated[
+        int, typer.Option(min=2, max=100_001, help="So many, equally spaced from 0 to 1.")
+    ] = 101,
     out: Annotated[
         Path | None, typer.Option(help="Folder for iou_curve.csv and iou_auc.csv.")
     ] = None,
@@ -97,7 +104,7 @@ def iou(
 @app.command()
 def diff(
     a: Annotated[Path, typer.Argument(help="A results folder, or an archive of one.")],
-    b: Annotated[Path, typer.Argument(help="Another.")],
+    b: Annotated[Path, typer.Argument(help="The other one.")],
     tolerances: Annotated[
         Path | None, typer.Option(help="Instead of config/tolerances.tsv.")
     ] = None,
@@ -125,6 +132,14 @@ def verify(
     from vebi.provenance import run_verify
 
     raise typer.Exit(run_verify(run))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of configuration files, which editors complete and check keys with."""
+    from vebi.config.schema import schema_text
+
+    sys.stdout.write(schema_text())
 
 
 @app.command()
@@ -285,12 +300,30 @@ def _print(frame: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Entry point: a VebiError becomes one line and exit code 2."""
+    """Entry point: whatever goes wrong becomes one line and exit code 2, and no traceback."""
     try:
         app(spread(sys.argv[1:], "--mu"))
     except VebiError as error:
-        print(f"error: {error}", file=sys.stderr)
+        message = str(error)
+    except BrokenPipeError:
+        # Who read our output has gone; nothing can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(2)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}. Choose another place, or make room."
+    except MemoryError as error:
+        message = f"this needs more memory than there is ({error}). Take a smaller file or image."
+    except Exception as error:
+        if os.environ.get("VEBI_DEBUG"):
+            raise
+        message = (
+            f"unexpected {type(error).__name__}: {error}. This is a defect of vebi: please report it "
+            "with what VEBI_DEBUG=1 in the environment shows."
+        )
+    # Names of files may hold bytes that are no text.
+    print(f"error: {message}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
