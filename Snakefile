@@ -26,6 +26,7 @@ include: "workflow/rules/feature_counts.smk"
 include: "workflow/rules/resampling.smk"
 include: "workflow/rules/mcgill.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

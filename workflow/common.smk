@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from vebi.claims.facts import READ, facts_of
 from vebi.code_digest import code_digest
 from vebi.config import parse_config
 from vebi.config.on_disk import leave_out_absent, listing_files
@@ -375,6 +376,7 @@ def get_tables():
         names += ["robustness", "robustness_summary"]
     if CONFIG.feature_counts:
         names += ["feature_counts"]
+    names += ["claims"]
     return [RESULTS / "tables" / f"{name}.csv" for name in names]
 
 

@@ -143,6 +143,20 @@ def schema() -> None:
 
 
 @app.command()
+def claims(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Runs' folders, or results/reference/...; the first that tested wins."),
+    ],
+    markdown: Annotated[bool, typer.Option(help="As Markdown, for a README.")] = False,
+) -> None:
+    """What the three works claim, what was measured, and which claims are reproduced."""
+    from vebi.claims.command import run_claims
+
+    run_claims(runs, markdown)
+
+
+@app.command()
 def explain(
     images: Annotated[list[Path], typer.Argument(help="Images in any common format.")],
     run: Annotated[

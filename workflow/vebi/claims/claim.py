@@ -1,0 +1,147 @@
+"""What a claim is, and the rules that turn our numbers into a verdict.
+
+The rules are few and the same for every claim of a kind, so that none can be made to fit a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vebi.claims.run import Run
+
+REPRODUCED, NOT_REPRODUCED, NOT_TESTED = "reproduced", "not reproduced", "not tested"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of our numbers with its 95 % interval: of `label`, a data set, network or setting.
+
+    The ends are NaN where nothing says how far the number may be off (one network alone). `verdict`: what
+    the table says of it, for the rule that takes it from there.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+    verdict: str = ""
+
+    @property
+    def has_interval(self) -> bool:
+        return self.low <= self.high
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run has on a claim: its numbers, the table and key they are from, and what to know."""
+
+    parts: tuple[Part, ...]
+    table: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a claim counts as reproduced, in words and as code; `problem` says why it does not.
+
+    `holds` gets the claim and its parts, each with an interval; `problem` gets one part, and returns ""
+    for one that is as claimed.
+    """
+
+    words: str
+    holds: Callable[[Claim, Sequence[Part]], bool]
+    problem: Callable[[Claim, Part], str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a work that a run can confirm or not.
+
+    Args:
+        claim_id: unique; the first part is the work.
+        place: section, figure or table; claims of one place stand together.
+        published: the printed number; None for an ordering without one.
+        rounding: half a unit of its last printed digit.
+        decimals: digits after the point that our number is shown with.
+        measure: finds our numbers in a run's tables; None where they have none.
+        needs: what to run where they have none.
+    """
+
+    claim_id: str
+    source: str
+    place: str
+    statement: str
+    published: float | None
+    rule: Rule
+    measure: Callable[[Run], Found | None]
+    needs: str
+    rounding: float = 0.0
+    decimals: int = 3
+
+
+def _is_above_zero(claim: Claim, part: Part) -> str:
+    if part.low > 0:
+        return ""
+    return "reversed" if part.high < 0 else "undecided, the interval holds 0"
+
+
+# An interval wider than this share of the printed number would hold almost anything.
+WIDEST = 0.5
+
+
+def _holds_published(claim: Claim, part: Part) -> str:
+    assert claim.published is not None
+    if claim.published > part.high + claim.rounding:
+        return "ours is smaller"
+    if claim.published < part.low - claim.rounding:
+        return "ours is larger"
+    too_wide = part.high - part.low > WIDEST * abs(claim.published)
+    return "undecided, our interval is too wide" if too_wide else ""
+
+
+ORDER = Rule(
+    "the 95 % interval of the difference lies above 0, in every data set and network concerned; an "
+    "interval that holds 0 is not enough",
+    lambda claim, parts: all(part.low > 0 for part in parts),
+    _is_above_zero,
+)
+VALUE = Rule(
+    "the printed number, give or take its rounding, lies in our 95 % interval over networks (three "
+    "networks: between the smallest and the largest), and the interval is no wider than half of that "
+    "number, in every data set concerned",
+    lambda claim, parts: not any(_holds_published(claim, part) for part in parts),
+    _holds_published,
+)
+
+
+def judge(claim: Claim, found: Found | None) -> tuple[str, str]:
+    """Verdict of `claim` and the note beside it.
+
+    Not tested where a run has no numbers, or one without an interval.
+    """
+    if found is None:
+        return NOT_TESTED, f"needs {claim.needs}"
+    if not all(part.has_interval for part in found.parts):
+        return NOT_TESTED, _join("no interval: it takes two networks or more", found.note)
+    verdict = REPRODUCED if claim.rule.holds(claim, found.parts) else NOT_REPRODUCED
+    return verdict, _join(_describe_parts(claim, found.parts), found.note)
+
+
+def _describe_parts(claim: Claim, parts: Sequence[Part]) -> str:
+    """Every part with its numbers where there are several; else only what is wrong with the one."""
+    texts = []
+    for part in parts:
+        problem = claim.rule.problem(claim, part)
+        if len(parts) == 1:
+            return problem
+        low, value, high = (f"{x:.{claim.decimals}f}" for x in (part.low, part.value, part.high))
+        ending = f", {problem}" if problem else ""
+        texts.append(f"{part.label} {value} ({low} to {high}){ending}")
+    return "; ".join(texts)
+
+
+def _join(*sentences: str) -> str:
+    return ". ".join(sentence for sentence in sentences if sentence)

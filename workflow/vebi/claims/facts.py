@@ -1,0 +1,56 @@
+"""What the claims need to know of a run's configuration: which data set stands for which of the papers'.
+
+Read by Snakemake's rules, so this module and what it imports stay light.
+"""
+
+from typing import Any
+
+from vebi.config.datasets import DatasetConfig
+from vebi.config.whole import Config
+
+# The tables that claims are read from.
+READ = (
+    *("selection", "feature_counts", "ablation", "ablation_effect"),
+    *("iou_auc", "iou_paired", "occlusion", "occlusion_paired", "artefacts", "artefacts_paired"),
+    *("robustness_summary", "mcgill_matconvnet", "mcgill_keras", "mcgill_curves"),
+    *("mcgill_networks", "mcgill_verdict", "mcgill_claims"),
+    *("resampling", "resampling_claims", "resampling_similarity"),
+)
+# Folders of images are the papers' data sets if they have these names.
+FOLDERS = ("ilsvrc12", "imagenet-cats", "fashion144k", "inria-person")
+
+
+def role_of(name: str, dataset: DatasetConfig) -> str:
+    """The paper's data set that `dataset` stands for; its kind, or `other`, if it is none of them."""
+    if dataset.kind == "an8flower":
+        return dataset.flower_set
+    if dataset.kind == "mnist":
+        whole = dataset.train_images is None and dataset.test_images is None
+        return "mnist" if whole else "mnist-part"
+    if dataset.kind == "image_folder":
+        return name if name in FOLDERS else "other"
+    return dataset.kind
+
+
+def facts_of(config: Config) -> dict[str, Any]:
+    """Plain values: data sets' roles, experiments and McGill networks in the configuration's order."""
+    networks = config.mcgill.networks if config.mcgill else []
+    return {
+        "roles": {name: role_of(name, data) for name, data in config.datasets.items()},
+        "experiments": [[e.dataset, e.model] for e in config.experiments],
+        "mcgill": [
+            {
+                "model": network.model,
+                "kind": network.kind,
+                "dataset": network.dataset,
+                "full": network.is_full(
+                    config.datasets[network.dataset], config.models[network.model]
+                ),
+                "dropout": network.kind == "keras"
+                and config.models[network.model].kwargs.get("dropout", 0.5) > 0,
+            }
+            for network in networks
+        ],
+        "bootstrap": config.iou.bootstrap,
+        "seed": config.seed,
+    }

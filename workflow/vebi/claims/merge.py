@@ -1,0 +1,65 @@
+"""Claims of several runs as one table: a run that tested a claim beats one that did not."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from vebi.claims.claim import NOT_TESTED
+from vebi.claims.facts import READ, facts_of
+from vebi.claims.tabulate import CLAIMS, tabulate
+from vebi.config import parse_config
+from vebi.errors import VebiError
+from vebi.tables import read_table
+
+FILE = "claims.csv"
+
+
+def read_claims(run: Path) -> pd.DataFrame:
+    """The claims of a run's folder, of its folder of tables, or of a claims.csv.
+
+    A run that has a manifest but no claims.csv, one of an older version, is read anew from its tables.
+
+    Raises:
+        VebiError: none of these.
+    """
+    for path in (run, run / FILE, run / "tables" / FILE):
+        if path.is_file():
+            return read_table(path, "claims")
+    if (run / "manifest.json").is_file():
+        config = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["config"]
+        files = {name: run / "tables" / f"{name}.csv" for name in READ}
+        there = {name: path for name, path in files.items() if path.is_file()}
+        return tabulate(there, facts_of(parse_config(config)))
+    raise VebiError(
+        f"{run} has no {FILE}: expected a run's folder, such as results/default or "
+        f"results/reference/default, or the file itself."
+    )
+
+
+def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """One row per claim, from the first of `runs` (name, claims) that tested it, in the works' order.
+
+    The column `run` says which; the note tells of later runs that come to another verdict.
+    """
+    order = [claim.claim_id for claim in CLAIMS]
+    later = {claim_id for _, claims in runs for claim_id in claims["claim_id"]} - set(order)
+    rows = []
+    for claim_id in [*order, *sorted(later)]:
+        found = [
+            {**row, "run": name}
+            for name, claims in runs
+            for row in claims[claims["claim_id"] == claim_id].to_dict("records")
+        ]
+        tested = [row for row in found if row["verdict"] != NOT_TESTED]
+        for row in (tested or found)[:1]:
+            against = [
+                f"run {other['run']}: {other['verdict']}, {other['measured']:.3f} "
+                f"({other['ci_low']:.3f} to {other['ci_high']:.3f})"
+                for other in tested[1:]
+                if other["verdict"] != row["verdict"]
+            ]
+            notes = [str(row["note"])] if pd.notna(row["note"]) and row["note"] else []
+            rows.append({**row, "note": ". ".join([*notes, *against])})
+    return pd.DataFrame(rows)
