@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from vebi.errors import VebiError
+from vebi.hdf5 import BROKEN, check_form, get_array, open_hdf5, read_array, read_texts
 from vebi.network.layers import Layer
 
 _KEYS = (
@@ -42,31 +43,43 @@ class DescriptorFile:
 def open_descriptors(path: str | Path) -> DescriptorFile:
     """Read and check a descriptor file of `describe`, but for X."""
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [key for key in _KEYS if key not in file]
-            if missing:
-                raise VebiError(
-                    f"{path} lacks {', '.join(missing)}: it is no descriptor file of `vebi`."
-                )
-            names, types = (tuple(file[key].asstr()[:]) for key in ("layer_names", "layer_types"))
-            return DescriptorFile(
-                path=path,
-                labels=file["labels"][:],
-                predictions=file["predictions"][:],
-                split=file["split"][:],
-                feature_layer=file["feature_layer"][:],
-                feature_channel=file["feature_channel"][:],
-                layer_names=names,
-                layer_types=types,
-                layer_spatial=file["layer_spatial"][:],
-                variant=str(file.attrs["descriptor"]),
-                classes=tuple(str(name) for name in file.attrs.get("classes", ())),
+    with open_hdf5(path, "a descriptor file of `vebi`") as file:
+        missing = [key for key in _KEYS if key not in file]
+        if missing:
+            raise VebiError(
+                f"{path} lacks {', '.join(missing)}: it is no descriptor file of `vebi`."
             )
-    except (OSError, KeyError) as error:
+        x = get_array(file, "X")
+        check_form(str(path), "X", x, ("N", "m"), "f")
+        n, m = x.shape
+        names, types = (read_texts(file, key) for key in ("layer_names", "layer_types"))
+        try:
+            variant = str(file.attrs["descriptor"])
+            classes = tuple(str(name) for name in file.attrs.get("classes", ()))
+        except BROKEN as error:
+            raise VebiError(
+                f"{path} can't be read as a descriptor file ({error}). Delete it and run again."
+            ) from error
+        found = DescriptorFile(
+            path=path,
+            labels=read_array(file, "labels", (n,), "iu"),
+            predictions=read_array(file, "predictions", (n,), "iu"),
+            split=read_array(file, "split", (n,), "iu"),
+            feature_layer=read_array(file, "feature_layer", (m,), "iu"),
+            feature_channel=read_array(file, "feature_channel", (m,), "iu"),
+            layer_names=names,
+            layer_types=types,
+            layer_spatial=read_array(file, "layer_spatial", (len(names),), "b"),
+            variant=variant,
+            classes=classes,
+        )
+    layers = found.feature_layer
+    if len(types) != len(names) or not 0 <= layers.min() <= layers.max() < len(names):
         raise VebiError(
-            f"{path} can't be read as a descriptor file ({error}). Delete it and run again."
-        ) from error
+            f"{path}: feature_layer must index layer_names and layer_types ({len(names)} and "
+            f"{len(types)} entries), but goes from {layers.min()} to {layers.max()}."
+        )
+    return found
 
 
 def layers_of(layers: Sequence[Layer], descriptors: DescriptorFile) -> list[Layer]:

@@ -35,6 +35,8 @@ from vebi.selection.tables import selected_features_table, selection_table
 log = logging.getLogger(__name__)
 
 Solver = Literal["path", "spgl1"]
+# Beyond these, squares of weights leave float64.
+SMALLEST_MU, LARGEST_MU = 1e-100, 1e100
 ALLOWED = {
     "scope": ("all", "conv"),
     "labels": ("annotations", "predictions"),
@@ -188,8 +190,6 @@ def select(
     Only X (N, m) and labels (N) are needed; without a layer index every column counts as a channel of
     the layer ''. Arguments as in `solve_paths`.
     """
-    if not Path(descriptors).is_file():
-        raise VebiError(f"{descriptors}: no such file; expected an HDF5 file with X and labels")
     folder = Path(out)
     solution = solve_paths(
         descriptors,
@@ -217,8 +217,9 @@ def check_mus(mus: Sequence[float]) -> NDArray[np.float64]:
     if not len(mus):
         raise VebiError("no mu given; expected one or more positive numbers")
     for mu in mus:
-        if not (math.isfinite(mu) and mu > 0):
+        if not (math.isfinite(mu) and SMALLEST_MU <= mu <= LARGEST_MU):
             raise VebiError(
-                f"mu = {mu}: expected a positive number (the bound of ||w||_1 in Eq. 1)"
+                f"mu = {mu}: expected a positive number (the bound of ||w||_1 in Eq. 1), "
+                f"{SMALLEST_MU:g} to {LARGEST_MU:g}"
             )
     return np.unique(np.asarray(mus, dtype=np.float64))

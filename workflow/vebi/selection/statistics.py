@@ -6,6 +6,7 @@ several parts of the data can be made by several jobs and added.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.hdf5 import BROKEN, first_line, get_array, open_hdf5, read_array, read_texts
+from vebi.writing import create_hdf5
 
 Labels = Literal["annotations", "predictions"]
+EXPECTED = "a descriptor file with X (N, m) and labels (N)"
 Scope = Literal["all", "conv"]
 
 # Columns of one tile of the Gram matrix: large enough for full BLAS speed, small enough to share the
@@ -32,6 +35,10 @@ TILE_COLUMNS = 512
 # would leave BLAS waiting for memory.
 BLOCK_BYTES = 32 * 2**20
 FEWEST_ROWS = 1024
+# Squares of descriptors beyond these would overflow or vanish in float64.
+LARGEST, SMALLEST = 1e150, 1e-100
+# More outputs than any classifier has: a label like that is damage, and must not be counted up to.
+MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Statistics:
 
     def save(self, path: str | Path) -> None:
         """Write to an HDF5 file with the datasets gram, cross and counts."""
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        with create_hdf5(path) as file:
             file["gram"], file["cross"], file["counts"] = self.gram, self.cross, self.counts
 
     @classmethod
@@ -162,7 +169,7 @@ class Accumulator:
         def add_tile(tile: tuple[slice, slice]) -> None:
             rows, cols = tile
             # Infinities are reported once, at the end, with their place.
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", over="ignore"):
                 self.gram[rows, cols] += block[:, rows].T @ block[:, cols]
 
         with threadpool_limits(limits=1, user_api="blas"):
@@ -172,7 +179,7 @@ class Accumulator:
             else:
                 for tile in self.tiles:
                     add_tile(tile)
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", over="ignore"):
                 self.cross += block.T @ one_hot
         self.counts += np.bincount(labels, minlength=len(self.counts))
 
@@ -210,22 +217,19 @@ def read_feature_index(descriptors: str | Path) -> FeatureIndex:
 
     A file that has only X and labels gets layer '', type '' and the column's number as channel.
     """
-    with h5py.File(descriptors, "r") as file:
-        m = int(_dataset(file, "X").shape[1])
+    with open_hdf5(descriptors, EXPECTED) as file:
+        m = _matrix(file).shape[1]
         if "feature_layer" not in file:
             return FeatureIndex(np.full(m, ""), np.arange(m), np.full(m, ""))
-        layer = _dataset(file, "feature_layer")[:]
-        channel = _dataset(file, "feature_channel")[:].astype(np.int64)
-        names = np.array(_dataset(file, "layer_names").asstr()[:], dtype=np.str_)
+        layer, channel = (
+            read_array(file, name, (m,), "iu").astype(np.int64)
+            for name in ("feature_layer", "feature_channel")
+        )
+        names = np.array(read_texts(file, "layer_names"), dtype=np.str_)
         types = (
-            np.array(file["layer_types"].asstr()[:], dtype=np.str_)
+            np.array(read_texts(file, "layer_types"), dtype=np.str_)
             if "layer_types" in file
             else np.full(len(names), "")
-        )
-    if layer.shape != (m,) or channel.shape != (m,):
-        raise VebiError(
-            f"{descriptors}: feature_layer {layer.shape} and feature_channel {channel.shape} must have "
-            f"one entry for each of the {m} columns of X"
         )
     if len(layer) and not 0 <= layer.min() <= layer.max() < len(names) == len(types):
         raise VebiError(
@@ -258,8 +262,8 @@ def read_targets(
     classes counts every label of the file, so that it is the same for annotations and predictions.
     """
     name = {"annotations": "labels", "predictions": "predictions"}[labels]
-    with h5py.File(descriptors, "r") as file:
-        n = int(_dataset(file, "X").shape[0])
+    with open_hdf5(descriptors, EXPECTED) as file:
+        n = _matrix(file).shape[0]
         targets = _labels(file, name, n)
         n_classes = 1 + max(
             int(_labels(file, key, n).max(initial=-1))
@@ -268,7 +272,7 @@ def read_targets(
         )
         rows = np.arange(n)
         if split is not None and "split" in file:
-            rows = np.flatnonzero(_dataset(file, "split")[:] == split)
+            rows = np.flatnonzero(read_array(file, "split", (n,), "iuf") == split)
     if not len(rows):
         raise VebiError(
             f"{descriptors}: no sample to learn from (split {split}, {n} samples in all)"
@@ -305,25 +309,40 @@ def read_statistics(
     edges = np.linspace(0, len(rows), part[1] + 1).astype(int)
     mine = slice(edges[part[0]], edges[part[0] + 1])
     rows, targets = rows[mine], targets[mine]
-    with h5py.File(descriptors, "r") as file:
-        X = _dataset(file, "X")
+    with open_hdf5(descriptors, EXPECTED) as file:
+        X = _matrix(file)
         m = X.shape[1]
         n_columns = m if columns is None else len(columns)
+        _require_memory(descriptors, n_columns, n_classes)
         total: Accumulator | TorchAccumulator = (
             Accumulator(n_columns, n_classes, threads)
             if device is None
             else TorchAccumulator(n_columns, n_classes, device)
         )
+        largest = 0.0
         # Whole blocks are read and then thinned: HDF5 is slow at picking single rows.
         step = rows_per_block(m)
         for start in range(0, X.shape[0], step):
             first, last = np.searchsorted(rows, (start, start + step))
             if first == last:
                 continue
-            block = X[start : start + step]
+            try:
+                block = X[start : start + step]
+            except (*BROKEN, MemoryError) as error:
+                raise VebiError(
+                    f"{descriptors}: rows {start} to {start + step} of X can't be read "
+                    f"({first_line(error)}). The file is damaged: make it again."
+                ) from error
             if last - first < len(block):
                 block = block[rows[first:last] - start]
-            total.add(block if columns is None else block[:, columns], targets[first:last])
+            block = block if columns is None else block[:, columns]
+            largest = max(largest, float(np.fmax(block.max(), -block.min())))
+            total.add(block, targets[first:last])
+    if not (largest == 0 or SMALLEST <= largest <= LARGEST) and np.isfinite(largest):
+        raise VebiError(
+            f"{descriptors}: the largest value of X is {largest:.3g}, whose square is beyond the numbers "
+            f"that a computer has; divide X by {largest:.0e}"
+        )
     result = total.result()
     diagonal = np.diagonal(result.gram)
     if not np.isfinite(diagonal).all():
@@ -331,7 +350,7 @@ def read_statistics(
         column = int(np.flatnonzero(~np.isfinite(diagonal))[0])
         if columns is not None:
             column = int(columns[column])
-        with h5py.File(descriptors, "r") as file:
+        with open_hdf5(descriptors, EXPECTED) as file:
             values = file["X"][:, column][rows]
         raise VebiError(
             f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
@@ -350,31 +369,45 @@ def statistics_of(
     return total.result()
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    if name not in file:
+def _matrix(file: h5py.File) -> h5py.Dataset:
+    for name in ("X", "labels"):
+        if name not in file:
+            raise VebiError(
+                f"{file.filename}: no array '{name}'; a descriptor file needs X (N, m) and labels (N), "
+                f"this one has {sorted(file)}"
+            )
+    data = get_array(file, "X")
+    if data.ndim != 2 or data.dtype.kind != "f" or not all(data.shape):
         raise VebiError(
-            f"{file.filename}: no dataset {name!r}; a descriptor file needs X (N, m) and labels (N), "
-            f"this one has {sorted(file)}"
-        )
-    data = file[name]
-    if name == "X" and (data.ndim != 2 or data.dtype.kind != "f" or not all(data.shape)):
-        raise VebiError(
-            f"{file.filename}: X must be a matrix of floats (samples, features), not "
-            f"{data.dtype} of shape {data.shape}"
+            f"{file.filename}: X must be a matrix of floats (samples, features), not {data.dtype} of "
+            f"shape {data.shape}"
         )
     return data
 
 
 def _labels(file: h5py.File, name: str, n: int) -> NDArray[np.int64]:
-    values = _dataset(file, name)[:]
-    if values.shape != (n,):
+    shape = get_array(file, name).shape
+    if shape != (n,):
         raise VebiError(
-            f"{file.filename}: {name} has shape {values.shape}, X has {n} rows: one label per row, please"
+            f"{file.filename}: {name} has shape {shape}, X has {n} rows: one label per row, please"
         )
-    if values.dtype.kind not in "iu":
-        raise VebiError(
-            f"{file.filename}: {name} must be integers that count the classes from 0, not {values.dtype}"
-        )
+    values = read_array(file, name, (n,), "iu")
     if n and values.min() < 0:
         raise VebiError(f"{file.filename}: {name} has {values.min()}; classes count from 0")
+    if n and values.max() >= MOST_CLASSES:
+        raise VebiError(
+            f"{file.filename}: {name} reaches {values.max()}; classes count from 0 without gaps, and "
+            f"there are fewer than {MOST_CLASSES:,}"
+        )
     return values.astype(np.int64)
+
+
+def _require_memory(descriptors: str | Path, n_features: int, n_classes: int) -> None:
+    """Raise VebiError if X'X and X'L can't fit into this machine, before they are allocated."""
+    needed = 8 * n_features * (n_features + n_classes)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise VebiError(
+            f"{descriptors}: X has {n_features:,} features, and X'X takes {needed / 2**30:,.0f} GiB; "
+            f"this machine has {there / 2**30:.0f}. Leave features out, or use scope 'conv'."
+        )
