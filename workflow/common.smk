@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from vebi.claims.facts import READ, facts_of
+from vebi import checksums
 from vebi.code_digest import code_digest
 from vebi.config import parse_config
 from vebi.config.on_disk import leave_out_absent, listing_files
@@ -13,6 +14,7 @@ from vebi.errors import VebiError
 from vebi.mcgill.works import SOLVERS, WORKS
 from vebi.models.factory import ALLOWED, find_source
 from vebi.models.files import weights_places
+from vebi.processes import OWNER, hold_run, identify
 
 try:
     CONFIG, LEFT_OUT = leave_out_absent(parse_config(config))
@@ -34,6 +36,9 @@ os.environ[ALLOWED] = "\n".join(
     model.factory for model in CONFIG.models.values() if model.factory
 )
 RESULTS = Path("results") / CONFIG.run
+# A job ends with the Snakemake that started it, and keeps checksums of its files in this folder.
+os.environ[OWNER] = identify(os.getpid())
+os.environ[checksums.RUN] = str(RESULTS)
 GPUS = count_gpus_to_ask_for(CONFIG.device)
 RUN = "{dataset}/{model}/seed{seed}"
 
@@ -51,6 +56,14 @@ RESAMPLED = [
     for e in CONFIG.experiments
     if CONFIG.resampling and e.dataset in (CONFIG.resampling.datasets or [e.dataset])
 ]
+
+
+onstart:
+    # One run at a time in a results folder, for as long as this process lives.
+    try:
+        hold_run(RESULTS)
+    except VebiError as error:
+        sys.exit(f"\n{error}\n")
 
 
 wildcard_constraints:

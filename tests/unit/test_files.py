@@ -1,5 +1,9 @@
 import os
+import platform
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -50,3 +54,24 @@ def test_sha256_of_the_standards_example(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1.
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_what_a_killed_process_left_goes_when_the_file_is_written_again(tmp_path):
+    code = (
+        "import os, signal, sys; from vebi.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "a.h5"
+    done = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    [left] = tmp_path.iterdir()
+    (tmp_path / ".b.h5.part.h5").write_text("another file's")
+    alive = tmp_path / f".a.h5.{platform.node()}-{os.getppid()}.x.part.h5"
+    alive.write_text("of a process that goes on")
+    write_text(target, "whole")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        [".b.h5.part.h5", alive.name, "a.h5"]
+    )
+    assert not left.exists()

@@ -1,36 +1,75 @@
 """What every script of the workflow does first: log, pin threads, report problems clearly."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+from vebi import checksums
 from vebi.allocator import keep_freed_memory
 from vebi.determinism import pin_threads, use_deterministic_kernels
 from vebi.errors import VebiError
+from vebi.files import FULL, REMEDIES, why_unwritable
+from vebi.processes import die_with_owner
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a script with its output in the rule's log file.
 
-    A VebiError ends the job with its message alone, in the log and on the terminal.
+    Its inputs are compared with their checksums before, those of its outputs are written after. A
+    VebiError ends the job with its message alone, in the log and on the terminal; so does a log file
+    that can't be written.
     """
     terminal = sys.stderr
+    is_open = False
+    die_with_owner()
     keep_freed_memory()
     pin_threads(snakemake.params.compute_threads)
     use_deterministic_kernels()
-    with (
-        Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as log,
-        redirect_stderr(log),
-        redirect_stdout(log),
-    ):
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
-        try:
-            yield
-        except VebiError as error:
-            log.write(f"error: {error}\n")
-            terminal.write(f"\nerror in rule {snakemake.rule}: {error}\n")
-            raise SystemExit(1) from None
+    try:
+        with (
+            Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as log,
+            redirect_stderr(log),
+            redirect_stdout(log),
+        ):
+            is_open = True
+            logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
+            try:
+                with checked_files(snakemake):
+                    yield
+            except VebiError as error:
+                terminal.write(f"\nerror in rule {snakemake.rule}: {error}\n")
+                # The disk may be full.
+                with suppress(OSError):
+                    log.write(f"error: {error}\n")
+                raise SystemExit(1) from None
+    except OSError as error:
+        reason = why_unwritable(error, FULL if is_open else REMEDIES)
+        if reason is None:
+            raise
+        terminal.write(f"\nerror in rule {snakemake.rule}: {snakemake.log[0]}: {reason}.\n")
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def checked_files(snakemake: Any) -> Iterator[None]:
+    """Check what a job reads, and write down the checksums of what it has made.
+
+    A damaged input is set aside, so that the next run makes it anew. Raises VebiError that says so.
+    """
+    run = os.environ.get(checksums.RUN)
+    if run is None:
+        yield
+        return
+    checksums.forget(snakemake.output, run)
+    try:
+        for path in snakemake.input:
+            checksums.check(path)
+    except checksums.DamagedFileError as error:
+        raise checksums.set_aside(error) from error
+    yield
+    checksums.record(snakemake.output, run)

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Hits:
 
 def write_hits(path: str | Path, item: Hits) -> None:
     """Write `hits` as bits, uint8 (rows, ceil(N / 8)) in numpy's order, and `labels`."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         file["hits"], file["labels"] = np.packbits(item.hits, axis=1), item.labels
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ _TEXTS = ("layer_names", "methods", "heatmap_methods")
 
 def write_artefacts(path: str | Path, artefacts: Artefacts) -> None:
     """Write a dataset per field, under its name."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for key, value in vars(artefacts).items():
             if key in _TEXTS:
                 file.create_dataset(key, data=list(value), dtype=h5py.string_dtype())

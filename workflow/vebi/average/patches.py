@@ -13,10 +13,10 @@ from vebi.average.strongest import ClassFeature, Strongest, choose_features, fin
 from vebi.data.store import TRAIN, Dataset
 from vebi.descriptors.store import DescriptorFile, layers_of
 from vebi.errors import VebiError
-from vebi.files import atomic_path
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import Axis, continued_fields, receptive_fields
+from vebi.writing import create_hdf5
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def write_average(
     )
     windows = patch_windows(model, example, layers, features)
     averages = average_patches(dataset, features, strongest, windows, fill, examples, batch_size)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs["classes"], file.attrs["fill"] = list(dataset.classes), fill
         for label in range(len(weights)):
             group = file.create_group(f"class_{label}")

@@ -22,10 +22,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from vebi import checksums
 from vebi.data.decoding import Decoding, read_mask, read_pixels
 from vebi.data.roots import check_inside, find_root
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 TRAIN, TEST = 0, 1
 DECODED = ("images", "masks")
@@ -189,6 +190,7 @@ def _read_rows(array: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
 def open_dataset(path: str | Path) -> Dataset:
     """Read and check a data set file's index (shapes, label range, splits), not its images."""
     path = Path(path)
+    checksums.check(path)
     try:
         with h5py.File(path, "r") as file:
             key = "file" if "file" in file and "images" not in file else "images"
@@ -257,7 +259,7 @@ class Images:
 
 def write_dataset(path: str | Path, data: Images) -> None:
     """Write `data` atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         file.create_dataset("images", data=data.images, chunks=(1, *data.images.shape[1:]))
         file["labels"] = data.labels.astype(np.int64)
         file["split"] = data.split.astype(np.int64)
@@ -289,7 +291,7 @@ def write_index(path: str | Path, index: ImageIndex) -> None:
     digest = hashlib.sha256()
     for file, n_bytes in zip(index.files, index.n_bytes, strict=True):
         digest.update(f"{file}\0{n_bytes}\0".encode())
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as target:
+    with create_hdf5(path) as target:
         _write_texts(target, "file", index.files)
         target["file_bytes"], target["file_size"] = index.n_bytes, index.sizes
         target["labels"] = index.labels.astype(np.int64)

@@ -12,7 +12,7 @@ import numpy as np
 from vebi.descriptors.store import open_descriptors
 from vebi.descriptors.variants import VARIANTS
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 # The power of the L2 norm that a statistic is.
 _POWERS = {"l2": 1.0, "squared_l2": 2.0}
@@ -59,8 +59,7 @@ def convert(source: str | Path, path: str | Path, target: str) -> None:
         )
     with (
         h5py.File(source, "r") as old,
-        atomic_path(path) as temporary,
-        h5py.File(temporary, "w") as new,
+        create_hdf5(path) as new,
     ):
         for key in old:
             if key != "X":

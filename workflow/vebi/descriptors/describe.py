@@ -15,6 +15,7 @@ from vebi.errors import VebiError
 from vebi.files import atomic_path
 from vebi.network.layers import Layer, evaluating, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
+from vebi.writing import create_hdf5
 
 
 class _DescriptorPass(LayerPass):
@@ -84,7 +85,7 @@ def describe(
         raise VebiError(f"The network has no layer that descriptor '{variant}' is made of.")
     feature_layer, feature_channel = feature_index(chosen)
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         file["labels"], file["split"] = dataset.labels, dataset.split
         file["feature_layer"], file["feature_channel"] = feature_layer, feature_channel
         file.create_dataset("layer_names", data=[layer.name for layer in chosen], dtype=text)

@@ -25,6 +25,7 @@ from vebi.heatmaps.methods import (
 from vebi.heatmaps.sources import Subject
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
+from vebi.writing import create_hdf5
 
 
 def write_heatmaps(
@@ -59,7 +60,7 @@ def write_heatmaps(
     described = layers_of(layers, descriptors)
     with ExitStack() as stack:
         files = {
-            name: stack.enter_context(h5py.File(stack.enter_context(atomic_path(path)), "w"))
+            name: stack.enter_context(create_hdf5(path))
             for name, path in paths.items()
         }
         for name, file in files.items():

@@ -11,9 +11,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.files import atomic_path
 from vebi.input_resampling.measure import Measured
 from vebi.input_resampling.resample import Sampling
+from vebi.writing import create_hdf5
 
 KEPT = ("correlation", "precision", "activation")
 
@@ -22,7 +22,7 @@ def write_metrics(
     path: str | Path, measured: Mapping[str, Measured], samplings: Sequence[Sampling]
 ) -> None:
     """Write what `run_study` measured."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with create_hdf5(path, track_order=True) as file:
         for sampling in samplings:
             found = measured[sampling.perturbation]
             group = file.create_group(sampling.perturbation, track_order=True)

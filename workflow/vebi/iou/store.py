@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 
 from vebi.data.store import Dataset, open_dataset
-from vebi.files import atomic_path
 from vebi.iou.curve import area_under_curve, iou_curves
 from vebi.iou.localisation import mass_shares, pointing, relevance_rank
+from vebi.writing import create_hdf5
 
 BATCH = 64
 CHANCE = "random"
@@ -66,7 +66,7 @@ def measure(
     with h5py.File(dataset_path, "r") as file:
         has_distractors = "distractor_masks" in file
         scene = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
-    with atomic_path(out) as temporary, h5py.File(temporary, "w") as target:
+    with create_hdf5(out) as target:
         for method, path in sorted(heatmap_paths.items()):
             with h5py.File(path, "r") as source:
                 index, parts = source["image_index"][:], []

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vebi import checksums
 from vebi.errors import VebiError
 from vebi.files import atomic_path
 from vebi.models.factory import check_allowed
@@ -37,6 +38,7 @@ def load_model(
     Loads tensors and plain values only (`weights_only=True`); raises VebiError for anything else.
     `factory`: the user's code that may run if the file names it, beside the configuration's.
     """
+    checksums.check(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         values: dict[str, Any] = {

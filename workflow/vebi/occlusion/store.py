@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 # Boxes at uniformly random places.
 CONTROL = "random"
@@ -24,7 +24,7 @@ class Occlusion:
 
 def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
     """Write a group per method, and the covered `fractions` (F), atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs["covered_fractions"] = fractions
         for name, item in items.items():
             group = file.create_group(name)

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 
 from vebi.errors import VebiError
-from vebi.files import atomic_path
 from vebi.selection.statistics import Scope
+from vebi.writing import create_hdf5
 
 METHODS = ("upsampled_activation", "deconv_gb", "vebi")
 SCOPES: tuple[Scope, ...] = ("all", "conv")
@@ -53,7 +53,7 @@ _ARRAYS = (
 def write_findings(path: str | Path, findings: Findings) -> None:
     """Write `robustness.h5`: the arrays of `Findings`, `methods`, `scopes`, and a group `settings`."""
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for name in _ARRAYS:
             file[name] = getattr(findings, name)
         file.create_dataset("methods", data=list(METHODS), dtype=text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 # What stands where the name of the lowest randomised layer stands otherwise.
 RANDOM_LABELS = "random_labels"
@@ -26,7 +26,7 @@ class Sanity:
 
 def write_sanity(path: Path, items: Mapping[str, Sanity], stages: Sequence[str]) -> None:
     """Write a group per method, and what was randomised in each of the `stages`, atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs["stages"] = list(stages)
         for name, item in items.items():
             group = file.create_group(name)

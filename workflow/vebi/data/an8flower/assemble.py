@@ -8,7 +8,7 @@ import numpy as np
 
 from vebi.data.an8flower.scene import get_flower_set, split_of_base
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.writing import create_hdf5
 
 
 def assemble(
@@ -45,7 +45,7 @@ def assemble(
 
     planes = ["images", "masks", "parts"] + ["distractor_masks"] * chosen.distractors
     columns: dict[str, list[np.ndarray]] = {"labels": [], "base_scene": [], "parameters": []}
-    with atomic_path(out) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(out) as file:
         for start, stop, path in chunks:
             with h5py.File(path, "r") as chunk:
                 for name in planes:

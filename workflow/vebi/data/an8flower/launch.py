@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vebi.errors import VebiError
+from vebi.files import why_unwritable
+from vebi.processes import OWNER, identify
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
@@ -28,17 +30,21 @@ def render(arguments: Sequence[str], log: str | Path) -> None:
     """
     python = get_render_python()
     command = [python, "-m", "vebi.data.an8flower.render", *arguments]
-    with Path(log).open("w", encoding="utf-8") as stream:
+    try:
+        stream = Path(log).open("w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise VebiError(f"{log} can't be written: {why_unwritable(error) or error}.") from error
+    with stream:
         done = subprocess.run(
             command,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT), OWNER: identify(os.getpid())},
             check=False,
         )
     if done.returncode:
         lines = Path(log).read_text(encoding="utf-8").strip().splitlines()
-        raise VebiError(
-            f"Rendering with {python} failed ({lines[-1] if lines else 'no output'}); all of it is in "
-            f"{log}. `make env` makes an environment that has Blender."
-        )
+        last = lines[-1] if lines else "no output"
+        is_disk = "can't be written" in last
+        way_out = "" if is_disk else " `make env` makes an environment that has Blender."
+        raise VebiError(f"Rendering with {python} failed ({last}); all of it is in {log}.{way_out}")

@@ -41,7 +41,8 @@ from vebi.data.an8flower.scene import (
     sample_scene,
 )
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.processes import die_with_owner
+from vebi.writing import create_hdf5
 
 # What the pixels of `parts` number: sky is what no ray hits, the other parts are objects.
 PART_NAMES = (
@@ -439,7 +440,7 @@ def render_chunk(
     n = len(scenes)
     renderer = Renderer(size, samples, threads, device)
     try:
-        with atomic_path(out) as temporary, h5py.File(temporary, "w") as file:
+        with create_hdf5(out) as file:
             images = file.create_dataset(
                 "images", (n, size, size, 3), "u1", chunks=(1, size, size, 3)
             )
@@ -509,6 +510,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     values = vars(_parse(arguments))
+    die_with_owner()
     try:
         render_chunk(**values)
     except (VebiError, OSError) as error:
