@@ -85,7 +85,7 @@ class Claim:
 def _is_above_zero(claim: Claim, part: Part) -> str:
     if part.low > 0:
         return ""
-    return "reversed" if part.high < 0 else "undecided, the interval holds 0"
+    return "reversed" if part.high < 0 else "undecided"
 
 
 # An interval wider than this share of the printed number would hold almost anything.
@@ -99,19 +99,19 @@ def _holds_published(claim: Claim, part: Part) -> str:
     if claim.published < part.low - claim.rounding:
         return "ours is larger"
     too_wide = part.high - part.low > WIDEST * abs(claim.published)
-    return "undecided, our interval is too wide" if too_wide else ""
+    return "undecided" if too_wide else ""
 
 
 ORDER = Rule(
-    "the 95 % interval of the difference lies above 0, in every data set and network concerned; an "
-    "interval that holds 0 is not enough",
+    "the 95 % interval of the difference lies above 0, in every data set and network concerned; one that "
+    "holds 0 is undecided, and not enough",
     lambda claim, parts: all(part.low > 0 for part in parts),
     _is_above_zero,
 )
 VALUE = Rule(
     "the printed number, give or take its rounding, lies in our 95 % interval over networks (three "
-    "networks: between the smallest and the largest), and the interval is no wider than half of that "
-    "number, in every data set concerned",
+    "networks: between the smallest and the largest), in every data set concerned; an interval wider "
+    "than half of that number is undecided, and not enough",
     lambda claim, parts: not any(_holds_published(claim, part) for part in parts),
     _holds_published,
 )

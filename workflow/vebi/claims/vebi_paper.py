@@ -191,8 +191,10 @@ def _settings(summary: pd.DataFrame) -> str:
 def _ablation_claims() -> list[Claim]:
     place = "4.1, Fig. 4: removing features"
     words = {
-        "all": "removing the selected features (All) costs more accuracy than random ones",
-        "conv": "removing the selected features (OnlyConv) costs more accuracy than random ones",
+        "all": "removing the selected features costs more accuracy than random ones, drawn from all or "
+        "layer by layer; All",
+        "conv": "removing the selected features costs more accuracy than random ones, drawn from all or "
+        "layer by layer; OnlyConv",
         "scopes": "removing All costs more accuracy than removing OnlyConv",
     }
     grounds = {
