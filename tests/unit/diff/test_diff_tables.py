@@ -253,6 +253,21 @@ def test_changed_verdicts_are_named(tmp_path):
     json.dumps(report.to_json(), allow_nan=False)
 
 
+def test_verdicts_of_every_table_are_named_also_where_they_are_no_difference(tmp_path):
+    head = "dataset,model,method,correlation_top,verdict\n"
+    for side, verdict in (("a", "depends"), ("b", "does not")):
+        (tmp_path / side / "tables").mkdir(parents=True)
+        lines = f"digits,net,vebi,0.1,{verdict}\ndigits,net,lrp,0.2,depends\n"
+        (tmp_path / side / "tables" / "sanity_verdict.csv").write_text(head + lines)
+    rules = tmp_path / "tolerances.tsv"
+    rules.write_text("file\tcolumn\tkind\tatol\trtol\twhy\n*\tverdict\tshow\t\t\t\n")
+    report = compare(tmp_path / "a", tmp_path / "b", rules)
+    assert report.exit_code == 0
+    [verdict] = report.verdicts
+    assert verdict.claim == "sanity_verdict: digits, net, vebi"
+    assert (verdict.a, verdict.b) == ("depends", "does not")
+
+
 @given(a=st.binary(max_size=80), b=st.binary(max_size=80))
 @settings(max_examples=300)
 def test_any_bytes_give_a_result(folder, a, b):

@@ -144,7 +144,7 @@ def compare_tables(
     """Compare two CSV files; `keys` are the key columns, None for a table nobody declared.
 
     Returns:
-        The result, and the changed verdicts if the table has columns claim_id and verdict.
+        The result, and the changed verdicts if the table has a column `verdict`.
     """
     result = FileResult(name, "table")
     left = read_table(a, name + " of A")
@@ -181,10 +181,14 @@ def compare_tables(
         _compare_cells(
             result, column, (cells_a[moved], cells_b[moved]), ends, tolerance, labels, moved
         )
-        if column == "verdict" and "claim_id" in shared:
+        if column == "verdict":
+            # Claims have names; verdicts of other tables go by the table and the row's key.
+            named = "claim_id" in shared
             verdicts = [
                 Verdict(
-                    str(left.columns["claim_id"][rows_a[row]]),
+                    str(left.columns["claim_id"][rows_a[row]])
+                    if named
+                    else f"{Path(name).stem}: {labels.of(int(row))}",
                     str(left.columns["statement"][rows_a[row]]) if "statement" in shared else "",
                     str(cells_a[row]),
                     str(cells_b[row]),

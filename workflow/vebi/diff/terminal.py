@@ -146,7 +146,7 @@ def _print_verdicts(report: Report, console: Console) -> None:
     if not report.verdicts:
         return
     table = _table("Changed verdicts", console)
-    for name in ("claim", "statement", "A", "B"):
+    for name in ("claim or row", "statement", "A", "B"):
         table.add_column(name, overflow="fold")
     for verdict in report.verdicts:
         cells = (verdict.claim, verdict.statement, verdict.a, verdict.b)
