@@ -9,6 +9,7 @@ from vebi import checksums
 from vebi.code_digest import code_digest
 from vebi.config import parse_config
 from vebi.config.on_disk import leave_out_absent, listing_files
+from vebi.data.roots import is_file
 from vebi.devices import count_gpus_to_ask_for
 from vebi.errors import VebiError
 from vebi.mcgill.works import SOLVERS, WORKS
@@ -127,8 +128,8 @@ def get_network_files(wildcards):
     model = CONFIG.models[wildcards.model]
     places = weights_places(model.weights) if model.weights else []
     source = find_source(model.factory) if model.factory else None
-    found = [path for path in places if path.is_file()][:1]
-    return found + [path for path in [source] if path and path.is_file()]
+    found = [path for path in places if is_file(path)][:1]
+    return found + [path for path in [source] if path and is_file(path)]
 
 
 def get_listing_files(wildcards):

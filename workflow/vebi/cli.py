@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from enum import StrEnum
@@ -211,6 +212,8 @@ def explain(
     The network is one of a run (--run, --dataset, --model), or your own (--factory or
     --architecture, --weights) with images of its classes to select features on (--data).
     """
+    # Beside warnings, whose code is run.
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     if method == "resampling":
         _explain_by_resampling(
             images,

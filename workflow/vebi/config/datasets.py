@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 
 from vebi.config.base import Strict
 
+# Their files are numbered by four digits.
+MOST_CHUNKS = 10_000
+
 
 class An8FlowerConfig(Strict):
     """A rendered flower data set with exact masks."""
@@ -40,6 +43,12 @@ class An8FlowerConfig(Strict):
         if self.fold >= self.folds:
             raise ValueError(
                 f"fold is {self.fold}, but the {self.folds} folds are 0 to {self.folds - 1}"
+            )
+        chunks = -(-self.images // self.images_per_chunk)
+        if chunks > MOST_CHUNKS:
+            raise ValueError(
+                f"{self.images} images in chunks of {self.images_per_chunk} make {chunks} jobs, more "
+                f"than {MOST_CHUNKS}: raise images_per_chunk to {-(-self.images // MOST_CHUNKS)}"
             )
         bases = -(-self.images // (self.n_classes * self.views_per_base))
         if bases < self.folds:

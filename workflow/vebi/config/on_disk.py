@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vebi.config.datasets import ImageFolderConfig
 from vebi.config.whole import Config
-from vebi.data.roots import candidate_roots, is_folder
+from vebi.data.roots import candidate_roots, is_file, is_folder
 from vebi.errors import VebiError
 
 
@@ -46,7 +46,7 @@ def listing_files(data: ImageFolderConfig) -> list[Path]:
     if root is None:
         return []
     truth = root / data.ground_truth
-    devkit = truth / "data" if (truth / "data").is_dir() else truth
+    devkit = truth / "data" if is_folder(truth / "data") else truth
     by_layout = {
         "csv": [root / data.table],
         "imagenet": [
@@ -58,5 +58,5 @@ def listing_files(data: ImageFolderConfig) -> list[Path]:
     files = by_layout.get(data.layout, [])
     if data.class_names is not None:
         inside = root / data.class_names
-        files = [*files, inside if inside.exists() else Path(data.class_names)]
-    return [path for path in files if path.is_file()]
+        files = [*files, inside if is_file(inside) else Path(data.class_names)]
+    return [path for path in files if is_file(path)]

@@ -1,6 +1,8 @@
 """Checking a configuration, with one message that lists every problem."""
 
 import difflib
+import math
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
@@ -9,21 +11,96 @@ from pydantic import BaseModel, ValidationError
 from vebi.config.whole import Config
 from vebi.errors import VebiError
 
+# A few lines of YAML can stand for billions of values, each an alias of the others.
+MOST_VALUES, DEEPEST, LONGEST_TEXT = 50_000, 32, 4096
+# Every setting is far below; what is above would fill disk or memory. Seeds only name a stream.
+LARGEST_INTEGER, LARGEST_SEED, LARGEST_NUMBER = 10_000_000, 2**63 - 1, 1e100
+MOST_LINES = 40
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+
 
 def parse_config(values: Mapping[str, Any]) -> Config:
     """Check a configuration; raise one VebiError that lists every problem.
 
     Each line names the key, the value and what is allowed.
     """
-    try:
-        return Config.model_validate(dict(values))
-    except ValidationError as error:
-        lines = [line for item in error.errors() for line in _describe(item)]
-        count = "One problem" if len(lines) == 1 else f"{len(lines)} problems"
-        message = "\n".join(f"  - {line}" for line in lines)
+    if not isinstance(values, Mapping):
         raise VebiError(
-            f"{count} in the configuration (config/README.md explains every key):\n{message}"
-        ) from None
+            f"The configuration is {_short.repr(values)}; keys with values are expected."
+        )
+    lines = list(_out_of_bounds(values))
+    config = None
+    if not lines:
+        try:
+            config = Config.model_validate(dict(values))
+        except ValidationError as error:
+            lines = [line for item in error.errors() for line in _describe(item)]
+    if config is not None:
+        return config
+    count = "One problem" if len(lines) == 1 else f"{len(lines)} problems"
+    shown = [line if len(line) <= 600 else f"{line[:600]} ..." for line in lines[:MOST_LINES]]
+    shown += [f"... and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    message = "\n".join(f"  - {line}" for line in shown)
+    raise VebiError(
+        f"{count} in the configuration (config/README.md explains every key):\n{message}"
+    )
+
+
+def _out_of_bounds(values: Mapping[str, Any]) -> Iterator[str]:
+    """Problems with a configuration's extent, and with values that no key can have."""
+    stack: list[tuple[str, Any, int]] = [("", values, 0)]
+    count = 0
+    while stack:
+        key, value, depth = stack.pop()
+        count += 1
+        if count > MOST_VALUES or depth > DEEPEST:
+            yield (
+                f"{key}: the configuration has more than {MOST_VALUES:,} values, or is nested deeper "
+                f"than {DEEPEST} levels (aliases count as often as they are used); write less of it"
+            )
+            return
+        inner = value.items() if isinstance(value, Mapping) else ()
+        if isinstance(value, list | tuple):
+            inner = enumerate(value)  # type: ignore[assignment]
+        for name, one in inner:
+            if isinstance(name, str) and (reason := _text_problem(name)):
+                yield f"{key or 'the top'}: a key {reason}"
+                continue
+            stack.append((f"{key}.{name}" if key else str(name), one, depth + 1))
+        reason = ""
+        if isinstance(value, str):
+            reason = _text_problem(value)
+        elif isinstance(value, int | float):
+            reason = _number_problem(key, value)
+        if reason:
+            yield f"{key}: {reason}"
+
+
+def _text_problem(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        return (
+            f"{_short.repr(text)} has {len(text):,} characters; up to {LONGEST_TEXT:,} are allowed"
+        )
+    if not text.isprintable():
+        return (
+            f"{_short.repr(text)} has control characters, or such that are no text; take them out"
+        )
+    return ""
+
+
+def _number_problem(key: str, value: float) -> str:
+    if isinstance(value, int):
+        is_seed = key == "seed" or key.endswith(".seed") or key.startswith("seeds.")
+        largest = LARGEST_SEED if is_seed else LARGEST_INTEGER
+        # Python refuses to write numbers of thousands of digits.
+        return (
+            "" if abs(value) <= largest else f"the number is too large; allowed: up to {largest:,}"
+        )
+    if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
+        return f"{value} is not allowed; a finite number below {LARGEST_NUMBER:g} is expected"
+    return ""
 
 
 def _describe(item: Any) -> list[str]:
@@ -43,16 +120,24 @@ def _describe(item: Any) -> list[str]:
         return [f"{key}: unknown key; allowed: {', '.join(allowed)}{hint}"]
     if kind == "union_tag_invalid":
         return [
-            f"{key}.kind: '{item['ctx']['tag']}' is unknown; allowed: {item['ctx']['expected_tags']}"
+            f"{key}.kind: {_short.repr(item['ctx']['tag'])} is unknown; "
+            f"allowed: {item['ctx']['expected_tags']}"
         ]
     if kind == "union_tag_not_found":
         return [f"{key}.kind: is missing"]
     if kind == "missing":
         return [f"{key}: is missing"]
+    if kind == "string_pattern_mismatch":
+        return [
+            f"{key}: {_short.repr(value)} is no name; it names files, so letters, digits and . _ - are "
+            "allowed, a letter or digit first"
+        ]
     if isinstance(value, str) and kind in ("float_type", "int_type"):
-        return [f"{key}: '{value}' is text, a number is expected (YAML wants 1.0e-3, not 1e-3)"]
+        return [
+            f"{key}: {_short.repr(value)} is text, a number is expected (YAML wants 1.0e-3, not 1e-3)"
+        ]
     text = item["msg"][0].lower() + item["msg"][1:]
-    return [f"{key}: {value!r} is not allowed; {text}"]
+    return [f"{key}: {_short.repr(value)} is not allowed; {text}"]
 
 
 def _keys_at(where: Sequence[Any]) -> list[str]:

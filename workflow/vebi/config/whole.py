@@ -72,6 +72,14 @@ class Config(Strict):
                 f"heatmaps.scope: '{self.heatmaps.scope}' is not in selection.scopes "
                 f"({', '.join(self.selection.scopes)})"
             )
+        figures: dict[str, ExperimentConfig] = {}
+        for e in self.experiments:
+            other = figures.setdefault(f"{e.dataset}_{e.model}", e)
+            if (other.dataset, other.model) != (e.dataset, e.model):
+                problems.append(
+                    f"experiments: '{e.model}' on '{e.dataset}' and '{other.model}' on '{other.dataset}' "
+                    f"would both draw figures called {e.dataset}_{e.model}; rename one of them"
+                )
         problems += self._variant_problems()
         problems += self._mcgill_problems()
         problems += self._resampling_problems()

@@ -31,7 +31,7 @@ from vebi.data.listing import (
     name_classes,
     read_class_names,
 )
-from vebi.data.roots import find_root
+from vebi.data.roots import find_root, is_file
 from vebi.data.store import TEST, TRAIN, ImageIndex, n_decoders
 from vebi.errors import VebiError
 
@@ -300,7 +300,7 @@ def _refuse_defects(root: Path, defects: Mapping[str, str]) -> None:
 def _find_file(root: Path, name: str) -> Path:
     """A file that belongs to the data set, or to the project: below the root or the working directory."""
     inside = root / name
-    return inside if inside.exists() else Path(name)
+    return inside if is_file(inside) else Path(name)
 
 
 def _some(names: Sequence[str], n: int = 5) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+from contextlib import suppress
 from pathlib import Path
 
 from vebi.errors import VebiError
@@ -28,13 +29,24 @@ def is_folder(path: Path) -> bool:
     """Whether there is such a folder; False, too, where looking is not allowed."""
     try:
         return path.is_dir()
-    except OSError:
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False, too, where looking is not allowed, or the name too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
         return False
 
 
 def candidate_roots(path: str) -> list[Path]:
     """Where a data set's folder is looked for, in this order."""
-    given = Path(path).expanduser()
+    given = Path(path)
+    # A '~' of nobody on this machine stands for itself.
+    with suppress(RuntimeError):
+        given = given.expanduser()
     if given.is_absolute():
         return [given]
     data = os.environ.get("VEBI_DATA")

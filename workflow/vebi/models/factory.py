@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from vebi.data.roots import is_file
 from vebi.errors import VebiError
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
     from torch import nn
 
     module_name, function_name = split_factory(name)
-    is_file = module_name.endswith(".py")
-    folder = Path(module_name).resolve().parent if is_file else Path.cwd()
+    is_path = module_name.endswith(".py")
+    folder = Path(module_name).resolve().parent if is_path else Path.cwd()
+    log.info("running the code of '%s', which you named as a factory", module_name)
     with _importable_from(folder):
-        module = _import(name, module_name, is_file, folder)
+        module = _import(name, module_name, is_path, folder)
         function = getattr(module, function_name, None)
         if function is None:
             raise VebiError(
@@ -85,7 +87,7 @@ def find_source(name: str) -> Path | None:
         return Path(module_name)
     base = Path(*module_name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
+        if is_file(path):
             return path
     return None
 
@@ -122,13 +124,13 @@ def _importable_from(folder: Path) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-def _import(name: str, module_name: str, is_file: bool, folder: Path) -> ModuleType:
+def _import(name: str, module_name: str, is_path: bool, folder: Path) -> ModuleType:
     try:
-        if not is_file:
+        if not is_path:
             importlib.invalidate_caches()
             return importlib.import_module(module_name)
         path = Path(module_name)
-        if not path.is_file():
+        if not is_file(path):
             raise VebiError(f"factory '{name}': there is no file {path.resolve()}.")
         spec = importlib.util.spec_from_file_location(f"vebi_factory_{path.stem}", path.resolve())
         assert spec is not None

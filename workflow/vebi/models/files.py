@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from vebi.data.roots import is_file
 from vebi.errors import VebiError
 
 _HOME_OF_VGG_F = "https://www.vlfeat.org/matconvnet/models/imagenet-vgg-f.mat"
@@ -18,7 +19,7 @@ def find_weights(name: str) -> Path:
     """The file of weights called `name`. Raises VebiError that says where it was looked for."""
     places = weights_places(name)
     for path in places:
-        if path.is_file():
+        if is_file(path):
             return path
     hint = ""
     if Path(name).name == "imagenet-vgg-f.mat":
