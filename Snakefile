@@ -9,6 +9,9 @@ min_version("9.20")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
@@ -37,3 +40,4 @@ rule all:
         get_tables(),
         get_figures(),
         RESULTS / "manifest.json",
+        RESULTS / "report.html",

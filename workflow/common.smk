@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vebi.claims.facts import READ, facts_of
 from vebi import checksums
-from vebi.code_digest import code_digest
+from vebi.code_digest import code_digest, files_digest
 from vebi.config import parse_config
 from vebi.config.on_disk import leave_out_absent, listing_files
 from vebi.data.roots import is_file
@@ -15,6 +15,7 @@ from vebi.errors import VebiError
 from vebi.mcgill.works import SOLVERS, WORKS
 from vebi.models.factory import ALLOWED, find_source
 from vebi.models.files import weights_places
+from vebi.report.studies import describe
 from vebi.processes import OWNER, hold_run, identify
 
 try:
@@ -89,6 +90,34 @@ def get_settings(section, *keys):
     Empty for a study that the configuration leaves out, whose rules nothing asks for.
     """
     return section.model_dump(include=set(keys) or None) if section else {}
+
+
+def in_report(path):
+    """A figure or table that Snakemake's report shows, under its study and with its caption."""
+    category, subcategory, caption, labels = describe(path)
+    return report(
+        path,
+        category=category,
+        subcategory=subcategory,
+        caption=f"../report/{caption}",
+        labels=labels,
+    )
+
+
+def get_explained():
+    """Experiments whose heatmaps the run makes, which the report's gallery shows."""
+    return CONFIG.experiments if CONFIG.artefacts or CONFIG.occlusion else MASKED
+
+
+def get_first_files(pattern, experiments):
+    """One file per experiment, of its first seed's network."""
+    first = [run for run in get_runs(experiments) if run["seed"] == CONFIG.seeds[0]]
+    return [str(RESULTS / pattern).format(**run) for run in first]
+
+
+def get_page_digest():
+    """Digest of the texts and of the page that the report is made from; an edit makes it again."""
+    return files_digest(WORKFLOW / "report", WORKFLOW / "vebi/report/page")
 
 
 def get_experiment(wildcards):

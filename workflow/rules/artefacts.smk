@@ -39,8 +39,8 @@ rule tabulate_artefacts:
     input:
         get_run_files("artefacts" / Path(RUN) / "artefacts.h5"),
     output:
-        artefacts=RESULTS / "tables/artefacts.csv",
-        artefacts_paired=RESULTS / "tables/artefacts_paired.csv",
+        artefacts=in_report(RESULTS / "tables/artefacts.csv"),
+        artefacts_paired=in_report(RESULTS / "tables/artefacts_paired.csv"),
     log:
         RESULTS / "logs/tables/artefacts.log",
     benchmark:
@@ -64,7 +64,7 @@ rule draw_artefacts:
     input:
         RESULTS / "tables/artefacts.csv",
     output:
-        report(RESULTS / "figures/artefacts.png", category="heatmaps"),
+        in_report(RESULTS / "figures/artefacts.png"),
     log:
         RESULTS / "logs/figures/artefacts.log",
     benchmark:
@@ -93,10 +93,7 @@ rule draw_artefact_maps:
         / f"seed{CONFIG.seeds[0]}"
         / "artefacts.h5",
     output:
-        report(
-            RESULTS / "figures/artefact_maps_{dataset}_{model}.png",
-            category="heatmaps",
-        ),
+        in_report(RESULTS / "figures/artefact_maps_{dataset}_{model}.png"),
     log:
         RESULTS / "logs/figures/artefact_maps_{dataset}_{model}.log",
     benchmark:

@@ -34,9 +34,7 @@ rule draw_average:
     input:
         RESULTS / "average/{dataset}/{model}" / f"seed{CONFIG.seeds[0]}" / "average.h5",
     output:
-        rows=report(
-            RESULTS / "figures/average_{dataset}_{model}.png", category="features"
-        ),
+        rows=in_report(RESULTS / "figures/average_{dataset}_{model}.png"),
         sheets=directory(RESULTS / "figures/average_{dataset}_{model}"),
     log:
         RESULTS / "logs/figures/average_{dataset}_{model}.log",

@@ -6,7 +6,7 @@ rule tabulate_claims:
     input:
         [path for path in get_tables() if path.stem in READ],
     output:
-        RESULTS / "tables/claims.csv",
+        in_report(RESULTS / "tables/claims.csv"),
     log:
         RESULTS / "logs/tables/claims.log",
     benchmark:

@@ -30,7 +30,7 @@ rule tabulate_feature_counts:
     input:
         get_run_files("feature_counts" / Path(RUN) / "feature_counts.csv"),
     output:
-        RESULTS / "tables/feature_counts.csv",
+        in_report(RESULTS / "tables/feature_counts.csv"),
     log:
         RESULTS / "logs/tables/feature_counts.log",
     benchmark:
@@ -52,7 +52,7 @@ rule draw_feature_counts:
     input:
         RESULTS / "tables/feature_counts.csv",
     output:
-        report(RESULTS / "figures/feature_counts.png", category="selection"),
+        in_report(RESULTS / "figures/feature_counts.png"),
     log:
         RESULTS / "logs/figures/feature_counts.log",
     benchmark:

@@ -6,7 +6,7 @@ rule draw_montage:
     input:
         RESULTS / "data/{dataset}/dataset.h5",
     output:
-        report(RESULTS / "figures/montage_{dataset}.png", category="data"),
+        in_report(RESULTS / "figures/montage_{dataset}.png"),
     log:
         RESULTS / "logs/figures/montage_{dataset}.log",
     benchmark:
@@ -27,7 +27,7 @@ rule draw_training:
     input:
         get_run_files("models" / Path(RUN) / "history.csv"),
     output:
-        report(RESULTS / "figures/training.png", category="models"),
+        in_report(RESULTS / "figures/training.png"),
     log:
         RESULTS / "logs/figures/training.log",
     benchmark:
@@ -55,7 +55,7 @@ rule draw_selection_path:
             scope=CONFIG.selection.scopes,
         ),
     output:
-        report(RESULTS / "figures/selection_path.png", category="selection"),
+        in_report(RESULTS / "figures/selection_path.png"),
     log:
         RESULTS / "logs/figures/selection_path.log",
     benchmark:
@@ -81,8 +81,8 @@ rule draw_ablation:
     input:
         RESULTS / "tables/ablation.csv",
     output:
-        sweep=report(RESULTS / "figures/ablation.png", category="ablation"),
-        bars=report(RESULTS / "figures/ablation_bars.png", category="ablation"),
+        sweep=in_report(RESULTS / "figures/ablation.png"),
+        bars=in_report(RESULTS / "figures/ablation_bars.png"),
     log:
         RESULTS / "logs/figures/ablation.log",
     benchmark:
@@ -105,7 +105,7 @@ rule draw_iou:
         curve=RESULTS / "tables/iou_curve.csv",
         auc=RESULTS / "tables/iou_auc.csv",
     output:
-        report(RESULTS / "figures/iou_curves.png", category="heatmaps"),
+        in_report(RESULTS / "figures/iou_curves.png"),
     log:
         RESULTS / "logs/figures/iou_curves.log",
     benchmark:
@@ -134,7 +134,7 @@ rule draw_examples:
         ],
         iou=RESULTS / "iou/{dataset}/{model}" / f"seed{CONFIG.seeds[0]}" / "iou.h5",
     output:
-        report(RESULTS / "figures/examples_{dataset}_{model}.png", category="heatmaps"),
+        in_report(RESULTS / "figures/examples_{dataset}_{model}.png"),
     log:
         RESULTS / "logs/figures/examples_{dataset}_{model}.log",
     benchmark:
@@ -169,7 +169,7 @@ rule draw_panels:
         / f"seed{CONFIG.seeds[0]}"
         / "descriptors.h5",
     output:
-        report(RESULTS / "figures/panels_{dataset}_{model}.png", category="heatmaps"),
+        in_report(RESULTS / "figures/panels_{dataset}_{model}.png"),
     log:
         RESULTS / "logs/figures/panels_{dataset}_{model}.log",
     benchmark:

@@ -35,7 +35,7 @@ rule draw_localisation:
     input:
         RESULTS / "tables/localisation.csv",
     output:
-        report(RESULTS / "figures/localisation.png", category="heatmaps"),
+        in_report(RESULTS / "figures/localisation.png"),
     log:
         RESULTS / "logs/figures/localisation.log",
     benchmark:
@@ -56,7 +56,7 @@ rule draw_distractors:
     input:
         RESULTS / "tables/distractors.csv",
     output:
-        report(RESULTS / "figures/distractors.png", category="heatmaps"),
+        in_report(RESULTS / "figures/distractors.png"),
     log:
         RESULTS / "logs/figures/distractors.log",
     benchmark:

@@ -219,7 +219,7 @@ rule tabulate_mcgill:
             "mcgill" / Path(RUN) / "sensitivity.csv", audit=True
         ),
     output:
-        [RESULTS / "tables" / f"{name}.csv" for name in get_mcgill_tables()]
+        [in_report(RESULTS / "tables" / f"{name}.csv") for name in get_mcgill_tables()]
         or RESULTS / "tables/mcgill_none.csv",
     log:
         RESULTS / "logs/tables/mcgill.log",
@@ -248,11 +248,7 @@ rule draw_mcgill:
         [RESULTS / "tables" / f"{name}.csv" for name in get_mcgill_tables()],
     output:
         [
-            report(
-                RESULTS / "figures" / f"{name}.png",
-                category="McGill report",
-                caption=f"../report/{name}.rst",
-            )
+            in_report(RESULTS / "figures" / f"{name}.png")
             for name in get_mcgill_figures()
         ]
         or RESULTS / "figures/mcgill_none.png",

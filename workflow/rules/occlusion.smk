@@ -37,8 +37,8 @@ rule tabulate_occlusion:
     input:
         get_run_files("occlusion" / Path(RUN) / "occlusion.h5"),
     output:
-        occlusion=RESULTS / "tables/occlusion.csv",
-        occlusion_paired=RESULTS / "tables/occlusion_paired.csv",
+        occlusion=in_report(RESULTS / "tables/occlusion.csv"),
+        occlusion_paired=in_report(RESULTS / "tables/occlusion_paired.csv"),
     log:
         RESULTS / "logs/tables/occlusion.log",
     benchmark:
@@ -63,7 +63,7 @@ rule draw_occlusion:
         occlusion=RESULTS / "tables/occlusion.csv",
         occlusion_paired=RESULTS / "tables/occlusion_paired.csv",
     output:
-        report(RESULTS / "figures/occlusion.png", category="occlusion"),
+        in_report(RESULTS / "figures/occlusion.png"),
     log:
         RESULTS / "logs/figures/occlusion.log",
     benchmark:

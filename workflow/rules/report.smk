@@ -1,4 +1,4 @@
-# manifest.json: what was run with what, and the checksum of every result.
+# manifest.json: what was run with what, and the checksum of every result. report.html: the run, to read.
 
 
 rule write_manifest:
@@ -20,3 +20,52 @@ rule write_manifest:
         compute_threads=CONFIG.compute_threads,
     script:
         "../scripts/write_manifest.py"
+
+
+rule write_report:
+    """One page for readers: claims, studies with figures and tables, a gallery of explanations."""
+    input:
+        get_first_files("data/{dataset}/dataset.h5", CONFIG.experiments),
+        get_first_files("descriptors" / Path(RUN) / "descriptors.h5", get_explained()),
+        get_first_files("iou" / Path(RUN) / "iou.h5", MASKED),
+        get_first_files(
+            "selection" / Path(RUN) / CONFIG.heatmaps.scope / "path.h5",
+            CONFIG.experiments,
+        ),
+        [
+            path
+            for method in CONFIG.heatmaps.methods
+            for path in get_first_files(
+                "heatmaps" / Path(RUN) / f"{method}.h5", get_explained()
+            )
+        ],
+        tables=get_tables(),
+        figures=get_figures(),
+        manifest=RESULTS / "manifest.json",
+    output:
+        RESULTS / "report.html",
+    log:
+        RESULTS / "logs/report.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
+    resources:
+        mem_mb=3000,
+    params:
+        explained=[
+            {"dataset": e.dataset, "model": e.model, "masks": e in MASKED}
+            for e in get_explained()
+        ],
+        selected=[
+            {"dataset": e.dataset, "model": e.model, "mu": e.heatmap_mu}
+            for e in CONFIG.experiments
+        ],
+        methods=CONFIG.heatmaps.methods,
+        scope=CONFIG.heatmaps.scope,
+        seed=CONFIG.seeds[0],
+        captions=str(WORKFLOW / "report"),
+        page=get_page_digest(),
+        code=get_code("write_report.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/write_report.py"

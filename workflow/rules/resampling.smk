@@ -74,7 +74,10 @@ rule tabulate_resampling:
     input:
         **get_resampling_parts(),
     output:
-        **{name: RESULTS / "tables" / f"{name}.csv" for name in get_resampling_tables()},
+        **{
+            name: in_report(RESULTS / "tables" / f"{name}.csv")
+            for name in get_resampling_tables()
+        },
     log:
         RESULTS / "logs/tables/resampling.log",
     benchmark:
@@ -100,21 +103,9 @@ rule draw_resampling:
         transfer=RESULTS / "tables/resampling_transfer.csv",
         overlap=RESULTS / "tables/resampling_overlap.csv",
     output:
-        influence=report(
-            RESULTS / "figures/resampling_influence.png",
-            caption="../report/resampling_influence.rst",
-            category="resampling",
-        ),
-        transfer=report(
-            RESULTS / "figures/resampling_transfer.png",
-            caption="../report/resampling_transfer.rst",
-            category="resampling",
-        ),
-        overlap=report(
-            RESULTS / "figures/resampling_overlap.png",
-            caption="../report/resampling_overlap.rst",
-            category="resampling",
-        ),
+        influence=in_report(RESULTS / "figures/resampling_influence.png"),
+        transfer=in_report(RESULTS / "figures/resampling_transfer.png"),
+        overlap=in_report(RESULTS / "figures/resampling_overlap.png"),
     log:
         RESULTS / "logs/figures/resampling.log",
     benchmark:
@@ -137,11 +128,7 @@ rule draw_resampling_epochs:
         resampling=RESULTS / "tables/resampling.csv",
         similarity=RESULTS / "tables/resampling_similarity.csv",
     output:
-        report(
-            RESULTS / "figures/resampling_epochs.png",
-            caption="../report/resampling_epochs.rst",
-            category="resampling",
-        ),
+        in_report(RESULTS / "figures/resampling_epochs.png"),
     log:
         RESULTS / "logs/figures/resampling_epochs.log",
     benchmark:
@@ -165,10 +152,7 @@ rule draw_resampling_scatter:
         / f"seed{CONFIG.seeds[0]}"
         / "metrics.h5",
     output:
-        report(
-            RESULTS / "figures/resampling_scatter_{dataset}_{model}.png",
-            category="resampling",
-        ),
+        in_report(RESULTS / "figures/resampling_scatter_{dataset}_{model}.png"),
     log:
         RESULTS / "logs/figures/resampling_scatter_{dataset}_{model}.log",
     benchmark:
@@ -190,7 +174,7 @@ rule draw_perturbations:
     input:
         RESULTS / "data/{dataset}/dataset.h5",
     output:
-        report(RESULTS / "figures/perturbations_{dataset}.png", category="resampling"),
+        in_report(RESULTS / "figures/perturbations_{dataset}.png"),
     log:
         RESULTS / "logs/figures/perturbations_{dataset}.log",
     benchmark:

@@ -41,8 +41,8 @@ rule tabulate_robustness:
             for dataset in dict.fromkeys(e.dataset for e in MASKED)
         ],
     output:
-        table=RESULTS / "tables/robustness.csv",
-        summary=RESULTS / "tables/robustness_summary.csv",
+        table=in_report(RESULTS / "tables/robustness.csv"),
+        summary=in_report(RESULTS / "tables/robustness_summary.csv"),
     log:
         RESULTS / "logs/tables/robustness.log",
     benchmark:
@@ -67,7 +67,7 @@ rule draw_robustness:
     input:
         RESULTS / "tables/robustness.csv",
     output:
-        report(RESULTS / "figures/robustness.png", category="robustness"),
+        in_report(RESULTS / "figures/robustness.png"),
     log:
         RESULTS / "logs/figures/robustness.log",
     benchmark:

@@ -71,9 +71,9 @@ rule tabulate_sanity:
             for run in get_random_label_runs()
         ],
     output:
-        sanity=RESULTS / "tables/sanity.csv",
-        sanity_paired=RESULTS / "tables/sanity_paired.csv",
-        sanity_verdict=RESULTS / "tables/sanity_verdict.csv",
+        sanity=in_report(RESULTS / "tables/sanity.csv"),
+        sanity_paired=in_report(RESULTS / "tables/sanity_paired.csv"),
+        sanity_verdict=in_report(RESULTS / "tables/sanity_verdict.csv"),
     log:
         RESULTS / "logs/tables/sanity.log",
     benchmark:
@@ -99,7 +99,7 @@ rule draw_sanity:
         sanity=RESULTS / "tables/sanity.csv",
         sanity_verdict=RESULTS / "tables/sanity_verdict.csv",
     output:
-        report(RESULTS / "figures/sanity.png", category="sanity"),
+        in_report(RESULTS / "figures/sanity.png"),
     log:
         RESULTS / "logs/figures/sanity.log",
     benchmark:

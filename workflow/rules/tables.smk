@@ -11,12 +11,12 @@ rule tabulate_runs:
         hits=get_run_files("ablation" / Path(RUN) / "hits.h5"),
         datasets=[RESULTS / f"data/{dataset}/dataset.h5" for dataset in get_datasets()],
     output:
-        training=RESULTS / "tables/training.csv",
-        selection=RESULTS / "tables/selection.csv",
-        selection_seeds=RESULTS / "tables/selection_seeds.csv",
-        selected_features=RESULTS / "tables/selected_features.csv",
-        ablation=RESULTS / "tables/ablation.csv",
-        ablation_effect=RESULTS / "tables/ablation_effect.csv",
+        training=in_report(RESULTS / "tables/training.csv"),
+        selection=in_report(RESULTS / "tables/selection.csv"),
+        selection_seeds=in_report(RESULTS / "tables/selection_seeds.csv"),
+        selected_features=in_report(RESULTS / "tables/selected_features.csv"),
+        ablation=in_report(RESULTS / "tables/ablation.csv"),
+        ablation_effect=in_report(RESULTS / "tables/ablation_effect.csv"),
     log:
         RESULTS / "logs/tables/runs.log",
     benchmark:
@@ -41,11 +41,14 @@ rule tabulate_iou:
     input:
         get_run_files("iou" / Path(RUN) / "iou.h5", MASKED),
     output:
-        **{"distractors": RESULTS / "tables/distractors.csv" for _ in DISTRACTED[:1]},
-        curve=RESULTS / "tables/iou_curve.csv",
-        auc=RESULTS / "tables/iou_auc.csv",
-        paired=RESULTS / "tables/iou_paired.csv",
-        localisation=RESULTS / "tables/localisation.csv",
+        **{
+            "distractors": in_report(RESULTS / "tables/distractors.csv")
+            for _ in DISTRACTED[:1]
+        },
+        curve=in_report(RESULTS / "tables/iou_curve.csv"),
+        auc=in_report(RESULTS / "tables/iou_auc.csv"),
+        paired=in_report(RESULTS / "tables/iou_paired.csv"),
+        localisation=in_report(RESULTS / "tables/localisation.csv"),
     log:
         RESULTS / "logs/tables/iou.log",
     benchmark:

@@ -156,6 +156,16 @@ def _load(name: str) -> _Module:
     return _Module(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
 
 
+def files_digest(*folders: Path) -> str:
+    """Hex digest (16 characters) of names and contents of all files below `folders`."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
 def package_digest() -> str:
     """Hex digest of all code of the package."""
     files = sorted((ROOT / PACKAGE).rglob("*.py"))

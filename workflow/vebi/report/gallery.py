@@ -1,0 +1,114 @@
+"""The report's gallery: some test images of every class, with every method's map."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vebi.data.store import open_dataset
+from vebi.figures.images import read_rows
+from vebi.figures.style import METHOD_NAMES
+from vebi.iou.curve import area_under_curve
+from vebi.iou.store import read_curves
+from vebi.report.pictures import encode_image, encode_map, encode_mask
+
+# Images of one experiment. Of a thousand classes so many are taken, at equal steps.
+LARGEST = 30
+MOST_PER_CLASS = 5
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Files of one network whose predictions are explained. `iou` is None without masks."""
+
+    dataset: str
+    model: str
+    seed: int
+    images: Path
+    descriptors: Path
+    heatmaps: Mapping[str, Path]
+    iou: Path | None = None
+
+
+def choose_images(
+    labels: np.ndarray, predictions: np.ndarray, largest: int = LARGEST
+) -> np.ndarray:
+    """Places of the images to show, by class: at equal steps, and a wrongly predicted one if there is.
+
+    `labels` and `predictions` int64 (N) of the explained images. The same input, the same choice.
+    """
+    classes = np.unique(labels)
+    if len(classes) > largest:
+        classes = classes[np.linspace(0, len(classes) - 1, largest).round().astype(int)]
+    each = min(MOST_PER_CLASS, max(1, largest // max(1, len(classes))))
+    chosen: list[int] = []
+    for label in classes:
+        rows = np.flatnonzero(labels == label)
+        picked = rows[np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int)]
+        wrong = rows[predictions[rows] != label]
+        if len(wrong) and not np.isin(picked, wrong).any():
+            picked[-1] = wrong[0]
+        chosen += sorted({int(row) for row in picked})
+    return np.array(chosen, dtype=np.int64)
+
+
+def collect(files: Explained) -> dict[str, Any]:
+    """Everything the page needs to show one network's explanations; images are data URIs."""
+    dataset = open_dataset(files.images)
+    methods = [m for m in METHOD_NAMES if m in files.heatmaps]
+    with h5py.File(files.heatmaps[methods[0]], "r") as file:
+        index = file["image_index"][:]
+    with h5py.File(files.descriptors, "r") as file:
+        predictions = file["predictions"][:][index]
+        layers = [str(name) for name in file["layer_names"].asstr()[:]]
+    rows = choose_images(dataset.labels[index], predictions)
+    images = dataset.read("images", index[rows])
+    masks = dataset.read("masks", index[rows]) if dataset.has_masks else None
+    maps = {m: read_rows(files.heatmaps[m], "heatmaps", rows) for m in methods}
+    areas = _areas(files.iou, methods, rows)
+    features = {m: _features(files.heatmaps[m], rows, layers) for m in methods}
+    return {
+        "dataset": files.dataset,
+        "model": files.model,
+        "seed": files.seed,
+        "classes": list(dataset.classes),
+        "shown": sorted({int(dataset.labels[i]) for i in index[rows]}),
+        "explained": len(index),
+        "methods": methods,
+        "pixelated": max(dataset.image_shape[:2]) <= 64,
+        "items": [
+            {
+                "index": int(index[row]),
+                "label": int(dataset.labels[index[row]]),
+                "predicted": int(predictions[row]),
+                "image": encode_image(images[i]),
+                "mask": None if masks is None else encode_mask(masks[i]),
+                "maps": [encode_map(maps[m][i]) for m in methods],
+                "areas": [round(float(areas[m][i]), 3) for m in methods] if areas else None,
+                "features": [features[m][i] for m in methods],
+            }
+            for i, row in enumerate(rows)
+        ],
+    }
+
+
+def _areas(
+    iou: Path | None, methods: Sequence[str], rows: np.ndarray
+) -> dict[str, np.ndarray] | None:
+    """Area under the IoU curve of each shown map; None without masks."""
+    if iou is None:
+        return None
+    curves = read_curves(iou)
+    return {m: area_under_curve(curves[m].curves[rows]) for m in methods}
+
+
+def _features(path: Path, rows: np.ndarray, layers: Sequence[str]) -> list[list[str]]:
+    """Names of the features that each map draws, strongest first; none for maps of the class."""
+    with h5py.File(path, "r") as file:
+        if "features" not in file:
+            return [[] for _ in rows]
+    found = read_rows(path, "features", rows)
+    return [[f"{layers[layer]}/{c}" for layer, c in image if layer >= 0] for image in found]

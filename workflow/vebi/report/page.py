@@ -1,0 +1,237 @@
+"""report.html: one page, with everything inside, that loads nothing from anywhere."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from vebi.errors import VebiError
+from vebi.files import write_text
+from vebi.report.captions import read_caption
+from vebi.report.claims import Claim, count_verdicts, read_claims
+from vebi.report.curves import Selected, iou_curves, weight_paths
+from vebi.report.findings import Finding, find
+from vebi.report.gallery import Explained, collect
+from vebi.report.pictures import Picture, read_figure
+from vebi.report.studies import OTHERS, STUDIES, Study, find_figure, find_table
+from vebi.report.tables import EmbeddedTable, embed
+from vebi.tables import TABLES, read_table
+
+PAGE = Path(__file__).parent / "page"
+TEMPLATE, STYLES = "report.html.j2", ("uplot/uPlot.min.css", "report.css")
+SCRIPTS = ("uplot/uPlot.iife.min.js", "report.js")
+SHOWN_VERSIONS = (
+    *("python", "torch", "torchvision", "numpy", "scipy", "numba", "pandas", "h5py", "matplotlib"),
+    *("snakemake", "render/bpy"),
+)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of a finished run. `captions`: the folder of the .rst files."""
+
+    run: str
+    tables: Sequence[Path]
+    figures: Sequence[Path]
+    manifest: Path
+    captions: Path
+    explained: Sequence[Explained] = ()
+    selected: Sequence[Selected] = ()
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """One figure; `about` tells it apart from others of its family (a data set and model)."""
+
+    name: str
+    about: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class FigureFamily:
+    """Figures that share a caption, one per data set where there are several."""
+
+    name: str
+    label: str
+    caption: Markup
+    figures: list[ShownFigure]
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    table: EmbeddedTable
+    caption: Markup
+
+
+@dataclass
+class Section:
+    """A study with everything that the run has of it."""
+
+    study: Study
+    findings: list[Finding]
+    figures: list[FigureFamily] = field(default_factory=list)
+    tables: list[ShownTable] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+
+    @property
+    def has_content(self) -> bool:
+        return bool(self.findings or self.figures or self.tables)
+
+
+def write_report(path: Path, sources: Sources) -> None:
+    """Write the page of a finished run; equal results are equal bytes."""
+    write_text(path, render(sources))
+
+
+def render(sources: Sources) -> str:
+    """The page as HTML."""
+    tables = {
+        p.stem: read_table(p, p.stem) if p.stem in TABLES else pd.read_csv(p)
+        for p in sources.tables
+    }
+    claims = read_claims(tables["claims"]) if "claims" in tables else []
+    sections = _sections(sources, tables, claims)
+    manifest = _read_manifest(sources.manifest)
+    styles = "\n".join(_source(name) for name in STYLES)
+    scripts = [_source(name) for name in SCRIPTS]
+    data = {
+        "iou": iou_curves(tables["iou_curve"]) if "iou_curve" in tables else [],
+        "paths": [weight_paths(files) for files in sources.selected],
+        "gallery": [collect(files) for files in sources.explained],
+        "methods": _methods(),
+        "tables": {
+            shown.table.name: shown.table.packed for section in sections for shown in section.tables
+        },
+    }
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(TEMPLATE).render(
+        run=sources.run,
+        sections=sections,
+        claims=claims,
+        verdicts=count_verdicts(claims),
+        claim_sources=list(dict.fromkeys(claim.source for claim in claims)),
+        studies_of_tables={name: find_table(name).key for name in tables},
+        has_iou=bool(data["iou"]),
+        has_paths=bool(data["paths"]),
+        gallery=data["gallery"],
+        facts=_facts(manifest, tables, sources),
+        manifest=manifest,
+        versions=_versions(manifest),
+        config=yaml.safe_dump(manifest.get("config", {}), sort_keys=False, allow_unicode=True),
+        styles=Markup(styles),
+        scripts=[Markup(script) for script in scripts],
+        hashes=" ".join(_csp_hash(script) for script in scripts),
+        data=Markup(_json(data)),
+    )
+
+
+def _sections(
+    sources: Sources, tables: Mapping[str, pd.DataFrame], claims: Sequence[Claim]
+) -> list[Section]:
+    sections = {study.key: Section(study, find(study.key, tables)) for study in (*STUDIES, OTHERS)}
+    families: dict[str, FigureFamily] = {}
+    for path in sources.figures:
+        study, family = find_figure(path.stem)
+        if family not in families:
+            caption = Markup(read_caption(sources.captions / f"{family}.rst"))
+            families[family] = FigureFamily(family, _label(family), caption, [])
+            sections[study.key].figures.append(families[family])
+        about = path.stem.removeprefix(family).strip("_").replace("_", ", ")
+        families[family].figures.append(ShownFigure(path.stem, about, read_figure(path)))
+    for path in sources.tables:
+        if path.stem == "claims":
+            continue
+        caption = Markup(read_caption(sources.captions / "tables" / f"{path.stem}.rst"))
+        sections[find_table(path.stem).key].tables.append(ShownTable(embed(path), caption))
+    for section in sections.values():
+        _sort(section)
+        section.claims = [
+            c for c in claims if c.tables and find_table(c.tables[0]) is section.study
+        ]
+    return [section for section in sections.values() if section.has_content]
+
+
+def _sort(section: Section) -> None:
+    """Figures and tables in the study's order; others behind, by name."""
+
+    def place(names: tuple[str, ...], name: str) -> tuple[int, str]:
+        return (names.index(name) if name in names else len(names), name)
+
+    section.figures.sort(key=lambda family: place(section.study.figures, family.name))
+    section.tables.sort(key=lambda shown: place(section.study.tables, shown.table.name))
+
+
+def _label(family: str) -> str:
+    """A figure's name for people: `iou_curves` is `IoU curves`."""
+    words = family.replace("_", " ").replace("iou", "IoU").replace("mcgill", "McGill:")
+    return words[0].upper() + words[1:]
+
+
+def _methods() -> dict[str, dict[str, str]]:
+    from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
+
+    return {m: {"name": name, "colour": METHOD_COLOURS[m]} for m, name in METHOD_NAMES.items()}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise VebiError(
+            f"{path} can't be read as a manifest ({error}). Run again to rebuild it."
+        ) from error
+    return manifest
+
+
+def _versions(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    versions = manifest.get("versions", {})
+    return [(name, versions[name]) for name in SHOWN_VERSIONS if name in versions]
+
+
+def _facts(
+    manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], sources: Sources
+) -> list[tuple[str, str]]:
+    """What the run consists of, for the head of the page."""
+    facts = []
+    runs = [tables[n] for n in ("training", "mcgill_networks") if n in tables]
+    if runs:
+        places = {
+            (row["dataset"], row["model"], row["seed"]) for t in runs for _, row in t.iterrows()
+        }
+        facts.append((str(len({d for d, _, _ in places})), "data sets"))
+        facts.append((str(len(places)), "networks trained"))
+    facts.append((str(len(sources.tables)), "tables"))
+    facts.append((str(len(sources.figures)), "figures"))
+    seeds = manifest.get("seeds", [])
+    facts.append((", ".join(map(str, seeds)), "seed" if len(seeds) == 1 else "seeds"))
+    return facts
+
+
+def _source(name: str) -> str:
+    """A file of the page; the end of a script or style inside it would end it in the page, too."""
+    text = (PAGE / name).read_text(encoding="utf-8").strip()
+    if "</script" in text.lower() or "</style" in text.lower():
+        raise VebiError(f"{PAGE / name} holds the end tag of the element it is put into.")
+    return text
+
+
+def _csp_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _json(data: Any) -> str:
+    """JSON that can stand inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
