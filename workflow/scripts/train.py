@@ -1,11 +1,13 @@
 """dataset.h5 to model.pt and history.csv."""
 
+import shutil
 from pathlib import Path
 
 from vebi.data.store import open_dataset
 from vebi.determinism import choose_device
-from vebi.files import write_text
+from vebi.files import atomic_path, write_text
 from vebi.job import job
+from vebi.models.checkpoint import checkpoint_of
 from vebi.models.store import save_model
 from vebi.models.train import TrainingSettings, train
 
@@ -13,22 +15,24 @@ with job(snakemake):
     settings = dict(snakemake.params.settings)
     network = settings.pop("network")
     dataset = open_dataset(snakemake.input.dataset)
-    folders = [Path(path) for path in snakemake.output.checkpoints]
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
+    device = choose_device(snakemake.params.device)
+    names = [f"{epoch}.pt" for epoch in snakemake.params.keep_epochs]
+    with checkpoint_of(snakemake, snakemake.output.model, device) as checkpoint:
+        # Not yet among the outputs, which Snakemake deletes when a job was cut off.
+        kept = checkpoint.folder / "epochs"
 
-    def keep(epoch, net, spec):
-        if epoch in snakemake.params.keep_epochs:
-            for folder in folders:
-                save_model(folder / f"{epoch}.pt", net, spec, list(dataset.classes))
+        def keep(epoch, net, spec):
+            if epoch in snakemake.params.keep_epochs:
+                save_model(kept / f"{epoch}.pt", net, spec, list(dataset.classes))
 
-    net, spec, history = train(
-        dataset,
-        network,
-        TrainingSettings(**settings),
-        int(snakemake.wildcards.seed),
-        choose_device(snakemake.params.device),
-        keep,
-    )
-    write_text(snakemake.output.history, history.to_csv(index=False, float_format="%.6f"))
-    save_model(snakemake.output.model, net, spec, list(dataset.classes))
+        seed = int(snakemake.wildcards.seed)
+        net, spec, history = train(
+            dataset, network, TrainingSettings(**settings), seed, device, keep, checkpoint
+        )
+        for folder in map(Path, snakemake.output.checkpoints):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                with atomic_path(folder / name) as temporary:
+                    shutil.copyfile(kept / name, temporary)
+        write_text(snakemake.output.history, history.to_csv(index=False, float_format="%.6f"))
+        save_model(snakemake.output.model, net, spec, list(dataset.classes))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from vebi.data.store import open_dataset
 from vebi.determinism import choose_device
 from vebi.job import job
+from vebi.models.checkpoint import checkpoint_of
 from vebi.models.store import save_model
 from vebi.models.train import TrainingSettings, train
 from vebi.sanity.randomise import with_random_labels
@@ -24,6 +25,14 @@ with job(snakemake):
             epochs,
         ),
     ):
-        net, spec, history = train(data, network, replace(settings, epochs=length), seed, device)
-        print(name, history.to_string())
-        save_model(snakemake.output[name], net, spec, list(dataset.classes))
+        with checkpoint_of(snakemake, snakemake.output[name], device) as checkpoint:
+            net, spec, history = train(
+                data,
+                network,
+                replace(settings, epochs=length),
+                seed,
+                device,
+                checkpoint=checkpoint,
+            )
+            print(name, history.to_string())
+            save_model(snakemake.output[name], net, spec, list(dataset.classes))

@@ -4,6 +4,7 @@ from vebi.data.store import open_dataset
 from vebi.determinism import choose_device, derived_seed
 from vebi.files import write_text
 from vebi.job import job
+from vebi.models.checkpoint import checkpoint_of
 from vebi.models.store import save_model
 from vebi.models.train import TrainingSettings, train
 from vebi.sanity.randomise import with_random_labels
@@ -18,6 +19,9 @@ with job(snakemake):
     # From other first weights than the trained network, whose filters it would else partly share.
     start = derived_seed(params.root_seed, seed, 1)
     device = choose_device(params.device)
-    net, spec, history = train(noisy, network, TrainingSettings(**settings), start, device)
-    write_text(snakemake.output.history, history.to_csv(index=False, float_format="%.6f"))
-    save_model(snakemake.output.model, net, spec, list(dataset.classes))
+    with checkpoint_of(snakemake, snakemake.output.model, device) as checkpoint:
+        net, spec, history = train(
+            noisy, network, TrainingSettings(**settings), start, device, checkpoint=checkpoint
+        )
+        write_text(snakemake.output.history, history.to_csv(index=False, float_format="%.6f"))
+        save_model(snakemake.output.model, net, spec, list(dataset.classes))

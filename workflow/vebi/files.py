@@ -25,12 +25,15 @@ FULL = {number: REMEDIES[number] for number in (errno.ENOSPC, errno.EDQUOT, errn
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, survives_power_cut: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it to `path` if the block succeeds.
 
     The content is flushed to disk before the rename, so that a killed process or a power cut leaves
     either the old file, the whole new one, or none. On an exception the temporary file is removed;
     what a killed process left is removed by the next one that writes the same file.
+
+    Without `survives_power_cut` it is faster, and only a killed process is met: for files that say
+    themselves whether they are whole.
 
     Raises VebiError where the disk is full or can't be written.
     """
@@ -50,8 +53,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         is_ours = False
         yield temporary
         is_ours = True
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
+        if survives_power_cut:
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
         # mkstemp makes files that only the owner can read; results follow the user's umask.
         umask = os.umask(0)
         os.umask(umask)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from vebi.data.store import TEST, TRAIN, Dataset
 from vebi.determinism import derived_seed
 from vebi.errors import VebiError
+from vebi.models.checkpoint import Checkpoint
 from vebi.models.files import find_weights
 from vebi.models.nets import GLOROT, TORCHVISION, NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
@@ -62,12 +63,14 @@ def train(
     seed: int,
     device: torch.device,
     after_epoch: Callable[[int, nn.Module, NetSpec], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, NetSpec, pd.DataFrame]:
     """Train `architecture` (as in NetSpec) on the train split.
 
     Returns the network, its specification, and the history: one row per epoch with the mean training
     loss and the accuracy on the train and test splits; without epochs one row for epoch 0.
-    `after_epoch` is called with the number of each epoch, the network and its specification.
+    `after_epoch` is called with the number of each epoch, the network and its specification. With a
+    `checkpoint` the training goes on after the last epoch that this has, and is saved after each.
     """
     train_rows, test_rows = dataset.indices(TRAIN), dataset.indices(TEST)
     if not len(train_rows):
@@ -92,8 +95,9 @@ def train(
         optimiser, settings.final_learning_rate_factor ** (1 / max(1, settings.epochs - 1))
     )
 
-    history = []
-    for epoch in tqdm(range(1, settings.epochs + 1), desc=f"train {architecture}", unit="epoch"):
+    history = checkpoint.resume(net, optimiser, schedule) if checkpoint else []
+    epochs = range(len(history) + 1, settings.epochs + 1)
+    for epoch in tqdm(epochs, desc=f"train {architecture}", unit="epoch"):
         # An order per epoch, not one stream: a resumed training sees the same batches.
         order = np.random.default_rng([seed, 1, epoch]).permutation(train_rows)
         batches = pixels(order, settings.batch_size)
@@ -117,6 +121,8 @@ def train(
         )
         if after_epoch is not None:
             after_epoch(epoch, net, spec)
+        if checkpoint is not None:
+            checkpoint.save(net, optimiser, schedule, history)
     return net.eval(), spec, pd.DataFrame(history)
 
 
