@@ -28,6 +28,9 @@ class _Module:
         # Local name -> (module, attribute), or (module, "") for a module itself.
         self.imports: dict[str, tuple[str, str]] = {}
         self.always: list[ast.stmt] = []
+        # What has been worked out: a statement's text by its identity, a name's texts and targets.
+        self.texts: dict[int, str] = {}
+        self.found: dict[str, tuple[set[str], set[tuple[str, str]]]] = {}
         tree = ast.parse(source)
         for node in ast.walk(tree):
             self._read_import(node, is_package)
@@ -68,7 +71,7 @@ def code_digest(*entries: str | Path) -> str:
         if isinstance(entry, Path) or str(entry).endswith(".py"):
             script = _Module("__script__", Path(entry).read_text(encoding="utf-8"), False)
             everything = [s for group in script.definitions.values() for s in group] + script.always
-            texts.update(_text("__script__", everything))
+            texts.update(_texts(script, everything))
             pending.extend(_reached(script, everything))
         else:
             pending.append((entry, ""))
@@ -78,11 +81,19 @@ def code_digest(*entries: str | Path) -> str:
         if target in seen:
             continue
         seen.add(target)
-        module = _load(target[0])
-        statements = _statements(module, target[1])
-        texts.update(_text(module.name, statements))
-        pending.extend(_reached(module, statements))
+        found, reached = _look_up(*target)
+        texts.update(found)
+        pending.extend(reached)
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:16]
+
+
+def _look_up(origin: str, name: str) -> tuple[set[str], set[tuple[str, str]]]:
+    """Texts and targets of a name; worked out once, since every job reads the digests of all scripts."""
+    module = _load(origin)
+    if name not in module.found:
+        statements = _statements(module, name)
+        module.found[name] = _texts(module, statements), _reached(module, statements)
+    return module.found[name]
 
 
 def _statements(module: _Module, name: str) -> list[ast.stmt]:
@@ -116,8 +127,18 @@ def _reached(module: _Module, statements: Iterable[ast.stmt]) -> set[tuple[str, 
     return targets
 
 
-def _text(origin: str, statements: Iterable[ast.stmt]) -> set[str]:
-    return {f"{origin}: {ast.dump(_without_docstrings(statement))}" for statement in statements}
+def _texts(module: _Module, statements: Iterable[ast.stmt]) -> set[str]:
+    texts = set()
+    for statement in statements:
+        # The one of a name that is passed on belongs to no module: it may be gone, its number reused.
+        is_passing = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name)
+        text = None if is_passing else module.texts.get(id(statement))
+        if text is None:
+            text = f"{module.name}: {ast.dump(_without_docstrings(statement))}"
+            if not is_passing:
+                module.texts[id(statement)] = text
+        texts.add(text)
+    return texts
 
 
 def _without_docstrings(statement: ast.stmt) -> ast.stmt:
