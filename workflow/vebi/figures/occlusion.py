@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
+from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES
 
 REFERENCE = "deconv_gb"
 
@@ -52,7 +52,7 @@ def _draw_curves(axis: plt.Axes, table: pd.DataFrame, methods: list[str]) -> Non
     """Mean over seeds; the band is a network's 95 % interval over scenes, also the seeds' mean."""
     for method in methods:
         mean = table[table["method"] == method].groupby("covered_fraction").mean(numeric_only=True)
-        colour, style = METHOD_COLOURS[method], "--" if method == "vebi_conv" else "-"
+        colour, style = METHOD_COLOURS[method], METHOD_LINES[method]
         axis.fill_between(
             mean.index, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.1, lw=0
         )

@@ -9,6 +9,7 @@ from vebi.figures.style import (
     CONDITION_COLOURS,
     CONDITION_NAMES,
     METHOD_COLOURS,
+    METHOD_LINES,
     METHOD_NAMES,
     PAPER_METHODS,
     SCOPE_NAMES,
@@ -156,6 +157,8 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
                 title="area under the curve, mean over seeds",
                 title_fontsize=7,
                 ncols=2 if len(methods) > 6 else 1,
+                columnspacing=0.8,
+                handletextpad=0.5,
             )
     for column in axes.T:
         highest = max(axis.get_ylim()[1] for axis in column)
@@ -172,7 +175,7 @@ def _draw_curve(
     if rows.empty:
         return
     line = rows.groupby("threshold")["mean_iou"].mean()
-    colour, style = METHOD_COLOURS[method], "--" if method == "vebi_conv" else "-"
+    colour, style = METHOD_COLOURS[method], METHOD_LINES[method]
     label = f"{METHOD_NAMES[method]}: {areas[areas['method'] == method]['auc'].mean():.3f}"
     axis.plot(line.index, line, style, color=colour, lw=width, label=label)
     for _, one in rows.groupby("seed"):

@@ -42,7 +42,7 @@ CHOICE_COLOURS = {
     "precision": PURPLE,
     "both": ORANGE,
     "random": SKY,
-    "random_active": GREY,
+    "random_active": "#4d4d4d",
     "whole_image": GREEN,
     "network": BLACK,
 }

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
+from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES
 from vebi.sanity.store import ONLY, RANDOM_LABELS
 from vebi.sanity.tables import KEPT, LOST
 
@@ -79,9 +79,10 @@ def _draw_panel(
         low, high = [1.0, *mean["ci_low"]], [1.0, *mean["ci_high"]]
         axis.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
         label = f"{METHOD_NAMES[method]}:\n{verdicts[method]}"
-        # Every other line is dashed: some coincide.
-        style = "o-" if group.index(method) % 2 == 0 else "o--"
-        axis.plot(places, values, style, ms=3, color=colour, label=label, zorder=2 + len(style))
+        # A dashed line is seen on a solid one that it coincides with.
+        style = METHOD_LINES[method]
+        order = 2 + len(style)
+        axis.plot(places, values, f"o{style}", ms=3, color=colour, label=label, zorder=order)
         rows = labelled[labelled["method"] == method]["rank_correlation"]
         if len(rows):
             axis.plot(len(layers) + 0.8, rows.mean(), "D", ms=4, color=colour)

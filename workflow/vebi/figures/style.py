@@ -50,6 +50,23 @@ METHOD_COLOURS = {
     "smooth_deep_saliency": "#AA4499",
     "random": GREY,
 }
+# Colours that are alike to some eyes have different lines (tests/unit/figures/test_palette.py).
+METHOD_LINES = {
+    "upsampled_activation": "-",
+    "deconv_gb": "-",
+    "vebi": "-",
+    "vebi_conv": "--",
+    "resampling_correlation": "-.",
+    "resampling_precision": "-.",
+    "gradient_x_input": "-",
+    "integrated_gradients": "-.",
+    "grad_cam": "-",
+    "guided_backprop": "--",
+    "guided_grad_cam": "-.",
+    "lrp": "--",
+    "smooth_deep_saliency": "--",
+    "random": ":",
+}
 # In the order of the figures. The first six draw features, the others the predicted class.
 METHOD_NAMES = {
     "upsampled_activation": "upsampled activation",
