@@ -33,13 +33,14 @@ def open_hdf5(path: str | Path, what: str = "an HDF5 file") -> h5py.File:
     try:
         # Opening a pipe would wait for ever.
         if not path.is_file():
-            reason = "it is no file" if path.exists() else "no such file"
+            reason, way_out = "it is no file" if path.exists() else "no such file", ""
         else:
             checksums.check(path)
             return h5py.File(path, "r")
     except (OSError, ValueError) as error:
         reason = first_line(error)
-    raise VebiError(f"{path} can't be read as HDF5 ({reason}); expected {what}.")
+        way_out = " Delete it and make it again if it is damaged."
+    raise VebiError(f"{path} can't be read as HDF5 ({reason}); expected {what}.{way_out}")
 
 
 def get_array(file: h5py.File, name: str) -> h5py.Dataset:

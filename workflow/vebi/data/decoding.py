@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -19,6 +20,13 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
+# A progressive JPEG has about ten scans, each as much work as the whole image; a file of a few
+# kilobytes can have thousands of them.
+START_OF_SCAN, MOST_SCANS, SCANS_OF_LARGEST = b"\xff\xda", 1000, 25
+# A tile is decoded whole, however small the image is that it belongs to.
+LARGEST_TILE = 1 << 24
+# More than any kind of file needs for a pixel.
+BYTES_PER_PIXEL, BYTES_BESIDE = 16, 64 << 20
 # What Exif's orientation asks to be done; 1, the usual one, asks for nothing.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -72,10 +80,7 @@ def decoding_for(config: "DatasetConfig") -> Decoding:
 def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:
     """Bytes of a file, and the height and width that it declares; its pixels are not decoded."""
     try:
-        n_bytes = path.stat().st_size
-        # Opening a pipe would wait for ever.
-        if not path.is_file():
-            raise ValueError("it is no file")
+        n_bytes = _size_of(path, decoding)
         with path.open("rb") as stream, _open(stream, n_bytes, decoding) as image:
             width, height = image.size
     # A broken file can fail anywhere inside the decoder, with any exception.
@@ -95,9 +100,10 @@ def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> n
         UnreadableImage: no such file, no image, truncated, too large, or 32-bit pixels.
         VebiError: it has another number of bytes.
     """
-    content = _read(path, n_bytes)
+    content = _read(path, decoding, n_bytes)
     try:
         with _open(io.BytesIO(content), len(content), decoding) as image:
+            _check_scans(image, content, decoding)
             turn = _turn(image)
             converted = _convert(image, decoding.channels)
             upright = converted if turn is None else converted.transpose(turn)
@@ -113,9 +119,10 @@ def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.
     Inside is what is not zero (palette images: not index 0), in whatever channel but transparency;
     a resized pixel is inside if at least half of its area is.
     """
-    content = _read(path, n_bytes)
+    content = _read(path, decoding, n_bytes)
     try:
         with _open(io.BytesIO(content), len(content), decoding) as image:
+            _check_scans(image, content, decoding)
             values = np.asarray(image)
             if image.mode in ("LA", "PA", "RGBA"):
                 values = values[..., :-1]
@@ -148,6 +155,12 @@ def _open(stream: IO[bytes], n_bytes: int, decoding: Decoding) -> Image.Image:
     limit = f"more than the {decoding.max_pixels / 1e6:g} megapixels allowed"
     if width * height > decoding.max_pixels:
         raise ValueError(f"{width} x {height} pixels, {limit}")
+    tags = getattr(image, "tag_v2", {})
+    tile = [tags.get(number, 0) for number in (322, 323)]
+    if not all(isinstance(side, int) for side in tile) or prod(tile) > LARGEST_TILE:
+        raise ValueError(
+            f"tiles of {' x '.join(map(str, tile))} pixels, more than {LARGEST_TILE:,}"
+        )
     if decoding.resize == "crop":
         # A strip one pixel high would grow without bound when its shorter side is enlarged.
         wide, high = _covering(width, height, decoding)
@@ -156,10 +169,34 @@ def _open(stream: IO[bytes], n_bytes: int, decoding: Decoding) -> Image.Image:
     return image
 
 
-def _read(path: Path, expected: int | None) -> bytes:
+def _check_scans(image: Image.Image, content: bytes, decoding: Decoding) -> None:
+    """Raise ValueError for a JPEG that takes far longer to decode than its pixels need."""
+    if image.format != "JPEG":
+        return
+    scans, pixels = content.count(START_OF_SCAN), max(1, image.width * image.height)
+    if scans > min(MOST_SCANS, max(SCANS_OF_LARGEST * decoding.max_pixels // pixels, 1)):
+        raise ValueError(f"{scans:,} scans of {image.width} x {image.height} pixels, far too many")
+
+
+def _size_of(path: Path, decoding: Decoding) -> int:
+    """Bytes of a file; raises for what is no file, and for one larger than such an image can be."""
+    n_bytes = path.stat().st_size
+    # Opening a pipe would wait for ever.
+    if not path.is_file():
+        raise ValueError("it is no file")
+    limit = BYTES_PER_PIXEL * decoding.max_pixels + BYTES_BESIDE
+    if n_bytes > limit:
+        raise ValueError(
+            f"{n_bytes:,} bytes, more than the {limit:,} that an image allowed here needs"
+        )
+    return n_bytes
+
+
+def _read(path: Path, decoding: Decoding, expected: int | None) -> bytes:
     try:
+        _size_of(path, decoding)
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UnreadableImage(path, _reason(error)) from error
     if expected is not None and len(content) != expected:
         raise VebiError(

@@ -26,10 +26,12 @@ from vebi import checksums
 from vebi.data.decoding import Decoding, read_mask, read_pixels
 from vebi.data.roots import check_inside, find_root
 from vebi.errors import VebiError
+from vebi.hdf5 import BROKEN, check_form, get_array, open_hdf5, read_array
 from vebi.writing import create_hdf5
 
 TRAIN, TEST = 0, 1
 DECODED = ("images", "masks")
+MOST_PIXELS, MOST_CHANNELS = 80_000_000, 64
 
 
 def n_decoders() -> int:
@@ -191,37 +193,75 @@ def open_dataset(path: str | Path) -> Dataset:
     """Read and check a data set file's index (shapes, label range, splits), not its images."""
     path = Path(path)
     checksums.check(path)
-    try:
-        with h5py.File(path, "r") as file:
-            key = "file" if "file" in file and "images" not in file else "images"
-            missing = [name for name in (key, "labels", "split") if name not in file]
-            if missing:
-                raise VebiError(f"{path} lacks {', '.join(missing)}: it is no data set file.")
-            labels, split = file["labels"][:], file["split"][:]
+    with open_hdf5(path, "a data set file") as file:
+        key = "file" if "file" in file and "images" not in file else "images"
+        missing = [name for name in (key, "labels", "split") if name not in file]
+        if missing:
+            raise VebiError(f"{path} lacks {', '.join(missing)}: it is no data set file.")
+        first = get_array(file, key)
+        n, *shape = first.shape or (0,)
+        try:
             classes = _texts(file, "classes")
             class_ids = _texts(file, "class_ids") if "class_ids" in file.attrs else classes
             files = _image_files(path, file) if key == "file" else None
-            n, *shape = file[key].shape
-            if files is not None:
-                shape = [*files.decoding.shape] if not shape else []
-            has_masks = ("masks" if files is None else "mask_file") in file
-    except (OSError, KeyError, TypeError, ValueError, UnicodeError) as error:
-        raise VebiError(
-            f"{path} can't be read as a data set ({error}). Delete it and run again to rebuild it."
-        ) from error
-    if len(shape) != 3 or not len(labels) == len(split) == n:
-        raise VebiError(
-            f"{path}: {'images' if files is None else 'files'} {(n, *shape)}, labels {labels.shape} and "
-            f"split {split.shape} do not describe the same images (expected (N, H, W, C), (N), (N))."
+        except BROKEN as error:
+            raise VebiError(
+                f"{path} can't be read as a data set ({error}). Delete it and run again to rebuild it."
+            ) from error
+        if files is not None:
+            shape = [*files.decoding.shape] if not shape else []
+        lengths = [get_array(file, name).shape for name in ("labels", "split")]
+        if len(shape) != 3 or lengths != [(n,), (n,)]:
+            raise VebiError(
+                f"{path}: {'images' if files is None else 'files'} {(n, *shape)}, labels {lengths[0]} "
+                f"and split {lengths[1]} do not describe the same images (expected (N, H, W, C), (N), "
+                "(N))."
+            )
+        height, width, channels = shape
+        labels, split = (
+            read_array(file, name, (n,), "iu").astype(np.int64) for name in ("labels", "split")
         )
+        if files is not None:
+            _check_index(path, file, n)
+        else:
+            _check_pixels(path, first)
+            for name in ("masks", "distractor_masks"):
+                if name in file:
+                    check_form(str(path), name, get_array(file, name), (n, height, width), "b")
+        has_masks = ("masks" if files is None else "mask_file") in file
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
-        raise VebiError(
-            f"{path}: labels reach {labels.max()}, but there are {len(classes)} classes."
-        )
-    height, width, channels = shape
+        bad = labels.min() if labels.min() < 0 else labels.max()
+        raise VebiError(f"{path}: labels reach {bad}, but there are {len(classes)} classes.")
+    if not np.isin(split, (TRAIN, TEST)).all():
+        bad = split[~np.isin(split, (TRAIN, TEST))][0]
+        raise VebiError(f"{path}: split has {bad}; expected {TRAIN} (training) and {TEST} (test).")
     return Dataset(
         path, labels, split, classes, (height, width, channels), has_masks, class_ids, files
     )
+
+
+def _check_pixels(path: Path, images: h5py.Dataset) -> None:
+    _, height, width, channels = images.shape
+    if images.dtype != np.uint8:
+        raise VebiError(f"{path}: images are {images.dtype}; expected uint8, from 0 to 255.")
+    if not (0 < height * width <= MOST_PIXELS and 0 < channels <= MOST_CHANNELS):
+        raise VebiError(
+            f"{path}: images of {height} x {width} pixels and {channels} channels; expected up to "
+            f"{MOST_PIXELS / 1e6:g} megapixels and {MOST_CHANNELS} channels, and at least one."
+        )
+
+
+def _check_index(path: Path, file: h5py.File, n: int) -> None:
+    for name, sizes in (("file", "file_bytes"), ("mask_file", "mask_bytes")):
+        if name not in file:
+            continue
+        data = get_array(file, name)
+        if data.shape != (n,) or h5py.check_string_dtype(data.dtype) is None:
+            raise VebiError(
+                f"{path}: {name} must be a path for each of {n} images, not {data.dtype} of shape "
+                f"{data.shape}."
+            )
+        check_form(str(path), sizes, get_array(file, sizes), (n,), "iu")
 
 
 def _texts(file: h5py.File, key: str) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Arrays in HDF5 files and in model weights, streamed block by block."""
 
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
@@ -14,13 +13,10 @@ from vebi.diff import numbers
 from vebi.diff.report import FileResult, Finding
 from vebi.diff.tolerances import Tolerance, Tolerances
 from vebi.errors import VebiError
+from vebi.hdf5 import check_size, first_line
 
 # Elements in memory at a time; the comparison needs some ten float64 arrays of that size.
 BLOCK_ELEMENTS = 1 << 20
-CHUNK_LIMIT = 1 << 30
-# gzip shrinks zeros a thousandfold; a file that promises more than that holds no such data.
-PROMISE_FACTOR = 2000
-PROMISE_FREE = 1 << 30
 
 
 def _nothing() -> None:
@@ -54,7 +50,7 @@ def compare_hdf5(
         # A truncated or flipped file opens and then fails anywhere, in any of these ways.
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
             raise VebiError(
-                f"{name}: broken HDF5 in A or B ({_first_line(error)}). Delete the broken one (find "
+                f"{name}: broken HDF5 in A or B ({first_line(error)}). Delete the broken one (find "
                 "it with `vebi verify RUN`) and run the pipeline again."
             ) from error
     return result
@@ -64,11 +60,7 @@ def _open(path: Path, name: str) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise VebiError(f"{name}: no HDF5 file or a broken one ({_first_line(error)}).") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise VebiError(f"{name}: no HDF5 file or a broken one ({first_line(error)}).") from error
 
 
 def _nodes(file: h5py.File, alive: Callable[[], None]) -> dict[str, Any]:
@@ -131,22 +123,9 @@ def _compare_nodes(
     _compare_attributes(result, path, a.attrs, b.attrs, tolerances, alive)
     if isinstance(a, h5py.Dataset):
         for side, node in (("A", a), ("B", b)):
-            _check_size(f"{result.name} of {side}", path, node)
+            check_size(f"{result.name} of {side}", path, node)
         tolerance = tolerances.of(result.name, path.removeprefix("/"))
         compare_arrays(result, path, a, b, tolerance, a.chunks, alive)
-
-
-def _check_size(name: str, path: str, data: h5py.Dataset) -> None:
-    if data.is_virtual or data.external:
-        raise VebiError(f"{name}: {path} takes its values from another file; that is not followed.")
-    size = data.nbytes
-    held = data.id.get_storage_size()
-    if size > PROMISE_FREE and size > PROMISE_FACTOR * held:
-        raise VebiError(
-            f"{name}: {path} promises {size / 2**30:.3g} GiB, but the file holds {held:,} bytes of it."
-        )
-    if data.chunks and prod(data.chunks) * data.dtype.itemsize > CHUNK_LIMIT:
-        raise VebiError(f"{name}: {path} has chunks of more than 1 GiB, too large to read safely.")
 
 
 def _compare_attributes(
@@ -307,23 +286,17 @@ def compare_models(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileR
     The weights load with `weights_only=True`, so that a file can't run code.
     """
     # torch takes seconds to import and most comparisons have no models that differ.
-    import torch
+    from vebi.models.tensors import load_tensors
 
     result = FileResult(name, "model")
     states = []
     for side, path in (("A", a), ("B", b)):
         try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > 2 * path.stat().st_size + BLOCK_ELEMENTS:
-                raise VebiError(f"{name} of {side}: unpacks to far more than its size.")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except VebiError:
-            raise
+            state = load_tensors(path)
         # A broken pickle or zip fails in any way it likes.
         except Exception as error:
             raise VebiError(
-                f"{name} of {side}: no weights that torch can load ({_first_line(error)})."
+                f"{name} of {side}: no weights that torch can load ({first_line(error)})."
             ) from error
         states.append(dict(_leaves(state)))
     left, right = states

@@ -245,7 +245,7 @@ def build(spec: NetSpec, seed: int = 0) -> nn.Module:
     # Torchvision and users draw from torch's own generator: it is given back as it was.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        net = _assemble(spec)
+        net = assemble(spec)
     with torch.no_grad():
         try:
             scores = net.eval()(torch.zeros(1, *spec.input_shape))
@@ -260,7 +260,8 @@ def build(spec: NetSpec, seed: int = 0) -> nn.Module:
     return net
 
 
-def _assemble(spec: NetSpec) -> nn.Module:
+def assemble(spec: NetSpec) -> nn.Module:
+    """The modules of `spec`, with weights drawn from torch's own generator; not tried on an image."""
     if spec.mean is None:
         mean = torch.zeros(spec.input_shape if spec.is_own else (1, 1, 1))
     else:

@@ -4,8 +4,8 @@ A user's own network (`factory`) is only named in it: that code runs if the user
 """
 
 import io
-import pickle
 from dataclasses import MISSING, fields
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,11 @@ from vebi import checksums
 from vebi.errors import VebiError
 from vebi.files import atomic_path
 from vebi.models.factory import check_allowed
-from vebi.models.nets import FACTORY, NetSpec, build
+from vebi.models.nets import FACTORY, NetSpec, assemble, build
+from vebi.models.tensors import load_tensors
+
+# Eight times the largest image that a configuration can ask for.
+MOST_PIXELS = 100_000_000
 
 
 def save_model(path: str | Path, net: nn.Module, spec: NetSpec, classes: list[str]) -> None:
@@ -40,7 +44,7 @@ def load_model(
     """
     checksums.check(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in content["spec"].items()
@@ -48,18 +52,41 @@ def load_model(
         spec = NetSpec(**values)
         if spec.architecture.startswith(FACTORY):
             check_allowed(spec.architecture.removeprefix(FACTORY), path, factory)
+        _check_promises(spec, content["state"])
         net = build(spec)
         net.load_state_dict(content["state"])
-        classes = list(content["classes"])
-    except (
-        *(OSError, EOFError, AttributeError, KeyError, TypeError, RuntimeError),
-        pickle.UnpicklingError,
-    ) as error:
+        classes = [str(name) for name in content["classes"]]
+    except VebiError:
+        raise
+    # A file made by somebody else's hand can fail anywhere here.
+    except Exception as error:
+        # torch's own messages tell how to switch the protection off.
+        reason = f": {error}" if isinstance(error, ValueError) else ""
         raise VebiError(
-            f"{path} is no readable model of this project ({type(error).__name__}). "
+            f"{path} is no readable model of this project ({type(error).__name__}{reason}). "
             "Delete it and run again to train it anew."
         ) from error
     return net.to(device).eval().requires_grad_(False), classes
+
+
+def _check_promises(spec: NetSpec, state: Any) -> None:
+    """Raise ValueError unless the state has the tensors of the network, before any is allocated.
+
+    A few bytes of specification could ask for a network that fills the memory.
+    """
+    if not isinstance(spec.architecture, str) or not isinstance(state, dict):
+        raise ValueError("no specification")
+    sides = spec.input_shape
+    if not all(isinstance(side, int) and side > 0 for side in sides) or prod(sides) > MOST_PIXELS:
+        raise ValueError(f"images of shape {spec.input_shape}")
+    if spec.architecture.startswith(FACTORY):
+        # The user's own code, which they trust.
+        return
+    with torch.device("meta"):
+        expected = assemble(spec).state_dict()
+    for key, value in expected.items():
+        if key not in state or state[key].shape != value.shape:
+            raise ValueError(f"'{key}' does not fit")
 
 
 def _as_plain(spec: NetSpec) -> dict[str, Any]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from vebi.errors import VebiError
 from vebi.models.matconvnet import MatConvNetFile, read_matconvnet, state_for
 from vebi.models.nets import NetSpec
+from vebi.models.tensors import load_tensors
 
 log = logging.getLogger(__name__)
-
-_UNREADABLE = (OSError, EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True)
@@ -55,33 +52,46 @@ def read_weights(path: str | Path) -> Weights:
         names = tuple(names for names in (file.classes, file.descriptions) if names)
         return Weights(path, file, scale=1.0, classes=names)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
+        content: Any = load_tensors(path)
+    # A damaged file, or one made by somebody else's hand, fails in any way it likes.
+    except Exception as error:
+        # torch's own messages tell how to switch the protection off.
+        reason = f": {error}" if isinstance(error, ValueError) else ""
         raise VebiError(
-            f"{path} can't be read as weights ({type(error).__name__}). A state dict is expected: "
+            f"{path} can't be read as weights ({type(error).__name__}{reason}). Expected a state dict: "
             "torch.save(network.state_dict(), path)."
         ) from error
     if isinstance(content, Mapping) and {"spec", "state", "classes"} <= set(content):
-        spec = content["spec"]
+        spec, state, classes = (content[key] for key in ("spec", "state", "classes"))
+        if not (
+            isinstance(spec, Mapping)
+            and {"scale", "architecture"} <= set(spec)
+            and _is_state(state)
+            and isinstance(classes, list | tuple)
+        ):
+            raise VebiError(f"{path} is no model.pt of this project. Delete it and train it again.")
         return Weights(
             path,
-            content["state"],
+            state,
             scale=spec["scale"],
-            architecture=spec["architecture"],
-            classes=(tuple(content["classes"]),),
+            architecture=str(spec["architecture"]),
+            classes=(tuple(map(str, classes)),),
         )
     # Training scripts often save the state dict beside other things.
     if isinstance(content, Mapping):
         content = content.get("state_dict", content)
-    is_state = isinstance(content, Mapping) and all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
-    )
-    if not is_state or not content:
+    if not _is_state(content) or not content:
         raise VebiError(
             f"{path} holds no state dict (tensors by name). Save it with "
             "torch.save(network.state_dict(), path)."
         )
     return Weights(path, {key.removeprefix("module."): value for key, value in content.items()})
+
+
+def _is_state(content: Any) -> bool:
+    return isinstance(content, Mapping) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    )
 
 
 def apply_weights(
