@@ -13,6 +13,7 @@ rule tabulate_claims:
         RESULTS / "benchmarks/tables/claims.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

@@ -147,7 +147,7 @@ def schema() -> None:
 def claims(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Runs' folders, or results/reference/...; the first that tested wins."),
+        typer.Argument(help="Runs' folders, as results/default or results/reference/default."),
     ],
     markdown: Annotated[bool, typer.Option(help="As Markdown, for a README.")] = False,
 ) -> None:

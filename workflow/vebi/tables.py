@@ -350,7 +350,7 @@ TABLES: dict[str, TableSpec] = {
         ),
         {"cumulative_stride": "%g"},
     ),
-    "claims": TableSpec(_CLAIMS[0], (*_CLAIMS[1], "place", "rule", "table", "note")),
+    "claims": TableSpec(_CLAIMS[0], (*_CLAIMS[1], "place", "rule", "table", "note", "networks")),
 }
 
 

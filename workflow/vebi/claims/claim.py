@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from vebi.claims.run import Run
 
 REPRODUCED, NOT_REPRODUCED, NOT_TESTED = "reproduced", "not reproduced", "not tested"
+# What the note of a number begins with where a network stands for a larger one, or for one on other data.
+REDUCED = "reduced: "
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """What a run has on a claim: its numbers, the table and key they are from, and what to know."""
+    """What a run has on a claim: its numbers, the table and key they are from, and what to know.
+
+    `networks`: how many trained networks the numbers are of.
+    """
 
     parts: tuple[Part, ...]
     table: str
     note: str = ""
+    networks: int = 0
 
 
 @dataclass(frozen=True)

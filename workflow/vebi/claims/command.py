@@ -10,7 +10,7 @@ from vebi.claims.show import show, to_markdown
 
 
 def run_claims(runs: Sequence[Path], markdown: bool) -> None:
-    """Print the claims of `runs`, the first that tested a claim first."""
+    """Print the claims of `runs`; see `merge`."""
     merged = merge([(run.resolve().name, read_claims(run)) for run in runs])
     if markdown:
         typer.echo(to_markdown(merged), nl=False)

@@ -49,7 +49,7 @@ def _study(claim: str, reference: str, run: Run) -> Found | None:
     note = f"our other perturbations: holds in {(others == 'holds').sum()} of {len(others)} comparisons"
     note += f", reversed in {(others == 'reversed').sum()}"
     table = f"resampling_claims.csv: {PERTURBATION}, {claim}, {reference}"
-    return Found(parts, table, note if len(others) else "")
+    return Found(parts, table, note if len(others) else "", len(parts))
 
 
 def _last_patches(run: Run, metric: str) -> pd.DataFrame:
@@ -66,7 +66,8 @@ def _patch_value(metric: str, run: Run) -> Found | None:
         if len(values):
             accuracy = values["patch_accuracy"]
             part = Part(DATA, accuracy.mean(), *run.over_networks(accuracy))
-            return Found((part,), f"resampling.csv: {place['dataset']}, {metric}, last epoch")
+            table = f"resampling.csv: {place['dataset']}, {metric}, last epoch"
+            return Found((part,), table, networks=len(values))
     return None
 
 
@@ -83,7 +84,7 @@ def _patch_order(metric: str, reference: str, run: Run) -> Found | None:
     if not parts:
         return None
     table = f"resampling.csv: {metric} against {reference}, last epoch"
-    return Found(tuple(parts), table)
+    return Found(tuple(parts), table, networks=len(parts))
 
 
 def _similarities(run: Run) -> pd.DataFrame:
@@ -100,7 +101,8 @@ def _similarity(when: str, run: Run) -> Found | None:
         values = rows[(rows["dataset"] == place["dataset"]) & (rows["model"] == place["model"])]
         if len(values):
             part = Part(DATA, values[when].mean(), *run.over_networks(values[when]))
-            return Found((part,), f"resampling_similarity.csv: {DATA}, all, {when} epoch")
+            table = f"resampling_similarity.csv: {place['dataset']}, all, {when} epoch"
+            return Found((part,), table, networks=len(values))
     return None
 
 
@@ -111,7 +113,7 @@ def _growth(run: Run) -> Found | None:
         return None
     part = Part(f"{len(growth)} networks", growth.mean(), *run.over_networks(growth))
     table = "resampling_similarity.csv: all, last epoch against first"
-    return Found((part,), table, f"{len(growth)} networks, other data than INRIA Person")
+    return Found((part,), table, networks=len(growth))
 
 
 def _study_claims() -> list[Claim]:

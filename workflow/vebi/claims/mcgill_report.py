@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.claims.claim import ORDER, REPRODUCED, VALUE, Claim, Found, Part, Rule
+from vebi.claims.claim import ORDER, REDUCED, REPRODUCED, VALUE, Claim, Found, Part, Rule
 from vebi.claims.run import Run
 from vebi.mcgill.tables import CONTROL_NAMES
 from vebi.mcgill.tipping import find_crossing
@@ -45,7 +45,7 @@ def _peer(run: Run, model: str) -> str:
 
 
 def _reduced(network: dict[str, Any]) -> str:
-    return "" if network["full"] else f"reduced: {network['model']} on {network['dataset']}"
+    return "" if network["full"] else f"{REDUCED}{network['model']} on {network['dataset']}"
 
 
 def _row(run: Run, kind: str, rows: str, mu: float) -> tuple[dict[str, Any], dict[Any, Any]] | None:
@@ -58,6 +58,11 @@ def _row(run: Run, kind: str, rows: str, mu: float) -> tuple[dict[str, Any], dic
     solver = _peer(run, model)
     found = run.rows(f"mcgill_{kind}", model=model, mu=mu, variant=variant, solver=solver)
     return (network, found.to_dict("records")[0]) if len(found) else None
+
+
+def _count(run: Run, network: dict[str, Any]) -> int:
+    """How many networks of this kind were trained."""
+    return len(run.rows("mcgill_networks", model=network["model"]))
 
 
 def _is_as_large(run: Run, network: dict[str, Any]) -> bool:
@@ -76,7 +81,7 @@ def _accuracy(kind: str, rows: str, mu: float, run: Run) -> Found | None:
         ends = (np.nan, np.nan)
     part = Part(network["model"], row["accuracy_selected"], *ends)
     table = f"mcgill_{kind}.csv: {network['model']}, mu {mu:g}, {row['variant']}, {row['solver']}"
-    return Found((part,), table, _reduced(network))
+    return Found((part,), table, _reduced(network), _count(run, network))
 
 
 def _dropped(kind: str, mu: float, run: Run) -> Found | None:
@@ -97,7 +102,7 @@ def _dropped(kind: str, mu: float, run: Run) -> Found | None:
         return None
     part = Part(model, counts.mean(), *run.over_networks(counts))
     table = f"mcgill_curves.csv: {model}, {work.removal}, {solver}, selected, mu {mu:g}"
-    return Found((part,), table, _reduced(network))
+    return Found((part,), table, _reduced(network), _count(run, network))
 
 
 def _less_than_random(kind: str, mu: float, run: Run) -> Found | None:
@@ -105,15 +110,15 @@ def _less_than_random(kind: str, mu: float, run: Run) -> Found | None:
     network = _network(run, kind)
     if network is None:
         return None
-    key = f"mcgill.{network['model']}.mu{mu:g}"
-    return _from_claims(run, key, _reduced(network))
+    return _from_claims(run, network, f"mu{mu:g}", _reduced(network))
 
 
-def _from_claims(run: Run, key: str, note: str) -> Found | None:
+def _from_claims(run: Run, network: dict[str, Any], ending: str, note: str) -> Found | None:
+    key = f"mcgill.{network['model']}.{ending}"
     for row in run.rows("mcgill_claims", claim_id=key).to_dict("records"):
         numbers = (row["measured"], row["ci_low"], row["ci_high"])
-        part = Part(key.split(".")[1], *numbers, row["verdict"])
-        return Found((part,), f"mcgill_claims.csv: {key}", note)
+        part = Part(network["model"], *numbers, row["verdict"])
+        return Found((part,), f"mcgill_claims.csv: {key}", note, _count(run, network))
     return None
 
 
@@ -125,7 +130,7 @@ def _conv_less_than_random(run: Run) -> Found | None:
     ends = (row["difference_ci_low"], row["difference_ci_high"])
     part = Part(network["model"], row["difference"], *ends)
     table = f"mcgill_matconvnet.csv: {network['model']}, mu 10, {row['variant']}, {row['solver']}"
-    return Found((part,), table, _reduced(network))
+    return Found((part,), table, _reduced(network), _count(run, network))
 
 
 def _tipping(kind: str, run: Run) -> Found | None:
@@ -137,7 +142,7 @@ def _tipping(kind: str, run: Run) -> Found | None:
     verdict = f"verdict: {says['verdict'].iloc[0]}" if len(says) else ""
     note = "; ".join(text for text in (_reduced(network), verdict) if text)
     note += ". Measured: how far the report's way shifts the point, as a share of all filters"
-    return _from_claims(run, f"mcgill.{model}.tipping_point", note)
+    return _from_claims(run, network, "tipping_point", note)
 
 
 def _filters_until(curves: pd.DataFrame, level: float, largest: int, chance: float) -> pd.Series:
@@ -171,7 +176,7 @@ def _dropout(run: Run) -> Found | None:
     difference = (shares[0] - shares[1]).dropna()
     part = Part(with_it["model"], difference.mean(), *run.over_networks(difference))
     table = f"mcgill_curves.csv: {others[0]['model']} against {with_it['model']}, partial"
-    return Found((part,), table, _reduced(with_it))
+    return Found((part,), table, _reduced(with_it), _count(run, with_it))
 
 
 def _test_accuracy(run: Run) -> Found | None:
@@ -180,7 +185,8 @@ def _test_accuracy(run: Run) -> Found | None:
         return None
     values = run.rows("mcgill_networks", model=network["model"])["test_accuracy"]
     part = Part(network["model"], values.mean(), *run.over_networks(values))
-    return Found((part,), f"mcgill_networks.csv: {network['model']}")
+    table = f"mcgill_networks.csv: {network['model']}"
+    return Found((part,), table, networks=_count(run, network))
 
 
 def _row_claims(kind: str) -> list[Claim]:

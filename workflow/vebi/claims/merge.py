@@ -1,12 +1,13 @@
-"""Claims of several runs as one table: a run that tested a claim beats one that did not."""
+"""Claims of several runs as one table: of the runs that tested a claim, the one with most networks."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from vebi.claims.claim import NOT_TESTED
+from vebi.claims.claim import NOT_TESTED, REDUCED
 from vebi.claims.facts import READ, facts_of
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
@@ -39,9 +40,11 @@ def read_claims(run: Path) -> pd.DataFrame:
 
 
 def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
-    """One row per claim, from the first of `runs` (name, claims) that tested it, in the works' order.
+    """One row per claim in the works' order; column `run`: which of `runs` (name, claims) it is from.
 
-    The column `run` says which; the note tells of later runs that come to another verdict.
+    A run that tested the claim beats one that did not, a network of the report's own size a reduced
+    one, more networks fewer, and the run that is given first the others: nothing that depends on the
+    verdict. The note tells of runs that come to another one.
     """
     order = [claim.claim_id for claim in CLAIMS]
     later = {claim_id for _, claims in runs for claim_id in claims["claim_id"]} - set(order)
@@ -52,7 +55,7 @@ def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
             for name, claims in runs
             for row in claims[claims["claim_id"] == claim_id].to_dict("records")
         ]
-        tested = [row for row in found if row["verdict"] != NOT_TESTED]
+        tested = sorted((row for row in found if row["verdict"] != NOT_TESTED), key=_rank)
         for row in (tested or found)[:1]:
             against = [
                 f"run {other['run']}: {other['verdict']}, {other['measured']:.3f} "
@@ -63,3 +66,7 @@ def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
             notes = [str(row["note"])] if pd.notna(row["note"]) and row["note"] else []
             rows.append({**row, "note": ". ".join([*notes, *against])})
     return pd.DataFrame(rows)
+
+
+def _rank(row: Mapping[Any, Any]) -> tuple[bool, int]:
+    return REDUCED in str(row["note"]), -int(row["networks"])

@@ -43,6 +43,10 @@ class Run:
             if self.facts["roles"][dataset] in roles
         ]
 
+    def count(self, name: str, places: Iterable[Mapping[str, str]]) -> int:
+        """Networks (data set, model, seed) of `places` that table `name` has rows of."""
+        return sum(self.rows(name, **place)["seed"].nunique() for place in places)
+
     def networks(self, kind: str) -> list[dict[str, Any]]:
         """The McGill networks of a kind: those of the report's size first, else as configured."""
         some = [network for network in self.facts["mcgill"] if network["kind"] == kind]

@@ -46,4 +46,5 @@ def _row(claim: Claim, run: Run) -> dict[str, object]:
         "rule": claim.rule.words,
         "table": found.table if found else "",
         "note": note,
+        "networks": found.networks if found else 0,
     }

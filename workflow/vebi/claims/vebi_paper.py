@@ -63,7 +63,8 @@ def _mnist_count(scope: str, run: Run) -> Found | None:
             variants = _variants(run.rows("feature_counts", **place, scope=scope, mu=MU))
             note = "the paper does not say which pair is whose; 46 and 28 come closest to MNIST"
             note += f". feature_counts.csv: {variants}" if variants else ""
-            return Found((part,), f"selection.csv: {_name(place)}, {scope}, mu 10", note)
+            table = f"selection.csv: {_name(place)}, {scope}, mu 10"
+            return Found((part,), table, note, run.count("selection", [place]))
     return None
 
 
@@ -73,7 +74,7 @@ def _pair_counts(run: Run) -> Found | None:
     there = tuple(part for part in parts if part is not None)
     if len(there) < len(parts) or not there:
         return None
-    return Found(there, "selection.csv: mu 10")
+    return Found(there, "selection.csv: mu 10", networks=run.count("selection", places))
 
 
 def _pair_rule(other: int) -> Rule:
@@ -178,7 +179,8 @@ def _ablation(roles: Sequence[str], orderings: Sequence[str], run: Run) -> Found
     }
     wanted = [names[o] for o in orderings] if set(roles) == set(FLOWERS) else []
     note = _settings(counts[counts["comparison"].isin(wanted)])
-    return Found(tuple(parts), f"{' and '.join(sources)}: mu 10", note)
+    table = f"{' and '.join(sources)}: mu 10"
+    return Found(tuple(parts), table, note, run.count("ablation", places))
 
 
 def _settings(summary: pd.DataFrame) -> str:
@@ -261,7 +263,8 @@ def _area(role: str, method: str, run: Run) -> Found | None:
         if len(areas):
             part = Part(place["dataset"], areas.mean(), *run.over_networks(areas))
             note = "our renders of the paper's description, not its images"
-            return Found((part,), f"iou_auc.csv: {_name(place)}, {method}", note)
+            table = f"iou_auc.csv: {_name(place)}, {method}"
+            return Found((part,), table, note, len(areas))
     return None
 
 
@@ -279,9 +282,8 @@ def _area_order(role: str, method: str, reference: str, run: Run) -> Found | Non
     summary = run.rows("robustness_summary", comparison=f"{method} > {reference}", factor="dataset")
     datasets = {place["dataset"] for place in places}
     note = _settings(summary[summary["level"].isin(datasets)])
-    return Found(
-        tuple(parts), f"iou_paired.csv and iou_auc.csv: {method} against {reference}", note
-    )
+    table = f"iou_paired.csv and iou_auc.csv: {method} against {reference}"
+    return Found(tuple(parts), table, note, run.count("iou_auc", places))
 
 
 def _overlap_claims() -> list[Claim]:
@@ -340,7 +342,7 @@ def _occlusion(roles: Sequence[str], run: Run) -> Found | None:
     if not parts:
         return None
     table = "occlusion_paired.csv and occlusion.csv: vebi against deconv_gb, sign turned"
-    return Found(tuple(parts), table)
+    return Found(tuple(parts), table, networks=run.count("occlusion", places))
 
 
 def _occlusion_claims() -> list[Claim]:
@@ -393,7 +395,8 @@ def _grid(roles: Sequence[str], where: str, run: Run) -> Found | None:
     if not parts:
         return None
     table = "artefacts_paired.csv and artefacts.csv: vebi against deconv_gb, sign turned"
-    return Found(tuple(parts), table, "share of a map's energy on the lattice of the strides")
+    note = "share of a map's energy on the lattice of the strides"
+    return Found(tuple(parts), table, note, run.count("artefacts", places))
 
 
 def _grid_claims() -> list[Claim]:
