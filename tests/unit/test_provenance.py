@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vebi.checksums import record
 from vebi.diff.manifests import SECTIONS, compare_manifests
 from vebi.errors import VebiError
 from vebi.files import sha256
@@ -199,3 +200,54 @@ def test_broken_manifest(run, content, message, capsys):
 def test_no_such_run(tmp_path):
     with pytest.raises(VebiError, match="no such folder"):
         verify_run(tmp_path / "nowhere")
+
+
+def test_a_run_that_is_not_finished_is_checked_by_what_its_jobs_wrote(run, capsys):
+    table = run / "tables" / "training.csv"
+    record([table], run)
+    assert run_verify(run) == 0
+    output = capsys.readouterr().out
+    assert "not finished" in output
+    assert "All 1 files" in output
+    table.write_text("damaged")
+    assert run_verify(run) == 1
+    assert f"{table}: its content has changed" in capsys.readouterr().out
+
+
+def test_what_was_made_anew_after_the_manifest_is_whole(run):
+    write_manifest(run / "manifest.json", build(run))
+    table = run / "tables" / "training.csv"
+    table.write_text("other numbers")
+    assert len(verify_run(run)) == 1
+    record([table], run)
+    assert verify_run(run) == []
+
+
+def test_what_is_broken_is_removed_with_what_snakemake_makes_it_by(run, capsys):
+    figures = run / "figures"
+    (figures / "sheets").mkdir(parents=True)
+    for name in ("a.png", "a.pdf", "sheets/1.png", "sheets/2.png"):
+        (figures / name).write_text(name)
+    record([figures / "a.png", figures / "sheets"], run)
+    write_manifest(run / "manifest.json", build(run))
+    (figures / "a.pdf").write_text("damaged")
+    (figures / "sheets/1.png").write_text("damaged")
+    assert run_verify(run, remove=True) == 1
+    output = capsys.readouterr().out
+    command = f"snakemake --cores all {figures / 'a.png'} {figures / 'sheets'} all"
+    assert output.endswith(f"Deleted. Make them again, with the run's --configfile: {command}\n")
+    assert not (figures / "a.png").exists()
+    assert not (figures / "a.pdf").exists()
+    assert not (figures / "sheets").exists()
+    assert (run / "tables" / "training.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/etc/hostname", "training.csv/../../../victim"])
+def test_checksums_from_a_stranger_lead_to_no_other_file(run, tmp_path, name):
+    (tmp_path / "victim").write_text("mine")
+    text = run / ".checksums/tables/training.csv.sha256"
+    text.parent.mkdir(parents=True)
+    text.write_text(f"{'0' * 64}  {name}\n")
+    assert verify_run(run) == []
+    run_verify(run, remove=True)
+    assert (tmp_path / "victim").read_text() == "mine"

@@ -127,7 +127,9 @@ def _entries(text: Path, output: Path) -> Iterator[Entry]:
         return
     for line in lines:
         digest, separator, name = line.partition("  ")
-        if separator and len(digest) == 64:
+        # Only the output itself or what is in it, whatever a text from elsewhere says.
+        parts = Path(name).parts
+        if separator and len(digest) == 64 and parts[:1] == (output.name,) and ".." not in parts:
             yield Entry(output.parent / name, digest)
 
 

@@ -128,11 +128,17 @@ def diff(
 @app.command()
 def verify(
     run: Annotated[Path, typer.Argument(help="A run's folder, such as results/default.")],
+    remove_broken: Annotated[
+        bool, typer.Option("--remove-broken", help="Delete what is broken, to be made anew.")
+    ] = False,
 ) -> None:
-    """Check every result file of a run against the checksums in its manifest."""
+    """Check every result file of a run against the checksums in its manifest.
+
+    A run that is not finished is checked by the checksums that its jobs wrote.
+    """
     from vebi.provenance import run_verify
 
-    raise typer.Exit(run_verify(run))
+    raise typer.Exit(run_verify(run, remove_broken))
 
 
 @app.command()

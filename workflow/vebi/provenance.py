@@ -5,6 +5,8 @@ import math
 import os
 import platform
 import re
+import shlex
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vebi import __version__
+from vebi.checksums import FOLDER, recorded, recorded_outputs
 from vebi.errors import VebiError
 from vebi.files import sha256, write_text
 
@@ -21,7 +24,7 @@ FORMAT = 1
 # How a run went, not what came out; and pages that are made from the manifest itself.
 SKIPPED_FOLDERS = frozenset({"logs", "benchmarks", "__pycache__"})
 SKIPPED_FILES = frozenset({MANIFEST, "report.html"})
-SKIPPED_SUFFIXES = frozenset({".log", ".part", ".tmp"})
+SKIPPED_SUFFIXES = frozenset({".log", ".part", ".tmp", ".broken"})
 
 
 def canonical_json(value: Any) -> str:
@@ -228,11 +231,15 @@ def _total(values: list[float], combine: Any) -> float | None:
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that is not what the run wrote, what is wrong with it, and the way out."""
+    """A file that is not what the run wrote, what is wrong with it, and the way out.
+
+    `output` is what Snakemake makes it with: the file, a folder that it is in, or the PNG beside a PDF.
+    """
 
     path: Path
     what: str
     remedy: str
+    output: Path
 
     def __str__(self) -> str:
         """The problem in one line."""
@@ -276,35 +283,80 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
 def verify_run(run_dir: Path) -> list[Problem]:
     """Check every result file of a run against the checksums in its manifest.
 
+    A file that was made anew after the manifest counts as whole if it has the checksum that its job
+    wrote; a run that has no manifest yet is checked by these alone.
+
     Returns:
         One problem per missing, unreadable or changed file; empty if all are as they were written.
 
     Raises:
-        VebiError: there is no readable manifest.
+        VebiError: there is no readable manifest, and no checksums of jobs.
     """
     problems = []
-    for name, entry in sorted(read_manifest(run_dir)["results"].items()):
+    for name, wanted in sorted(_expected(run_dir).items()):
         path = run_dir / name
-        again = f"make it again with `snakemake --cores all {path}`"
+        output = _output_of(path, run_dir)
+        again = f"make it again with `{make_again([output])}`"
         try:
             if not path.is_file():
-                problems.append(Problem(path, "missing", again[0].upper() + again[1:] + "."))
+                remedy = again[0].upper() + again[1:] + "."
+                problems.append(Problem(path, "missing", remedy, output))
                 continue
             size = path.stat().st_size
-            if size != entry["bytes"]:
-                what = f"{size:,} bytes, but {entry['bytes']:,} were written"
-            elif sha256(path) != entry["sha256"]:
-                what = "its content has changed since it was written (the checksum differs)"
-            else:
+            found = sha256(path)
+            if found == wanted["sha256"] or found in [e.sha256 for e in recorded(path)]:
                 continue
+            what = "its content has changed since it was written (the checksum differs)"
+            if wanted.get("bytes", size) != size:
+                what = f"{size:,} bytes, but {wanted['bytes']:,} were written"
         except OSError as error:
             what = f"can't be read ({error.strerror or error})"
-        problems.append(Problem(path, what, f"Delete it and {again}."))
+        problems.append(Problem(path, what, f"Delete it and {again}.", output))
     return problems
 
 
-def run_verify(run_dir: Path) -> int:
-    """Verify a run, print the result, and return 0 (whole), 1 (broken files) or 2 (no check)."""
+def is_finished(run_dir: Path) -> bool:
+    """Whether a run has its manifest, which is written last."""
+    return (run_dir / MANIFEST).exists()
+
+
+def make_again(outputs: Iterable[Path]) -> str:
+    """The command that makes lost outputs anew, and all that follows from them."""
+    return f"snakemake --cores all {shlex.join(map(str, outputs))} all"
+
+
+def remove_broken(problems: Iterable[Problem]) -> list[Path]:
+    """Delete what is broken, so that Snakemake makes it anew; returns the outputs concerned."""
+    outputs = list(dict.fromkeys(problem.output for problem in problems))
+    for path in {problem.path for problem in problems} | set(outputs):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return outputs
+
+
+def _expected(run_dir: Path) -> dict[str, dict[str, Any]]:
+    """Checksums (and sizes where they are known) of a run's files, by their path in it."""
+    if is_finished(run_dir) or not (run_dir / FOLDER).is_dir():
+        expected: dict[str, dict[str, Any]] = read_manifest(run_dir)["results"]
+        return expected
+    entries = [entry for output in recorded_outputs(run_dir) for entry in recorded(output)]
+    return {_relative(entry.path, run_dir): {"sha256": entry.sha256} for entry in entries}
+
+
+def _output_of(path: Path, run_dir: Path) -> Path:
+    """What Snakemake makes a file with, by the checksums that its jobs left; else the file itself."""
+    folders = [folder for folder in path.parents if run_dir in folder.parents]
+    candidates = [path, path.with_suffix(".png"), *folders]
+    return next((candidate for candidate in candidates if recorded(candidate)), path)
+
+
+def run_verify(run_dir: Path, remove: bool = False) -> int:
+    """Verify a run, print the result, and return 0 (whole), 1 (broken files) or 2 (no check).
+
+    With `remove` broken files are deleted.
+    """
     # Jobs use this module, too, and print nothing.
     from rich.console import Console
 
@@ -312,17 +364,22 @@ def run_verify(run_dir: Path) -> int:
 
     out = Console(highlight=False, soft_wrap=True, markup=False)
     try:
-        total = len(read_manifest(Path(run_dir))["results"])
+        total = len(_expected(Path(run_dir)))
         problems = verify_run(Path(run_dir))
     except VebiError as error:
         Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(
             f"vebi verify: {plain(error, 2000)}", style="red"
         )
         return 2
+    if not is_finished(Path(run_dir)):
+        out.print("The run is not finished: what its jobs have made so far is checked.")
     for problem in problems:
         out.print(plain(problem, 2000), style="red")
     if problems:
         out.print(f"{len(problems):,} of {total:,} files are not as the run wrote them.")
+        if remove:
+            again = make_again(remove_broken(problems))
+            out.print(f"Deleted. Make them again, with the run's --configfile: {again}")
         return 1
     out.print(f"All {total:,} files are as the run wrote them.", style="green")
     return 0
