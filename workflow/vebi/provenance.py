@@ -341,8 +341,13 @@ def _expected(run_dir: Path) -> dict[str, dict[str, Any]]:
     if is_finished(run_dir) or not (run_dir / FOLDER).is_dir():
         expected: dict[str, dict[str, Any]] = read_manifest(run_dir)["results"]
         return expected
+    # What is not there is temporary, or about to be made anew.
     entries = [entry for output in recorded_outputs(run_dir) for entry in recorded(output)]
-    return {_relative(entry.path, run_dir): {"sha256": entry.sha256} for entry in entries}
+    return {
+        _relative(entry.path, run_dir): {"sha256": entry.sha256}
+        for entry in entries
+        if entry.path.exists()
+    }
 
 
 def _output_of(path: Path, run_dir: Path) -> Path:
