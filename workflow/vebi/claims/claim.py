@@ -88,10 +88,16 @@ class Claim:
     decimals: int = 3
 
 
+# What a verdict of "not reproduced" may say in the note.
+REVERSED, UNDECIDED, LARGER, SMALLER = "reversed", "undecided", "ours is larger", "ours is smaller"
+OTHERWISE = "mcgill_verdict.csv says otherwise"
+PROBLEMS = (REVERSED, UNDECIDED, LARGER, SMALLER, OTHERWISE)
+
+
 def _is_above_zero(claim: Claim, part: Part) -> str:
     if part.low > 0:
         return ""
-    return "reversed" if part.high < 0 else "undecided"
+    return REVERSED if part.high < 0 else UNDECIDED
 
 
 # An interval wider than this share of the printed number would hold almost anything.
@@ -101,11 +107,11 @@ WIDEST = 0.5
 def _holds_published(claim: Claim, part: Part) -> str:
     assert claim.published is not None
     if claim.published > part.high + claim.rounding:
-        return "ours is smaller"
+        return SMALLER
     if claim.published < part.low - claim.rounding:
-        return "ours is larger"
+        return LARGER
     too_wide = part.high - part.low > WIDEST * abs(claim.published)
-    return "undecided" if too_wide else ""
+    return UNDECIDED if too_wide else ""
 
 
 ORDER = Rule(

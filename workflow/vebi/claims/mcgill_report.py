@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.claims.claim import ORDER, REDUCED, REPRODUCED, VALUE, Claim, Found, Part, Rule
+from vebi.claims.claim import ORDER, OTHERWISE, REDUCED, REPRODUCED, VALUE, Claim, Found, Part, Rule
 from vebi.claims.run import Run
 from vebi.mcgill.tables import CONTROL_NAMES
 from vebi.mcgill.tipping import find_crossing
@@ -28,7 +28,7 @@ PROPERTY = Rule(
     "down comes only after a quarter of the filters is gone, and from there nine tenths come within "
     "another quarter",
     lambda claim, parts: all(part.verdict == REPRODUCED for part in parts),
-    lambda claim, part: "" if part.verdict == REPRODUCED else "not so",
+    lambda claim, part: "" if part.verdict == REPRODUCED else OTHERWISE,
 )
 
 

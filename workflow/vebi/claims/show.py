@@ -10,17 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vebi.claims.claim import NOT_REPRODUCED, NOT_TESTED, REPRODUCED
+from vebi.claims.claim import NOT_REPRODUCED, NOT_TESTED, PROBLEMS, REDUCED, REPRODUCED
 from vebi.claims.tabulate import CLAIMS
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTED)
 _STYLES = {REPRODUCED: "bold blue", NOT_REPRODUCED: "bold red", NOT_TESTED: "dim"}
-_DECIMALS = {claim.claim_id: claim.decimals for claim in CLAIMS}
+_CLAIMS = {claim.claim_id: claim for claim in CLAIMS}
 
 
 def measured(row: Mapping[Any, Any]) -> str:
     """Our number with its interval, as many digits as the claim needs; "" for none."""
-    digits = _DECIMALS.get(str(row["claim_id"]), 3)
+    claim = _CLAIMS.get(row["claim_id"])
+    digits = claim.decimals if claim else 3
     value, low, high = (float(row[key]) for key in ("measured", "ci_low", "ci_high"))
     if math.isnan(value):
         return ""
@@ -29,9 +30,27 @@ def measured(row: Mapping[Any, Any]) -> str:
 
 
 def published(row: Mapping[Any, Any]) -> str:
-    """The printed number, "" for none."""
-    value = float(row["published"])
-    return "" if math.isnan(value) else f"{value:g}"
+    """The printed number with the digits that it was printed with, "" for none."""
+    value, claim = float(row["published"]), _CLAIMS.get(row["claim_id"])
+    if math.isnan(value):
+        return ""
+    if claim and claim.rounding:
+        return f"{value:.{round(-math.log10(2 * claim.rounding))}f}"
+    return f"{value:g}"
+
+
+def reason(row: Mapping[Any, Any]) -> str:
+    """Why a claim is not reproduced, in a word or two; the note has it for each data set."""
+    if row["verdict"] != NOT_REPRODUCED:
+        return ""
+    problems = row["note"].split(". ")[0]
+    return ", ".join(word for word in PROBLEMS if word in problems)
+
+
+def stand_in(row: Mapping[Any, Any]) -> str:
+    """The reduced network that the number is of, "" if it is of the work's own."""
+    sentences = row["note"].replace("; verdict", ". verdict").split(". ")
+    return next((text for text in sentences if text.startswith(REDUCED)), "")
 
 
 def counts(claims: pd.DataFrame) -> dict[str, int]:
@@ -82,7 +101,9 @@ def to_markdown(claims: pd.DataFrame) -> str:
         for row in group.to_dict("records"):
             tested = row["verdict"] != NOT_TESTED
             verdict = f"**{row['verdict']}**" if tested else row["verdict"]
-            cells = [_cell(row["statement"]), published(row), measured(row), verdict]
+            verdict += f": {reason(row)}" if reason(row) else ""
+            statement = row["statement"] + (f" ({stand_in(row)})" if stand_in(row) else "")
+            cells = [_cell(statement), published(row), measured(row), verdict]
             cells += [_cell(row["run"]) if tested else ""] * several
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", "</details>"]) + "\n"
