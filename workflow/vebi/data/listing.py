@@ -17,6 +17,7 @@ from vebi.data.decoding import SUFFIXES
 from vebi.data.roots import check_inside, is_folder
 from vebi.data.store import TEST, TRAIN
 from vebi.errors import VebiError
+from vebi.matlab import load_mat
 
 # ILSVRC2012_val_00000001.JPEG: the number is the line of the ground truth.
 NUMBERED = re.compile(r"_(\d{8})\.[^.]+$")
@@ -182,16 +183,13 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
 
     The table also has the classes' ancestors; classes are the synsets without children in it.
     """
-    # Slow to import, and only this one file needs it.
-    from scipy.io import loadmat
-
     if not path.is_file():
         raise VebiError(
             f"{path} is not there. Unpack ILSVRC2012_devkit_t12.tar.gz there, or give the keys "
             "`ground_truth` and `class_names` other files (config/README.md)."
         )
     try:
-        synsets = loadmat(path, squeeze_me=True, variable_names=["synsets"])["synsets"]
+        synsets = load_mat(path, squeeze_me=True, variable_names=["synsets"])["synsets"]
         rows = np.atleast_1d(synsets)
         return {
             int(row["ILSVRC2012_ID"]): (str(row["WNID"]), str(row["words"]))

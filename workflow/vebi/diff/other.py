@@ -13,6 +13,7 @@ from vebi.diff.tolerances import Tolerances
 from vebi.errors import VebiError
 
 JSON_LIMIT = 256 << 20
+DEEPEST = 200
 
 
 def read_json(path: Path, name: str) -> Any:
@@ -26,14 +27,16 @@ def read_json(path: Path, name: str) -> Any:
         raise VebiError(f"{name}: broken JSON ({error}).") from error
 
 
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """The plain values in nested dictionaries and lists with their paths (`config.models.0`)."""
+    if depth > DEEPEST:
+        raise VebiError(f"{path[:60]}...: JSON nested deeper than {DEEPEST} levels.")
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from leaves(inner, f"{path}.{key}" if path else str(key))
+            yield from leaves(inner, f"{path}.{key}" if path else str(key), depth + 1)
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            yield from leaves(inner, f"{path}.{index}" if path else str(index))
+            yield from leaves(inner, f"{path}.{index}" if path else str(index), depth + 1)
     else:
         yield path, value
 

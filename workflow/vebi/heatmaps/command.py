@@ -33,7 +33,7 @@ from vebi.models.nets import FACTORY
 from vebi.models.store import load_model
 from vebi.models.train import TrainingSettings, first_network
 from vebi.models.weights import read_weights
-from vebi.provenance import canonical_json, read_manifest
+from vebi.provenance import MANIFEST, canonical_json, read_manifest
 from vebi.selection.select import solve_paths
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def explain_files(
     the run's first seed and its heatmap_mu. `factory`: user's code that the network may be made with.
     """
     get_methods([method])
-    config = parse_config(read_manifest(run)["config"])
+    config = config_of(run)
     experiment = _find(config, dataset, model)
     seed = config.seeds[0] if seed is None else seed
     if seed not in config.seeds:
@@ -96,6 +96,15 @@ def explain_files(
         facts={"dataset": dataset, "model": model, "seed": seed},
     )
     return _explain(subject, images, out, top, method)
+
+
+def config_of(run: Path) -> Config:
+    """The configuration of a finished run, from its manifest."""
+    values = read_manifest(run).get("config")
+    try:
+        return parse_config(values)  # type: ignore[arg-type]
+    except VebiError as error:
+        raise VebiError(f"{run / MANIFEST} has no configuration that is whole: {error}") from None
 
 
 def explain_own(

@@ -7,21 +7,20 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from vebi.config import parse_config
 from vebi.data.decoding import Decoding, decoding_for
 from vebi.data.store import Dataset
 from vebi.errors import VebiError
 from vebi.figures.resampling import draw_explanations
 from vebi.figures.style import save
 from vebi.files import write_text
-from vebi.heatmaps.command import read_image
+from vebi.heatmaps.command import config_of, read_image
 from vebi.input_resampling.explain import ResampledExplanation, explain_by_resampling
 from vebi.models.factory import split_factory
 from vebi.models.files import find_weights
 from vebi.models.nets import FACTORY
 from vebi.models.store import load_model
 from vebi.models.train import TrainingSettings, first_network
-from vebi.provenance import canonical_json, read_manifest
+from vebi.provenance import canonical_json
 
 
 def explain_run(
@@ -36,7 +35,7 @@ def explain_run(
     factory: str | None = None,
 ) -> list[Path]:
     """Explain image files by a network of a run; write panel and numbers to `out`."""
-    config = parse_config(read_manifest(run)["config"])
+    config = config_of(run)
     if dataset not in config.datasets:
         known = ", ".join(config.datasets)
         raise VebiError(f"the run has no data set '{dataset}'. It has: {known}.")

@@ -6,7 +6,6 @@ MatConvNet's arrays are (height, width, in, out); both forms of its files are re
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.errors import VebiError
+from vebi.matlab import load_mat
 
 _WITHOUT_EFFECT = ("dropout", "softmax", "softmaxloss")
 
@@ -52,15 +52,13 @@ class MatConvNetFile:
 
 def read_matconvnet(path: str | Path) -> MatConvNetFile:
     """Read a simplenn network of MatConvNet. Raises VebiError for every other file."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     path = Path(path)
     try:
-        content = loadmat(path, struct_as_record=False)
+        content = load_mat(path, struct_as_record=False)
     except NotImplementedError as error:
         raise _problem(path, "it is in MATLAB's v7.3 format; save it with -v7") from error
-    except (OSError, ValueError, TypeError, MatReadError, zlib.error) as error:
+    # A damaged file fails in any way it likes.
+    except Exception as error:
         raise _problem(path, f"it can't be read ({error})") from error
     root: Any = _Struct(content.get("net", content))
     layers = root.get("layers")
