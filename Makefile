@@ -7,17 +7,21 @@ CORES ?= all
 ARGS ?=
 VENV := .venv
 RENDER := .venv-render
+SLURM := .venv-slurm
 # Progress bars for people; plain lines for log files.
 LOGGER := $(shell [ -t 2 ] && echo --logger rich)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env reproduce smoke verify reference test check bench clean-env
+.PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults check bench clean-env
 help:
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
 	@echo "make verify      the default run, then compared with results/reference (CONFIG= for another one)"
 	@echo "make bench       speed against other tools, to results/bench"
 	@echo "make test        every test that this machine can run"
+	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
+	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
+	@echo "make test-faults one run that is killed 30 times (KILLS=), then compared with an undisturbed one"
 	@echo "make check       lint, format, types"
 	@echo "make env         the two environments only (.venv, .venv-render)"
 
@@ -42,7 +46,18 @@ $(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+# On top of the main one: what is installed there is seen, and not installed again.
+$(SLURM)/.installed: requirements-slurm.txt $(VENV)/.installed
+	$(PYTHON) -m venv --without-pip $(SLURM)
+	echo "import site; site.addsitedir('$(CURDIR)/$(VENV)/lib/python3.11/site-packages')" \
+	  >$(SLURM)/lib/python3.11/site-packages/vebi-main.pth
+	$(SLURM)/bin/python -m pip install -q --disable-pip-version-check -r requirements-slurm.txt
+	printf '#!/bin/sh\nexec "%s" -m snakemake "$$@"\n' "$(CURDIR)/$(SLURM)/bin/python" >$(SLURM)/bin/snakemake
+	chmod +x $(SLURM)/bin/snakemake
+	@touch $@
+
 env: $(VENV)/.installed $(RENDER)/.installed
+slurm-env: env $(SLURM)/.installed
 dev-env: env $(VENV)/.dev-installed
 
 reproduce: env
@@ -68,6 +83,17 @@ reference: reproduce
 test: dev-env
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# A real Slurm on this machine, started and ended by the tests; exit code 3 means there is none to be had.
+test-slurm: dev-env slurm-env
+	@bash tests/workflow/slurm/install.sh; code=$$?; \
+	  if [ $$code -eq 0 ]; then PATH="$$PATH:/usr/sbin" $(SLURM)/bin/python -m pytest -m slurm tests/workflow/slurm; \
+	  else [ $$code -eq 3 ]; fi
+
+# The main process, its jobs and its renderers are killed in one run, which must end as if nothing had been.
+KILLS ?= 30
+test-faults: dev-env
+	VEBI_KILLS=$(KILLS) $(VENV)/bin/python -m pytest -s tests/faults
+
 # Peers that are no dependencies are measured where they are installed: pip install spams-bin celer grad-cam
 bench: dev-env reproduce
 	for benchmark in $(filter-out bench/summarise.py,$(wildcard bench/*.py)); do \
@@ -82,4 +108,4 @@ check: dev-env
 	$(VENV)/bin/snakemake --lint
 
 clean-env:
-	rm -rf $(VENV) $(RENDER)
+	rm -rf $(VENV) $(RENDER) $(SLURM)

@@ -41,7 +41,7 @@ RESULTS = Path("results") / CONFIG.run
 # A job ends with the Snakemake that started it, and keeps checksums of its files in this folder.
 os.environ[OWNER] = identify(os.getpid())
 os.environ[checksums.RUN] = str(RESULTS)
-GPUS = count_gpus_to_ask_for(CONFIG.device)
+GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 RUN = "{dataset}/{model}/seed{seed}"
 
 RENDERED = [name for name, d in CONFIG.datasets.items() if d.kind == "an8flower"]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vebi.determinism import choose_device, derived_seed
+from vebi.determinism import choose_device, derived_seed, device_of_networks
 from vebi.errors import VebiError
 
 
@@ -15,6 +15,13 @@ def test_auto_takes_the_gpu_if_there_is_one():
 def test_a_missing_gpu_is_an_error_with_the_way_out():
     with pytest.raises(VebiError, match=r"no GPU.*'auto' or 'cpu'"):
         choose_device("cuda")
+
+
+def test_the_manifest_s_device_is_not_that_of_the_machine_which_writes_it():
+    assert device_of_networks("cuda") == "cuda"
+    assert device_of_networks("cpu") == "cpu"
+    assert device_of_networks("auto", True) == "cuda or cpu"
+    assert device_of_networks("auto") == choose_device("auto").type
 
 
 def test_derived_seeds_are_stable_and_differ():

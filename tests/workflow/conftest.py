@@ -61,6 +61,12 @@ def checkout(root, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def make_checkout(root, tmp_path_factory):
+    """Makes copies that live as long as the tests, each under a name."""
+    return lambda name: copy_checkout(root, tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
 def smoke(root, tmp_path_factory):
     """The smoke run, finished once with two cores, for all tests that look at it."""
     one = copy_checkout(root, tmp_path_factory.mktemp("smoke"))

@@ -22,6 +22,7 @@ rule ablate:
     priority: 1
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,

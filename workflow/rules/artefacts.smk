@@ -21,6 +21,7 @@ rule score_artefacts:
         RESULTS / "benchmarks/artefacts" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -47,6 +48,7 @@ rule tabulate_artefacts:
         RESULTS / "benchmarks/tables/artefacts.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -71,6 +73,7 @@ rule draw_artefacts:
         RESULTS / "benchmarks/figures/artefacts.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -100,6 +103,7 @@ rule draw_artefact_maps:
         RESULTS / "benchmarks/figures/artefact_maps_{dataset}_{model}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:

@@ -16,6 +16,7 @@ rule average_patches:
         RESULTS / "benchmarks/average" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -42,6 +43,7 @@ rule draw_average:
         RESULTS / "benchmarks/figures/average_{dataset}_{model}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1500,
     params:

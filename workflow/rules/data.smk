@@ -36,6 +36,7 @@ rule assemble_flowers:
         dataset="|".join(RENDERED) or "none",
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -62,6 +63,7 @@ rule load_dataset:
         dataset="|".join(LOADED) or "none",
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:

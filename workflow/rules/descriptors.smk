@@ -14,6 +14,7 @@ rule describe:
         RESULTS / "benchmarks/descriptors" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,

@@ -13,6 +13,7 @@ rule count_features:
         RESULTS / "benchmarks/feature_counts" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:
@@ -37,6 +38,7 @@ rule tabulate_feature_counts:
         RESULTS / "benchmarks/tables/feature_counts.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -59,6 +61,7 @@ rule draw_feature_counts:
         RESULTS / "benchmarks/figures/feature_counts.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

@@ -13,6 +13,7 @@ rule draw_montage:
         RESULTS / "benchmarks/figures/montage_{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1500,
     params:
@@ -34,6 +35,7 @@ rule draw_training:
         RESULTS / "benchmarks/figures/training.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -62,6 +64,7 @@ rule draw_selection_path:
         RESULTS / "benchmarks/figures/selection_path.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:
@@ -89,6 +92,7 @@ rule draw_ablation:
         RESULTS / "benchmarks/figures/ablation.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -112,6 +116,7 @@ rule draw_iou:
         RESULTS / "benchmarks/figures/iou_curves.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -141,6 +146,7 @@ rule draw_examples:
         RESULTS / "benchmarks/figures/examples_{dataset}_{model}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1500,
     params:
@@ -176,6 +182,7 @@ rule draw_panels:
         RESULTS / "benchmarks/figures/panels_{dataset}_{model}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:

@@ -20,6 +20,7 @@ rule explain:
         RESULTS / "benchmarks/heatmaps" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,

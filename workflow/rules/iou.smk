@@ -19,6 +19,7 @@ rule measure_iou:
         RESULTS / "benchmarks/iou" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1500,
     params:
@@ -42,6 +43,7 @@ rule draw_localisation:
         RESULTS / "benchmarks/figures/localisation.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -63,6 +65,7 @@ rule draw_distractors:
         RESULTS / "benchmarks/figures/distractors.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

@@ -14,6 +14,7 @@ rule train_mcgill_controls:
         RESULTS / "benchmarks/mcgill" / RUN / "train_controls.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -41,6 +42,7 @@ rule describe_mcgill:
         RESULTS / "benchmarks/mcgill" / RUN / "describe.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -71,6 +73,7 @@ rule describe_mcgill_controls:
         RESULTS / "benchmarks/mcgill" / RUN / "describe_controls.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -98,6 +101,7 @@ rule select_mcgill:
         solver="|".join(SOLVERS),
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:
@@ -125,6 +129,7 @@ rule remove_mcgill:
     priority: 1
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -159,6 +164,7 @@ rule compare_mcgill:
         RESULTS / "benchmarks/mcgill/{dataset}/{model}/compare.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:
@@ -188,6 +194,7 @@ rule vary_mcgill:
         RESULTS / "benchmarks/mcgill" / RUN / "vary.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:
@@ -227,6 +234,7 @@ rule tabulate_mcgill:
         RESULTS / "benchmarks/tables/mcgill.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -258,6 +266,7 @@ rule draw_mcgill:
         RESULTS / "benchmarks/figures/mcgill.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

@@ -21,6 +21,7 @@ rule train:
         RESULTS / "benchmarks/models" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,

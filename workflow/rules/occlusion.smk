@@ -19,6 +19,7 @@ rule occlude:
         RESULTS / "benchmarks/occlusion" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -45,6 +46,7 @@ rule tabulate_occlusion:
         RESULTS / "benchmarks/tables/occlusion.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -70,6 +72,7 @@ rule draw_occlusion:
         RESULTS / "benchmarks/figures/occlusion.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

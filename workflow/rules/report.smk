@@ -12,6 +12,7 @@ rule write_manifest:
         RESULTS / "logs/manifest.log",
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

@@ -19,6 +19,7 @@ rule resample:
         RESULTS / "benchmarks/resampling" / RUN / "resample.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -52,6 +53,7 @@ rule follow_epochs:
         RESULTS / "benchmarks/resampling" / RUN / "follow_epochs.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -84,6 +86,7 @@ rule tabulate_resampling:
         RESULTS / "benchmarks/tables/resampling.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -112,6 +115,7 @@ rule draw_resampling:
         RESULTS / "benchmarks/figures/resampling.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -135,6 +139,7 @@ rule draw_resampling_epochs:
         RESULTS / "benchmarks/figures/resampling_epochs.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -159,6 +164,7 @@ rule draw_resampling_scatter:
         RESULTS / "benchmarks/figures/resampling_scatter_{dataset}_{model}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -181,6 +187,7 @@ rule draw_perturbations:
         RESULTS / "benchmarks/figures/perturbations_{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1500,
     params:

@@ -15,6 +15,7 @@ rule study_robustness:
         RESULTS / "benchmarks/robustness" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -49,6 +50,7 @@ rule tabulate_robustness:
         RESULTS / "benchmarks/tables/robustness.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -74,6 +76,7 @@ rule draw_robustness:
         RESULTS / "benchmarks/figures/robustness.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

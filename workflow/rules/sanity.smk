@@ -15,6 +15,7 @@ rule train_random_labels:
         RESULTS / "benchmarks/models" / RUN / "random_labels.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -45,6 +46,7 @@ rule check_sanity:
         RESULTS / "benchmarks/sanity" / f"{RUN}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=3000,
         gpu=GPUS,
@@ -80,6 +82,7 @@ rule tabulate_sanity:
         RESULTS / "benchmarks/tables/sanity.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -106,6 +109,7 @@ rule draw_sanity:
         RESULTS / "benchmarks/figures/sanity.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:

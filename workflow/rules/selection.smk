@@ -15,6 +15,7 @@ rule sum_descriptors:
         part=r"\d+",
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=4000,
         gpu=GPUS,
@@ -43,6 +44,7 @@ rule select:
         RESULTS / "benchmarks/selection" / RUN / "{scope}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:

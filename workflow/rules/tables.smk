@@ -23,6 +23,7 @@ rule tabulate_runs:
         RESULTS / "benchmarks/tables/runs.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=1000,
     params:
@@ -55,6 +56,7 @@ rule tabulate_iou:
         RESULTS / "benchmarks/tables/iou.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
     resources:
         mem_mb=2000,
     params:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vebi.code_digest import package_digest
 from vebi.data.an8flower.launch import PACKAGE_ROOT
-from vebi.determinism import choose_device
+from vebi.determinism import device_of_networks
 from vebi.job import job
 from vebi.provenance import build_manifest, write_manifest
 
@@ -16,7 +16,7 @@ with job(snakemake):
         config=config,
         package_digest=package_digest(),
         seeds=config["seeds"],
-        device=choose_device(config["device"]).type,
+        device=device_of_networks(config["device"], config["ask_for_gpu"]),
         compute_threads=config["compute_threads"],
         benchmarks=run / "benchmarks",
         render_env=PACKAGE_ROOT.parent / ".venv-render",

@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vebi.errors import VebiError
+from vebi.gpus import choose_gpu
 
 if TYPE_CHECKING:
     import torch
@@ -41,14 +42,33 @@ def use_deterministic_kernels() -> None:
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` takes a GPU if there is one, else the CPU; `cpu` and `cuda` are taken by their word."""
+    """`auto` takes a GPU if there is one, else the CPU; `cpu` and `cuda` are taken by their word.
+
+    Of several GPUs a free one, the same at each call: see `choose_gpu`.
+    """
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
         raise VebiError("device is 'cuda', but torch sees no GPU. Use 'auto' or 'cpu'.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    chosen = torch.device("cuda", choose_gpu())
+    torch.cuda.set_device(chosen)
+    return chosen
+
+
+def device_of_networks(device: str, ask_for_gpu: bool | None = None) -> str:
+    """Where the networks of a run are computed: `cpu`, `cuda`, or `cuda or cpu`.
+
+    The last is all that can be said where jobs ask a scheduler for a GPU and take what they find.
+    """
+    import torch
+
+    if device != "auto":
+        return device
+    if ask_for_gpu:
+        return "cuda or cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def derived_seed(*parts: int) -> int:

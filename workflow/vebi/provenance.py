@@ -71,7 +71,7 @@ def build_manifest(
         run_dir: `results/<run>`.
         config: the configuration as resolved, defaults filled in; JSON values.
         package_digest: digest of the package's code.
-        device: where the networks ran, `cpu` or `cuda`.
+        device: where the networks ran, see `device_of_networks`.
         compute_threads: pinned threads of each computation.
         cores: what `--cores` was.
         benchmarks: folder of Snakemake's benchmark files.

@@ -33,6 +33,10 @@ class Config(Strict):
     seed: int = Field(0, ge=0, description="root of every random draw but training's")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="one network each")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    ask_for_gpu: bool | None = Field(
+        None,
+        description="whether jobs that run networks ask the scheduler for a GPU; null: see device",
+    )
     compute_threads: int = Field(
         1, ge=1, description="threads a job computes with; changes last digits"
     )
@@ -71,6 +75,10 @@ class Config(Strict):
             problems.append(
                 f"heatmaps.scope: '{self.heatmaps.scope}' is not in selection.scopes "
                 f"({', '.join(self.selection.scopes)})"
+            )
+        if self.ask_for_gpu and self.device == "cpu":
+            problems.append(
+                "ask_for_gpu: true, but device is 'cpu'; allowed with it: false or null"
             )
         figures: dict[str, ExperimentConfig] = {}
         for e in self.experiments:

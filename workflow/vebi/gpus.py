@@ -1,0 +1,84 @@
+"""Which of several GPUs a job takes: one that no other job of ours has, with the least memory in use."""
+
+import fcntl
+import functools
+import logging
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+# Open files whose locks say which GPU this process has; the system ends them with the process.
+_HELD: list[int] = []
+
+
+def by_memory_in_use(visible: Sequence[str], used: Mapping[str, int]) -> list[str]:
+    """The names of GPUs, the one with the least memory in use first; unknown ones last."""
+    return sorted(visible, key=lambda name: (name not in used, used.get(name, 0)))
+
+
+def take_first_free(names: Sequence[str], folder: Path) -> str | None:
+    """Take the first of `names` that no process has taken in `folder`, until this process ends.
+
+    None if all are taken. A lock of a killed process is gone with it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in names:
+        file = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        _HELD.append(file)
+        return name
+    return None
+
+
+def parse_memory_in_use(answer: str) -> dict[str, int]:
+    """MiB in use by each GPU's UUID, from `nvidia-smi --query-gpu=uuid,memory.used --format=csv,...`.
+
+    Lines that are not of that form (a driver's warning, `[N/A]`) are passed over.
+    """
+    found = {}
+    for line in answer.splitlines():
+        uuid, _, amount = line.partition(",")
+        if amount.strip().isdigit():
+            found[uuid.strip().removeprefix("GPU-")] = int(amount)
+    return found
+
+
+@functools.cache
+def choose_gpu() -> int:
+    """The number, as torch counts them, of the GPU that this process computes on; always the same.
+
+    Torch counts those that CUDA_VISIBLE_DEVICES leaves. Where all are taken the one with the least
+    memory in use is shared.
+    """
+    import torch
+
+    names = [
+        str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())
+    ]
+    if len(names) == 1:
+        return 0
+    order = by_memory_in_use(names, _memory_in_use())
+    folder = Path(tempfile.gettempdir()) / f"vebi-gpus-{os.getuid()}"
+    name = take_first_free(order, folder)
+    if name is None:
+        _LOG.warning("Other jobs have all %d GPUs: sharing one.", len(names))
+        name = order[0]
+    return names.index(name)
+
+
+def _memory_in_use() -> dict[str, int]:
+    # Asked of the driver's tool: torch would have to start a context of 500 MB on every GPU.
+    command = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        _LOG.warning("nvidia-smi does not tell which GPU is free: %s", error)
+        return {}
+    return parse_memory_in_use(done.stdout)
