@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -139,6 +140,27 @@ def verify(
     from vebi.provenance import run_verify
 
     raise typer.Exit(run_verify(run, remove_broken))
+
+
+@app.command()
+def crate(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder, such as results/default.")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or a file that ends in .zip.")],
+    published: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day to give; default: when the run ended."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="All files, not tables and figures alone.")
+    ] = False,
+) -> None:
+    """Export a run as a Workflow Run RO-Crate: results, workflow and provenance for an archive."""
+    from vebi.crate import write_crate
+
+    day = published.date() if published is not None else None
+    for remark in write_crate(run, out, published=day, everything=everything):
+        Console(stderr=True, highlight=False).print(remark, style="yellow")
+    typer.echo(out)
 
 
 @app.command()

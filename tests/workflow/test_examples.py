@@ -1,0 +1,106 @@
+"""The two worked examples: one's own network on one's own images, and the pipeline as a module."""
+
+import csv
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+OWN = ("--configfile", "examples/own-model/config.yaml")
+
+
+def lines_of(path):
+    """Lines of a file that say something: neither empty, nor comments, nor docstrings."""
+    text = re.sub(r'"""[^"]*"""', "", path.read_text())
+    return [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+
+
+def test_own_model_takes_less_than_30_lines(root):
+    folder = root / "examples/own-model"
+    files = [path for path in folder.iterdir() if path.suffix in (".py", ".yaml")]
+    assert {path.name for path in files} == {"model.py", "config.yaml"}
+    assert sum(len(lines_of(path)) for path in files) < 30
+
+
+def write_photos(folder):
+    """Three classes of JPEGs; a square of the class's colour stands anywhere in noise."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 90, (70, 80, 3), np.uint8)
+            y, x = rng.integers(4, 44, 2)
+            pixels[y : y + 22, x : x + 22, k] += 150
+            Image.fromarray(pixels).save(folder / name / f"{i}.jpg")
+
+
+def test_own_model_goes_from_a_folder_of_photographs_to_the_report(root, checkout):
+    shutil.copytree(root / "examples", checkout.folder / "examples")
+    write_photos(checkout.folder / "photos")
+    checkout.snakemake("--cores", "2", *OWN)
+    run = checkout.folder / "results/own-model"
+    with (run / "tables/training.csv").open() as stream:
+        [row] = csv.DictReader(stream)
+    assert (row["dataset"], row["model"]) == ("photos", "mine")
+    # Colour alone makes the class, and the network is the user's.
+    assert float(row["test_accuracy"]) > 0.5
+    with (run / "tables/selected_features.csv").open() as stream:
+        selected = {row["class"] for row in csv.DictReader(stream)}
+    assert selected == {"0", "1", "2"}
+    assert (run / "figures/panels_photos_mine.png").is_file()
+    report = (run / "report.html").read_text()
+    assert all(name in report for name in ("photos", "mine", "red", "green", "blue"))
+    assert (run / "manifest.json").is_file()
+
+
+@pytest.fixture
+def project(root, checkout, tmp_path_factory):
+    """Another project, with a copy of this repository below it as `vebi`."""
+    folder = tmp_path_factory.mktemp("project") / "mine"
+    shutil.copytree(root / "examples/as-module", folder)
+    shutil.copytree(checkout.folder, folder / "vebi", symlinks=True)
+    return folder
+
+
+def snakemake(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_another_project_runs_the_workflow_as_a_module(project):
+    done = snakemake(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Results are the other project's, and nothing is written into this repository.
+    rows = (project / "results/at_mu_10.csv").read_text().splitlines()
+    assert len(rows) == 3
+    assert all(row.startswith("digits,matconvnet-digits,0,") for row in rows[1:])
+    assert not (project / "vebi/results").exists()
+    assert "Nothing to be done" in snakemake(project, "-n").stdout
+    # An edit of the library below it reruns what depends on it, as it does here.
+    source = project / "vebi/workflow/vebi/ablation/study.py"
+    source.write_text(source.read_text().replace('"none", 0))', '"none", 1))'))
+    planned = re.findall(r"^(?:local)?rule (\w+):", snakemake(project, "-n").stdout, re.MULTILINE)
+    assert set(planned) == {"vebi_ablate", "vebi_tabulate_runs", "count_selected"}
+
+
+def test_the_module_has_every_rule_and_checks_the_configuration(project):
+    listed = snakemake(project, "--list-rules").stdout.split()
+    assert {"vebi_train", "vebi_select", "vebi_write_manifest", "count_selected"} <= set(listed)
+    assert "vebi_all" not in listed
+    settings = yaml.safe_load((project / "config.yaml").read_text())
+    settings["selection"]["mus"] = [1]
+    (project / "config.yaml").write_text(yaml.safe_dump(settings))
+    done = snakemake(project, "-n")
+    assert done.returncode != 0
+    assert "selection.mus: unknown key" in done.stdout + done.stderr
