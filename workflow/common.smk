@@ -1,5 +1,6 @@
 # The configuration, checked; names of files and targets. No rules.
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -81,7 +82,9 @@ def get_code(script, *modules):
 
     `modules` are run by the script in another process, where no name leads to.
     """
-    return code_digest(WORKFLOW / "scripts" / script, *modules)
+    # For the jobs that need it: a job on a cluster reads all rules again and runs one.
+    digest = functools.cache(code_digest)
+    return lambda wildcards: digest(WORKFLOW / "scripts" / script, *modules)
 
 
 def get_settings(section, *keys):
