@@ -190,6 +190,8 @@ SlurmdTimeout=20
 InactiveLimit=0
 KillWait=2
 MinJobAge=300
+# Jobs are as nice as whoever starts the tests.
+PropagatePrioProcess=1
 {nodes}PartitionName=cpu Nodes=cpu[1-2] Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes=gpu[1-2] MaxTime=INFINITE State=UP
 """)
