@@ -9,7 +9,7 @@ VENV := .venv
 RENDER := .venv-render
 SLURM := .venv-slurm
 # Progress bars for people; plain lines for log files.
-LOGGER := $(shell [ -t 2 ] && echo --logger rich)
+LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
 .PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults check bench clean-env

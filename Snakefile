@@ -34,6 +34,12 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+onsuccess:
+    from vebi.summary import summarise
+
+    print(summarise(RESULTS))
+
+
 rule all:
     default_target: True
     input:

@@ -1,5 +1,6 @@
 """What every script of the workflow does first: log, pin threads, report problems clearly."""
 
+import io
 import logging
 import os
 import sys
@@ -14,6 +15,23 @@ from vebi.determinism import pin_threads, use_deterministic_kernels
 from vebi.errors import VebiError
 from vebi.files import FULL, REMEDIES, why_unwritable
 from vebi.processes import die_with_owner
+
+# Set by whoever draws the bars of running jobs (workflow/snakemake_logger_plugin_vebi).
+BARS = "VEBI_BARS"
+
+
+class _BarLog(io.TextIOWrapper):
+    """A log that tqdm takes for a terminal, so that it draws its bars there."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def _open_log(path: str) -> io.TextIOWrapper:
+    """A log file, flushed at every line."""
+    if not os.environ.get(BARS):
+        return Path(path).open("w", encoding="utf-8", buffering=1)
+    return _BarLog(Path(path).open("wb"), encoding="utf-8", line_buffering=True)
 
 
 @contextmanager
@@ -32,7 +50,7 @@ def job(snakemake: Any) -> Iterator[None]:
     use_deterministic_kernels()
     try:
         with (
-            Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as log,
+            _open_log(snakemake.log[0]) as log,
             redirect_stderr(log),
             redirect_stdout(log),
         ):

@@ -27,6 +27,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from vebi.selection.certificate import certify
 from vebi.selection.path import ClassPath
@@ -506,4 +507,5 @@ def solve_paths_of(
         return solve_path(statistics.gram, cross, float(statistics.counts[j]), mu_max, nonnegative)
 
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(processes) as pool:
-        return list(pool.map(solve, range(statistics.n_classes)))
+        paths = pool.map(solve, range(statistics.n_classes))
+        return list(tqdm(paths, "path", statistics.n_classes, unit="class", disable=None))
