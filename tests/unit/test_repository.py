@@ -1,0 +1,60 @@
+"""Files beside the code, for people and services: make's targets, citation, catalogue, hooks, licence."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+import vebi
+
+
+def make(root, *arguments):
+    """What a call of make would run."""
+    done = subprocess.run(
+        ["make", "-n", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("config", "run"), [("config/config.yaml", "default"), ("config/smoke.yaml", "smoke")]
+)
+def test_make_verify_runs_and_then_compares_with_the_committed_reference(root, config, run):
+    lines = make(root, "verify", f"CONFIG={config}")
+    assert lines[-1] == f".venv/bin/vebi diff results/{run} results/reference/{run}"
+    (call,) = [line for line in lines if "bin/snakemake --cores" in line]
+    assert (f"--configfile {config}" in call) == (run != "default")
+
+
+def test_make_help_names_targets_that_exist(root):
+    text = (root / "Makefile").read_text()
+    phony = set(re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)[1].split())
+    helped = set(re.findall(r'@echo "make (\S+)', text))
+    assert {"reproduce", "test", "smoke", "bench", "verify", "check"} <= helped <= phony
+
+
+def test_the_reference_of_the_default_run_is_there_to_compare_with(root):
+    tables = {path.stem for path in (root / "results/reference/default/tables").glob("*.csv")}
+    assert {"training", "selection", "ablation", "iou_auc", "occlusion", "sanity"} <= tables
+
+
+def test_citation_names_this_version_and_the_paper(root):
+    cited = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "license"} <= set(cited)
+    assert str(cited["version"]) == vebi.__version__
+    (paper,) = cited["references"]
+    assert paper["url"] == "https://arxiv.org/abs/1712.06302"
+
+
+def test_catalogue_hooks_and_licence(root):
+    catalogue = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalogue["usage"]["report"] is True
+    assert catalogue["usage"]["software-stack-deployment"]["conda"] is True
+    assert "--cores" in catalogue["usage"]["mandatory-flags"]["flags"]
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == ["make check"]
+    assert "MIT License" in (root / "LICENSE").read_text()
+    assert "## Unreleased" in (root / "CHANGELOG.md").read_text()
