@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vebi.errors import VebiError
@@ -61,6 +61,8 @@ def atomic_path(path: str | Path, survives_power_cut: bool = True) -> Iterator[P
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
+        # Again: another may have died meanwhile.
+        _remove_leftovers(target)
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -87,7 +89,8 @@ def _remove_leftovers(target: Path) -> None:
         if path.name.startswith(before) and f".part{target.suffix}" in path.name:
             number = path.name[len(before) :].partition(".")[0]
             if number.isdigit() and not _is_alive(int(number)):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
 
 
 def _is_alive(process: int) -> bool:
@@ -97,7 +100,12 @@ def _is_alive(process: int) -> bool:
         return False
     except OSError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    # A zombie has ended, only nobody has asked how.
+    return state not in "ZX"
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -71,7 +71,7 @@ def identify(process: int) -> str:
     return "" if fields[0] in "ZX" else f"{process} {fields[19]} {namespace}"
 
 
-def die_with_owner(interval: float = 1.0) -> None:
+def die_with_owner(interval: float = 0.5) -> None:
     """From now on kill this process when the one that `OWNER` names is gone.
 
     What the job would still write, nobody would take: the next run starts it again. Without an owner,

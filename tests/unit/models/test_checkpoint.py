@@ -71,16 +71,15 @@ def train_through(dataset, network, how, checkpoint, stop):
             cuts += 1
 
 
-@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "streamed"])
 @pytest.mark.parametrize(
-    ("network", "how"),
+    ("network", "how", "in_memory"),
     [
-        ("matconvnet", settings("sgd")),
-        ("matconvnet", settings("adam")),
-        ("keras", settings("rmsprop", kwargs={"width": 4, "dropout": 0.5})),
-        ("matconvnet", settings("adam", freeze_up_to="conv1", backbone_rate_factor=0.1)),
+        ("matconvnet", settings("sgd"), True),
+        ("matconvnet", settings("adam"), False),
+        ("keras", settings("rmsprop", kwargs={"width": 4, "dropout": 0.5}), False),
+        ("matconvnet", settings("adam", freeze_up_to="conv1", backbone_rate_factor=0.1), True),
     ],
-    ids=["sgd", "adam", "rmsprop with dropout", "frozen"],
+    ids=["sgd", "adam, streamed", "rmsprop with dropout, streamed", "frozen"],
 )
 def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     dataset, tmp_path, monkeypatch, network, how, in_memory
