@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What a bare Debian or Ubuntu lacks: Python's venv, and the shared libraries that bpy loads.
+# What a bare Debian or Ubuntu lacks: Python's venv, the shared libraries that bpy loads, and the programs
+# that are given as arguments (`chromium`, in which tests open the report).
 set -euo pipefail
 packages=(libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1)
 libraries=(libXrender.so.1 libXfixes.so.3 libXi.so.6 libxkbcommon.so.0 libSM.so.6 libGL.so.1)
@@ -9,6 +10,9 @@ missing=()
 known=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p)
 for i in "${!libraries[@]}"; do
     grep -qF "${libraries[$i]}" <<<"$known" || missing+=("${packages[$i]}")
+done
+for program in "$@"; do
+    command -v "$program" >/dev/null || missing+=("$program")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+# In the order of the page; others follow by name.
+SOURCES = ("VEBI", "McGill report", "Input resampling")
 VERDICTS = ("reproduced", "not reproduced", "undecided", "not tested")
 WIDTH, HEIGHT, MARGIN = 168, 26, 9
 
@@ -36,9 +38,9 @@ class Claim:
 
 
 def read_claims(table: pd.DataFrame) -> list[Claim]:
-    """The claims by source, in the order of their ids."""
+    """The claims by work and place, in the order of their ids."""
     claims = []
-    for _, row in table.sort_values(["source", "claim_id"], kind="stable").iterrows():
+    for _, row in table.iterrows():
         low, high = _number(row.get("ci_low")), _number(row.get("ci_high"))
         published, measured = _number(row.get("published")), _number(row.get("measured"))
         interval = "" if low is None or high is None else f" ({_format(low)} to {_format(high)})"
@@ -59,7 +61,20 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
                 plot=draw(published, measured, low, high),
             )
         )
-    return claims
+    return sorted(claims, key=_order)
+
+
+def _order(claim: Claim) -> tuple[int, str, str, str]:
+    known = SOURCES.index(claim.source) if claim.source in SOURCES else len(SOURCES)
+    return known, claim.source, claim.place, claim.key
+
+
+def group_claims(claims: Sequence[Claim]) -> list[tuple[str, str, list[Claim]]]:
+    """Claims of one place stand together: (work, place, claims)."""
+    groups: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault((claim.source, claim.place), []).append(claim)
+    return [(source, place, group) for (source, place), group in groups.items()]
 
 
 def count_verdicts(claims: Sequence[Claim]) -> dict[str, int]:

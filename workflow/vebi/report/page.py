@@ -16,7 +16,7 @@ from markupsafe import Markup
 from vebi.errors import VebiError
 from vebi.files import write_text
 from vebi.report.captions import read_caption
-from vebi.report.claims import Claim, count_verdicts, read_claims
+from vebi.report.claims import Claim, count_verdicts, group_claims, read_claims
 from vebi.report.curves import Selected, iou_curves, weight_paths
 from vebi.report.findings import Finding, find
 from vebi.report.gallery import Explained, collect
@@ -83,6 +83,14 @@ class Section:
     claims: list[Claim] = field(default_factory=list)
 
     @property
+    def grouped(self) -> list[tuple[str, list[Finding]]]:
+        """Findings by statement, in the order in which they were found."""
+        groups: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            groups.setdefault(finding.statement, []).append(finding)
+        return list(groups.items())
+
+    @property
     def has_content(self) -> bool:
         return bool(self.findings or self.figures or self.tables)
 
@@ -119,6 +127,7 @@ def render(sources: Sources) -> str:
         run=sources.run,
         sections=sections,
         claims=claims,
+        claim_groups=group_claims(claims),
         verdicts=count_verdicts(claims),
         claim_sources=list(dict.fromkeys(claim.source for claim in claims)),
         studies_of_tables={name: find_table(name).key for name in tables},

@@ -62,7 +62,7 @@
   all("main > section").filter((s) => links.has(s.id)).forEach((s) => observer.observe(s));
 
   // --- claims -------------------------------------------------------------------------------
-  const tiles = all(".tile"), claims = all(".claim");
+  const tiles = all(".tile"), claims = all(".claim"), groups = all(".claims");
   if (claims.length) {
     const source = document.getElementById("claim-source"), words = document.getElementById("claim-words");
     const filter = () => {
@@ -70,12 +70,13 @@
       const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const claim of claims) {
-        const text = claim.textContent.toLowerCase();
+        const text = `${one("h3", claim.closest(".claims")).textContent} ${claim.textContent}`.toLowerCase();
         const fits = (!verdicts.length || verdicts.includes(claim.dataset.verdict))
           && (!source.value || claim.dataset.source === source.value) && wanted.every((w) => text.includes(w));
         claim.hidden = !fits;
         shown += fits;
       }
+      groups.forEach((group) => { group.hidden = !all(".claim", group).some((c) => !c.hidden); });
       document.getElementById("claim-count").textContent
         = shown === claims.length ? `${shown} claims` : `${shown} of ${claims.length} claims`;
       document.getElementById("claim-none").hidden = shown > 0;
@@ -255,10 +256,10 @@
         grid: { stroke: () => variable("--line"), width: 1 }, ticks: { show: false }, size: side === 3 ? 52 : 34,
       });
       const horizontal = axis(spec.labels[0], 2), vertical = axis(spec.labels[1], 3);
-      if (spec.log) horizontal.values = (u, splits) => splits.map((v) => (v !== null && /^[125]/.test(v.toExponential()) ? String(v) : ""));
+      if (spec.log) horizontal.filter = (u, splits) => splits.map((v) => (/^[125](e|$)/.test(v.toExponential()) ? v : null));
       this.u = new uPlot({
         ...this.size(), series, bands, legend: { show: false }, axes: [horizontal, vertical],
-        scales: { x: { time: false, distr: spec.log ? 3 : 1 }, y: spec.range ? { range: spec.range } : {} },
+        scales: { x: { time: false, distr: spec.log ? 3 : 1, range: [spec.x[0], spec.x[spec.x.length - 1]] }, y: spec.range ? { range: spec.range } : {} },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, show: true } },
         hooks: {
           setCursor: [(u) => this.read(u.cursor.idx)],

@@ -1,0 +1,138 @@
+"""Findings, claims and curves: numbers that the page computes."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vebi.report.claims import count_verdicts, draw, read_claims
+from vebi.report.curves import iou_curves
+from vebi.report.findings import find, judge
+from vebi.tables import TABLES
+
+FINITE = st.floats(-1e3, 1e3, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tone"),
+    [
+        (0.1, 0.2, "holds"),
+        (-0.2, -0.1, "reversed"),
+        (-0.1, 0.1, "undecided"),
+        (0.0, 0.1, "undecided"),
+        (math.nan, math.nan, "undecided"),
+    ],
+)
+def test_the_interval_decides(low, high, tone):
+    assert judge(low, high) == tone
+
+
+def paired(name, **columns):
+    rows = {column: [0.0] for column in TABLES[name].columns}
+    rows |= {"dataset": ["d"], "model": ["m"], "method": ["vebi"], "reference": ["deconv_gb"]}
+    return pd.DataFrame(rows | {key: [value] for key, value in columns.items()})
+
+
+def test_less_grid_and_less_confidence_are_what_the_paper_claims():
+    grid = paired(
+        "artefacts_paired", layer="heatmap", score_difference=-0.1, ci_low=-0.2, ci_high=-0.05
+    )
+    (finding,) = find("artefacts", {"artefacts_paired": grid})
+    assert (finding.tone, finding.place) == ("holds", "d")
+    assert finding.result.startswith("−0.100 (−0.200 to −0.050)")
+    worse = paired("occlusion_paired", difference=0.02, ci_low=0.01, ci_high=0.03)
+    (finding,) = find("occlusion", {"occlusion_paired": worse})
+    assert finding.tone == "reversed"
+
+
+def test_one_scene_has_no_interval_and_decides_nothing():
+    table = paired("iou_paired", auc_difference=0.3, ci_low=math.nan, ci_high=math.nan)
+    (finding,) = find("overlap", {"iou_paired": table})
+    assert (finding.tone, finding.result) == ("undecided", "+0.300 in area under the IoU curve")
+
+
+def test_ablation_counts_the_values_of_mu():
+    rows = [
+        ("d", "m", "all", mu, "random_layer_matched", low, low + 0.2)
+        for mu, low in ((1, -0.1), (10, 0.05), (50, 0.3))
+    ]
+    table = pd.DataFrame(
+        rows, columns=["dataset", "model", "scope", "mu", "control", "ci_low", "ci_high"]
+    ).assign(difference=lambda t: t["ci_low"] + 0.1)
+    (finding,) = find("ablation", {"ablation_effect": table})
+    assert finding.tone == "in part"
+    assert finding.result == "at 2 of 3 values of mu; at mu = 10: +0.150 (+0.050 to +0.250)"
+
+
+def test_a_run_without_the_tables_has_no_findings():
+    assert find("overlap", {}) == []
+    assert find("explanations", {}) == []
+
+
+@given(FINITE, FINITE, FINITE, FINITE)
+def test_the_small_plot_keeps_the_order_and_stays_inside(published, measured, a, b):
+    low, high = min(a, b, measured), max(a, b, measured)
+    svg = draw(published, measured, low, high)
+    dot = float(re.search(r'cx="([^"]+)"', svg)[1])
+    diamond = float(re.search(r'd="M(\S+) ', svg)[1]) + 6
+    ends = re.search(r'class="interval" x1="([^"]+)" x2="([^"]+)"', svg)
+    left, right = float(ends[1]), float(ends[2])
+    assert 0 <= left <= dot <= right <= 168
+    assert 0 <= diamond <= 168
+    # Coordinates have one decimal.
+    assert (dot - diamond) * (measured - published) >= -0.2 * abs(measured - published)
+
+
+def test_no_number_no_plot():
+    assert draw(0.5, None, None, None) == ""
+    assert draw(None, 0.5, None, None) == ""
+
+
+def test_claims_are_counted_and_keep_their_texts():
+    columns = TABLES["claims"].columns
+    rows = pd.DataFrame(
+        {
+            "claim_id": ["b", "a", "c"],
+            "source": ["VEBI"] * 3,
+            "verdict": ["not reproduced", "reproduced", "not tested"],
+            "published": [0.23, np.nan, 12000.0],
+            "measured": [0.3141, 5.0, np.nan],
+            "table": ["iou_auc.csv and iou_paired.csv: x", "", ""],
+        }
+    ).reindex(columns=columns)
+    claims = read_claims(rows)
+    assert [c.key for c in claims] == ["a", "b", "c"]
+    assert list(count_verdicts(claims).items()) == [
+        *(("reproduced", 1), ("not reproduced", 1), ("not tested", 1)),
+    ]
+    assert claims[1].tables == ["iou_auc", "iou_paired"]
+    assert [c.published for c in claims] == ["", "0.230", "12,000"]
+    assert [c.measured for c in claims] == ["5", "0.314", ""]
+
+
+def test_iou_curves_are_the_mean_over_networks_with_their_range():
+    threshold = np.linspace(0, 1, 5)
+    rows = [
+        {
+            "dataset": "d",
+            "model": "m",
+            "seed": seed,
+            "method": "vebi",
+            "threshold": t,
+            "mean_iou": s * t,
+        }
+        for seed, s in ((0, 0.2), (1, 0.6))
+        for t in threshold
+    ]
+    table = pd.DataFrame(rows).assign(ci_low=0.0, ci_high=1.0)
+    (plot,) = iou_curves(table)
+    (series,) = plot["series"]
+    assert series["y"] == [round(0.4 * t, 3) for t in threshold]
+    assert series["low"] == [round(0.2 * t, 3) for t in threshold]
+    assert series["area"] == pytest.approx(0.2)
+    (single,) = iou_curves(table[table["seed"] == 0])
+    assert set(single["series"][0]["high"]) == {1.0}
