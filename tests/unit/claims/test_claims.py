@@ -261,6 +261,24 @@ def test_fig8_order_holds_over_scenes_and_over_networks(tmp_path, vebi, scenes, 
     assert verdict_of(files, "vebi.fig8.double-12c.vebi")["verdict"] == NOT_TESTED
 
 
+def test_fig8_order_is_read_from_the_study_of_robustness_in_the_setting_of_the_heatmaps(tmp_path):
+    keys = {"comparison": "vebi > deconv_gb", "descriptor": "vebi_text", "n_seeds": 5}
+    own = one_row(mu=5.0, nonnegative=False, mean_difference=0.2, ci_low=0.1, ci_high=0.3, **keys)
+    others = [
+        one_row(mu=mu, nonnegative=sign, mean_difference=-0.2, ci_low=-0.3, ci_high=-0.1, **keys)
+        for mu, sign in ((10.0, False), (5.0, True))
+    ]
+    files = write(
+        tmp_path,
+        robustness=pd.concat([own, *others]),
+        iou_auc=areas({"vebi": [0.1, 0.1, 0.1], "deconv_gb": [0.20, 0.21, 0.22]}),
+        iou_paired=paired(-0.15, -0.05, method="vebi", reference="deconv_gb"),
+    )
+    row = verdict_of(files, "vebi.fig8.single-6c.vebi-over-deconv_gb")
+    assert (row["verdict"], row["measured"], row["networks"]) == (REPRODUCED, 0.2, 5)
+    assert row["table"].startswith("robustness.csv")
+
+
 def effect(dataset: str, low: float, scope: str = "all") -> list[dict]:
     row = {"dataset": dataset, "model": "matconvnet", "scope": scope, "mu": 10.0}
     ends = {"difference": low + 0.1, "ci_low": low, "ci_high": low + 0.2}

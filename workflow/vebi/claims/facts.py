@@ -12,7 +12,7 @@ from vebi.config.whole import Config
 READ = (
     *("selection", "feature_counts", "ablation", "ablation_effect"),
     *("iou_auc", "iou_paired", "occlusion", "occlusion_paired", "artefacts", "artefacts_paired"),
-    *("robustness_summary", "mcgill_matconvnet", "mcgill_keras", "mcgill_curves"),
+    *("robustness", "robustness_summary", "mcgill_matconvnet", "mcgill_keras", "mcgill_curves"),
     *("mcgill_networks", "mcgill_verdict", "mcgill_claims"),
     *("resampling", "resampling_claims", "resampling_similarity"),
 )
@@ -50,6 +50,15 @@ def facts_of(config: Config) -> dict[str, Any]:
                 and config.models[network.model].kwargs.get("dropout", 0.5) > 0,
             }
             for network in networks
+        ],
+        # The setting of the main line among those of the study of robustness.
+        "settings": [
+            {
+                "descriptor": config.selection.descriptor,
+                "nonnegative": str(config.selection.nonnegative),
+                "mu": float(e.heatmap_mu),
+            }
+            for e in config.experiments
         ],
         "bootstrap": config.iou.bootstrap,
         "seed": config.seed,

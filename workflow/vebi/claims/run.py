@@ -43,6 +43,12 @@ class Run:
             if self.facts["roles"][dataset] in roles
         ]
 
+    def setting(self, place: Mapping[str, str]) -> dict[str, Any]:
+        """Descriptor, sign of W and mu of an experiment's heatmaps."""
+        experiments = [tuple(pair) for pair in self.facts["experiments"]]
+        position = experiments.index((place["dataset"], place["model"]))
+        return dict(self.facts["settings"][position])
+
     def count(self, name: str, places: Iterable[Mapping[str, str]]) -> int:
         """Networks (data set, model, seed) of `places` that table `name` has rows of."""
         return sum(self.rows(name, **place)["seed"].nunique() for place in places)
