@@ -1,8 +1,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from vebi.config import parse_config
 from vebi.devices import count_gpus_to_ask_for
+from vebi.errors import VebiError
 
 
 def test_the_configuration_decides_and_auto_looks_at_the_machine():
@@ -15,3 +18,10 @@ def test_the_configuration_decides_and_auto_looks_at_the_machine():
 def test_who_says_whether_to_ask_is_obeyed(device):
     assert count_gpus_to_ask_for(device, True) == 1
     assert count_gpus_to_ask_for(device, False) == 0
+
+
+def test_to_ask_for_a_gpu_and_compute_on_the_cpu_is_a_contradiction(root):
+    config = yaml.safe_load((root / "config/config.yaml").read_text())
+    assert parse_config({**config, "ask_for_gpu": True}).ask_for_gpu
+    with pytest.raises(VebiError, match=r"ask_for_gpu: true, but device is 'cpu'"):
+        parse_config({**config, "ask_for_gpu": True, "device": "cpu"})

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.gpus import by_memory_in_use, parse_memory_in_use
+from vebi.errors import VebiError
+from vebi.gpus import by_memory_in_use, full_memory_explained, parse_memory_in_use
 
 TAKE = """
 import sys
@@ -71,3 +74,13 @@ def test_what_nvidia_smi_answers() -> None:
         "8f6f2f4d-0d3c-1a0e-5a3a-0f0c4d6b7e11": 1234,
         "00000000-0000-0000-0000-000000000000": 0,
     }
+
+
+def test_a_full_gpu_is_explained_and_other_errors_are_left_alone() -> None:
+    with (
+        pytest.raises(VebiError, match=r"batch_size.*device: cpu.*Tried to allocate 2 GiB"),
+        full_memory_explained(),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee the docs.")
+    with pytest.raises(RuntimeError, match="shapes differ"), full_memory_explained():
+        raise RuntimeError("shapes differ")

@@ -6,8 +6,11 @@ import logging
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from vebi.errors import VebiError
 
 _LOG = logging.getLogger(__name__)
 # Open files whose locks say which GPU this process has; the system ends them with the process.
@@ -82,3 +85,18 @@ def _memory_in_use() -> dict[str, int]:
         _LOG.warning("nvidia-smi does not tell which GPU is free: %s", error)
         return {}
     return parse_memory_in_use(done.stdout)
+
+
+@contextmanager
+def full_memory_explained() -> Iterator[None]:
+    """Make torch's error of a full GPU, where no smaller batch was tried, one that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        # By its name: jobs without networks do not import torch.
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        raise VebiError(
+            "The GPU's memory does not suffice. Lower the batch_size of this stage, free the GPU of other "
+            f"programs, or set device: cpu. ({str(error).splitlines()[0]})"
+        ) from error

@@ -14,6 +14,7 @@ from vebi.allocator import keep_freed_memory
 from vebi.determinism import pin_threads, use_deterministic_kernels
 from vebi.errors import VebiError
 from vebi.files import FULL, REMEDIES, why_unwritable
+from vebi.gpus import full_memory_explained
 from vebi.processes import die_with_owner
 
 # Set by whoever draws the bars of running jobs (workflow/snakemake_logger_plugin_vebi).
@@ -57,7 +58,7 @@ def job(snakemake: Any) -> Iterator[None]:
             is_open = True
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
             try:
-                with checked_files(snakemake):
+                with checked_files(snakemake), full_memory_explained():
                     yield
             except VebiError as error:
                 terminal.write(f"\nerror in rule {snakemake.rule}: {error}\n")

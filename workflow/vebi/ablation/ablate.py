@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from vebi.data.store import Dataset
 from vebi.errors import VebiError
+from vebi.network.batches import computed
 from vebi.network.layers import Layer, evaluating, list_layers
 from vebi.network.operations import returns_indices
 from vebi.network.passes import LayerPass, fast_layout, to_network_input
@@ -141,10 +142,13 @@ def ablate(
     predictions = np.empty((len(conditions), len(indices)), np.int64)
     batches = dataset.batches(indices, batch_size)
     total = -(-len(indices) // batch_size)
+
+    def compute(_: np.ndarray, raw: np.ndarray) -> Tensor:
+        return ablate_batch(model, to_network_input(raw, device), layers, ablations)
+
     start = 0
-    for rows, raw in tqdm(batches, "ablation", total, unit="batch", disable=None):
-        images = to_network_input(raw, device)
-        scores = ablate_batch(model, images, layers, ablations)
+    progress = tqdm(batches, "ablation", total, unit="batch", disable=None)
+    for rows, scores in computed(progress, compute):
         predictions[:, start : start + len(rows)] = scores.argmax(2).cpu().numpy()
         start += len(rows)
     return predictions

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vebi.data.store import Dataset
+from vebi.network.batches import computed
 from vebi.network.layers import Layer
 from vebi.network.passes import responses, to_network_input
 
@@ -81,11 +82,15 @@ def find_strongest(
     strongest = [Strongest(n) for _ in features]
     used = sorted({feature.layer.index for feature in features})
     total = np.zeros(dataset.image_shape[2], np.int64)
-    for chosen, raw in dataset.batches(rows, batch_size):
-        total += raw.sum((0, 1, 2), dtype=np.int64)
-        images = to_network_input(raw, device)
-        wanted = [layers[index] for index in used]
-        arrived = dict(zip(used, responses(model, images, layers, wanted)[1], strict=True))
+    wanted = [layers[index] for index in used]
+
+    def compute(_: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, list[Tensor]]:
+        found = responses(model, to_network_input(raw, device), layers, wanted)[1]
+        return raw.sum((0, 1, 2), dtype=np.int64), found
+
+    for chosen, (colours, found) in computed(dataset.batches(rows, batch_size), compute):
+        total += colours
+        arrived = dict(zip(used, found, strict=True))
         labels = dataset.labels[chosen]
         for feature, item in zip(features, strongest, strict=True):
             mine = np.flatnonzero(labels == feature.label)

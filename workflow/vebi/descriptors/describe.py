@@ -12,7 +12,7 @@ from tqdm import tqdm
 from vebi.data.store import Dataset
 from vebi.descriptors.variants import STATISTICS, VARIANTS, Variant
 from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.network.batches import computed
 from vebi.network.layers import Layer, evaluating, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
 from vebi.writing import create_hdf5
@@ -96,9 +96,13 @@ def describe(
         predictions = np.empty(len(dataset), np.int64)
         batches = dataset.batches(indices, batch_size)
         total = -(-len(dataset) // batch_size)
-        for rows, raw in tqdm(batches, "descriptors", total, unit="batch", disable=None):
+
+        def compute(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Tensor]:
             images = to_network_input(raw, device)
-            logits, values = describe_batch(model, images, layers, VARIANTS[variant])
+            return describe_batch(model, images, layers, VARIANTS[variant])
+
+        progress = tqdm(batches, "descriptors", total, unit="batch", disable=None)
+        for rows, (logits, values) in computed(progress, compute):
             x[rows[0] : rows[-1] + 1] = values.cpu().numpy()
             predictions[rows] = logits.argmax(1).cpu().numpy()
         file["predictions"] = predictions

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from vebi.data.store import Dataset
 from vebi.descriptors.store import DescriptorFile, layers_of
 from vebi.errors import VebiError
-from vebi.files import atomic_path
 from vebi.heatmaps.methods import (
     IG_STEPS,
     FeatureMethod,
@@ -22,7 +20,8 @@ from vebi.heatmaps.methods import (
     get_methods,
     merged_maps,
 )
-from vebi.heatmaps.sources import Subject
+from vebi.heatmaps.sources import Chosen, Subject
+from vebi.network.batches import computed
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.writing import create_hdf5
@@ -59,10 +58,7 @@ def write_heatmaps(
     layers = list_layers(model, to_network_input(example, device))
     described = layers_of(layers, descriptors)
     with ExitStack() as stack:
-        files = {
-            name: stack.enter_context(create_hdf5(path))
-            for name, path in paths.items()
-        }
+        files = {name: stack.enter_context(create_hdf5(path)) for name, path in paths.items()}
         for name, file in files.items():
             file["image_index"] = rows.astype(np.int64)
             file.create_dataset("heatmaps", (len(rows), height, width), np.float32)
@@ -71,10 +67,11 @@ def write_heatmaps(
                 file.create_dataset("feature_scores", (len(rows), k), np.float64)
         batches = dataset.batches(rows, batch_size)
         total = -(-len(rows) // batch_size)
-        start = 0
-        for indices, raw in tqdm(batches, "heatmaps", total, unit="batch", disable=None):
+
+        def explain(
+            indices: np.ndarray, raw: np.ndarray
+        ) -> tuple[dict[str, Chosen], dict[str, Tensor]]:
             images = to_network_input(raw, device)
-            part = slice(start, start + len(indices))
             subject = Subject(
                 model=model,
                 images=images,
@@ -89,7 +86,13 @@ def write_heatmaps(
             chosen = choose_features(subject, paths, k)
             features = {source: features for source, (features, _) in chosen.items()}
             targets = Targets(subject.predictions, features)
-            for name, maps in merged_maps(model, images, layers, targets, paths, ig_steps).items():
+            return chosen, merged_maps(model, images, layers, targets, paths, ig_steps)
+
+        start = 0
+        progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
+        for indices, (chosen, merged) in computed(progress, explain):
+            part = slice(start, start + len(indices))
+            for name, maps in merged.items():
                 files[name]["heatmaps"][part] = maps.cpu().numpy()
                 method = methods[name]
                 if isinstance(method, FeatureMethod):

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from vebi.ablation.ablate import Ablation, ablate, as_ablation
 from vebi.data.store import Dataset
 from vebi.errors import VebiError
+from vebi.network.batches import computed
 from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import WEIGHTED
 from vebi.network.passes import to_network_input
@@ -79,13 +80,18 @@ def predict_without(
     model = model.to(device)
     total = -(-len(indices) // batch_size)
     batches = dataset.batches(indices, batch_size)
+
+    def compute(_: np.ndarray, raw: np.ndarray) -> list[np.ndarray]:
+        images = to_network_input(raw, device)
+        changed = (without_first_input(model, ablation, layers) for ablation in ablations)
+        scores = (functional_call(model, weights, (images,)) for weights in changed)
+        return [one.argmax(1).cpu().numpy() for one in scores]
+
     start = 0
     with evaluating(model), torch.no_grad():
-        for rows, raw in tqdm(batches, "partial removal", total, unit="batch", disable=None):
-            images = to_network_input(raw, device)
-            for number, ablation in enumerate(ablations):
-                weights = without_first_input(model, ablation, layers)
-                scores = functional_call(model, weights, (images,))
-                predictions[number, start : start + len(rows)] = scores.argmax(1).cpu().numpy()
+        progress = tqdm(batches, "partial removal", total, unit="batch", disable=None)
+        for rows, predicted in computed(progress, compute):
+            for number, classes in enumerate(predicted):
+                predictions[number, start : start + len(rows)] = classes
             start += len(rows)
     return predictions

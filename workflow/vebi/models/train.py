@@ -20,6 +20,7 @@ from vebi.models.files import find_weights
 from vebi.models.nets import GLOROT, TORCHVISION, NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
+from vebi.network.batches import computed
 
 log = logging.getLogger(__name__)
 
@@ -234,8 +235,9 @@ def _score(
     loss, hits = 0.0, 0
     net.eval()
     with torch.no_grad():
-        for chosen, images in pixels(rows, batch_size):
-            scores, truth = net(images.to(device).float()), labels[chosen].to(device)
+        parts = computed(pixels(rows, batch_size), lambda _, images: net(images.to(device).float()))
+        for chosen, scores in parts:
+            truth = labels[chosen].to(device)
             loss += float(cross_entropy(scores, truth, reduction="sum"))
             hits += int((scores.argmax(1) == truth).sum())
     return loss / len(rows), hits / len(rows)
@@ -310,9 +312,17 @@ def _train_epoch(
             module.eval()  # batch normalisation that is frozen keeps its statistics, too
     total = 0.0
     for rows, images in batches:
-        loss = cross_entropy(net(images.to(device).float()), labels[rows].to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        try:
+            loss = cross_entropy(net(images.to(device).float()), labels[rows].to(device))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        except torch.OutOfMemoryError:
+            # Smaller batches would train another network: not done unasked.
+            raise VebiError(
+                f"The GPU's memory does not suffice to train with batches of {len(rows)} images. "
+                "Lower the model's batch_size (it changes the result), free the GPU of other programs, "
+                "or set device: cpu."
+            ) from None
         total += float(loss.detach()) * len(rows)
     return total / n_images

@@ -1,0 +1,151 @@
+"""Batches are halved where memory ends: a real network that refuses more images than it has room for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from vebi.ablation import ablate
+from vebi.data.store import Images, open_dataset, write_dataset
+from vebi.descriptors import describe, open_descriptors
+from vebi.errors import VebiError
+from vebi.heatmaps import write_heatmaps
+from vebi.mcgill.removal import predict_without
+from vebi.models.nets import NetSpec, build, initialise
+from vebi.models.train import TrainingSettings, accuracy, to_batch, train
+from vebi.network import list_layers
+from vebi.network.batches import computed
+
+
+@contextmanager
+def memory_for(n: int) -> Iterator[list[int]]:
+    """While this lasts every convolution raises torch's error of a full GPU for more than `n` images.
+
+    Gives the sizes that went through.
+    """
+    sizes: list[int] = []
+
+    def refuse(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if not isinstance(module, nn.Conv2d):
+            return
+        if len(inputs[0]) > n:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        sizes.append(len(inputs[0]))
+
+    handle = nn.modules.module.register_module_forward_pre_hook(refuse)
+    try:
+        yield sizes
+    finally:
+        handle.remove()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (23, 28, 28, 1), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("data") / "dataset.h5"
+    labels, split = rng.integers(0, 10, 23), np.arange(23) % 2
+    write_dataset(path, Images(images, labels, split, [str(i) for i in range(10)]))
+    return open_dataset(path)
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    net = build(NetSpec("matconvnet", (1, 28, 28), 10, 64.0))
+    initialise(net, 1)
+    return net.eval()
+
+
+@given(st.integers(0, 40), st.integers(1, 12), st.integers(1, 12))
+def test_every_image_once_in_order_and_never_more_than_fit(n: int, size: int, room: int) -> None:
+    rows = np.arange(n)
+    batches = [(rows[i : i + size], rows[i : i + size, None] * 2) for i in range(0, n, size)]
+    asked = []
+
+    def compute(rows: np.ndarray, images: np.ndarray) -> np.ndarray:
+        asked.append(len(rows))
+        if len(rows) > room:
+            raise torch.OutOfMemoryError
+        assert (images[:, 0] == rows * 2).all()
+        return images[:, 0]
+
+    found = list(computed(batches, compute))
+    assert [row for rows, _ in found for row in rows] == list(range(n))
+    assert all((values == rows * 2).all() for rows, values in found)
+    # What did not fit once is not tried again: each refusal halves.
+    assert sum(one > room for one in asked) <= int(np.ceil(np.log2(size))) + 1
+
+
+def test_descriptors(dataset, net, tmp_path: Path) -> None:
+    describe(net, dataset, tmp_path / "whole.h5", batch_size=16)
+    with memory_for(3) as sizes:
+        describe(net, dataset, tmp_path / "parts.h5", batch_size=16)
+    assert max(sizes) <= 3
+    with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "parts.h5") as parts:
+        np.testing.assert_allclose(parts["X"][:], whole["X"][:], rtol=1e-5, atol=1e-8)
+        np.testing.assert_array_equal(parts["predictions"][:], whole["predictions"][:])
+
+
+def test_ablation_complete_and_partial(dataset, net) -> None:
+    indices = np.arange(23)
+    layers = list_layers(net, torch.zeros(1, 1, 28, 28))
+    conditions = [np.zeros((0, 2), int), np.array([[0, 0], [0, 3]])]
+    for removal in ("complete", "partial"):
+        whole = predict_without(net, dataset, indices, conditions, removal, layers)
+        with memory_for(5) as sizes:
+            parts = predict_without(net, dataset, indices, conditions, removal, layers)
+        assert max(sizes) <= 5
+        np.testing.assert_array_equal(parts, whole)
+
+
+def test_heatmaps(dataset, net, tmp_path: Path) -> None:
+    describe(net, dataset, tmp_path / "d.h5")
+    descriptors = open_descriptors(tmp_path / "d.h5")
+    weights = np.random.default_rng(1).random((10, descriptors.rows(np.arange(1)).shape[1]))
+    methods = ("vebi", "grad_cam", "integrated_gradients")
+    arguments = net, dataset, descriptors, weights
+    for name in ("whole", "parts"):
+        paths = {method: tmp_path / f"{name}-{method}.h5" for method in methods}
+        # Integrated gradients take a batch's points of the path one after the other.
+        with memory_for(4 if name == "parts" else 100) as sizes:
+            write_heatmaps(*arguments, paths, split=1, batch_size=8)
+        assert max(sizes) == (4 if name == "parts" else 8)
+    for method in methods:
+        with (
+            h5py.File(tmp_path / f"whole-{method}.h5") as whole,
+            h5py.File(tmp_path / f"parts-{method}.h5") as parts,
+        ):
+            assert set(whole) == set(parts)
+            np.testing.assert_array_equal(parts["image_index"][:], whole["image_index"][:])
+            np.testing.assert_allclose(parts["heatmaps"][:], whole["heatmaps"][:], atol=1e-5)
+            if "features" in whole:
+                np.testing.assert_array_equal(parts["features"][:], whole["features"][:])
+
+
+def test_accuracy(dataset, net) -> None:
+    images, labels = to_batch(dataset.read("images")), torch.from_numpy(dataset.labels)
+    whole = accuracy(net, images, labels, torch.device("cpu"))
+    with memory_for(6):
+        assert accuracy(net, images, labels, torch.device("cpu")) == whole
+
+
+def test_training_is_not_changed_but_ends_with_the_way_out(dataset) -> None:
+    settings = TrainingSettings(1, 8, "sgd", 0.001)
+    with memory_for(4), pytest.raises(VebiError, match=r"batches of 8 images.*batch_size"):
+        train(dataset, "matconvnet", settings, 0, torch.device("cpu"))
+
+
+def test_not_even_one_image_fits(dataset, net) -> None:
+    layers = list_layers(net, torch.zeros(1, 1, 28, 28))
+    images = dataset.batches(np.arange(3), 2)
+    with memory_for(0), pytest.raises(VebiError, match=r"single image.*device: cpu"):
+        list(computed(images, lambda _, raw: net(to_batch(raw).float())))
+    with memory_for(0), pytest.raises(VebiError, match=r"single image"):
+        ablate(net, dataset, np.arange(3), [np.zeros((0, 2), int)], layers=layers)

@@ -1,0 +1,60 @@
+"""Batches that become smaller where a GPU's memory ends."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from vebi.errors import VebiError
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+# Images of a batch: whatever can be cut along its first axis.
+_Images = TypeVar("_Images", np.ndarray, torch.Tensor)
+
+
+def computed(
+    batches: Iterable[tuple[np.ndarray, _Images]],
+    compute: Callable[[np.ndarray, _Images], _T],
+) -> Iterator[tuple[np.ndarray, _T]]:
+    """Every batch (rows, images) with `compute(rows, images)`, in order.
+
+    A batch that a GPU's memory does not suffice for is computed and yielded in halves, and all that
+    follow in parts of that size; so `compute` must treat every image by itself and change nothing
+    before it has its result. Raises VebiError if not even one image fits.
+    """
+    most: int | None = None
+    for rows, images in batches:
+        start = 0
+        while start < len(rows):
+            part = slice(start, len(rows) if most is None else min(start + most, len(rows)))
+            done = _attempt(compute, rows[part], images[part])
+            if done is None:
+                most = _half(part.stop - part.start)
+                continue
+            yield rows[part], done[0]
+            start = part.stop
+
+
+def _attempt(
+    compute: Callable[[np.ndarray, _Images], _T], rows: np.ndarray, images: _Images
+) -> tuple[_T] | None:
+    # Its own function: the exception holds what filled the memory until it is out of sight.
+    try:
+        return (compute(rows, images),)
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _half(size: int) -> int:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if size == 1:
+        raise VebiError(
+            "The GPU's memory does not suffice for a single image. Free it of other programs, choose "
+            "another GPU with CUDA_VISIBLE_DEVICES, or set device: cpu."
+        )
+    _LOG.warning("The GPU's memory does not suffice for %d images: going on with half.", size)
+    return -(-size // 2)
