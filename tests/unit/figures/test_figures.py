@@ -24,7 +24,8 @@ def ablation_table():
         ("d", "m", s, scope, 0.0, "none", 0, 0, 1.0) for s in (0, 1) for scope in ("all", "conv")
     ]
     keys = ["dataset", "model", "seed", "scope", "mu", "condition", "repeat"]
-    return pd.DataFrame(rows, columns=[*keys, "n_ablated", "mean_class_accuracy"])
+    table = pd.DataFrame(rows, columns=[*keys, "n_ablated", "mean_class_accuracy"])
+    return table.assign(n_images=240)
 
 
 def explanation(n_features):
@@ -140,6 +141,14 @@ def test_every_method_and_condition_has_its_own_colour_and_name():
             np.linalg.norm(np.subtract(a, b)) for a, b in itertools.combinations(values, 2)
         ]
         assert min(distances) > 0.25
+
+
+def test_figures_of_ablation_say_how_many_images_and_networks_stand_behind_them():
+    for figure in (
+        plots.draw_ablation(ablation_table()),
+        plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
+    ):
+        assert all("240 test images, 2 seeds" in axis.get_title() for axis in figure.axes)
 
 
 def test_picking_goes_round_the_classes():

@@ -91,7 +91,9 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
         part = table[(table["dataset"] == dataset) & (table["model"] == model)]
         finished = part["layer_number"] == 0
         _draw_layers(upper, part[~finished])
-        upper.set(title=f"{dataset}\n{model}", xlabel="layer of the feature, and its stride")
+        images, seeds = part["n_images"].max(), part["seed"].nunique()
+        title = f"{dataset}\n{model}, {images} test images, {seeds} seed{'s' * (seeds != 1)}"
+        upper.set(title=title, xlabel="layer of the feature, and its stride")
         for row, method in enumerate(methods):
             rows = part[finished & (part["method"] == method)]
             if len(rows):

@@ -73,16 +73,17 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
                 axis.plot(
                     mean.index, mean, "o-", ms=3, color=colour, label=CONDITION_NAMES[condition]
                 )
-            counts = part[part["condition"] == "selected"].groupby("mu")["n_ablated"].mean()
+            removed = part[part["condition"] == "selected"].groupby("mu")["n_ablated"].mean()
             axis.set_xscale("log")
             axis.set_ylim(0, 1.05)
             axis.set_xticks(
-                counts.index, [f"{mu:g}\n({n:.0f})" for mu, n in counts.items()], fontsize=7
+                removed.index, [f"{mu:g}\n({n:.0f})" for mu, n in removed.items()], fontsize=7
             )
             axis.minorticks_off()
             axis.set_xlabel("mu (features removed, mean over seeds)")
             axis.set_ylabel("mean class accuracy")
-            axis.set_title(f"{dataset}, {SCOPE_NAMES[scope]}")
+            counts = counted(part["n_images"].iloc[0], part["seed"].nunique())
+            axis.set_title(f"{dataset}\n{SCOPE_NAMES[scope]}, {counts}")
     axes[0, 0].legend(fontsize=7)
     return figure
 
@@ -120,7 +121,8 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         axis.set_xticks(range(len(bars)), [name for name, _, _ in bars], fontsize=7)
         axis.grid(axis="x", visible=False)
         axis.set_ylim(0, 1.08)
-        axis.set(title=f"{dataset}\nmu = {mu:g}", ylabel="mean class accuracy")
+        counts = counted(part["n_images"].iloc[0], part["seed"].nunique())
+        axis.set(title=f"{dataset}\n{counts}, mu = {mu:g}", ylabel="mean class accuracy")
     note = "in the bars: mean number of features removed; lines: deviation over seeds and draws"
     figure.supxlabel(note, fontsize=8, color="#555555")
     return figure
