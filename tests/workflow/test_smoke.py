@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import h5py
 import pytest
 from PIL import Image
 
+from vebi.report.studies import STUDIES
 from vebi.tables import TABLES
 
 # They look at the same finished run: `make test` gives a file to one worker.
@@ -95,9 +97,12 @@ def planned(checkout):
 AFTER_IOU = {
     *("measure_iou", "tabulate_iou", "draw_iou", "draw_examples", "draw_localisation"),
     *("draw_distractors", "study_robustness", "tabulate_robustness", "draw_robustness"),
-    "write_manifest",
+    *("tabulate_claims", "write_manifest", "write_report"),
 }
-AFTER_ABLATION = {"ablate", "tabulate_runs", "draw_ablation", "write_manifest"}
+AFTER_ABLATION = {
+    *("ablate", "tabulate_runs", "draw_ablation", "tabulate_claims"),
+    *("write_manifest", "write_report"),
+}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +114,7 @@ AFTER_ABLATION = {"ablate", "tabulate_runs", "draw_ablation", "write_manifest"}
             "figures/plots.py",
             'ylabel="test accuracy"',
             'ylabel="accuracy"',
-            {"draw_training", "write_manifest"},
+            {"draw_training", "write_manifest", "write_report"},
         ),
         ("iou/curve.py", '"""Trapezoidal area', '"""The trapezoidal area', set()),
     ],
@@ -130,6 +135,33 @@ def test_touch_reruns_nothing(finished):
 def test_a_new_setting_reruns_only_what_depends_on_it(finished):
     finished.edit("config/smoke.yaml", "ablation:\n  repeats: 2", "ablation:\n  repeats: 3")
     assert planned(finished) == AFTER_ABLATION
+
+
+def results_to_show(run):
+    """Names of all figures and tables of a run."""
+    return {path.name for part in ("figures/*.png", "tables/*.csv") for path in run.glob(part)}
+
+
+def test_the_report_shows_every_figure_and_table(smoke):
+    page = (smoke.folder / "results/smoke/report.html").read_text(encoding="utf-8")
+    for name in results_to_show(smoke.folder / "results/smoke") - {"claims.csv"}:
+        stem, kind = name.split(".")
+        mark = f'id="figure-{stem}"' if kind == "png" else f'data-table="{stem}"'
+        assert page.count(mark) == 1, name
+    assert '<li class="claim"' in page
+    assert 'id="others"' not in page, "a figure or table belongs to no study"
+
+
+def test_snakemakes_own_report_needs_no_network_and_holds_every_figure_and_table(finished):
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    finished.snakemake("--cores", "1", "--report", "own.zip", *SMOKE, **nowhere)
+    with zipfile.ZipFile(finished.folder / "own.zip") as file:
+        names = {name.rsplit("/", 1)[-1] for name in file.namelist()}
+        page = file.read("own/report.html").decode()
+    assert results_to_show(finished.folder / "results/smoke") <= names
+    for study in STUDIES:
+        assert study.title in page
+    assert "Overlap of maps and masks" in page, "captions"
 
 
 def test_a_lost_result_is_made_again_with_the_same_bytes(finished):
