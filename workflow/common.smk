@@ -62,6 +62,8 @@ RESAMPLED = [
 
 
 onstart:
+    # For the manifest; a change of it reruns nothing.
+    os.environ.update(VEBI_CORES=str(workflow.resource_settings.cores or ""))
     # One run at a time in a results folder, for as long as this process lives.
     try:
         hold_run(RESULTS)

@@ -1,6 +1,7 @@
 """The two worked examples: one's own network on one's own images, and the pipeline as a module."""
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -43,7 +44,8 @@ def write_photos(folder):
 def test_own_model_goes_from_a_folder_of_photographs_to_the_report(root, checkout):
     shutil.copytree(root / "examples", checkout.folder / "examples")
     write_photos(checkout.folder / "photos")
-    checkout.snakemake("--cores", "2", *OWN)
+    done = checkout.snakemake("--cores", "2", *OWN)
+    assert "results/own-model/report.html (open it in a browser)" in done.stdout
     run = checkout.folder / "results/own-model"
     with (run / "tables/training.csv").open() as stream:
         [row] = csv.DictReader(stream)
@@ -56,7 +58,17 @@ def test_own_model_goes_from_a_folder_of_photographs_to_the_report(root, checkou
     assert (run / "figures/panels_photos_mine.png").is_file()
     report = (run / "report.html").read_text()
     assert all(name in report for name in ("photos", "mine", "red", "green", "blue"))
-    assert (run / "manifest.json").is_file()
+    manifest = json.loads((run / "manifest.json").read_text())
+    # All that decided the run and all that it cost, in one place.
+    assert manifest["config"]["models"]["mine"]["batch_size"] == 32
+    assert {"torch", "snakemake", "render/bpy"} <= set(manifest["versions"])
+    assert manifest["machine"]["cores_given"] == 2
+    assert {"train", "describe", "select", "ablate"} <= set(manifest["measured"]["rules"])
+    assert all(rule["max_rss_mb"] > 0 for rule in manifest["measured"]["rules"].values())
+    # What is compared knows no time of day, as ISO 8601 or as PDF and Unix write it.
+    for name in manifest["results"]:
+        content = (run / name).read_bytes()
+        assert not re.search(rb"20\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d|D:20\d{10}", content), name
 
 
 @pytest.fixture

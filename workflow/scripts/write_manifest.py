@@ -1,5 +1,6 @@
 """What was run with what, and the checksum of every result, to manifest.json."""
 
+import os
 from pathlib import Path
 
 from vebi.code_digest import package_digest
@@ -18,6 +19,7 @@ with job(snakemake):
         seeds=config["seeds"],
         device=device_of_networks(config["device"], config["ask_for_gpu"]),
         compute_threads=config["compute_threads"],
+        cores=int(os.environ.get("VEBI_CORES") or 0) or None,
         benchmarks=run / "benchmarks",
         render_env=PACKAGE_ROOT.parent / ".venv-render",
     )
