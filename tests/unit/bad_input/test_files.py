@@ -503,6 +503,10 @@ PLACES = [
     (["explain", "x.png", "--data", "file", "--weights", "file"], ["file", "HDF5"]),
     (["explain", "x.png", "--data", ".", "--factory", "a:b"], ["no folder with images"]),
     (["explain", "x.png", "--data", ".", "--method", "magic"], ["magic"]),
+    (
+        ["explain", "x.png", "--method", "resampling", "--factory", "a:b", "--classes", 10**12],
+        ["--classes", "100,000"],
+    ),
 ]
 
 

@@ -93,6 +93,8 @@ def _names(classes: Sequence[str] | None) -> list[str]:
             "their order, or how many there are: --classes 1000."
         )
     if len(classes) == 1 and classes[0].isdecimal():
+        if len(classes[0]) > 5:
+            raise VebiError(f"--classes {classes[0][:20]}: fewer than 100,000 are expected.")
         return [str(number) for number in range(int(classes[0]))]
     return list(classes)
 
