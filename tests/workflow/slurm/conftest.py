@@ -4,9 +4,11 @@ Everything lives in one folder of its own, on ports that were free, and ends wit
 /etc/slurm/slurm.conf stands elsewhere, since the executor's inner srun looks nowhere else.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -57,9 +59,18 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        self._kill_what_is_left()
         if SYSTEM_CONFIG.is_symlink() and SYSTEM_CONFIG.resolve() == self._config:
             SYSTEM_CONFIG.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kill_what_is_left(self) -> None:
+        """Processes of jobs that outlived their daemon; they carry the name of our folder."""
+        mark = f"SLURM_CONF={self._config}".encode()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if int(path.parent.name) != os.getpid() and mark in path.read_bytes().split(b"\0"):
+                    os.kill(int(path.parent.name), signal.SIGKILL)
 
     def ask(self, *command: str, check: bool = True) -> str:
         """What a command of Slurm answers."""
@@ -220,7 +231,7 @@ def _listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait_for(is_so, what: str, seconds: float = 60, fails: bool = True) -> None:
+def _wait_for(is_so, what: str, seconds: float = 180, fails: bool = True) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if is_so():
