@@ -97,6 +97,6 @@ def full_memory_explained() -> Iterator[None]:
         if type(error).__name__ != "OutOfMemoryError":
             raise
         raise VebiError(
-            "The GPU's memory does not suffice. Lower the batch_size of this stage, free the GPU of other "
-            f"programs, or set device: cpu. ({str(error).splitlines()[0]})"
+            "The GPU's memory does not suffice. Lower the batch_size of this stage, free the GPU of "
+            f"other programs, or set device: cpu. ({str(error).splitlines()[0]})"
         ) from error
