@@ -202,7 +202,10 @@ TABLES: dict[str, TableSpec] = {
     ),
     "mcgill_solvers": TableSpec(
         ("model", "seed", "labels", "scope", "solver", "mu"),
-        ("n_features", "n_features_total", "relative_gap", "iterations", "classes_at_limit"),
+        (
+            *("n_features", "n_features_total", "relative_gap", "iterations", "classes_at_limit"),
+            "peak_memory_gb",
+        ),
         {"mu": "%g", "relative_gap": "%.2e"},
     ),
     "mcgill_curves": TableSpec(

@@ -38,7 +38,7 @@ def solutions(gap):
             {
                 **{"labels": "annotations", "scope": "all", "solver": solver, "mu": mu},
                 **{"n_features": 5, "n_features_total": 40, "relative_gap": gap},
-                **{"iterations": 7, "classes_at_limit": 0},
+                **{"iterations": 7, "classes_at_limit": 0, "peak_memory_gb": 1},
             }
             for solver in ("path", "spgl1_1000")
             for mu in (10.0, 100.0)

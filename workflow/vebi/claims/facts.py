@@ -13,7 +13,7 @@ READ = (
     *("selection", "feature_counts", "ablation", "ablation_effect"),
     *("iou_auc", "iou_paired", "occlusion", "occlusion_paired", "artefacts", "artefacts_paired"),
     *("robustness", "robustness_summary", "mcgill_matconvnet", "mcgill_keras", "mcgill_curves"),
-    *("mcgill_networks", "mcgill_verdict", "mcgill_claims"),
+    *("mcgill_networks", "mcgill_verdict", "mcgill_claims", "mcgill_solvers"),
     *("resampling", "resampling_claims", "resampling_similarity"),
 )
 # Folders of images are the papers' data sets if they have these names.

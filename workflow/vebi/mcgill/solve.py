@@ -1,5 +1,7 @@
 """The features that each solver selects, for every mu of the sweep."""
 
+import math
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from vebi.selection.statistics import (
 FEATURES = ("labels", "scope", "solver", "mu", "layer", "channel")
 SOLUTIONS = (
     *("labels", "scope", "solver", "mu", "n_features", "n_features_total"),
-    *("relative_gap", "iterations", "classes_at_limit"),
+    *("relative_gap", "iterations", "classes_at_limit", "peak_memory_gb"),
 )
 
 
@@ -100,6 +102,14 @@ def select_features(
     return pd.concat(features, ignore_index=True), pd.concat(solutions, ignore_index=True)
 
 
+def _peak_gigabytes() -> int:
+    """Most memory that this process had in use so far, in whole GB (2^30 bytes), rounded up.
+
+    Two runs differ by some MB, and must not differ in a table.
+    """
+    return math.ceil(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
 def _feature_rows(
     key: dict[str, str],
     mus: Sequence[float],
@@ -133,6 +143,7 @@ def _solution_rows(
             "relative_gap": solved.relative_gap.max(axis=1),
             "iterations": solved.iterations.max(axis=1),
             "classes_at_limit": at_limit,
+            "peak_memory_gb": _peak_gigabytes(),
         }
     )
     return table[list(SOLUTIONS)]
