@@ -26,7 +26,8 @@ rule draw_montage:
 rule draw_training:
     """Test accuracy over the epochs."""
     input:
-        get_run_files("models" / Path(RUN) / "history.csv"),
+        histories=get_run_files("models" / Path(RUN) / "history.csv"),
+        datasets=[RESULTS / f"data/{dataset}/dataset.h5" for dataset in get_datasets()],
     output:
         in_report(RESULTS / "figures/training.png"),
     log:
@@ -40,6 +41,7 @@ rule draw_training:
         mem_mb=1000,
     params:
         runs=get_runs(),
+        datasets=get_datasets(),
         code=get_code("draw_training.py"),
         compute_threads=CONFIG.compute_threads,
     script:

@@ -7,8 +7,10 @@ from vebi.selection.store import read_solution
 from vebi.selection.tables import trace_path
 
 with job(snakemake):
-    traces = {}
+    traces, n_images = {}, {}
     for run, path in zip(snakemake.params.runs, snakemake.input, strict=True):
         key = (run["dataset"], run["model"], run["scope"])
-        traces.setdefault(key, {})[run["seed"]] = trace_path(read_solution(path))
-    save(draw_selection_path(traces), snakemake.output[0])
+        solution = read_solution(path)
+        traces.setdefault(key, {})[run["seed"]] = trace_path(solution)
+        n_images[key[:2]] = solution.n_samples
+    save(draw_selection_path(traces, n_images), snakemake.output[0])

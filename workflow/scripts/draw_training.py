@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from vebi.data.store import TEST, open_dataset
 from vebi.figures.plots import draw_training
 from vebi.figures.style import save
 from vebi.job import job
@@ -9,6 +10,10 @@ from vebi.job import job
 with job(snakemake):
     histories = {
         tuple(run.values()): pd.read_csv(path)
-        for run, path in zip(snakemake.params.runs, snakemake.input, strict=True)
+        for run, path in zip(snakemake.params.runs, snakemake.input.histories, strict=True)
     }
-    save(draw_training(histories), snakemake.output[0])
+    n_images = {
+        name: len(open_dataset(path).indices(TEST))
+        for name, path in zip(snakemake.params.datasets, snakemake.input.datasets, strict=True)
+    }
+    save(draw_training(histories, n_images), snakemake.output[0])

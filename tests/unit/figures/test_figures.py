@@ -64,14 +64,18 @@ DISTRACTED = [
 LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
 FIGURES = {
-    "training": lambda: plots.draw_training({("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}),
+    "training": lambda: plots.draw_training(
+        {("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}
+    ),
     "ablation": lambda: plots.draw_ablation(ablation_table()),
     "bars": lambda: plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
     "iou": lambda: plots.draw_iou_curves(*iou_tables()),
     "iou_with_others": lambda: plots.draw_iou_curves(*iou_tables("lrp")),
     "localisation": lambda: localisation.draw_localisation(place_table(LOCALISATION)),
     "distractors": lambda: localisation.draw_distractors(place_table(DISTRACTED)),
-    "path": lambda: plots.draw_selection_path({("d", "m", s): {0: LINE} for s in ("all", "conv")}),
+    "path": lambda: plots.draw_selection_path(
+        {("d", "m", s): {0: LINE} for s in ("all", "conv")}, {("d", "m"): 960}
+    ),
     "montage": lambda: images.draw_montage(
         np.zeros((7, 5, 5, 3), np.uint8), list("abcdefg"), np.ones((7, 5, 5), bool)
     ),

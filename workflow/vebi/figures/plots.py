@@ -1,5 +1,7 @@
 """Figures that are made of tables alone."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -36,15 +38,21 @@ def counted(images: int, seeds: int) -> str:
     return f"{images} test images, {seeds} seed{'s' * (seeds != 1)}"
 
 
-def draw_training(histories: dict[tuple[str, str, int], pd.DataFrame]) -> Figure:
-    """Test accuracy over the epochs, a panel per experiment, a line per seed."""
+def draw_training(
+    histories: dict[tuple[str, str, int], pd.DataFrame], n_images: Mapping[str, int]
+) -> Figure:
+    """Test accuracy over the epochs, a panel per experiment, a line per seed.
+
+    `n_images[dataset]`: test images.
+    """
     experiments = list(dict.fromkeys(key[:2] for key in histories))
     figure, axes = _grid(len(experiments))
     for axis, experiment in zip(axes[0], experiments, strict=True):
         for (dataset, model, seed), history in histories.items():
             if (dataset, model) == experiment:
                 axis.plot(history["epoch"], history["test_accuracy"], label=f"seed {seed}")
-        axis.set(title=f"{experiment[0]}\n{experiment[1]}", xlabel="epoch", ylabel="test accuracy")
+        title = f"{experiment[0]}\n{experiment[1]}, {n_images[experiment[0]]:,} test images"
+        axis.set(title=title, xlabel="epoch", ylabel="test accuracy")
         # From 0.9 at least: the difference of one test image should not look like a collapse.
         axis.set_ylim(min(0.9, axis.get_ylim()[0]), 1.003)
         axis.legend(loc="lower right")
@@ -188,10 +196,12 @@ def _draw_curve(
 
 def draw_selection_path(
     counts: dict[tuple[str, str, str], dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]],
+    n_images: Mapping[tuple[str, str], int],
 ) -> Figure:
     """Features selected (union over classes) and objective against mu, from the exact path.
 
-    `counts[dataset, model, scope][seed]` = (mu, features, objective per training image).
+    `counts[dataset, model, scope][seed]` = (mu, features, objective per training image);
+    `n_images[dataset, model]`: images that the features are selected from.
     """
     experiments = list(dict.fromkeys(key[:2] for key in counts))
     figure, axes = _grid(len(experiments), 2, height=2.5)
@@ -208,7 +218,8 @@ def draw_selection_path(
         for axis in (upper, lower):
             axis.set_xscale("log")
             axis.set_xlabel("mu")
-        upper.set(title=f"{experiment[0]}\n{experiment[1]}", ylabel="features selected")
+        title = f"{experiment[0]}\n{experiment[1]}, {n_images[experiment]:,} images"
+        upper.set(title=title, ylabel="features selected")
         lower.set(ylabel="squared error per image")
         upper.legend(fontsize=7, title="a line per seed", title_fontsize=7)
     return figure
