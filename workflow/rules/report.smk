@@ -64,7 +64,6 @@ rule write_report:
         methods=CONFIG.heatmaps.methods,
         scope=CONFIG.heatmaps.scope,
         seed=CONFIG.seeds[0],
-        captions=str(WORKFLOW / "report"),
         page=get_page_digest(),
         code=get_code("write_report.py"),
         compute_threads=CONFIG.compute_threads,

@@ -64,7 +64,7 @@ def refuses(done, *words):
     """Exit code 2 and one clear line on standard error that says all the `words`."""
     assert done.code == 2, done
     assert "Traceback" not in done.err
-    assert "unexpected" not in done.err
+    assert "defect of vebi" not in done.err
     lines = [line for line in done.err.splitlines() if line.startswith(("error: ", "vebi "))]
     assert len(lines) == 1, done.err
     assert lines == done.err.splitlines()

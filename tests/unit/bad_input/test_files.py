@@ -525,7 +525,7 @@ def test_a_manifest_without_a_configuration(vebi, helpers, tmp_path):
         done = vebi("explain", "x.png", "--run", ".", "--dataset", "d", "--model", "m")
         assert done.code == 2
         assert "manifest.json" in done.err
-        assert "unexpected" not in done.err
+        assert "defect of vebi" not in done.err
     text = '{"format": 1, "results": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}'
     (tmp_path / "manifest.json").write_text(text)
     helpers.refuses(vebi("verify", "."), "outside the run's folder")

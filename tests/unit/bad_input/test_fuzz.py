@@ -69,7 +69,7 @@ def command(*arguments):
     finally:
         sys.argv = before
     assert "Traceback" not in err.getvalue()
-    assert "unexpected" not in err.getvalue(), err.getvalue()
+    assert "defect of vebi" not in err.getvalue(), err.getvalue()
     if code == 2:
         lines = [line for line in err.getvalue().splitlines() if line.startswith("error: ")]
         assert len(lines) == 1, err.getvalue()
@@ -288,7 +288,7 @@ def _diff(a, b):
         sys.argv = before
     said = out.getvalue() + err.getvalue()
     assert "Traceback" not in said
-    assert "unexpected" not in said, said
+    assert "defect of vebi" not in said, said
     return code, out.getvalue(), err.getvalue()
 
 
