@@ -60,16 +60,14 @@ def vebi(capsys, monkeypatch, tmp_path):
     return run
 
 
-def refuses(done, *words):
-    """Exit code 2 and one clear line on standard error that says all the `words`."""
-    assert done.code == 2, done
-    assert "Traceback" not in done.err
-    assert "defect of vebi" not in done.err
-    lines = [line for line in done.err.splitlines() if line.startswith(("error: ", "vebi "))]
-    assert len(lines) == 1, done.err
-    assert lines == done.err.splitlines()
-    for word in words:
-        assert word in lines[0]
+def problems(done, *words):
+    """What is wrong with a refusal: not exit code 2, not one line on standard error, a word missing."""
+    found = [] if done.code == 2 else [f"exit code {done.code}"]
+    lines = done.err.splitlines()
+    if len(lines) != 1 or not lines[0].startswith(("error: ", "vebi ")):
+        found.append(f"not one clear line: {done.err}")
+    found += [f"'{word}' is said" for word in ("Traceback", "defect of vebi") if word in done.err]
+    return found + [f"'{word}' is not said: {done.err}" for word in words if word not in done.err]
 
 
 @pytest.fixture
@@ -110,7 +108,7 @@ HEATMAPS = RNG.random((3, 4, 4)).astype(np.float32)
 def helpers():
     """What the tests of this folder share; test files can't import each other."""
     return SimpleNamespace(
-        refuses=refuses,
+        problems=problems,
         write_h5=write_h5,
         declared=declared,
         config=yaml.safe_load(CONFIG),

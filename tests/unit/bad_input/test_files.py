@@ -88,7 +88,7 @@ def test_descriptor_files(vebi, helpers, tmp_path, changed, arguments, says):
     path = helpers.write_h5(tmp_path / "x.h5", **{"X": X, "labels": LABELS, **changed})
     mu = [] if "--mu" in arguments else ["--mu", 1]
     done = vebi("select", path, *mu, *arguments, "--out", tmp_path / "out")
-    helpers.refuses(done, *says)
+    assert helpers.problems(done, *says) == []
     assert not (tmp_path / "out/path.h5").exists()
 
 
@@ -124,7 +124,7 @@ OVERLAPS = [
 def test_heatmaps_and_masks(vebi, helpers, tmp_path, maps, masks, says):
     a = helpers.write_h5(tmp_path / "h.h5", **{"heatmaps": HEATMAPS, **maps})
     b = helpers.write_h5(tmp_path / "m.h5", **{"masks": MASKS, **masks})
-    helpers.refuses(vebi("iou", a, b), *says)
+    assert helpers.problems(vebi("iou", a, b), *says) == []
 
 
 def test_heatmaps_of_any_float_give_the_same_numbers(vebi, helpers, tmp_path):
@@ -244,8 +244,11 @@ def test_a_pipe_or_a_device_is_no_image_and_no_array(vebi, helpers, photos, tmp_
         index_images(folder_config(photos))
     assert str(caught.value).count("it is no file") == 2
     os.mkfifo(tmp_path / "pipe.h5")
-    helpers.refuses(vebi("iou", "pipe.h5", "pipe.h5"), "pipe.h5", "no file")
-    helpers.refuses(vebi("select", "pipe.h5", "--mu", 1, "--out", "o"), "pipe.h5", "no file")
+    assert helpers.problems(vebi("iou", "pipe.h5", "pipe.h5"), "pipe.h5", "no file") == []
+    assert (
+        helpers.problems(vebi("select", "pipe.h5", "--mu", 1, "--out", "o"), "pipe.h5", "no file")
+        == []
+    )
 
 
 LISTS = [
@@ -514,7 +517,7 @@ PLACES = [
 def test_places(vebi, helpers, tmp_path, arguments, says):
     helpers.write_h5(tmp_path / "x.h5", X=X, labels=LABELS)
     (tmp_path / "file").write_text("nothing")
-    helpers.refuses(vebi(*arguments), *says)
+    assert helpers.problems(vebi(*arguments), *says) == []
 
 
 def test_a_manifest_without_a_configuration(vebi, helpers, tmp_path):
@@ -528,7 +531,7 @@ def test_a_manifest_without_a_configuration(vebi, helpers, tmp_path):
         assert "defect of vebi" not in done.err
     text = '{"format": 1, "results": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}'
     (tmp_path / "manifest.json").write_text(text)
-    helpers.refuses(vebi("verify", "."), "outside the run's folder")
+    assert helpers.problems(vebi("verify", "."), "outside the run's folder") == []
 
 
 def test_the_tables_above_are_long_enough():
