@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vebi.ablation import ablate
-from vebi.data.store import Images, open_dataset, write_dataset
+from vebi.data.store import TEST, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.errors import VebiError
 from vebi.heatmaps import write_heatmaps
@@ -52,7 +52,8 @@ def dataset(tmp_path_factory):
     images = rng.integers(0, 256, (23, 28, 28, 1), dtype=np.uint8)
     path = tmp_path_factory.mktemp("data") / "dataset.h5"
     labels, split = rng.integers(0, 10, 23), np.arange(23) % 2
-    write_dataset(path, Images(images, labels, split, [str(i) for i in range(10)]))
+    masks = {"masks": rng.random((23, 28, 28)) < 0.3}
+    write_dataset(path, Images(images, labels, split, [str(i) for i in range(10)], masks))
     return open_dataset(path)
 
 
@@ -127,6 +128,114 @@ def test_heatmaps(dataset, net, tmp_path: Path) -> None:
             np.testing.assert_allclose(parts["heatmaps"][:], whole["heatmaps"][:], atol=1e-5)
             if "features" in whole:
                 np.testing.assert_array_equal(parts["features"][:], whole["features"][:])
+
+
+@pytest.fixture(scope="module")
+def explained(dataset, net, tmp_path_factory):
+    """Descriptors, weights that choose features of every layer, and finished heatmaps."""
+    folder = tmp_path_factory.mktemp("explained")
+    describe(net, dataset, folder / "descriptors.h5")
+    descriptors = open_descriptors(folder / "descriptors.h5")
+    weights = np.random.default_rng(1).random((10, len(descriptors.feature_layer)))
+    paths = {"vebi": folder / "vebi.h5"}
+    write_heatmaps(net, dataset, descriptors, weights, paths, split=TEST)
+    return descriptors, weights, paths
+
+
+def assert_same_content(first: Path, second: Path) -> None:
+    with h5py.File(first) as a, h5py.File(second) as b:
+        names: list[str] = []
+        a.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        assert names
+        for name in names:
+            x, y = a[name][()], b[name][()]
+            if np.asarray(x).dtype.kind == "f":
+                np.testing.assert_allclose(y, x, atol=1e-5, err_msg=name)
+            else:
+                np.testing.assert_array_equal(y, x, err_msg=name)
+
+
+def score_artefacts(net, dataset, explained, out: Path) -> None:
+    from vebi.artefacts.measure import measure
+
+    measure(net, dataset, *explained, out, n_images=11, max_layers=9, batch_size=8)
+
+
+def occlude(net, dataset, explained, out: Path) -> None:
+    from vebi.occlusion.measure import OcclusionSettings, measure
+
+    settings = OcclusionSettings(2, 2, 3, 0.3, 0.1, "mean_image", 8)
+    measure(net, dataset, explained[2], out, settings, 0)
+
+
+def check_sanity(net, dataset, explained, out: Path) -> None:
+    from vebi.sanity.measure import measure
+
+    descriptors, weights, _ = explained
+    methods = ["vebi", "grad_cam", "integrated_gradients", "resampling_correlation"]
+    options = {"n_images": 9, "key": [0, 0], "batch_size": 8, "layers_at_most": 1, "ig_steps": 2}
+    measure(net, dataset, descriptors, weights, out, methods, **options)
+
+
+def study_robustness(net, dataset, explained, out: Path) -> None:
+    from vebi.robustness.store import Setting, write_findings
+    from vebi.robustness.study import run_study
+
+    settings = [Setting("vebi_text", sign, 5.0) for sign in (False, True)]
+    sizes = {"labels": "predictions", "heatmap_batch": 8, "ablation_batch": 8}
+    findings = run_study(net, dataset, explained[0].path, settings, 1, [0, 0], **sizes)
+    write_findings(out, findings)
+
+
+def resample(net, dataset, explained, out: Path) -> None:
+    from vebi.input_resampling.resample import Sampling
+    from vebi.input_resampling.store import write_metrics
+    from vebi.input_resampling.study import Selected, StudySettings, run_study
+
+    descriptors, weights, _ = explained
+    selected = Selected(weights, descriptors.feature_layer, descriptors.feature_channel)
+    samplings = [Sampling("additive_noise", 0.2, 16, 8)]
+    settings = StudySettings(9, 9, (2,), 1, 20, 8)
+    findings = run_study(net, dataset, selected, samplings, settings, 0)
+    write_metrics(out, findings.measured, samplings)
+
+
+def cut_patches(net, dataset, explained, out: Path) -> None:
+    from vebi.input_resampling.patches import patches
+
+    images = to_batch(dataset.images_at(np.arange(9))).float()
+    layers = list_layers(net, images[:1])
+    features = np.tile(np.array([[0, 1], [2, 3]]), (9, 1, 1))
+    with h5py.File(out, "w") as file:
+        file["union"] = patches(net, images, layers, features, 8)
+
+
+def explain_own_images(net, dataset, explained, out: Path) -> None:
+    from vebi import fit
+
+    explainer = fit(net, dataset.read("images"), mu=3.0, batch_size=8)
+    found = explainer.explain(dataset.images_at(np.arange(9)))
+    with h5py.File(out, "w") as file:
+        file["weights"] = explainer.solution.weights_at(3.0)
+        file["heatmaps"] = np.stack([feature.heatmap for one in found for feature in one.features])
+
+
+STUDIES = [
+    *(score_artefacts, occlude, check_sanity, study_robustness),
+    *(resample, cut_patches, explain_own_images),
+]
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.__name__)
+def test_studies(dataset, net, explained, tmp_path: Path, study) -> None:
+    with memory_for(1000) as sizes:
+        study(net, dataset, explained, tmp_path / "whole.h5")
+    # Fewer than the largest batch, which the study was to ask for.
+    assert max(sizes) >= 8
+    with memory_for(5) as sizes:
+        study(net, dataset, explained, tmp_path / "parts.h5")
+    assert max(sizes) <= 5
+    assert_same_content(tmp_path / "whole.h5", tmp_path / "parts.h5")
 
 
 def test_accuracy(dataset, net) -> None:

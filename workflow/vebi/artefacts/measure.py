@@ -15,6 +15,7 @@ from vebi.data.subset import read_scenes, spread_over_classes
 from vebi.descriptors.store import DescriptorFile, layers_of
 from vebi.errors import VebiError
 from vebi.heatmaps.methods import FeatureMethod, feature_maps, get_methods
+from vebi.network.batches import computed
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import continued_fields, receptive_fields
@@ -117,9 +118,9 @@ def measure(
     scores = np.zeros((len(chosen), len(used), len(methods)))
     features = np.zeros((len(chosen), len(used), 2), np.int64)
     selected = np.zeros((len(chosen), len(used)), bool)
-    for start, (rows, raw) in enumerate(dataset.batches(chosen, batch_size)):
-        here = slice(start * batch_size, start * batch_size + len(rows))
-        features[here], selected[here] = feature_of_each_layer(
+
+    def score(rows: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        found, was_selected = feature_of_each_layer(
             np.concatenate([descriptors.rows(rows[i : i + 1]) for i in range(len(rows))]),
             weights,
             descriptors.predictions[rows],
@@ -127,15 +128,23 @@ def measure(
             used,
         )
         images = to_network_input(raw, device)
+        of_batch = np.zeros((len(rows), len(used), len(methods)))
         for first in range(0, len(used), GROUP):
             group = range(first, min(first + GROUP, len(used)))
-            part = features[here, group.start : group.stop]
+            part = found[:, group.start : group.stop]
             maps = feature_maps(model, images, layers, part, methods)
             for m, name in enumerate(methods):
                 for slot, layer in enumerate(group):
                     drawn = maps[name][:, slot].cpu().numpy()
                     period = (periods[layer, 0], periods[layer, 1])
-                    scores[here, layer, m] = grid_artefact_score(drawn, period)
+                    of_batch[:, layer, m] = grid_artefact_score(drawn, period)
+        return found, was_selected, of_batch
+
+    start = 0
+    for rows, done in computed(dataset.batches(chosen, batch_size), score):
+        here = slice(start, start + len(rows))
+        features[here], selected[here], scores[here] = done
+        start = here.stop
     widest = periods.max(0, initial=1.0)
     finished = {
         name: _score_file(path, chosen, (widest[0], widest[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from vebi.errors import VebiError
 from vebi.figures.images import draw_panels
 from vebi.figures.style import save
 from vebi.heatmaps.explanation import Explanation, explain_batch
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
 from vebi.selection.select import solve
@@ -66,23 +67,25 @@ class Explainer:
         """Explain images (forms as in `fit`) by up to `top` features each."""
         weights = self.solution.weights_at(self.mu)
         variant = VARIANTS[self.descriptor]
-        explanations: list[Explanation] = []
-        for batch, shown in _batches(images, self.preprocess, self.batch_size, self.device):
+
+        def explain(_: np.ndarray, some: np.ndarray) -> list[Explanation]:
+            batch, shown = _prepare(some, self.preprocess, self.device)
             layers = list_layers(self.model, batch[:1])
-            described = self._described(layers)
-            explanations += explain_batch(
+            return explain_batch(
                 self.model,
                 batch,
                 shown,
                 layers,
-                described,
+                self._described(layers),
                 weights,
                 variant,
                 self.classes,
                 top,
                 method,
             )
-        return explanations
+
+        batches = computed(cut(_as_array(images), self.batch_size), explain)
+        return [explanation for _, found in batches for explanation in found]
 
     def panel(
         self, images: Images, path: str | Path, method: str = "vebi", top: int = 3
@@ -135,35 +138,38 @@ def fit(
     """
     if descriptor not in VARIANTS:
         raise VebiError(f"Unknown descriptor '{descriptor}'; known: {', '.join(VARIANTS)}.")
-    given = None if labels is None else np.asarray(labels)
+    array = _as_array(images)
+    if not len(array):
+        raise VebiError("There are no images to select features on.")
     model = model.to(device)
-    accumulator: Accumulator | None = None
-    rows: list[np.ndarray] = []
-    truth: list[np.ndarray] = []
-    described: list[Layer] = []
-    layers: list[Layer] = []
-    done = n_classes = 0
-    for batch, _ in _batches(images, preprocess, batch_size, device):
-        if accumulator is None:
-            layers = list_layers(model, batch[:1])
-            described = VARIANTS[descriptor].choose(layers)
+    example, _ = _prepare(array[:1], preprocess, device)
+    layers = list_layers(model, example)
+    described = VARIANTS[descriptor].choose(layers)
+
+    def describe(_: np.ndarray, some: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        batch, _ = _prepare(some, preprocess, device)
         logits, values = describe_batch(model, batch, layers, VARIANTS[descriptor])
+        return logits.cpu(), values.cpu().numpy()
+
+    given = None if labels is None else np.asarray(labels)
+    accumulator: Accumulator | None = None
+    values: list[np.ndarray] = []
+    truth: list[np.ndarray] = []
+    n_classes = 0
+    for rows, (logits, found) in computed(cut(array, batch_size), describe):
         if accumulator is None:
             n_classes = logits.shape[1]
-            given = _checked(given, len(images), n_classes)
-            accumulator = Accumulator(values.shape[1], n_classes)
-        predicted = logits.argmax(1).cpu().numpy()
-        rows.append(values.cpu().numpy())
-        truth.append(predicted if given is None else given[done : done + len(batch)])
-        done += len(batch)
+            given = _checked(given, len(array), n_classes)
+            accumulator = Accumulator(found.shape[1], n_classes)
+        values.append(found)
+        truth.append(logits.argmax(1).numpy() if given is None else given[rows])
         # The Gram matrix is large: it is added to in few large blocks.
-        if sum(map(len, rows)) >= rows_per_block(values.shape[1]):
-            accumulator.add(np.concatenate(rows), np.concatenate(truth))
-            rows, truth = [], []
-    if accumulator is None:
-        raise VebiError("There are no images to select features on.")
-    if rows:
-        accumulator.add(np.concatenate(rows), np.concatenate(truth))
+        if sum(map(len, values)) >= rows_per_block(found.shape[1]):
+            accumulator.add(np.concatenate(values), np.concatenate(truth))
+            values, truth = [], []
+    assert accumulator is not None
+    if values:
+        accumulator.add(np.concatenate(values), np.concatenate(truth))
     names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
     if len(names) != n_classes:
         raise VebiError(f"{len(names)} names of classes, but the network has {n_classes} outputs.")
@@ -261,10 +267,8 @@ def _checked(labels: np.ndarray | None, n_images: int, n_classes: int) -> np.nda
     return labels.astype(np.int64)
 
 
-def _batches(
-    images: Images, preprocess: Preprocess | None, batch_size: int, device: torch.device | str
-) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Images as the network takes them (n, C, H, W) and as pictures uint8 (n, H, W, C)."""
+def _as_array(images: Images) -> np.ndarray:
+    """Images as uint8 (N, H, W, C) or float (N, C, H, W)."""
     array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     is_raw = array.dtype == np.uint8
     if is_raw and array.ndim == 3:
@@ -274,13 +278,17 @@ def _batches(
             f"images have shape {array.shape} and type {array.dtype}; expected are uint8 (N, H, W, C), "
             "or float (N, C, H, W) as the network takes them."
         )
-    for start in range(0, len(array), batch_size):
-        part = array[start : start + batch_size]
-        if not is_raw:
-            yield torch.from_numpy(part).float().to(device), _as_pictures(part)
-            continue
-        batch = to_network_input(part, device)
-        yield batch if preprocess is None else preprocess(batch), part
+    return array
+
+
+def _prepare(
+    images: np.ndarray, preprocess: Preprocess | None, device: torch.device | str
+) -> tuple[Tensor, np.ndarray]:
+    """A batch as the network takes it (n, C, H, W) and as pictures uint8 (n, H, W, C)."""
+    if images.dtype != np.uint8:
+        return torch.from_numpy(images).float().to(device), _as_pictures(images)
+    batch = to_network_input(images, device)
+    return batch if preprocess is None else preprocess(batch), images
 
 
 def _as_pictures(images: np.ndarray) -> np.ndarray:

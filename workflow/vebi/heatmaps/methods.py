@@ -73,6 +73,11 @@ class Targets:
     predictions: np.ndarray
     features: Mapping[str, np.ndarray]
 
+    def at(self, rows: np.ndarray) -> "Targets":
+        """The same of some of the images."""
+        features = {source: found[rows] for source, found in self.features.items()}
+        return Targets(self.predictions[rows], features)
+
 
 def get_methods(names: Iterable[str]) -> dict[str, Method]:
     """The methods of these names; raises VebiError for an unknown one."""

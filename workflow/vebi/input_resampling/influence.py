@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vebi.input_resampling.choose import CHOICES
 from vebi.input_resampling.measure import Measured, choose_sets, repeats_of
 from vebi.input_resampling.removal import Removal, scores_without
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer
 
 ALL_LAYERS = "all"
@@ -100,14 +101,15 @@ def _scores(
     batch_size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Softmax before (N, classes) and after (conditions, N, classes)."""
-    parts = []
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        some = [
+
+    def remove(rows: np.ndarray, some: Tensor) -> tuple[Tensor, Tensor]:
+        of_some = [
             {index: mask[rows].to(images.device) for index, mask in removal.items()}
             for removal in removals
         ]
-        parts.append(scores_without(model, images[rows], layers, some))
+        return scores_without(model, some, layers, of_some)
+
+    parts = [scores for _, scores in computed(cut(images, batch_size), remove)]
     before = torch.cat([whole for whole, _ in parts])
     after = torch.cat([scores for _, scores in parts], 1)
     whole, without = (torch.softmax(s.double(), -1).cpu().numpy() for s in (before, after))

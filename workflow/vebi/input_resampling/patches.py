@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vebi.heatmaps.signals import feature_signals
 from vebi.input_resampling.measure import Sets
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer
 
 
@@ -44,14 +45,14 @@ def patches(
     through the guided ReLU of our heatmaps; the authors' deconvnet leaves out the condition on the ReLU's
     input. `images` float (N, C, H, W); `features` int64 (N, k, 2) as for heatmaps.
     """
-    union = []
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
+
+    def unite(rows: np.ndarray, some: Tensor) -> np.ndarray:
         signals = feature_signals(
-            model, images[rows], layers, features[rows], ["deconv_gb"], peak_only=True
+            model, some, layers, features[rows], ["deconv_gb"], peak_only=True
         )["deconv_gb"]
-        union.append(boxes((signals != 0).any(2)).any(1).cpu().numpy())
-    return np.concatenate(union)
+        return boxes((signals != 0).any(2)).any(1).cpu().numpy()
+
+    return np.concatenate([union for _, union in computed(cut(images, batch_size), unite)])
 
 
 def reduce_images(images: np.ndarray, masks: np.ndarray, fill: np.ndarray) -> np.ndarray:

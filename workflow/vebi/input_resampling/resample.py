@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vebi.errors import VebiError
 from vebi.input_resampling.moments import Moments
 from vebi.input_resampling.perturbations import perturb
+from vebi.network.batches import computed
 from vebi.network.layers import Layer
 from vebi.network.passes import fast_layout, responses
 
@@ -59,9 +60,14 @@ def resample(
     followed = predicted if target is None else target
     moments = {layer.index: Moments() for layer in wanted}
     settings = sampling.perturbation, sampling.copies, sampling.strength, key, sampling.batch_size
-    for copies in perturb(image.cpu().numpy(), mean, *settings):
+    blocks = perturb(image.cpu().numpy(), mean, *settings)
+
+    def run(_: np.ndarray, copies: np.ndarray) -> tuple[Tensor, list[Tensor]]:
         batch = fast_layout(torch.from_numpy(copies).to(image.device))
-        logits, values = responses(model, batch, layers, wanted)
+        return responses(model, batch, layers, wanted)
+
+    numbered = ((np.arange(len(block)), block) for block in blocks)
+    for _, (logits, values) in computed(numbered, run):
         output = torch.softmax(logits.double(), 1)[:, followed]
         if not bool(torch.isfinite(output).all()):
             raise VebiError(

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from vebi.input_resampling.measure import Sets
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer
 from vebi.network.passes import fast_layout, responses
 
@@ -34,13 +35,18 @@ def mean_activations(
 ) -> dict[int, np.ndarray]:
     """Mean response over positions of every channel, float64 (N, channels), by layer index."""
     parts: dict[int, list[np.ndarray]] = {layer.index: [] for layer in wanted}
-    for start in range(0, len(images), batch_size):
-        batch = fast_layout(images[start : start + batch_size])
-        _, values = responses(model, batch, layers, wanted)
-        for layer, value in zip(wanted, values, strict=True):
-            channels = value.movedim(layer.channel_axis, 1)
-            mean = channels.reshape(*channels.shape[:2], -1).double().mean(2)
-            parts[layer.index].append(mean.cpu().numpy())
+
+    def mean_of_each(_: np.ndarray, some: Tensor) -> list[np.ndarray]:
+        values = responses(model, fast_layout(some), layers, wanted)[1]
+        channels = [
+            value.movedim(layer.channel_axis, 1).reshape(len(some), layer.n_channels, -1)
+            for layer, value in zip(wanted, values, strict=True)
+        ]
+        return [one.double().mean(2).cpu().numpy() for one in channels]
+
+    for _, means in computed(cut(images, batch_size), mean_of_each):
+        for layer, mean in zip(wanted, means, strict=True):
+            parts[layer.index].append(mean)
     return {index: np.concatenate(blocks) for index, blocks in parts.items()}
 
 

@@ -21,6 +21,7 @@ from vebi.models.nets import GLOROT, TORCHVISION, NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.network.batches import computed
+from vebi.network.passes import fast_layout
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +236,10 @@ def _score(
     loss, hits = 0.0, 0
     net.eval()
     with torch.no_grad():
-        parts = computed(pixels(rows, batch_size), lambda _, images: net(images.to(device).float()))
+        parts = computed(
+            pixels(rows, batch_size),
+            lambda _, images: net(fast_layout(images.to(device).float())),
+        )
         for chosen, scores in parts:
             truth = labels[chosen].to(device)
             loss += float(cross_entropy(scores, truth, reduction="sum"))

@@ -38,6 +38,14 @@ def computed(
             start = part.stop
 
 
+def cut(images: _Images, batch_size: int) -> Iterator[tuple[np.ndarray, _Images]]:
+    """Images in memory as the batches (rows, images) that `computed` takes."""
+    rows = np.arange(len(images))
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        yield rows[part], images[part]
+
+
 def _attempt(
     compute: Callable[[np.ndarray, _Images], _T], rows: np.ndarray, images: _Images
 ) -> tuple[_T] | None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vebi.errors import VebiError
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import (
     ACTIVATIONS,
@@ -43,20 +44,23 @@ def receptive_fields(
     weight counts also where it is zero.
     """
     channels, height, width = example.shape[-3:]
-    lines = [(0, y) for y in range(height)] + [(1, x) for x in range(width)]
+    lines = np.array([(0, y) for y in range(height)] + [(1, x) for x in range(width)])
     reached: dict[tuple[int, int], list[np.ndarray]] = {feature: [] for feature in features}
     if not reached:
         return []
-    for start in range(0, len(lines), batch_size):
-        batch = lines[start : start + batch_size]
+
+    def mark(_: np.ndarray, batch: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
         images = torch.ones((len(batch), channels, height, width), device=example.device)
-        for image, (axis, position) in zip(images, batch, strict=True):
+        for image, (axis, position) in zip(images, batch.tolist(), strict=True):
             image.select(axis + 1, position).fill_(torch.nan)
         forward = _MarkPass(layers, reached)
         with evaluating(model), torch.no_grad(), suppress(_AllSeen), forward:
             model(images)
-        for feature, marks in forward.marks.items():
-            reached[feature].append(marks.cpu().numpy())
+        return {feature: marks.cpu().numpy() for feature, marks in forward.marks.items()}
+
+    for _, found in computed(cut(lines, batch_size), mark):
+        for feature, marks in found.items():
+            reached[feature].append(marks)
     return [_boxes(np.concatenate(reached[feature]), height) for feature in features]
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from vebi.data.store import TEST, TRAIN, Dataset
 from vebi.data.subset import read_scenes, spread_over_classes
 from vebi.errors import VebiError
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
 from vebi.occlusion.cover import box_side, cover_order, pixel_counts, race
@@ -121,12 +122,15 @@ def occluded_confidence(
     scores = responses(model, fast_layout(image[None]), layers, [])[0]
     target = int(scores.argmax())
     result = np.full(len(step), torch.softmax(scores[0].double(), 0)[target].item())
-    for start in range(0, len(needed), batch_size):
-        part = needed[start : start + batch_size]
+
+    def confidence(_: np.ndarray, part: np.ndarray) -> np.ndarray:
         hidden = flat[sequence[part]] < limits[step[part]].reshape(-1, 1, 1, 1)
         batch = fast_layout(torch.where(hidden, fill, image))
         scores = responses(model, batch, layers, [])[0]
-        result[part] = torch.softmax(scores.double(), 1)[:, target].cpu().numpy()
+        return torch.softmax(scores.double(), 1)[:, target].cpu().numpy()
+
+    for rows, found in computed(cut(needed, batch_size), confidence):
+        result[needed[rows]] = found
     return result.reshape(*orders.shape[:-2], len(counts))
 
 

@@ -21,6 +21,7 @@ from vebi.heatmaps.methods import METHODS as MAPS
 from vebi.heatmaps.methods import feature_maps, merge
 from vebi.heatmaps.ranking import top_features
 from vebi.iou.curve import area_under_curve, iou_curves
+from vebi.network.batches import computed
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.robustness.store import METHODS, SCOPES, Findings, Setting
@@ -148,14 +149,10 @@ def measure_areas(
     files = {path: open_descriptors(path) for path, _ in weights.values()}
     described = {path: layers_of(layers, file) for path, file in files.items()}
     areas = np.empty((len(weights), len(METHODS), len(rows)))
-    start = 0
-    batches = dataset.batches(rows, batch_size)
-    masks = dataset.batches(rows, batch_size, "masks")
-    total = -(-len(rows) // batch_size)
-    progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
-    for (chosen, raw), (_, mask) in zip(progress, masks, strict=True):
-        images = to_network_input(raw, device)
-        stop = start + len(chosen)
+
+    def measure_batch(chosen: np.ndarray, raw: np.ndarray) -> np.ndarray:
+        images, mask = to_network_input(raw, device), dataset.read("masks", chosen)
+        found = np.empty((len(weights), len(METHODS), len(chosen)))
         values = {path: file.rows(chosen) for path, file in files.items()}
         for spatial_only in (False, True):
             names = [name for name in METHODS if MAPS[name].spatial_only == spatial_only]
@@ -175,8 +172,16 @@ def measure_areas(
                 for v, place in enumerate(places):
                     merged = merge(_pick(maps, place)).cpu().numpy()
                     curves = iou_curves(merged, mask, n_thresholds)
-                    areas[v, METHODS.index(name), start:stop] = area_under_curve(curves)
-        start = stop
+                    found[v, METHODS.index(name)] = area_under_curve(curves)
+        return found
+
+    batches = dataset.batches(rows, batch_size)
+    total = -(-len(rows) // batch_size)
+    progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
+    start = 0
+    for chosen, found in computed(progress, measure_batch):
+        areas[:, :, start : start + len(chosen)] = found
+        start += len(chosen)
     return areas
 
 

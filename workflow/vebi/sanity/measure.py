@@ -14,6 +14,7 @@ from vebi.descriptors.store import DescriptorFile, layers_of
 from vebi.errors import VebiError
 from vebi.heatmaps.methods import IG_STEPS, Targets, choose_targets, merged_maps
 from vebi.heatmaps.sources import Subject
+from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.sanity.randomise import cascade, one_by_one, weighted_stages
@@ -56,20 +57,23 @@ def measure(
     model = model.to(device)
     example = to_network_input(next(dataset.batches(chosen[:1], 1))[1], device)
     layers = list_layers(model, example)
-    batches = []
-    for indices, raw in dataset.batches(chosen, batch_size):
+    described = layers_of(layers, descriptors)
+
+    def choose(indices: np.ndarray, raw: np.ndarray) -> Batch:
         subject = Subject(
             model=model,
             images=to_network_input(raw, device),
             layers=layers,
-            described=layers_of(layers, descriptors),
+            described=described,
             descriptors=descriptors.rows(indices),
             weights=weights,
             predictions=descriptors.predictions[indices],
             image_index=indices,
             seed=key[0],
         )
-        batches.append((subject.images, choose_targets(subject, methods, k)))
+        return subject.images, choose_targets(subject, methods, k)
+
+    batches = [batch for _, batch in computed(dataset.batches(chosen, batch_size), choose)]
     reference = _draw(model, batches, layers, methods, ig_steps)
     stages = weighted_stages(model, example)
     networks = _networks(model, stages, key, layers_at_most, independent, random_labels, device)
@@ -117,10 +121,13 @@ def _draw(
     ig_steps: int,
 ) -> Mapping[str, np.ndarray]:
     """Maps (N, H, W) of all batches by every method."""
-    parts = [
-        merged_maps(model, images, layers, targets, methods, ig_steps)
-        for images, targets in batches
-    ]
-    return {
-        method: np.concatenate([part[method].cpu().numpy() for part in parts]) for method in methods
-    }
+    parts: dict[str, list[np.ndarray]] = {method: [] for method in methods}
+    for images, targets in batches:
+
+        def draw(rows: np.ndarray, some: Tensor, targets: Targets = targets) -> dict[str, Tensor]:
+            return merged_maps(model, some, layers, targets.at(rows), methods, ig_steps)
+
+        for _, maps in computed(cut(images, len(images)), draw):
+            for method in methods:
+                parts[method].append(maps[method].cpu().numpy())
+    return {method: np.concatenate(part) for method, part in parts.items()}
