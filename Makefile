@@ -77,8 +77,7 @@ reference: reproduce
 	rm -rf results/reference/$(RUN)
 	mkdir -p results/reference/$(RUN)/figures
 	cp -r results/$(RUN)/tables results/reference/$(RUN)/tables
-	cp $(filter-out %single-6c_an8flower-strided.png %-distractors.png %single-6c.png \
-	  %-distractors_an8flower-strided.png %digits.png %matconvnet-digits.png, \
+	cp $(filter-out %single-6c_an8flower-strided.png %single-6c.png %digits.png %matconvnet-digits.png, \
 	  $(wildcard results/$(RUN)/figures/*.png)) results/reference/$(RUN)/figures/
 
 # A file's tests share what they made, so a worker takes whole files, the long ones of the workflow first.

@@ -156,7 +156,7 @@ def workflow(table: pd.DataFrame) -> Iterator[Row]:
     whole = table[table.rule == "all"].iloc[0]
     yield Row(
         "workflow", f"{whole.jobs:.0f} jobs of the default run", "at most 15 % overhead",
-        f"{100 * whole.overhead:.1f} % of {whole.cpu_seconds + whole.snakemake:,.0f} CPU s", "15 %",
+        f"{100 * whole.overhead:.1f} % of {whole.core_seconds + whole.snakemake:,.0f} core s", "15 %",
         0.15 / whole.overhead, 1.0,
     )  # fmt: skip
 

@@ -2,11 +2,13 @@
 
     python bench/workflow.py [--run results/default] [--quick] [--out results/bench/workflow.csv]
 
-Reads a finished run's benchmark files (CPU seconds of every job, start of Python included) and measures
-here what they cannot show: the CPU seconds that each rule's script needs before its first line of work
-(Python and its imports, `start_up`), and what Snakemake itself spends per job on a workflow of empty
-scripts (`snakemake`). `overhead` is both over everything, the share that more and smaller jobs would
-raise.
+Reads a finished run's benchmark files and measures here what they cannot show: the CPU seconds that each
+rule's script needs before its first line of work (Python and its imports, `start_up`), and what
+Snakemake itself spends per job on a workflow of empty scripts (`snakemake`). `overhead` is both over
+everything, the share that more and smaller jobs would raise. `core_seconds` is how long the jobs held
+their core: they have one thread each, and Snakemake's own `cpu_time` is a sample of every 30 seconds that
+misses the end of each job. So the run should have had the machine for itself. `wall_seconds` is from
+the start of its first job to the end of its last, and means something if it was made in one go.
 """
 
 from __future__ import annotations
@@ -83,15 +85,15 @@ def script_of_rules() -> dict[str, Path]:
 
 
 def read_jobs(run: Path) -> pd.DataFrame:
-    """Rule and CPU seconds of every job of a run."""
-    parts = [pd.read_csv(path, sep="\t") for path in sorted((run / "benchmarks").rglob("*.tsv"))]
+    """Rule, seconds and time of the end of every job of a run."""
+    parts = [
+        pd.read_csv(path, sep="\t").assign(end=path.stat().st_mtime)
+        for path in sorted((run / "benchmarks").rglob("*.tsv"))
+    ]
     if not parts:
         raise SystemExit(f"{run} has no benchmark files: finish the run first (make reproduce).")
     jobs = pd.concat(parts)
-    # Of a job of a second or less Snakemake sees no CPU time: its wall time is the better guess.
-    jobs["cpu_time"] = pd.to_numeric(jobs.cpu_time, errors="coerce")
-    jobs["cpu_seconds"] = jobs.cpu_time.where(jobs.cpu_time > 0, jobs.s)
-    return jobs[["rule_name", "cpu_seconds"]]
+    return jobs[["rule_name", "s", "end"]]
 
 
 def measure(out_csv: str | Path, run: Path, quick: bool) -> pd.DataFrame:
@@ -107,17 +109,18 @@ def measure(out_csv: str | Path, run: Path, quick: bool) -> pd.DataFrame:
             {
                 "rule": rule,
                 "jobs": len(group),
-                "cpu_seconds": group.cpu_seconds.sum(),
+                "core_seconds": group.s.sum(),
                 # What a job took is the better bound where the imports here were slower.
-                "start_up": min(start * len(group), group.cpu_seconds.sum()),
+                "start_up": min(start * len(group), group.s.sum()),
                 "snakemake": per_job * len(group),
             }
         )
-    table = pd.DataFrame(rows).sort_values("cpu_seconds", ascending=False, ignore_index=True)
+    table = pd.DataFrame(rows).sort_values("core_seconds", ascending=False, ignore_index=True)
     total = table.drop(columns="rule").sum()
     total["snakemake"] += at_start
     table.loc[len(table)] = {"rule": "all", **total.to_dict()}
-    whole = table.cpu_seconds + table.snakemake
+    whole = table.core_seconds + table.snakemake
+    table.loc[len(table) - 1, "wall_seconds"] = jobs.end.max() - (jobs.end - jobs.s).min()
     table["overhead"] = (table.start_up + table.snakemake) / whole
     text = table.to_csv(index=False, float_format="%.4g", lineterminator="\n")
     write_text(out_csv, text)
