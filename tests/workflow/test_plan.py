@@ -16,22 +16,31 @@ def test_every_configuration_plans(checkout, name):
 
 
 def test_the_default_run_has_the_jobs_that_its_numbers_say(checkout):
-    # 4 experiments x 3 seeds; 1,200 and twice 1,800 images in chunks of 150; 2 scopes.
+    # 3 experiments x 3 seeds; 1,200 and 1,800 images in chunks of 150; 2 scopes.
     jobs = checkout.plan()
-    assert jobs["render_chunk"] == 1200 // 150 + 2 * 1800 // 150
-    assert jobs["assemble_flowers"] == 3
+    assert jobs["render_chunk"] == 1200 // 150 + 1800 // 150
+    assert jobs["assemble_flowers"] == 2
     assert jobs["load_dataset"] == 1
-    # The McGill study trains three more networks from two seeds.
-    assert jobs["train"] == 12 + 3 * 2
-    assert jobs["describe"] == jobs["ablate"] == 12
-    assert jobs["select"] == 24
+    # The McGill study trains one more network from two seeds.
+    assert jobs["train"] == 9 + 2
+    assert jobs["describe"] == jobs["ablate"] == 9
+    assert jobs["select"] == 18
     # Digits have no masks to compare heatmaps with, but panels are drawn and images covered.
-    assert jobs["explain"] == jobs["occlude"] == jobs["check_sanity"] == 12
-    assert jobs["train_random_labels"] == 4
-    assert jobs["measure_iou"] == 9
-    assert jobs["draw_panels"] == 4
-    assert jobs["draw_examples"] == 3
+    assert jobs["explain"] == jobs["occlude"] == jobs["check_sanity"] == 9
+    assert jobs["train_random_labels"] == 3
+    assert jobs["measure_iou"] == 6
+    assert jobs["draw_panels"] == 3
+    assert jobs["draw_examples"] == 2
+    assert "draw_distractors" not in jobs
     assert "study_robustness" not in jobs
+
+
+def test_the_set_with_distractors_is_a_run_of_its_own(checkout):
+    jobs = checkout.plan("--configfile", "config/distractors.yaml")
+    assert jobs["render_chunk"] == 1800 // 150
+    assert jobs["train"] == jobs["explain"] == 3
+    assert jobs["draw_distractors"] == 1
+    assert "resample" not in jobs
 
 
 def test_mnist_is_one_key_away(checkout):
@@ -39,7 +48,7 @@ def test_mnist_is_one_key_away(checkout):
     more = "  - {dataset: mnist, model: matconvnet, heatmap_mu: 10}\n"
     checkout.edit("config/config.yaml", line, line + more)
     jobs = checkout.plan()
-    assert jobs["train"] == 18 + 3
+    assert jobs["train"] == 11 + 3
     assert jobs["load_dataset"] == 2
 
 
@@ -75,5 +84,5 @@ def test_lint_is_clean(checkout):
 def test_the_pass_over_the_descriptors_can_be_shared_by_jobs(checkout):
     checkout.edit("config/config.yaml", "  solver: path\n", "  solver: path\n  parts: 3\n")
     jobs = checkout.plan()
-    assert jobs["sum_descriptors"] == 12 * 3
-    assert jobs["select"] == 24
+    assert jobs["sum_descriptors"] == 9 * 3
+    assert jobs["select"] == 18

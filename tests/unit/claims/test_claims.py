@@ -456,7 +456,7 @@ def test_numbers_of_another_network_are_compared_only_at_its_size(tmp_path):
 def test_without_dropout_more_filters_must_go(tmp_path):
     """Curves with known crossings of 80 %: after a quarter and after half of the filters."""
     rows = []
-    for model, steps in (("keras-digits", (10, 0.8)), ("keras-digits-no-dropout", (20, 0.8))):
+    for model, steps in (("keras-32", (10, 0.8)), ("keras-32-no-dropout", (20, 0.8))):
         for seed in range(2):
             row = {"model": model, "seed": seed, "n_filters": 40, "mu": 10.0}
             rows.append(
@@ -480,7 +480,9 @@ def test_without_dropout_more_filters_must_go(tmp_path):
                     "accuracy": steps[1],
                 }
             )
-    row = verdict_of(write(tmp_path, mcgill_curves=pd.DataFrame(rows)), "mcgill.keras.dropout")
+    facts = facts_of(parse_config(read_config("mcgill")))
+    files = write(tmp_path, mcgill_curves=pd.DataFrame(rows))
+    row = verdict_of(files, "mcgill.keras.dropout", facts)
     assert row["measured"] == pytest.approx(0.25)
     assert row["verdict"] == REPRODUCED
     assert "reduced" in row["note"]
