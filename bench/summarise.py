@@ -67,6 +67,14 @@ def mu_lasso(table: pd.DataFrame) -> Iterator[Row]:
             f"{row.cpu_seconds:.2f} CPU s, gap {row.relative_gap:.0e}",
             row.cpu_seconds / path.cpu_seconds, 1.0,
         )  # fmt: skip
+    if len(spams):
+        cost = float(spams.cpu_seconds.sum())
+        yield Row(
+            "mu-Lasso", f"every mu to {path.mu:g}, {path.classes:.0f} classes",
+            f"spams, {len(spams)} mu one after the other",
+            f"{path.cpu_seconds:.2f} CPU s, gap {path.relative_gap:.0e}",
+            f"{cost:.2f} CPU s, gap {spams.relative_gap.max():.0e}", cost / path.cpu_seconds, 1.0,
+        )  # fmt: skip
     for row in table[table.tool == "scikit-learn lars_path_gram"].itertuples():
         yield Row(
             "mu-Lasso", "the path of one class", "scikit-learn lars_path_gram",
