@@ -230,7 +230,7 @@ STUDIES = [
 def test_studies(dataset, net, explained, tmp_path: Path, study) -> None:
     with memory_for(1000) as sizes:
         study(net, dataset, explained, tmp_path / "whole.h5")
-    # Fewer than the largest batch, which the study was to ask for.
+    # The study asks for batches that the smaller memory below has no room for.
     assert max(sizes) >= 8
     with memory_for(5) as sizes:
         study(net, dataset, explained, tmp_path / "parts.h5")

@@ -78,6 +78,15 @@ class Targets:
         features = {source: found[rows] for source, found in self.features.items()}
         return Targets(self.predictions[rows], features)
 
+    @staticmethod
+    def joined(parts: "Sequence[Targets]") -> "Targets":
+        """Those of several batches as one."""
+        features = {
+            source: np.concatenate([part.features[source] for part in parts])
+            for source in parts[0].features
+        }
+        return Targets(np.concatenate([part.predictions for part in parts]), features)
+
 
 def get_methods(names: Iterable[str]) -> dict[str, Method]:
     """The methods of these names; raises VebiError for an unknown one."""

@@ -1,6 +1,6 @@
 """Maps of a trained network beside the maps of networks that have lost what it learnt."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,11 @@ from vebi.errors import VebiError
 from vebi.heatmaps.methods import IG_STEPS, Targets, choose_targets, merged_maps
 from vebi.heatmaps.sources import Subject
 from vebi.network.batches import computed, cut
-from vebi.network.layers import Layer, list_layers
+from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
 from vebi.sanity.randomise import cascade, one_by_one, weighted_stages
 from vebi.sanity.similarity import rank_correlation, structural_similarity
 from vebi.sanity.store import ONLY, RANDOM_LABELS, Sanity, write_sanity
-
-Batch = tuple[Tensor, Targets]
 
 
 def measure(
@@ -59,7 +57,7 @@ def measure(
     layers = list_layers(model, example)
     described = layers_of(layers, descriptors)
 
-    def choose(indices: np.ndarray, raw: np.ndarray) -> Batch:
+    def choose(indices: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Targets]:
         subject = Subject(
             model=model,
             images=to_network_input(raw, device),
@@ -73,8 +71,22 @@ def measure(
         )
         return subject.images, choose_targets(subject, methods, k)
 
-    batches = [batch for _, batch in computed(dataset.batches(chosen, batch_size), choose)]
-    reference = _draw(model, batches, layers, methods, ig_steps)
+    parts = [part for _, part in computed(dataset.batches(chosen, batch_size), choose)]
+    images = torch.cat([some for some, _ in parts])
+    targets = Targets.joined([some for _, some in parts])
+
+    def draw(network: nn.Module) -> dict[str, np.ndarray]:
+        """Maps (N, H, W) of all images by every method."""
+        maps = computed(
+            cut(images, batch_size),
+            lambda rows, some: merged_maps(
+                network, some, layers, targets.at(rows), methods, ig_steps
+            ),
+        )
+        drawn = [{method: one.cpu().numpy() for method, one in of.items()} for _, of in maps]
+        return {method: np.concatenate([of[method] for of in drawn]) for method in methods}
+
+    reference = draw(model)
     stages = weighted_stages(model, example)
     networks = _networks(model, stages, key, layers_at_most, independent, random_labels, device)
     names: list[str] = []
@@ -82,7 +94,7 @@ def measure(
     similarities: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     for name, network in tqdm(networks, "sanity", unit="network", disable=None):
         names.append(name)
-        maps = _draw(network, batches, layers, methods, ig_steps)
+        maps = draw(network)
         for method in methods:
             pair = reference[method], maps[method]
             correlations[method].append(rank_correlation(*pair))
@@ -111,23 +123,3 @@ def _networks(
             yield f"{ONLY}{name}", network
     if random_labels is not None:
         yield RANDOM_LABELS, random_labels.to(device)
-
-
-def _draw(
-    model: nn.Module,
-    batches: Iterable[Batch],
-    layers: Sequence[Layer],
-    methods: Sequence[str],
-    ig_steps: int,
-) -> Mapping[str, np.ndarray]:
-    """Maps (N, H, W) of all batches by every method."""
-    parts: dict[str, list[np.ndarray]] = {method: [] for method in methods}
-    for images, targets in batches:
-
-        def draw(rows: np.ndarray, some: Tensor, targets: Targets = targets) -> dict[str, Tensor]:
-            return merged_maps(model, some, layers, targets.at(rows), methods, ig_steps)
-
-        for _, maps in computed(cut(images, len(images)), draw):
-            for method in methods:
-                parts[method].append(maps[method].cpu().numpy())
-    return {method: np.concatenate(part) for method, part in parts.items()}
