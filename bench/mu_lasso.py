@@ -300,7 +300,7 @@ def _single_threaded(
     with threadpool_limits(1):
         if task in (our_path, path_of_wide_layers):
             # Loading compiled code from numba's cache (0.3 s) is part of `end to end` only.
-            solve_path(np.eye(3), np.ones(3), 3.0, 1.0)
+            solve_path(np.eye(3), np.ones(3), 3.0, 10.0)
         return task(files, options)
 
 

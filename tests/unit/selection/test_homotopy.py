@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import lars_path_gram
 
+from vebi.selection import homotopy
 from vebi.selection.certificate import certify, explain
-from vebi.selection.homotopy import solve_path, solve_paths_of
+from vebi.selection.homotopy import Room, solve_path, solve_paths_of
 from vebi.selection.projected_gradient import compress, spectral_projected_gradient
 from vebi.selection.statistics import statistics_of
 
@@ -241,3 +242,67 @@ def test_explain_names_the_reason() -> None:
     assert "rounding error" in explain(proof) or proof.relative_gap[0] <= 1e-8
     bad = certify(gram, cross, count, np.full((1, 6), 0.1), np.array([1.0]))
     assert "relative gap" in explain(bad)
+
+
+def layers_of_a_network(n: int, m: int) -> tuple[Array, Array]:
+    """Descriptors of two layers of m features, the second a power of the first, and one class."""
+    rng = np.random.default_rng(9)
+    labels = rng.integers(0, 5, n)
+    hidden = rng.random((5, m))[labels] + rng.random((n, m))
+    layers = [part / part.sum(axis=1, keepdims=True) for part in (hidden, hidden**1.1)]
+    return np.hstack(layers), (labels == 0).astype(float)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize(("watched", "events_per_piece"), [(0, 3), (1, 32), (7, 11), (10_000, 50)])
+def test_what_is_watched_does_not_change_the_path(
+    monkeypatch: pytest.MonkeyPatch, watched: int, events_per_piece: int, nonnegative: bool
+) -> None:
+    X, y = layers_of_a_network(200, 60)
+    gram, cross, count = problem(X, y)
+    expected = solve_path(gram, cross, count, 1e4, nonnegative)
+    monkeypatch.setattr(homotopy, "WATCHED", watched)
+    monkeypatch.setattr(homotopy, "EVENTS_PER_PIECE", events_per_piece)
+    path = solve_path(gram, cross, count, 1e4, nonnegative)
+    assert len(path) == len(expected) > 5
+    np.testing.assert_allclose(path.l1_norm, expected.l1_norm, rtol=1e-8)
+    np.testing.assert_allclose(path.objective, expected.objective, rtol=1e-8)
+    assert path.relative_gap.max() <= 1e-8
+    for mu in (1.0, 30.0, 100.0):
+        ours, theirs = path.weights_at(mu), expected.weights_at(mu)
+        assert np.array_equal(ours != 0, theirs != 0)
+        np.testing.assert_allclose(ours, theirs, atol=1e-8 * np.abs(theirs).max())
+
+
+def test_gaps_of_the_path_are_those_of_its_weights() -> None:
+    X, y = layers_of_a_network(200, 60)
+    gram, cross, count = problem(X, y)
+    path = solve_path(gram, cross, count, 50.0)
+    weights = path.weights()
+    residual = X @ weights.T - y[:, None]
+    np.testing.assert_allclose(path.objective, (residual**2).sum(axis=0), rtol=1e-9)
+    gradient = 2 * X.T @ residual
+    gap = (weights.T * gradient).sum(axis=0) + path.l1_norm * np.abs(gradient).max(axis=0)
+    assert (gap <= 1e-9 * path.objective).all()
+    np.testing.assert_allclose(np.abs(gradient).max(axis=0) / 2, path.multiplier, rtol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 + 1e-12, 1 - 1e-9])
+def test_twins_of_all_columns_do_not_lengthen_the_path(scale: float) -> None:
+    X, y = layers_of_a_network(300, 50)
+    single = solve_path(*problem(X, y), 1e4)
+    twins = solve_path(*problem(np.hstack([X, X * scale]), y), 1e4)
+    assert len(twins) <= 1.2 * len(single)
+    assert twins.relative_gap.max() <= 1e-8
+    for mu in np.geomspace(1, single.l1_norm[-1], 20):
+        assert twins.objective_at(mu) == pytest.approx(single.objective_at(mu), rel=1e-6)
+
+
+def test_room_of_another_path_has_no_influence() -> None:
+    X, y = layers_of_a_network(200, 60)
+    gram, cross, count = problem(X, y)
+    used = Room(X.shape[1])
+    solve_path(gram, X.T @ (1 - y), float(len(y) - count), 1e3, room=used)
+    path, expected = (solve_path(gram, cross, count, 40.0, room=room) for room in (used, None))
+    assert path.data.tobytes() == expected.data.tobytes()
+    assert path.relative_gap.tobytes() == expected.relative_gap.tobytes()

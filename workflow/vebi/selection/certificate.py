@@ -47,21 +47,40 @@ def certify(
     """
     used = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, used]
-    half_gradient = weights @ gram[used]
+    # No entry of a Gram matrix is larger than its largest diagonal entry.
+    largest = float(np.diagonal(gram).max(initial=0.0))
+    return certify_products(
+        weights, used, weights @ gram[used], cross, count, mu, largest, nonnegative
+    )
+
+
+def certify_products(
+    weights: NDArray[np.float64],
+    columns: NDArray[np.int64],
+    products: NDArray[np.float64],
+    cross: NDArray[np.float64],
+    count: float,
+    mu: NDArray[np.float64],
+    largest: float,
+    nonnegative: bool = False,
+) -> Certificate:
+    """`certify` for weights (R, k) of some columns (k,) whose products with gram[columns] are there.
+
+    products (R, m) becomes half the gradient, X'(X w - l). largest: the largest entry of gram.
+    """
     # ||X w - l||^2 = count + w'(G w - 2 b), and g = 2 (G w - b).
-    objective = count - 2 * (weights @ cross[used])
-    objective += np.einsum("rm,rm->r", weights, half_gradient[:, used])
+    objective = count - 2 * (weights @ cross[columns])
+    objective += np.einsum("rk,rk->r", weights, products[:, columns])
     objective = np.maximum(objective, 0.0)
-    half_gradient -= cross
-    size = -half_gradient.min(axis=1)
+    products -= cross
+    size = -products.min(axis=1)
     if not nonnegative:
-        size = np.maximum(size, half_gradient.max(axis=1))
+        size = np.maximum(size, products.max(axis=1))
     size = np.maximum(size, 0.0)
-    gap = 2 * (np.einsum("rm,rm->r", weights, half_gradient[:, used]) + mu * size)
+    gap = 2 * (np.einsum("rk,rk->r", weights, products[:, columns]) + mu * size)
     scale = np.maximum(objective, SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny))
     l1_norm = np.abs(weights).sum(axis=1)
-    # No entry of a Gram matrix is larger than its largest diagonal entry.
-    terms = l1_norm * np.diagonal(gram).max(initial=0.0) + np.abs(cross).max(initial=0.0)
+    terms = l1_norm * largest + np.abs(cross).max(initial=0.0)
     rounding = np.finfo(float).eps * ((l1_norm + mu) * terms + count) / scale
     return Certificate(objective, np.maximum(gap, 0.0) / scale, l1_norm, size, rounding)
 
