@@ -69,15 +69,16 @@ def certify_products(
     products (R, m) becomes half the gradient, X'(X w - l). largest: the largest entry of gram.
     """
     # ||X w - l||^2 = count + w'(G w - 2 b), and g = 2 (G w - b).
-    objective = count - 2 * (weights @ cross[columns])
-    objective += np.einsum("rk,rk->r", weights, products[:, columns])
+    own, own_cross = products[:, columns], cross[columns]
+    objective = count - 2 * (weights @ own_cross) + np.einsum("rk,rk->r", weights, own)
     objective = np.maximum(objective, 0.0)
+    own -= own_cross
     products -= cross
     size = -products.min(axis=1)
     if not nonnegative:
         size = np.maximum(size, products.max(axis=1))
     size = np.maximum(size, 0.0)
-    gap = 2 * (np.einsum("rk,rk->r", weights, products[:, columns]) + mu * size)
+    gap = 2 * (np.einsum("rk,rk->r", weights, own) + mu * size)
     scale = np.maximum(objective, SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny))
     l1_norm = np.abs(weights).sum(axis=1)
     terms = l1_norm * largest + np.abs(cross).max(initial=0.0)

@@ -199,12 +199,10 @@ def _take_slot(gram, slots, s, near, n, entering):  # type: ignore[no-untyped-de
 
 
 @_jit
-def _inner_products(gram, slots, active, k, column, out):  # type: ignore[no-untyped-def]
-    """out (S,): of `column` with the active features, by slot; 0 in all other slots."""
+def _inner_products(gram, slots, column, out):  # type: ignore[no-untyped-def]
+    """out: of `column` with the columns of the first len(out) slots, whatever has been in them."""
     row = gram[column]
-    out[:] = 0.0
-    for i in range(k):
-        s = active.slot[i]
+    for s in range(len(out)):
         out[s] = row[slots.column[s]]
 
 
@@ -217,7 +215,7 @@ def _leave(gram, slots, active, k, near, n, position, lam, state):  # type: igno
         q += 1
     if q == n:
         near.column[n] = column
-        _inner_products(gram, slots, active, k, column, near.gram[n])
+        _inner_products(gram, slots, column, near.gram[n])
         n += 1
     near.c[q] = lam * active.sign[position]
     near.state[q] = state
@@ -233,7 +231,7 @@ def look(gram, cross, slots, active, k, near, n):  # type: ignore[no-untyped-def
         weight[active.slot[i]] = active.weight[i]
     for q in range(n):
         column = near.column[q]
-        _inner_products(gram, slots, active, k, column, near.gram[q])
+        _inner_products(gram, slots, column, near.gram[q])
         near.c[q] = cross[column] - _dot(near.gram[q], weight, len(weight))
 
 

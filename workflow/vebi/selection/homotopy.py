@@ -307,6 +307,8 @@ def solve_paths_of(
         rooms.put(room)
         return path
 
+    classes = range(statistics.n_classes)
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(processes) as pool:
-        paths = pool.map(solve, range(statistics.n_classes))
+        # A thread gets its memory anew from the system again and again: none for one process.
+        paths = map(solve, classes) if processes == 1 else pool.map(solve, classes)
         return list(tqdm(paths, "path", statistics.n_classes, unit="class", disable=None))
