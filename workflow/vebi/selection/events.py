@@ -130,17 +130,7 @@ def _remove(position, k, active):  # type: ignore[no-untyped-def]
             carried[i - first] = L[i, position]
         start = position
         if last - first == 4:
-            _rotate_four(
-                L[first],
-                L[first + 1],
-                L[first + 2],
-                L[first + 3],
-                position,
-                first,
-                cosine,
-                sine,
-                carried,
-            )
+            _rotate_four(L, position, first, cosine, sine, carried)
             start = first
         for i in range(first, last):
             row, c = L[i], carried[i - first]
@@ -160,10 +150,11 @@ def _remove(position, k, active):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _rotate_four(a, b, c, d, start, stop, cosine, sine, carried):  # type: ignore[no-untyped-def]
-    """Rotations start..stop of four rows; carried (4,): what each row passes on."""
+def _rotate_four(L, start, first, cosine, sine, carried):  # type: ignore[no-untyped-def]
+    """Rotations start..first of the four rows from `first` on; carried (4,): what each passes on."""
+    a, b, c, d = L[first], L[first + 1], L[first + 2], L[first + 3]
     x, y, z, w = carried[0], carried[1], carried[2], carried[3]
-    for j in range(start, stop):
+    for j in range(start, first):
         p, q = cosine[j], sine[j]
         right_a, right_b, right_c, right_d = a[j + 1], b[j + 1], c[j + 1], d[j + 1]
         a[j], x = p * x + q * right_a, p * right_a - q * x
@@ -237,10 +228,13 @@ def look(gram, cross, slots, active, k, near, n):  # type: ignore[no-untyped-def
 
 @_jit
 def _until(slack, speed, slowest, noise):  # type: ignore[no-untyped-def]
-    """By how much lambda falls until a slack that shrinks at some speed is gone; infinity if never."""
+    """By how much lambda falls until a slack that shrinks at some speed is gone; infinity if never.
+
+    A column that is past its bound and does not come back enters at once.
+    """
     if speed > slowest:
         return max(slack / speed, 0.0)
-    return 0.0 if slack < -noise else np.inf
+    return 0.0 if slack < -noise and speed >= -slowest else np.inf
 
 
 @_jit
@@ -248,7 +242,7 @@ def advance(  # type: ignore[no-untyped-def]
     gram, slots, free, active, k, near, n,
     lam, largest, largest_lam, mu_max, nonnegative, weights, lambdas,
 ):  # fmt: skip
-    """Follow the path until the slots in `free`, ascending, but one are taken, or a reason to stop.
+    """Follow the path for up to len(free) - 1 events; who enters gets the next slot of `free`.
 
     largest: the largest entry of gram. largest_lam: lambda at mu = 0. weights (P, S), zeros, and lambdas
     (P,) are filled with the breakpoints met, at most len(free).

@@ -177,14 +177,11 @@ class _Walk:
         free[active.slot[:k]] = False
         places = np.flatnonzero(free)[: EVENTS_PER_PIECE + 1]
         n_slots = 1 + max(int(places[-1]), int(active.slot[:k].max(initial=0)))
-        # Each place taken may be for a column that comes back from the active ones.
-        room = n + len(places)
+        # With each event an active column may become one that is watched.
+        most = n + len(places)
         near = Near(
-            np.zeros(room, np.int64),
-            np.zeros(room, np.int8),
-            np.zeros(room),
-            np.empty((room, n_slots)),
-        )
+            np.zeros(most, np.int64), np.zeros(most, np.int8), np.zeros(most), np.empty((most, n_slots))
+        )  # fmt: skip
         near.column[:n], near.state[:n] = watched, self.state[watched]
         events.look(self.gram, self.cross, slots, active, k, near, n)
         weights, lambdas = np.zeros((len(places) + 1, n_slots)), np.empty(len(places) + 1)
@@ -255,16 +252,9 @@ class _Walk:
         """Keep breakpoints: weights (R, S), lambdas (R,) and the first R rows of their proof."""
         there = weights != 0
         indices = np.broadcast_to(self.room.slots.column[: weights.shape[1]], weights.shape)[there]
-        found = (proof.l1_norm, proof.objective, proof.relative_gap)
-        self.pieces.append(
-            (
-                indices,
-                weights[there],
-                there.sum(axis=1),
-                lambdas,
-                *(x[: len(weights)] for x in found),
-            )
-        )
+        length = there.sum(axis=1)
+        proofs = (x[: len(weights)] for x in (proof.l1_norm, proof.objective, proof.relative_gap))
+        self.pieces.append((indices, weights[there], length, lambdas, *proofs))
 
     def path(self) -> ClassPath:
         """All pieces together."""
@@ -295,7 +285,6 @@ def solve_paths_of(
 
     Every class is solved by one thread with one BLAS thread: the numbers do not depend on `processes`.
     """
-
     rooms: SimpleQueue[Room] = SimpleQueue()
     for _ in range(processes):
         rooms.put(Room(statistics.n_features))
