@@ -179,6 +179,11 @@ SECTIONS: dict[str, Callable[[pd.DataFrame], Iterator[Row]]] = {
 }
 
 
+def readable(ratio: float) -> str:
+    """Three significant digits, as 0.892, 1.13 and 10,600."""
+    return f"{float(f'{ratio:.3g}'):,.10g}"
+
+
 def as_markdown(rows: list[Row]) -> str:
     """The table for a README."""
     lines = ["| work | peer | ours | peer's | ratio | goal |", "|---|---|---|---|---|---|"]
@@ -187,7 +192,7 @@ def as_markdown(rows: list[Row]) -> str:
         note = f" ({row.note})" if row.note else ""
         lines.append(
             f"| {row.area}: {row.work} | {row.peer_tool}{note} | {row.ours} | {row.peer} "
-            f"| {row.ratio:,.3g} | {row.goal:.3g}{verdict} |"
+            f"| {readable(row.ratio)} | {row.goal:.3g}{verdict} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -205,11 +210,9 @@ def draw(rows: list[Row]) -> Figure:
         places, [f"{r.area}: {r.work}\nagainst {r.peer_tool}" for r in rows], fontsize=6
     )
     for place, ratio in zip(places, ratios, strict=True):
-        offset = 0.05 if ratio >= 1 else -0.05
-        align = "left" if ratio >= 1 else "right"
-        axes.text(
-            np.log10(ratio) + offset, place, f"{ratio:,.3g}", va="center", ha=align, fontsize=7
-        )
+        # Right of the axis in any case: goals below 1 have their mark on the left.
+        end = max(np.log10(ratio), 0.0) + 0.05
+        axes.text(end, place, readable(ratio), va="center", fontsize=7)
     ticks = np.arange(np.floor(np.log10(ratios.min())), np.ceil(np.log10(ratios.max())) + 1)
     axes.set_xticks(ticks, [f"{10.0**t:g}" for t in ticks])
     axes.axvline(0, color=GREY, lw=1)
