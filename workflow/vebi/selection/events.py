@@ -368,7 +368,8 @@ def advance(  # type: ignore[no-untyped-def]
             _take_slot(gram, slots, free[taken], near, n, entering)
             taken += 1
             k += 1
-            if error > LARGEST_DRIFT * lam:
+            # One that was past its bound is brought back to it by the refinement.
+            if error > LARGEST_DRIFT * lam or s * near.c[entering] - lam > noise:
                 break
             continue
         # The column is X_A null up to rounding. Moving weight from the active features to it changes
