@@ -315,3 +315,18 @@ def test_room_of_another_path_has_no_influence() -> None:
     path, expected = (solve_path(gram, cross, count, 40.0, room=room) for room in (used, None))
     assert path.data.tobytes() == expected.data.tobytes()
     assert path.relative_gap.tobytes() == expected.relative_gap.tobytes()
+
+
+@pytest.mark.parametrize("seed", [3, 315, 520, 549, 898, 920, 2071])
+def test_nearly_dependent_columns_keep_their_proof_where_weights_are_huge(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, half = int(rng.integers(150, 350)), int(rng.integers(80, 180))
+    X = rng.random((n, half))
+    X = np.hstack([X, X * (1 + 2e-7 * rng.random((n, half)))]).astype(np.float32).astype(float)
+    gram, cross, count = problem(X, (rng.random(n) < 0.3).astype(float))
+    path = solve_path(gram, cross, count, 1e4)
+    mus = np.geomspace(0.01, 0.999, 9) * path.l1_norm[-1]
+    weights = np.array([path.weights_at(mu) for mu in mus])
+    proof = certify(gram, cross, count, weights, mus)
+    assert (np.abs(weights).sum(axis=1) <= mus * (1 + 1e-12)).all()
+    assert (proof.relative_gap <= np.maximum(1e-8, 30 * proof.rounding)).all(), explain(proof)

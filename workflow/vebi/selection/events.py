@@ -392,10 +392,25 @@ def advance(  # type: ignore[no-untyped-def]
         elif leaving < 0:
             near.state[entering] = BLOCKED
             continue
-        if step * DEPENDENT * square > lam:
+        # But for what is left of the column beside the active ones: other columns may share it.
+        direction[:] = 0.0
+        for i in range(k):
+            direction[slot[i]] = null[i]
+        change = DEPENDENT * square
+        for q in range(n):
+            rate[q] = gram[column, near.column[q]] - _dot(near.gram[q], direction, len(direction))
+            change = max(change, abs(rate[q]))
+        # And weights that are too small a part of it to change places with it must not cross zero.
+        crossed = 0.0
+        for i in range(k):
+            if i != leaving:
+                crossed = max(crossed, (step * s * null[i] - weight[i]) * sign[i])
+        if step * change > lam or crossed * largest > lam:
             # So far along a direction known no better, the fit would change after all: nothing that
             # float64 can resolve is left to gain.
             return k, n, lam, points, UNCONSTRAINED
+        for q in range(n):
+            near.c[q] -= step * s * rate[q]
         _take_slot(gram, slots, free[taken], near, n, entering)
         for i in range(k):
             weight[i] -= step * s * null[i]
