@@ -14,11 +14,13 @@ be past it at one of them. The piece is then done again with that column watched
 What real descriptors need beyond the textbook:
 
 - Dependent columns (each layer's part sums to 1; a layer and its ReLU are nearly the same). A
-  feature that the active ones reproduce to rounding error cannot get its own column in the Cholesky
-  factor. If it hits the bound all the same, it takes the place of an active one: weight moves along the
-  null direction, which does not change the fit, until the first active weight is zero.
-- Ties. Of all events at the same lambda the one of the lowest column comes first. A feature enters
-  only if its slack really shrinks, which keeps a feature that has just left from coming back.
+  feature that the active ones reproduce to rounding error cannot get its own row in the Cholesky factor.
+  If it hits the bound all the same, it takes the place of an active one: weight moves along the null
+  direction, which does not change the fit, until the first active weight is zero. The path ends where
+  that goes so far that it would change the fit.
+- Ties. Of all events at the same lambda the one of the lowest column comes first. A feature enters only
+  if its slack shrinks by more than rounding, which keeps out one that has just left, and twins of active
+  ones.
 - Drift. After each piece, which ends sooner where the weights move far while lambda is small, the
   weights are corrected by iterative refinement with the gradient of the matrix product.
 """
