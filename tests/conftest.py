@@ -1,6 +1,8 @@
 """Shared by all tests: one thread, so that numbers are the pipeline's."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +15,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # A busy machine must not fail a property; examples are the same on every run.
 hypothesis.settings.register_profile("vebi", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("vebi")
+
+
+@pytest.fixture(autouse=True)
+def deterministic_kernels_end_with_the_test() -> Iterator[None]:
+    """A job's setting is the whole process's: without this, later tests depend on which ran before."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].use_deterministic_algorithms(False)
 
 
 @pytest.fixture(scope="session")
