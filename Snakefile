@@ -35,7 +35,7 @@ include: "workflow/rules/report.smk"
 
 
 onsuccess:
-    from vebi.summary import summarise
+    from vebi.run.summary import summarise
 
     print(summarise(RESULTS))
 

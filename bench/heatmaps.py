@@ -4,7 +4,7 @@
 
 Every measurement runs in a process of its own with one thread, rounds of all tools one after the other,
 so that a busy machine hits all alike; medians go to the table. All tools keep freed memory
-(vebi.allocator). `times_reference` is the reference tool's CPU seconds over the tool's: captum for
+(vebi.compute.memory). `times_reference` is the reference tool's CPU seconds over the tool's: captum for
 heatmaps, a plain forward pass for descriptors, forward hooks for ablation. `times_floor`, heatmaps only:
 the same for one forward pass and k plain backward passes from the layer. `difference` is the largest
 deviation from captum's signal on two images over its largest value; for functional ReLUs from captum's
@@ -33,14 +33,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.ablation.ablate import ablate_batch, as_ablation
-from vebi.allocator import keep_freed_memory
+from vebi.compute.memory import keep_freed_memory
+from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.descriptors import VARIANTS, describe_batch
-from vebi.files import write_text
 from vebi.heatmaps.signals import RULES, feature_signals
+from vebi.io.files import write_text
 from vebi.models.nets import NetSpec, build, initialise
-from vebi.models.torchvision_ops import declare_missing_ops
 from vebi.network import Layer, list_layers
+from vebi.studies.ablation.ablate import ablate_batch, as_ablation
 
 COLUMNS = (
     "work", "network", "layer", "tool", "batch", "features_per_image", "images_per_second", "seconds",

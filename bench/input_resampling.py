@@ -29,13 +29,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vebi.allocator import keep_freed_memory
-from vebi.files import write_text
-from vebi.input_resampling.perturbations import perturb
-from vebi.input_resampling.resample import Sampling, mean_pixels, resample
+from vebi.compute.memory import keep_freed_memory
+from vebi.io.files import write_text
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import Layer, list_layers, responses
 from vebi.network.passes import fast_layout
+from vebi.perturbation.perturbations import perturb
+from vebi.perturbation.resample import Sampling, mean_pixels, resample
 
 Found = dict[str, np.ndarray]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vebi.files import write_text
-from vebi.iou.curve import get_thresholds, iou_curves
+from vebi.io.files import write_text
+from vebi.studies.iou.curve import get_thresholds, iou_curves
 
 SIDE, BATCH, THRESHOLDS = 112, 64, 101
 

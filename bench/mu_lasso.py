@@ -29,7 +29,7 @@ import pandas as pd
 from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
-from vebi.files import write_text
+from vebi.io.files import write_text
 from vebi.selection.certificate import certify
 from vebi.selection.homotopy import solve_path, solve_paths_of
 from vebi.selection.projected_gradient import compress, spectral_projected_gradient
@@ -59,9 +59,9 @@ def make_descriptors(path: Path, n_samples: int) -> str:
     import torch
 
     from vebi.data import digits, mnist
-    from vebi.data.store import Images, open_dataset, write_dataset
+    from vebi.data.dataset import Images, open_dataset, write_dataset
     from vebi.descriptors.describe import describe
-    from vebi.errors import VebiError
+    from vebi.io.errors import VebiError
     from vebi.models.train import TrainingSettings, train
 
     try:

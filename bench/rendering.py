@@ -27,7 +27,7 @@ from typing import Any
 import pandas as pd
 
 from vebi.data.an8flower.launch import PACKAGE_ROOT, get_render_python, render
-from vebi.files import write_text
+from vebi.io.files import write_text
 
 SIDE, SAMPLES, SET = 112, 6, "double-12c"
 

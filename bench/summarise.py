@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vebi.figures.style import BLUE, GREY, VERMILION, save
-from vebi.files import write_text
+from vebi.io.files import write_text
 
 
 @dataclass(frozen=True)

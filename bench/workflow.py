@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vebi.files import write_text
+from vebi.io.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 EMPTY_JOBS = 30

@@ -3,21 +3,23 @@
 import functools
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from vebi.claims.facts import READ, facts_of
-from vebi import checksums
-from vebi.code_digest import code_digest, files_digest
+from vebi.run.code_digest import code_digest, files_digest
 from vebi.config import parse_config
-from vebi.config.on_disk import leave_out_absent, listing_files
+from vebi.data.on_disk import leave_out_absent, listing_files
 from vebi.data.roots import is_file
-from vebi.devices import count_gpus_to_ask_for
-from vebi.errors import VebiError
-from vebi.mcgill.works import SOLVERS, WORKS
+from vebi.compute.processes import identify
+from vebi.compute.devices import count_gpus_to_ask_for
+from vebi.io.errors import VebiError
+from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
 from vebi.models.factory import ALLOWED, find_source
-from vebi.models.files import weights_places
-from vebi.report.studies import describe
-from vebi.processes import OWNER, hold_run, identify
+from vebi.models.weights_places import weights_places
+from vebi.studies.registry import describe
+from vebi.run.job_context import read_context
+from vebi.run.lock import hold_run
 
 try:
     CONFIG, LEFT_OUT = leave_out_absent(parse_config(config))
@@ -40,8 +42,7 @@ os.environ[ALLOWED] = "\n".join(
 )
 RESULTS = Path("results") / CONFIG.run
 # A job ends with the Snakemake that started it, and keeps checksums of its files in this folder.
-os.environ[OWNER] = identify(os.getpid())
-os.environ[checksums.RUN] = str(RESULTS)
+replace(read_context(), run=str(RESULTS), owner=identify(os.getpid())).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 RUN = "{dataset}/{model}/seed{seed}"
 
@@ -63,7 +64,7 @@ RESAMPLED = [
 
 onstart:
     # For the manifest; a change of it reruns nothing.
-    os.environ.update(VEBI_CORES=str(workflow.resource_settings.cores or ""))
+    replace(read_context(), cores=workflow.resource_settings.cores or 0).publish()
     # One run at a time in a results folder, for as long as this process lives.
     try:
         hold_run(RESULTS)

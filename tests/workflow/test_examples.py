@@ -100,7 +100,7 @@ def test_another_project_runs_the_workflow_as_a_module(project):
     assert not (project / "vebi/results").exists()
     assert "Nothing to be done" in snakemake(project, "-n").stdout
     # An edit of the library below it reruns what depends on it, as it does here.
-    source = project / "vebi/workflow/vebi/ablation/study.py"
+    source = project / "vebi/workflow/vebi/studies/ablation/measure.py"
     source.write_text(source.read_text().replace('"none", 0))', '"none", 1))'))
     planned = re.findall(r"^(?:local)?rule (\w+):", snakemake(project, "-n").stdout, re.MULTILINE)
     assert set(planned) == {"vebi_ablate", "vebi_tabulate_runs", "count_selected"}

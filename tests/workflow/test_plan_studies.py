@@ -22,7 +22,7 @@ def test_mnist_counts_features_and_needs_no_masks(checkout):
 
 def digests(root, *scripts):
     """The code digests as the rules have them, of a copy of the package's own."""
-    code = "from vebi.code_digest import code_digest; from pathlib import Path; import sys; "
+    code = "from vebi.run.code_digest import code_digest; from pathlib import Path; import sys; "
     code += "print([code_digest(Path(script)) for script in sys.argv[1:]])"
     paths = [str(root / "workflow/scripts" / f"{script}.py") for script in scripts]
     done = subprocess.run(
@@ -40,7 +40,9 @@ MAIN_LINE = ("train", "describe", "select", "ablate", "explain", "measure_iou", 
 
 def test_editing_the_study_reruns_the_study_alone(checkout):
     before = digests(checkout.folder, *MAIN_LINE), digests(checkout.folder, "study_robustness")
-    checkout.edit("workflow/vebi/robustness/study.py", "[*key, v, s, c, repeat]", "[*key, v, s, c]")
+    checkout.edit(
+        "workflow/vebi/studies/robustness/measure.py", "[*key, v, s, c, repeat]", "[*key, v, s, c]"
+    )
     after = digests(checkout.folder, *MAIN_LINE), digests(checkout.folder, "study_robustness")
     assert before[0] == after[0]
     assert before[1] != after[1]

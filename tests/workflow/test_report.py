@@ -14,18 +14,18 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
-from vebi.data.store import Images, write_dataset
+from vebi.data.dataset import Images, write_dataset
 from vebi.figures.style import save
-from vebi.iou.store import measure
-from vebi.iou.tables import tabulate
-from vebi.provenance import write_manifest
+from vebi.io.tables import TABLES, write_table
 from vebi.report.curves import Selected
 from vebi.report.gallery import Explained
 from vebi.report.page import Sources, render, write_report
+from vebi.run.manifest import write_manifest
 from vebi.selection.path import ClassPath
+from vebi.selection.path_file import Solution, write_solution
 from vebi.selection.statistics import FeatureIndex
-from vebi.selection.store import Solution, write_solution
-from vebi.tables import TABLES, write_table
+from vebi.studies.iou.iou_file import measure
+from vebi.studies.iou.tables import tabulate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EXECUTABLE = next((path for name in BROWSERS if (path := shutil.which(name))), None)

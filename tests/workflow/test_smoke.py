@@ -13,8 +13,8 @@ import h5py
 import pytest
 from PIL import Image
 
-from vebi.report.studies import STUDIES
-from vebi.tables import TABLES
+from vebi.io.tables import TABLES
+from vebi.studies.registry import STUDIES
 
 # They look at the same finished run: `make test` gives a file to one worker.
 pytestmark = pytest.mark.slow
@@ -108,15 +108,20 @@ AFTER_ABLATION = {
 @pytest.mark.parametrize(
     ("name", "old", "new", "reruns"),
     [
-        ("iou/curve.py", "return intersection / (", "return 1 * intersection / (", AFTER_IOU),
-        ("ablation/study.py", '"none", 0))', '"none", 1))', AFTER_ABLATION),
         (
-            "figures/plots.py",
+            "studies/iou/curve.py",
+            "return intersection / (",
+            "return 1 * intersection / (",
+            AFTER_IOU,
+        ),
+        ("studies/ablation/measure.py", '"none", 0))', '"none", 1))', AFTER_ABLATION),
+        (
+            "studies/networks/figures.py",
             'ylabel="test accuracy"',
             'ylabel="accuracy"',
             {"draw_training", "write_manifest", "write_report"},
         ),
-        ("iou/curve.py", '"""Trapezoidal area', '"""The trapezoidal area', set()),
+        ("studies/iou/curve.py", '"""Trapezoidal area', '"""The trapezoidal area', set()),
     ],
     ids=["iou", "ablation", "figure", "docstring"],
 )

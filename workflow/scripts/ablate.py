@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from vebi.ablation.store import Hits, write_hits
-from vebi.ablation.study import run_study
-from vebi.data.store import TEST, open_dataset
-from vebi.determinism import choose_device
-from vebi.files import write_text
-from vebi.job import job
-from vebi.models.store import load_model
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import TEST, open_dataset
+from vebi.io.files import write_text
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.studies.ablation.hits_file import Hits, write_hits
+from vebi.studies.ablation.measure import run_study
 
 with job(snakemake):
     params = snakemake.params

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vebi.data.an8flower.assemble import assemble
-from vebi.job import job
+from vebi.run.job import job
 
 with job(snakemake):
     settings = snakemake.params.settings

@@ -1,8 +1,8 @@
 """Descriptors of all networks of one kind to invariance.csv."""
 
-from vebi.files import write_text
-from vebi.job import job
-from vebi.mcgill.invariance import compare_selections
+from vebi.io.files import write_text
+from vebi.run.job import job
+from vebi.studies.mcgill.invariance import compare_selections
 
 with job(snakemake):
     places = [tuple(place) for place in snakemake.params.places]

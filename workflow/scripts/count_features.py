@@ -1,9 +1,9 @@
 """descriptors.h5 to the numbers of features that every variant selects."""
 
-from vebi.files import write_text
-from vebi.job import job
-from vebi.selection.counts import count_features
+from vebi.io.files import write_text
+from vebi.run.job import job
 from vebi.selection.select import to_csv
+from vebi.studies.feature_counts.measure import count_features
 
 with job(snakemake):
     settings = snakemake.params.settings

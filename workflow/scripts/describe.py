@@ -1,10 +1,10 @@
 """model.pt and dataset.h5 to descriptors.h5."""
 
-from vebi.data.store import open_dataset
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
 from vebi.descriptors import describe
-from vebi.determinism import choose_device
-from vebi.job import job
-from vebi.models.store import load_model
+from vebi.models.model_file import load_model
+from vebi.run.job import job
 
 with job(snakemake):
     device = choose_device(snakemake.params.device)

@@ -1,10 +1,10 @@
 """Control networks and other variants to descriptor files."""
 
-from vebi.data.store import open_dataset
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
 from vebi.descriptors import describe
-from vebi.determinism import choose_device
-from vebi.job import job
-from vebi.models.store import load_model
+from vebi.models.model_file import load_model
+from vebi.run.job import job
 
 with job(snakemake):
     device, given = choose_device(snakemake.params.device), snakemake.input

@@ -1,9 +1,9 @@
 """ablation.csv to its two figures."""
 
-from vebi.figures.plots import draw_ablation, draw_ablation_bars
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
 
 with job(snakemake):
     table = read_table(snakemake.input[0], "ablation")

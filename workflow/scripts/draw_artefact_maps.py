@@ -1,12 +1,12 @@
 """Features of some scored images, drawn by every method, as a figure."""
 
-from vebi.artefacts.examples import draw_features
-from vebi.artefacts.store import read_artefacts
-from vebi.data.store import open_dataset
-from vebi.figures.artefacts import draw_artefact_maps
+from vebi.data.dataset import open_dataset
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.models.store import load_model
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.studies.artefacts.artefacts_file import read_artefacts
+from vebi.studies.artefacts.examples import draw_features
+from vebi.studies.artefacts.figures import draw_artefact_maps
 
 with job(snakemake):
     model, _ = load_model(snakemake.input.model)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from vebi.average.patches import read_average
-from vebi.figures.average import draw_average_rows, draw_average_sheet, sheet_name
 from vebi.figures.style import save
-from vebi.job import job
+from vebi.run.job import job
+from vebi.studies.average.figures import draw_average_rows, draw_average_sheet, sheet_name
+from vebi.studies.average.patches import read_average
 
 with job(snakemake):
     sheets = read_average(snakemake.input[0])

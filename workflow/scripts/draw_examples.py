@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vebi.data.store import TEST, open_dataset
-from vebi.figures.images import draw_examples, pick_examples, read_rows
+from vebi.data.dataset import TEST, open_dataset
+from vebi.figures.images import pick_examples, read_rows
 from vebi.figures.style import save
-from vebi.iou.curve import area_under_curve
-from vebi.iou.store import CHANCE, read_curves
-from vebi.job import job
+from vebi.run.job import job
+from vebi.studies.explanations.figures import draw_examples
+from vebi.studies.iou.curve import area_under_curve
+from vebi.studies.iou.iou_file import CHANCE, read_curves
 
 with job(snakemake):
     dataset = open_dataset(snakemake.input.dataset)

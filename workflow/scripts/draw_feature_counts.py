@@ -1,9 +1,9 @@
 """feature_counts.csv to its figure."""
 
-from vebi.figures.feature_counts import draw_feature_counts
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.feature_counts.figures import draw_feature_counts
 
 with job(snakemake):
     table = read_table(snakemake.input[0], "feature_counts")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vebi.figures.mcgill import FIGURES
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.mcgill.figures import FIGURES
 
 with job(snakemake):
     names = [Path(path).stem for path in snakemake.input]

@@ -1,9 +1,10 @@
 """dataset.h5 to a montage."""
 
-from vebi.data.store import TRAIN, open_dataset
-from vebi.figures.images import draw_montage, pick_examples
+from vebi.data.dataset import TRAIN, open_dataset
+from vebi.figures.images import pick_examples
 from vebi.figures.style import save
-from vebi.job import job
+from vebi.run.job import job
+from vebi.studies.networks.figures import draw_montage
 
 with job(snakemake):
     dataset = open_dataset(snakemake.input[0])

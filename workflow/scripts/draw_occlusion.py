@@ -1,9 +1,9 @@
 """Occlusion tables to their figure."""
 
-from vebi.figures.occlusion import draw_occlusion
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.occlusion.figures import draw_occlusion
 
 with job(snakemake):
     names = ("occlusion", "occlusion_paired")

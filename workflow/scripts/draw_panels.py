@@ -1,13 +1,14 @@
 """Some test images, their predictions and the maps of their top features, as a figure."""
 
-from vebi.data.store import TEST, open_dataset
+from vebi.data.dataset import TEST, open_dataset
 from vebi.descriptors import open_descriptors
-from vebi.figures.images import draw_panels, pick_examples
+from vebi.explanation.explanation import explain_images
+from vebi.explanation.panels import draw_panels
+from vebi.figures.images import pick_examples
 from vebi.figures.style import save
-from vebi.heatmaps.explanation import explain_images
-from vebi.job import job
-from vebi.models.store import load_model
-from vebi.selection.store import read_solution
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.selection.path_file import read_solution
 
 with job(snakemake):
     params = snakemake.params

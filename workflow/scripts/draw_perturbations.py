@@ -1,10 +1,10 @@
 """An image of a data set to a contact sheet of its perturbed copies."""
 
-from vebi.data.store import TEST, open_dataset
-from vebi.figures.resampling import draw_contact_sheet
+from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.style import save
-from vebi.input_resampling.perturbations import some_copies
-from vebi.job import job
+from vebi.perturbation.perturbations import some_copies
+from vebi.run.job import job
+from vebi.studies.perturbation.figures import draw_contact_sheet
 
 with job(snakemake):
     dataset, settings = open_dataset(snakemake.input[0]), snakemake.params.settings

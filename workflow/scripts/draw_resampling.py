@@ -1,9 +1,9 @@
 """Tables of input resampling to figures of influence, transfer and overlap."""
 
-from vebi.figures.resampling import draw_influence, draw_overlap, draw_transfer
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.perturbation.figures import draw_influence, draw_overlap, draw_transfer
 
 with job(snakemake):
     source, output, k = snakemake.input, snakemake.output, snakemake.params.k

@@ -1,9 +1,9 @@
 """Tables of input resampling to the figure of the epochs."""
 
-from vebi.figures.resampling import draw_epochs
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.perturbation.figures import draw_epochs
 
 with job(snakemake):
     table = read_table(snakemake.input.resampling, "resampling")

@@ -1,9 +1,9 @@
 """metrics.h5 to a scatter of correlation and precision."""
 
-from vebi.figures.resampling import draw_scatter
 from vebi.figures.style import save
-from vebi.input_resampling.store import read_metrics
-from vebi.job import job
+from vebi.run.job import job
+from vebi.studies.perturbation.figures import draw_scatter
+from vebi.studies.perturbation.metrics_file import read_metrics
 
 with job(snakemake):
     perturbation, metrics = read_metrics(snakemake.input[0])

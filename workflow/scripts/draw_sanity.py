@@ -1,9 +1,9 @@
 """Sanity tables to their figure."""
 
-from vebi.figures.sanity import draw_sanity
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.tables import read_table
+from vebi.io.tables import read_table
+from vebi.run.job import job
+from vebi.studies.sanity.figures import draw_sanity
 
 with job(snakemake):
     names = ("sanity", "sanity_verdict")

@@ -1,10 +1,10 @@
 """path.h5 of all runs to the figure of the whole path."""
 
-from vebi.figures.plots import draw_selection_path
 from vebi.figures.style import save
-from vebi.job import job
-from vebi.selection.store import read_solution
+from vebi.run.job import job
+from vebi.selection.path_file import read_solution
 from vebi.selection.tables import trace_path
+from vebi.studies.selection.figures import draw_selection_path
 
 with job(snakemake):
     traces, n_images = {}, {}

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from vebi.data.store import TEST, open_dataset
-from vebi.figures.plots import draw_training
+from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.style import save
-from vebi.job import job
+from vebi.run.job import job
+from vebi.studies.networks.figures import draw_training
 
 with job(snakemake):
     histories = {

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.files import write_text
-from vebi.input_resampling.epochs import EpochSettings, follow_epochs
-from vebi.input_resampling.resample import Sampling
-from vebi.job import job
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.io.files import write_text
+from vebi.perturbation.resample import Sampling
+from vebi.run.job import job
+from vebi.studies.perturbation.epochs import EpochSettings, follow_epochs
 
 with job(snakemake):
     settings = snakemake.params.settings

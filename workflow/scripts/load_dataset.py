@@ -4,9 +4,9 @@ from pathlib import Path
 
 from vebi.config.datasets import ImageFolderConfig
 from vebi.data import digits, mnist
+from vebi.data.dataset import write_dataset, write_index
 from vebi.data.image_folder import index_images
-from vebi.data.store import write_dataset, write_index
-from vebi.job import job
+from vebi.run.job import job
 
 with job(snakemake):
     settings = dict(snakemake.params.settings)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vebi.iou.store import measure
-from vebi.job import job
+from vebi.run.job import job
+from vebi.studies.iou.iou_file import measure
 
 with job(snakemake):
     measure(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.job import job
-from vebi.models.store import load_model
-from vebi.occlusion.measure import OcclusionSettings, measure
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.studies.occlusion.measure import OcclusionSettings, measure
 
 with job(snakemake):
     device = choose_device(snakemake.params.device)

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.files import write_text
-from vebi.job import job
-from vebi.mcgill.study import run_study
-from vebi.mcgill.works import WORKS
-from vebi.models.store import load_model
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.io.files import write_text
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.studies.mcgill.measure import run_study
+from vebi.studies.mcgill.report_networks import WORKS
 
 with job(snakemake):
     params = snakemake.params

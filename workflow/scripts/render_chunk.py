@@ -2,12 +2,13 @@
 
 import sys
 
+from vebi.compute.processes import die_with
 from vebi.data.an8flower.launch import render
-from vebi.errors import VebiError
-from vebi.job import checked_files
-from vebi.processes import die_with_owner
+from vebi.io.errors import VebiError
+from vebi.run.job import checked_files
+from vebi.run.job_context import read_context
 
-die_with_owner()
+die_with(read_context().owner)
 try:
     arguments = [*snakemake.params.arguments.split(), "--out", snakemake.output[0]]
     with checked_files(snakemake):

@@ -1,14 +1,14 @@
 """A network and some test images to what its neurons do under perturbation."""
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.files import write_text
-from vebi.input_resampling.resample import Sampling
-from vebi.input_resampling.store import write_metrics
-from vebi.input_resampling.study import Selected, StudySettings, run_study
-from vebi.job import job
-from vebi.models.store import load_model
-from vebi.selection.store import read_solution
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.io.files import write_text
+from vebi.models.model_file import load_model
+from vebi.perturbation.resample import Sampling
+from vebi.run.job import job
+from vebi.selection.path_file import read_solution
+from vebi.studies.perturbation.measure import Selected, StudySettings, run_study
+from vebi.studies.perturbation.metrics_file import write_metrics
 
 with job(snakemake):
     params, settings = snakemake.params, snakemake.params.settings

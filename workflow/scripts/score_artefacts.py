@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from vebi.artefacts.measure import measure
-from vebi.data.store import open_dataset
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
 from vebi.descriptors import open_descriptors
-from vebi.determinism import choose_device
-from vebi.job import job
-from vebi.models.store import load_model
-from vebi.selection.store import read_solution
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.selection.path_file import read_solution
+from vebi.studies.artefacts.measure import measure
 
 with job(snakemake):
     settings = snakemake.params.settings

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vebi.job import job
+from vebi.run.job import job
 from vebi.selection.select import select
 
 with job(snakemake):

@@ -1,10 +1,10 @@
 """Descriptors to the features that one solver selects."""
 
-from vebi.files import write_text
-from vebi.job import job
-from vebi.mcgill.solve import select_features
-from vebi.mcgill.works import WORKS
+from vebi.io.files import write_text
+from vebi.run.job import job
 from vebi.selection.select import to_csv
+from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.solve import select_features
 
 with job(snakemake):
     params = snakemake.params

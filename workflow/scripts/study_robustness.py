@@ -2,12 +2,12 @@
 
 from itertools import product
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.job import job
-from vebi.models.store import load_model
-from vebi.robustness.store import Setting, write_findings
-from vebi.robustness.study import run_study
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.models.model_file import load_model
+from vebi.run.job import job
+from vebi.studies.robustness.measure import run_study
+from vebi.studies.robustness.robustness_file import Setting, write_findings
 
 with job(snakemake):
     params = snakemake.params

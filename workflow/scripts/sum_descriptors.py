@@ -1,7 +1,7 @@
 """One part of descriptors.h5 to its share of X'X and X'L."""
 
-from vebi.determinism import choose_device
-from vebi.job import job
+from vebi.compute.devices import choose_device
+from vebi.run.job import job
 from vebi.selection.statistics import read_statistics
 
 with job(snakemake):

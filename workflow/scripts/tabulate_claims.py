@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from vebi.claims.tabulate import tabulate
-from vebi.job import job
-from vebi.tables import write_table
+from vebi.io.tables import write_table
+from vebi.run.job import job
 
 with job(snakemake):
     files = {Path(path).stem: Path(path) for path in snakemake.input}

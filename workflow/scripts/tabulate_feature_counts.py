@@ -1,7 +1,7 @@
 """The counts of all runs to one table."""
 
-from vebi.job import job
-from vebi.tables import stack_runs, write_table
+from vebi.io.tables import stack_runs, write_table
+from vebi.run.job import job
 
 with job(snakemake):
     table = stack_runs(snakemake.input, snakemake.params.runs)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vebi.iou.tables import tabulate
-from vebi.job import job
-from vebi.tables import write_table
+from vebi.io.tables import write_table
+from vebi.run.job import job
+from vebi.studies.iou.tables import tabulate
 
 with job(snakemake):
     tables = tabulate(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from vebi.job import job
-from vebi.mcgill.tables import Network, make_tables
-from vebi.tables import write_table
+from vebi.io.tables import write_table
+from vebi.run.job import job
+from vebi.studies.mcgill.tables import Network, make_tables
 
 with job(snakemake):
     params, given = snakemake.params, snakemake.input

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vebi.job import job
-from vebi.occlusion.tables import tabulate
-from vebi.tables import write_table
+from vebi.io.tables import write_table
+from vebi.run.job import job
+from vebi.studies.occlusion.tables import tabulate
 
 with job(snakemake):
     params = snakemake.params

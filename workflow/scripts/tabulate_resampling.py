@@ -1,8 +1,8 @@
 """The files of all runs to the tables of input resampling."""
 
-from vebi.input_resampling.tables import tabulate
-from vebi.job import job
-from vebi.tables import write_table
+from vebi.io.tables import write_table
+from vebi.run.job import job
+from vebi.studies.perturbation.tables import tabulate
 
 with job(snakemake):
     tables = tabulate(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from vebi.data.dataset import open_dataset
 from vebi.data.scenes import read_scenes
-from vebi.data.store import open_dataset
-from vebi.job import job
-from vebi.robustness.tables import tabulate
-from vebi.tables import write_table
+from vebi.io.tables import write_table
+from vebi.run.job import job
+from vebi.studies.robustness.tables import tabulate
 
 with job(snakemake):
     params = snakemake.params

@@ -1,14 +1,14 @@
 """The tables of single runs to one table each, and what is compared over runs."""
 
-from vebi.ablation.effect import compare
-from vebi.ablation.intervals import add_intervals
-from vebi.ablation.store import read_hits
+from vebi.data.dataset import TEST, open_dataset
 from vebi.data.scenes import read_scenes
-from vebi.data.store import TEST, open_dataset
-from vebi.job import job
-from vebi.models.tables import add_test_interval
+from vebi.io.tables import stack_runs, write_table
+from vebi.run.job import job
 from vebi.selection.tables import selection_over_seeds
-from vebi.tables import stack_runs, write_table
+from vebi.studies.ablation.effect import compare
+from vebi.studies.ablation.hits_file import read_hits
+from vebi.studies.ablation.intervals import add_intervals
+from vebi.studies.networks.tables import add_test_interval
 
 with job(snakemake):
     params = snakemake.params

@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.files import atomic_path, write_text
-from vebi.job import job
-from vebi.models.checkpoint import checkpoint_of
-from vebi.models.store import save_model
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.io.files import atomic_path, write_text
+from vebi.models.model_file import save_model
 from vebi.models.train import TrainingSettings, train
+from vebi.run.checkpoint import checkpoint_of
+from vebi.run.job import job
 
 with job(snakemake):
     settings = dict(snakemake.params.settings)

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device
-from vebi.job import job
-from vebi.models.checkpoint import checkpoint_of
-from vebi.models.store import save_model
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.models.model_file import save_model
 from vebi.models.train import TrainingSettings, train
-from vebi.sanity.randomise import with_random_labels
+from vebi.run.checkpoint import checkpoint_of
+from vebi.run.job import job
+from vebi.studies.sanity.randomise import with_random_labels
 
 with job(snakemake):
     settings = dict(snakemake.params.settings)

@@ -1,13 +1,14 @@
 """dataset.h5 with shuffled labels to random_labels.pt and its history."""
 
-from vebi.data.store import open_dataset
-from vebi.determinism import choose_device, derived_seed
-from vebi.files import write_text
-from vebi.job import job
-from vebi.models.checkpoint import checkpoint_of
-from vebi.models.store import save_model
+from vebi.compute.determinism import derived_seed
+from vebi.compute.devices import choose_device
+from vebi.data.dataset import open_dataset
+from vebi.io.files import write_text
+from vebi.models.model_file import save_model
 from vebi.models.train import TrainingSettings, train
-from vebi.sanity.randomise import with_random_labels
+from vebi.run.checkpoint import checkpoint_of
+from vebi.run.job import job
+from vebi.studies.sanity.randomise import with_random_labels
 
 with job(snakemake):
     params = snakemake.params

@@ -1,9 +1,9 @@
 """Descriptors of one network to sensitivity.csv."""
 
-from vebi.files import write_text
-from vebi.job import job
-from vebi.mcgill.sensitivity import vary
-from vebi.mcgill.works import WORKS
+from vebi.io.files import write_text
+from vebi.run.job import job
+from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.sensitivity import vary
 
 with job(snakemake):
     params, given = snakemake.params, snakemake.input

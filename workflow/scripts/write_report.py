@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from vebi.data.store import open_dataset
-from vebi.job import job
+from vebi.data.dataset import open_dataset
 from vebi.report.curves import Selected
 from vebi.report.gallery import Explained
 from vebi.report.page import Sources, write_report
+from vebi.run.job import job
 
 with job(snakemake):
     output = Path(snakemake.output[0])

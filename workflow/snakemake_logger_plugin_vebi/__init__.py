@@ -8,6 +8,7 @@ there.
 import os
 import re
 import threading
+from dataclasses import replace
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from rich.text import Text
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_rich import LogHandler as RichLogger
 
-# vebi.job draws bars into its log where this is set.
-BARS = "VEBI_BARS"
+from vebi.run.job_context import read_context
+
 # `train: 40%|####      | 12/30 [01:10<01:45, 5.9s/epoch]`
 BAR = re.compile(
     r"(?:(?P<title>[^\r\n]*?): +)?\d+%\|[^|\r\n]*\| *(?P<done>\d+)/(?P<total>\d+) "
@@ -64,7 +65,7 @@ class LogHandler(RichLogger):  # type: ignore[misc, unused-ignore]
     def __post_init__(self) -> None:
         """Set up the display; jobs that start from here on draw bars into their logs."""
         super().__post_init__()
-        os.environ[BARS] = "1"
+        replace(read_context(), draws_bars=True).publish()
         os.environ.setdefault("TQDM_MININTERVAL", "1")
         # A job may take minutes; half a minute of memory gives no speed then.
         self.progress.speed_estimate_period = 3600.0

@@ -7,10 +7,11 @@ selection that was made before.
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from vebi.heatmaps.explainer import Explainer, explain, fit, load
+from vebi.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from vebi.explanation.explainer import Explainer, explain, fit, load
+
 __all__ = ["Explainer", "__version__", "explain", "fit", "load"]
 
 
@@ -18,6 +19,6 @@ def __getattr__(name: str) -> Any:
     # Late: `import vebi` stands in every job and .smk file, and torch takes seconds to import.
     if name not in __all__:
         raise AttributeError(f"module 'vebi' has no attribute '{name}'")
-    from vebi.heatmaps import explainer
+    from vebi.explanation import explainer
 
     return getattr(explainer, name)

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +92,8 @@ def iou(
     ] = None,
 ) -> None:
     """Measure how well heatmaps cover masks: the IoU curve and the area under it."""
-    from vebi.files import write_text
-    from vebi.iou.compare_files import compare_files
+    from vebi.io.files import write_text
+    from vebi.studies.iou.compare_files import compare_files
 
     curve, areas = compare_files(heatmaps, masks, thresholds)
     _print(areas)
@@ -137,7 +137,7 @@ def verify(
 
     A run that is not finished is checked by the checksums that its jobs wrote.
     """
-    from vebi.provenance import run_verify
+    from vebi.run.manifest import run_verify
 
     raise typer.Exit(run_verify(run, remove_broken))
 
@@ -155,7 +155,7 @@ def crate(
     ] = False,
 ) -> None:
     """Export a run as a Workflow Run RO-Crate: results, workflow and provenance for an archive."""
-    from vebi.crate import write_crate
+    from vebi.run.crate import write_crate
 
     day = published.date() if published is not None else None
     for remark in write_crate(run, out, published=day, everything=everything):
@@ -253,7 +253,7 @@ def explain(
         )
         return
     if data is not None and run is None:
-        from vebi.heatmaps.command import explain_own
+        from vebi.explanation.image_files import explain_own
 
         written = explain_own(
             images,
@@ -270,7 +270,7 @@ def explain(
             classes=classes.split(",") if classes else None,
         )
     elif run is not None and data is None and dataset is not None and model is not None:
-        from vebi.heatmaps.command import explain_files
+        from vebi.explanation.image_files import explain_files
 
         written = explain_files(
             images,
@@ -302,7 +302,7 @@ def _explain_by_resampling(
     own: dict[str, Any],
     classes: list[str] | None,
 ) -> None:
-    from vebi.input_resampling.command import explain_any, explain_run
+    from vebi.explanation.perturbed_files import explain_any, explain_run
 
     factory = of_run.pop("factory")
     if of_run["run"] is None:

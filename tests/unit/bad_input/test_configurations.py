@@ -7,8 +7,8 @@ import math
 import pytest
 
 from vebi.config import parse_config
-from vebi.config.on_disk import leave_out_absent, listing_files
-from vebi.errors import VebiError
+from vebi.data.on_disk import leave_out_absent, listing_files
+from vebi.io.errors import VebiError
 
 GONE = object()
 LOOP: list = []

@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 
 from vebi.config.datasets import ImageFolderConfig
+from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.data.image_folder import index_images
-from vebi.data.store import Images, open_dataset, write_dataset
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
+from vebi.models.model_file import load_model, save_model
 from vebi.models.nets import NetSpec, build
-from vebi.models.store import load_model, save_model
 from vebi.models.weights import read_weights
-from vebi.selection.store import read_solution
+from vebi.selection.path_file import read_solution
 
 RNG = np.random.default_rng(0)
 X = RNG.random((20, 5)).astype(np.float32)

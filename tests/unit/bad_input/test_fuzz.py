@@ -26,12 +26,12 @@ from PIL import Image
 from vebi import cli
 from vebi.config import Config, parse_config
 from vebi.config.datasets import ImageFolderConfig
-from vebi.config.on_disk import leave_out_absent
+from vebi.data.dataset import open_dataset, write_index
 from vebi.data.decoding import Decoding, UnreadableImage, read_mask, read_pixels
 from vebi.data.image_folder import index_images
-from vebi.data.store import open_dataset, write_index
+from vebi.data.on_disk import leave_out_absent
 from vebi.diff.command import compare
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 TIMES = float(os.environ.get("VEBI_FUZZ", "1"))
 

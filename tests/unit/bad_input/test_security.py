@@ -18,16 +18,16 @@ import torch
 from scipy.io import savemat
 
 from vebi.config import parse_config
-from vebi.data.store import open_dataset
+from vebi.data.dataset import open_dataset
 from vebi.descriptors import open_descriptors
 from vebi.diff.command import compare
-from vebi.errors import VebiError
-from vebi.matlab import load_mat
+from vebi.io.errors import VebiError
+from vebi.io.matlab import load_mat
 from vebi.models.factory import call_factory
+from vebi.models.model_file import load_model, save_model
 from vebi.models.nets import NetSpec, build
-from vebi.models.store import load_model, save_model
 from vebi.models.weights import read_weights
-from vebi.selection.store import read_solution
+from vebi.selection.path_file import read_solution
 
 
 class Bomb:

@@ -27,8 +27,8 @@ from vebi.claims.run import Run, difference_interval, hull
 from vebi.claims.show import counts, to_markdown
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
-from vebi.errors import VebiError
-from vebi.tables import TABLES, read_table, write_table
+from vebi.io.errors import VebiError
+from vebi.io.tables import TABLES, read_table, write_table
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "results" / "reference" / "default" / "tables"

@@ -9,8 +9,8 @@ import pytest
 
 from vebi.data.an8flower.assemble import assemble
 from vebi.data.an8flower.scene import FLOWER_SETS, sample_scene
-from vebi.data.store import open_dataset
-from vebi.errors import VebiError
+from vebi.data.dataset import open_dataset
+from vebi.io.errors import VebiError
 
 
 def write_chunk(path: Path, name: str, start: int, stop: int, side: int = 4) -> Path:

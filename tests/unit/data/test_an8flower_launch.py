@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from vebi.data.an8flower.launch import PACKAGE_ROOT, get_render_python, render
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 
 def test_the_variable_wins_then_the_environment_beside_the_workflow(monkeypatch):

@@ -22,7 +22,7 @@ from vebi.data.an8flower.scene import (
     sample_scene,
     split_of_base,
 )
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 ROOT = Path(__file__).parents[3]
 RENDER_PYTHON = Path(os.environ.get("VEBI_RENDER_PYTHON", ROOT / ".venv-render/bin/python"))

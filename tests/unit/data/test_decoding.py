@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.data.decoding import (
     TURNS,
     Decoding,
@@ -19,8 +20,7 @@ from vebi.data.decoding import (
     read_pixels,
     upright_size,
 )
-from vebi.errors import VebiError
-from vebi.models.torchvision_ops import declare_missing_ops
+from vebi.io.errors import VebiError
 
 # Pillow warns about what it skips in broken files; here they are broken on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

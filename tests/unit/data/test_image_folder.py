@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vebi.config.datasets import ImageFolderConfig
+from vebi.data.dataset import TEST, TRAIN, open_dataset, write_index
 from vebi.data.decoding import Decoding, read_pixels
 from vebi.data.image_folder import choose_classes, index_images, split_and_limit
 from vebi.data.listing import Listed
-from vebi.data.store import TEST, TRAIN, open_dataset, write_index
 from vebi.diff.arrays import compare_hdf5
 from vebi.diff.tolerances import read_tolerances
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 # As shipped in config/paper.yaml, in the order of their wnids.
 CATS = {

@@ -10,9 +10,9 @@ import yaml
 
 from vebi.config import Config, parse_config
 from vebi.config.datasets import ImageFolderConfig
-from vebi.config.on_disk import leave_out_absent, listing_files
 from vebi.data.decoding import Decoding, decoding_for
-from vebi.errors import VebiError
+from vebi.data.on_disk import leave_out_absent, listing_files
+from vebi.io.errors import VebiError
 
 ROOT = Path(__file__).parents[3]
 # Without the studies, which name data sets of their own.

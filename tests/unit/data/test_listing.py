@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from vebi.data.dataset import TEST, TRAIN
 from vebi.data.listing import (
     Listed,
     list_class_folders,
@@ -24,8 +25,7 @@ from vebi.data.listing import (
     read_rows,
 )
 from vebi.data.roots import check_inside, find_root
-from vebi.data.store import TEST, TRAIN
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 
 def touch(root, *files):

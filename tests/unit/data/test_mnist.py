@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.data import mnist
-from vebi.errors import VebiError
-from vebi.models.torchvision_ops import declare_missing_ops
+from vebi.io.errors import VebiError
 
 REAL = Path(os.environ.get("VEBI_DATA", Path(__file__).parents[4] / "shared" / "data"))
 

@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.data.store import Images, open_dataset, write_dataset
-from vebi.data.subset import read_scenes, spread_over_classes
+from vebi.data.dataset import Images, open_dataset, write_dataset
+from vebi.data.scenes import read_scenes
+from vebi.data.subset import spread_over_classes
 
 
 @given(st.lists(st.integers(0, 4), max_size=60), st.integers(0, 70), st.integers(0, 9))

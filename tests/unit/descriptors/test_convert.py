@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vebi.data.store import Images, open_dataset, write_dataset
+from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors.convert import can_convert, convert, convert_rows
 from vebi.descriptors.describe import describe
-from vebi.descriptors.store import open_descriptors
-from vebi.errors import VebiError
+from vebi.descriptors.descriptor_file import open_descriptors
+from vebi.io.errors import VebiError
 
 
 @pytest.fixture

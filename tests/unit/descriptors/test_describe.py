@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from vebi.data.store import Images, open_dataset, write_dataset
+from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import VARIANTS, describe, describe_batch, layers_of, open_descriptors
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers, responses
 

@@ -17,7 +17,7 @@ from vebi.diff.command import compare_files
 from vebi.diff.isolated import Worker
 from vebi.diff.report import FileResult
 from vebi.diff.tolerances import EXACT, Tolerance, Tolerances
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 CLOSE = Tolerances([("*", "X", Tolerance("close", 0.01))])
 FLOATS = hnp.arrays(

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from vebi.diff import Outcome, compare, run_diff, sources
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 AUC = (
     "dataset,model,seed,method,auc,auc_ci_low,auc_ci_high,best_iou,n_images,"

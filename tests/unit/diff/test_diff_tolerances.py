@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vebi.diff.numbers import differences, excesses, interval_excesses
 from vebi.diff.tolerances import EXACT, Tolerance, read_tolerances
-from vebi.errors import VebiError
-from vebi.tables import TABLES
+from vebi.io.errors import VebiError
+from vebi.io.tables import TABLES
 
 NUMBERS = st.floats(-1e9, 1e9)
 ANY = st.floats(allow_nan=True, allow_infinity=True)

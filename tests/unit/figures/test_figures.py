@@ -6,13 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vebi.ablation.effect import CONTROLS
 from vebi.config.stages import HeatmapMethod
-from vebi.figures import images, localisation, plots, style
+from vebi.explanation.explanation import Explanation, FeatureExplanation
+from vebi.explanation.panels import draw_panels
+from vebi.figures import style
+from vebi.figures.images import pick_examples
 from vebi.figures.style import PAPER_METHODS
-from vebi.heatmaps.explanation import Explanation, FeatureExplanation
 from vebi.heatmaps.methods import METHODS
-from vebi.iou.store import CHANCE, LOCALISATION
+from vebi.studies.ablation.effect import CONTROLS
+from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
+from vebi.studies.iou.figures import draw_distractors, draw_iou_curves, draw_localisation
+from vebi.studies.iou.iou_file import CHANCE, LOCALISATION
+from vebi.studies.networks.figures import draw_montage, draw_training
+from vebi.studies.selection.figures import draw_selection_path
 
 
 def ablation_table():
@@ -64,22 +70,20 @@ DISTRACTED = [
 LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
 FIGURES = {
-    "training": lambda: plots.draw_training(
-        {("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}
-    ),
-    "ablation": lambda: plots.draw_ablation(ablation_table()),
-    "bars": lambda: plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
-    "iou": lambda: plots.draw_iou_curves(*iou_tables()),
-    "iou_with_others": lambda: plots.draw_iou_curves(*iou_tables("lrp")),
-    "localisation": lambda: localisation.draw_localisation(place_table(LOCALISATION)),
-    "distractors": lambda: localisation.draw_distractors(place_table(DISTRACTED)),
-    "path": lambda: plots.draw_selection_path(
+    "training": lambda: draw_training({("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}),
+    "ablation": lambda: draw_ablation(ablation_table()),
+    "bars": lambda: draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
+    "iou": lambda: draw_iou_curves(*iou_tables()),
+    "iou_with_others": lambda: draw_iou_curves(*iou_tables("lrp")),
+    "localisation": lambda: draw_localisation(place_table(LOCALISATION)),
+    "distractors": lambda: draw_distractors(place_table(DISTRACTED)),
+    "path": lambda: draw_selection_path(
         {("d", "m", s): {0: LINE} for s in ("all", "conv")}, {("d", "m"): 960}
     ),
-    "montage": lambda: images.draw_montage(
+    "montage": lambda: draw_montage(
         np.zeros((7, 5, 5, 3), np.uint8), list("abcdefg"), np.ones((7, 5, 5), bool)
     ),
-    "panels": lambda: images.draw_panels([explanation(3), explanation(0), explanation(1)]),
+    "panels": lambda: draw_panels([explanation(3), explanation(0), explanation(1)]),
 }
 
 
@@ -95,20 +99,20 @@ def test_equal_input_is_equal_bytes(name, tmp_path):
 
 
 def test_bars_show_the_means_and_the_counts():
-    axis = plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
+    axis = draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
     heights = [patch.get_height() for patch in axis.patches]
     assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 1.0])
     assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "0"]
 
 
 def test_iou_legend_names_every_method_with_its_area():
-    axis = plots.draw_iou_curves(*iou_tables()).axes[0]
+    axis = draw_iou_curves(*iou_tables()).axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == [f"{style.METHOD_NAMES[m]}: 0.500" for m in ("deconv_gb", "vebi", CHANCE)]
 
 
 def test_other_methods_stand_below_the_paper_s_with_vebi_as_reference():
-    upper, lower = plots.draw_iou_curves(*iou_tables("lrp", "grad_cam")).axes
+    upper, lower = draw_iou_curves(*iou_tables("lrp", "grad_cam")).axes
     for axis, methods in ((upper, ["deconv_gb", "vebi", CHANCE]), (lower, ["grad_cam", "lrp"])):
         labels = [text.get_text() for text in axis.get_legend().get_texts()]
         methods = methods if axis is upper else [*methods, "vebi", CHANCE]
@@ -120,7 +124,7 @@ def test_bars_of_distractors_add_up_to_the_whole_map():
     table = place_table(DISTRACTED).assign(
         mass_on_part=0.5, mass_on_distractors=0.3, mass_elsewhere=0.2, area_part=0.1
     )
-    axis = localisation.draw_distractors(table).axes[0]
+    axis = draw_distractors(table).axes[0]
     ends = sorted(patch.get_x() + patch.get_width() for patch in axis.patches)
     assert ends == pytest.approx([0.5] * 6 + [0.8] * 6 + [1.0] * 6)
     # Half of the mass on a tenth of the area is five times as dense as chance.
@@ -149,8 +153,8 @@ def test_every_method_and_condition_has_its_own_colour_and_name():
 
 def test_figures_of_ablation_say_how_many_images_and_networks_stand_behind_them():
     for figure in (
-        plots.draw_ablation(ablation_table()),
-        plots.draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
+        draw_ablation(ablation_table()),
+        draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
     ):
         assert all("240 test images, 2 seeds" in axis.get_title() for axis in figure.axes)
 
@@ -158,7 +162,7 @@ def test_figures_of_ablation_say_how_many_images_and_networks_stand_behind_them(
 def test_picking_goes_round_the_classes():
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 0])
     split = np.array([0, 1, 1, 1, 1, 0, 1, 1])
-    assert images.pick_examples(labels, split, 1, 5).tolist() == [1, 3, 6, 2, 4]
-    assert images.pick_examples(labels, split, 1, 99).tolist() == [1, 3, 6, 2, 4, 7]
+    assert pick_examples(labels, split, 1, 5).tolist() == [1, 3, 6, 2, 4]
+    assert pick_examples(labels, split, 1, 99).tolist() == [1, 3, 6, 2, 4, 7]
     # Fewer than there are classes: at equal steps.
-    assert images.pick_examples(labels, split, 1, 2).tolist() == [1, 6]
+    assert pick_examples(labels, split, 1, 2).tolist() == [1, 6]

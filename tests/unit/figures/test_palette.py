@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from vebi.figures import localisation, resampling, style
+from vebi.figures import style
+from vebi.studies.iou.figures import REGIONS
+from vebi.studies.perturbation import figures as resampling
 
 # Okabe and Ito 2008: the palette that is made for it sets the distance that is asked for.
 OKABE_ITO = (
@@ -103,7 +105,7 @@ def test_the_paper_s_methods_differ_in_colour_alone():
         style.LAYER_COLOURS,
         resampling.PAIR_COLOURS,
         resampling.CHOICE_COLOURS,
-        {name: colour for name, (_, colour) in localisation.REGIONS.items()},
+        {name: colour for name, (_, colour) in REGIONS.items()},
     ],
     ids=["conditions", "verdicts", "layers", "pairs", "choices", "parts"],
 )

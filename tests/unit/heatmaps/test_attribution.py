@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
 from vebi.heatmaps import METHODS, Targets, merged_maps
 from vebi.heatmaps.attribution import (
     SIGNALS,
@@ -20,6 +19,7 @@ from vebi.heatmaps.attribution import (
     reference_image,
 )
 from vebi.heatmaps.maps import map_of_signal
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers
 

@@ -9,9 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vebi.data.store import Images, open_dataset, write_dataset
+from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
-from vebi.errors import VebiError
 from vebi.heatmaps import (
     METHODS,
     Targets,
@@ -25,6 +24,7 @@ from vebi.heatmaps import (
 from vebi.heatmaps.maps import map_of_signal, scale_to_unit
 from vebi.heatmaps.methods import FeatureMethod
 from vebi.heatmaps.signals import feature_signals
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import feature_index, list_layers, responses
 

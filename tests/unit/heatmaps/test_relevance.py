@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
+from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.heatmaps.relevance import class_relevance
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
-from vebi.models.torchvision_ops import declare_missing_ops
 
 declare_missing_ops()  # zennit imports torchvision
 

@@ -7,8 +7,8 @@ from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
 from vebi.heatmaps.signals import RULES, feature_signals
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import Layer, list_layers
 

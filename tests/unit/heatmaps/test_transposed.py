@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from vebi.heatmaps.resampling import nearest_resample
+from vebi.heatmaps.stride1 import nearest_resample
 from vebi.heatmaps.transposed import (
     resampled_segments,
     transposed_convolution,

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.models.factory import ALLOWED, call_factory, find_source
+from vebi.models.model_file import load_model, save_model
 from vebi.models.nets import NetSpec, build
-from vebi.models.store import load_model, save_model
 
 SOURCE = """
 from torch import nn

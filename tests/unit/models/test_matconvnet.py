@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.models.matconvnet import read_matconvnet, state_for
 from vebi.models.nets import NetSpec, build
 from vebi.models.weights import apply_weights, read_weights

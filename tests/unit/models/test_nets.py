@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from vebi.errors import VebiError
+from vebi.compute.torchvision_ops import declare_missing_ops
+from vebi.io.errors import VebiError
 from vebi.models.nets import ARCHITECTURES, NetSpec, Normalise, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
-from vebi.models.torchvision_ops import declare_missing_ops
 
 declare_missing_ops()
 

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from vebi.data import digits
-from vebi.data.store import Images, open_dataset, write_dataset
-from vebi.errors import VebiError
-from vebi.models.store import load_model, save_model
+from vebi.data.dataset import Images, open_dataset, write_dataset
+from vebi.io.errors import VebiError
+from vebi.models.model_file import load_model, save_model
 from vebi.models.train import TrainingSettings, accuracy, to_batch, train
 
 CPU = torch.device("cpu")

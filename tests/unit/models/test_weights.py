@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from vebi.data.store import Images, open_dataset, write_dataset
-from vebi.errors import VebiError
+from vebi.data.dataset import Images, open_dataset, write_dataset
+from vebi.io.errors import VebiError
 from vebi.models import train as training
+from vebi.models.model_file import load_model, save_model
 from vebi.models.nets import NetSpec, build
-from vebi.models.store import load_model, save_model
 from vebi.models.train import TrainingSettings, network_spec, train
 from vebi.models.weights import apply_weights, read_weights
 

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vebi.ablation import ablate
-from vebi.data.store import TEST, Images, open_dataset, write_dataset
+from vebi.data.dataset import TEST, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
-from vebi.errors import VebiError
 from vebi.heatmaps import write_heatmaps
-from vebi.mcgill.removal import predict_without
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.train import TrainingSettings, accuracy, to_batch, train
 from vebi.network import list_layers
 from vebi.network.batches import computed
+from vebi.studies.ablation.ablate import ablate
+from vebi.studies.mcgill.removal import predict_without
 
 
 @contextmanager
@@ -156,20 +156,20 @@ def assert_same_content(first: Path, second: Path) -> None:
 
 
 def score_artefacts(net, dataset, explained, out: Path) -> None:
-    from vebi.artefacts.measure import measure
+    from vebi.studies.artefacts.measure import measure
 
     measure(net, dataset, *explained, out, n_images=11, max_layers=9, batch_size=8)
 
 
 def occlude(net, dataset, explained, out: Path) -> None:
-    from vebi.occlusion.measure import OcclusionSettings, measure
+    from vebi.studies.occlusion.measure import OcclusionSettings, measure
 
     settings = OcclusionSettings(2, 2, 3, 0.3, 0.1, "mean_image", 8)
     measure(net, dataset, explained[2], out, settings, 0)
 
 
 def check_sanity(net, dataset, explained, out: Path) -> None:
-    from vebi.sanity.measure import measure
+    from vebi.studies.sanity.measure import measure
 
     descriptors, weights, _ = explained
     methods = ["vebi", "grad_cam", "integrated_gradients", "resampling_correlation"]
@@ -178,8 +178,8 @@ def check_sanity(net, dataset, explained, out: Path) -> None:
 
 
 def study_robustness(net, dataset, explained, out: Path) -> None:
-    from vebi.robustness.store import Setting, write_findings
-    from vebi.robustness.study import run_study
+    from vebi.studies.robustness.measure import run_study
+    from vebi.studies.robustness.robustness_file import Setting, write_findings
 
     settings = [Setting("vebi_text", sign, 5.0) for sign in (False, True)]
     sizes = {"labels": "predictions", "heatmap_batch": 8, "ablation_batch": 8}
@@ -188,9 +188,9 @@ def study_robustness(net, dataset, explained, out: Path) -> None:
 
 
 def resample(net, dataset, explained, out: Path) -> None:
-    from vebi.input_resampling.resample import Sampling
-    from vebi.input_resampling.store import write_metrics
-    from vebi.input_resampling.study import Selected, StudySettings, run_study
+    from vebi.perturbation.resample import Sampling
+    from vebi.studies.perturbation.measure import Selected, StudySettings, run_study
+    from vebi.studies.perturbation.metrics_file import write_metrics
 
     descriptors, weights, _ = explained
     selected = Selected(weights, descriptors.feature_layer, descriptors.feature_channel)
@@ -201,7 +201,7 @@ def resample(net, dataset, explained, out: Path) -> None:
 
 
 def cut_patches(net, dataset, explained, out: Path) -> None:
-    from vebi.input_resampling.patches import patches
+    from vebi.studies.perturbation.patches import patches
 
     images = to_batch(dataset.images_at(np.arange(9))).float()
     layers = list_layers(net, images[:1])

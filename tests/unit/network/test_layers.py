@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build
 from vebi.network import evaluating, feature_index, list_layers, responses, to_network_input
 

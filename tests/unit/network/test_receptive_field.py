@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
+from vebi.compute.torchvision_ops import declare_missing_ops
+from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build
-from vebi.models.torchvision_ops import declare_missing_ops
 from vebi.network import list_layers, responses
 from vebi.network.receptive_field import continued_fields, receptive_fields
 

@@ -9,14 +9,14 @@ import torch
 from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 
-from vebi.ablation.ablate import ablate_batch, as_ablation
+from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.descriptors import VARIANTS, describe_batch
 from vebi.heatmaps import METHODS, feature_maps
 from vebi.heatmaps.methods import FeatureMethod
 from vebi.heatmaps.signals import feature_signals
-from vebi.models.torchvision_ops import declare_missing_ops
 from vebi.network import Layer, list_layers, responses
 from vebi.network.passes import fast_layout
+from vebi.studies.ablation.ablate import ablate_batch, as_ablation
 
 declare_missing_ops()
 from torchvision import models  # noqa: E402

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vebi.io.tables import TABLES
 from vebi.report.claims import count_verdicts, draw, read_claims
 from vebi.report.curves import iou_curves
 from vebi.report.findings import find, judge
-from vebi.tables import TABLES
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False)
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.sparse import csr_array
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.report.curves import Selected, weight_paths
 from vebi.report.gallery import MOST_PER_CLASS, choose_images
 from vebi.report.pictures import encode_image, encode_map, encode_mask, read_figure
 from vebi.selection.path import ClassPath
+from vebi.selection.path_file import Solution, write_solution
 from vebi.selection.statistics import FeatureIndex
-from vebi.selection.store import Solution, write_solution
 
 
 def decode(uri):

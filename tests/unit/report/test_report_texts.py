@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vebi.io.tables import TABLES
 from vebi.report.captions import read_caption, to_html
-from vebi.report.studies import OTHERS, STUDIES, describe, find_figure, find_table
 from vebi.report.tables import FIRST_ROWS, embed
-from vebi.tables import TABLES
+from vebi.studies.registry import OTHERS, STUDIES, describe, find_figure, find_table
 
 FIGURES = [name for study in STUDIES for name in study.figures]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
+from vebi.selection.path_file import read_solution
 from vebi.selection.select import select, solve_paths
 from vebi.selection.statistics import read_statistics
-from vebi.selection.store import read_solution
 from vebi.selection.tables import trace_path
 
 TEXT = h5py.string_dtype()

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.selection import statistics as module
 from vebi.selection.statistics import Statistics, merge, read_statistics, statistics_of
 

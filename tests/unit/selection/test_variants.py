@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from vebi.selection.counts import count_features
 from vebi.selection.select import solve_paths
 from vebi.selection.variants import solve_forms
+from vebi.studies.feature_counts.measure import count_features
 
 
 @pytest.fixture

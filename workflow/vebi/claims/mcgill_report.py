@@ -19,9 +19,9 @@ from vebi.claims.claim import (
     Rule,
 )
 from vebi.claims.run import Run
-from vebi.mcgill.tables import CONTROL_NAMES
-from vebi.mcgill.tipping import find_crossing
-from vebi.mcgill.works import PRINTED_KERAS_ACCURACY, WORKS
+from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS
+from vebi.studies.mcgill.tables import CONTROL_NAMES
+from vebi.studies.mcgill.tipping import find_crossing
 
 SOURCE = "McGill report"
 FIGURES = {"matconvnet": "Fig. 3: MatConvNet network", "keras": "Fig. 4: Keras network"}

@@ -11,8 +11,8 @@ from vebi.claims.claim import NOT_TESTED, REDUCED
 from vebi.claims.facts import READ, facts_of
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
-from vebi.errors import VebiError
-from vebi.tables import read_table
+from vebi.io.errors import VebiError
+from vebi.io.tables import read_table
 
 FILE = "claims.csv"
 

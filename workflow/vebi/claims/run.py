@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.io.tables import TABLES, read_table
 from vebi.statistics import bootstrap_interval
-from vebi.tables import TABLES, read_table
 
 Interval = tuple[float, float]
 

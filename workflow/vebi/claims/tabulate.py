@@ -11,7 +11,7 @@ from vebi.claims.input_resampling import CLAIMS as RESAMPLING
 from vebi.claims.mcgill_report import CLAIMS as MCGILL
 from vebi.claims.run import Run, hull
 from vebi.claims.vebi_paper import CLAIMS as VEBI
-from vebi.tables import TABLES
+from vebi.io.tables import TABLES
 
 CLAIMS: tuple[Claim, ...] = (*VEBI, *MCGILL, *RESAMPLING)
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
 from vebi.config.models import ModelConfig
-from vebi.mcgill.works import WORKS
+from vebi.studies.mcgill.report_networks import WORKS
 
 Mu = Annotated[float, Field(gt=0)]
 

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from vebi.config.whole import Config
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 # A few lines of YAML can stand for billions of values, each an alias of the others.
 MOST_VALUES, DEEPEST, LONGEST_TEXT = 50_000, 32, 4096

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Literal
 import numpy as np
 from PIL import ExifTags, Image
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 if TYPE_CHECKING:
     from vebi.config.datasets import DatasetConfig

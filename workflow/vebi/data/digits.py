@@ -5,7 +5,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from vebi.data.store import TEST, TRAIN, Images
+from vebi.data.dataset import TEST, TRAIN, Images
 
 TEST_FRACTION = 0.2
 

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vebi.config.datasets import ImageFolderConfig
+from vebi.data.dataset import TEST, TRAIN, ImageIndex, n_decoders
 from vebi.data.decoding import (
     Decoding,
     UnreadableImage,
@@ -32,8 +33,7 @@ from vebi.data.listing import (
     read_class_names,
 )
 from vebi.data.roots import find_root, is_file
-from vebi.data.store import TEST, TRAIN, ImageIndex, n_decoders
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 # Images handed to the threads at once; a future for each of ImageNet's would fill the memory.
 BLOCK = 4096

@@ -13,11 +13,11 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from vebi.data.dataset import TEST, TRAIN
 from vebi.data.decoding import SUFFIXES
 from vebi.data.roots import check_inside, is_folder
-from vebi.data.store import TEST, TRAIN
-from vebi.errors import VebiError
-from vebi.matlab import load_mat
+from vebi.io.errors import VebiError
+from vebi.io.matlab import load_mat
 
 # ILSVRC2012_val_00000001.JPEG: the number is the line of the ground truth.
 NUMBERED = re.compile(r"_(\d{8})\.[^.]+$")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vebi.data.store import TEST, TRAIN, Images
+from vebi.data.dataset import TEST, TRAIN, Images
 from vebi.data.subset import spread_over_classes
-from vebi.errors import VebiError
-from vebi.files import atomic_path
+from vebi.io.errors import VebiError
+from vebi.io.files import atomic_path
 
 # MD5 sums of the original files, the ones that torchvision expects too.
 FILES = {
@@ -76,7 +76,7 @@ def _find(name: str, md5: str, cache: Path) -> Path:
 
 def _download(name: str, md5: str, target: Path) -> Path:
     # torchvision keeps the list of mirrors that are alive; importing it takes seconds, so only here.
-    from vebi.models.torchvision_ops import declare_missing_ops
+    from vebi.compute.torchvision_ops import declare_missing_ops
 
     declare_missing_ops()
     from torchvision.datasets import MNIST

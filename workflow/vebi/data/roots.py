@@ -5,7 +5,7 @@ import posixpath
 from contextlib import suppress
 from pathlib import Path
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 
 def find_root(path: str) -> Path:

@@ -3,12 +3,15 @@
 import h5py
 import numpy as np
 
-from vebi.data.store import Dataset
+from vebi.data.dataset import Dataset
 
 
-def read_scenes(dataset: Dataset) -> np.ndarray:
-    """Number of the base scene of every image, int64 (N); each its own where the file knows none."""
+def read_scenes(dataset: Dataset, rows: np.ndarray | None = None) -> np.ndarray:
+    """Number of the base scene of the images at `rows` (None: of all), int64.
+
+    Where the file knows no scenes each image is its own. Images of one scene are alike: intervals and
+    tests draw scenes, not images.
+    """
     with h5py.File(dataset.path, "r") as file:
-        if "base_scene" in file:
-            return file["base_scene"][:]
-    return np.arange(len(dataset))
+        scenes = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
+    return (scenes if rows is None else scenes[rows]).astype(np.int64)

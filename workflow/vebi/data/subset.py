@@ -1,9 +1,6 @@
 """A few images that stand for a split, for studies that are too dear for all of it."""
 
-import h5py
 import numpy as np
-
-from vebi.data.store import Dataset
 
 
 def spread_over_classes(labels: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
@@ -29,13 +26,3 @@ def spread_over_classes(labels: np.ndarray, rows: np.ndarray, n: int) -> np.ndar
         for c, (m, share) in enumerate(zip(members, shares, strict=True))
     ]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *taken]))
-
-
-def read_scenes(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Number of the base scene of the images at `rows`, int64; their own where there are no scenes.
-
-    Images of one scene are alike: intervals and tests draw scenes, not images.
-    """
-    with h5py.File(dataset.path, "r") as file:
-        scenes = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
-    return scenes[rows].astype(np.int64)

@@ -1,7 +1,7 @@
 """Descriptors of images: what each channel of each layer responds (VEBI 3.1)."""
 
 from vebi.descriptors.describe import describe, describe_batch
-from vebi.descriptors.store import DescriptorFile, layers_of, open_descriptors
+from vebi.descriptors.descriptor_file import DescriptorFile, layers_of, open_descriptors
 from vebi.descriptors.variants import VARIANTS, Variant
 
 __all__ = [

@@ -9,10 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.descriptors.store import open_descriptors
+from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.descriptors.variants import VARIANTS
-from vebi.errors import VebiError
-from vebi.writing import create_hdf5
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import create_hdf5
 
 # The power of the L2 norm that a statistic is.
 _POWERS = {"l2": 1.0, "squared_l2": 2.0}

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vebi.data.store import Dataset
+from vebi.data.dataset import Dataset
 from vebi.descriptors.variants import STATISTICS, VARIANTS, Variant
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import create_hdf5
 from vebi.network.batches import computed
 from vebi.network.layers import Layer, evaluating, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
-from vebi.writing import create_hdf5
 
 
 class _DescriptorPass(LayerPass):

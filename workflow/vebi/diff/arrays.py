@@ -12,8 +12,8 @@ import numpy as np
 from vebi.diff import numbers
 from vebi.diff.report import FileResult, Finding
 from vebi.diff.tolerances import Tolerance, Tolerances
-from vebi.errors import VebiError
-from vebi.hdf5 import check_size, first_line
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import check_size, first_line
 
 # Elements in memory at a time; the comparison needs some ten float64 arrays of that size.
 BLOCK_ELEMENTS = 1 << 20
@@ -286,7 +286,7 @@ def compare_models(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileR
     The weights load with `weights_only=True`, so that a file can't run code.
     """
     # torch takes seconds to import and most comparisons have no models that differ.
-    from vebi.models.tensors import load_tensors
+    from vebi.io.tensors import load_tensors
 
     result = FileResult(name, "model")
     states = []

@@ -15,9 +15,9 @@ from vebi.diff.html import to_html
 from vebi.diff.report import FileResult, Report, Verdict
 from vebi.diff.terminal import plain, print_report
 from vebi.diff.tolerances import Tolerances, default_path, read_tolerances
-from vebi.errors import VebiError
-from vebi.files import write_text
-from vebi.tables import TABLES
+from vebi.io.errors import VebiError
+from vebi.io.files import write_text
+from vebi.io.tables import TABLES
 
 KEYS: Mapping[str, Sequence[str]] = {name: spec.keys for name, spec in TABLES.items()}
 

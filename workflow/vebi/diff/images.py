@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vebi.diff.report import FileResult, Finding, Pictures
 from vebi.diff.tolerances import Tolerances
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 PIXEL_LIMIT = 100_000_000
 PICTURE_BYTES = 2 << 20

@@ -22,7 +22,7 @@ from typing import Any
 
 from vebi.diff.report import FileResult, Finding
 from vebi.diff.tolerances import Tolerance, Tolerances
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 # A block of a million numbers is read in well under a second; a slow network disk may take longer.
 SILENCE = 30.0

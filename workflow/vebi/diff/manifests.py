@@ -6,7 +6,7 @@ from typing import Any
 
 from vebi.diff.other import leaves, read_json
 from vebi.diff.report import Change
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 MANIFEST = "manifest.json"
 # In the order of interest. Checksums are left out (the files themselves are compared), and so are

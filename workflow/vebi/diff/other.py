@@ -10,7 +10,7 @@ import numpy as np
 from vebi.diff.arrays import compare_arrays
 from vebi.diff.report import FileResult, Finding
 from vebi.diff.tolerances import Tolerances
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 JSON_LIMIT = 256 << 20
 DEEPEST = 200

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 ARCHIVE_LIMIT = 8 << 30
 MEMBER_LIMIT = 200_000

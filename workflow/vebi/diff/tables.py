@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vebi.diff import numbers
 from vebi.diff.report import MOST_FINDINGS, FileResult, Finding, Verdict
 from vebi.diff.tolerances import ROWS, Tolerance, Tolerances
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 Cells = NDArray[np.object_]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 KINDS = ("exact", "close", "interval", "follows", "show")
 COLUMNS = ("file", "column", "kind", "atol", "rtol", "why")

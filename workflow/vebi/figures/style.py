@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from vebi.files import atomic_path
+from vebi.io.files import atomic_path
 
 mpl.use("Agg")
 mpl.rcParams.update(

@@ -11,8 +11,8 @@ from vebi.heatmaps.methods import (
     merged_maps,
 )
 from vebi.heatmaps.ranking import top_features
-from vebi.heatmaps.sources import FEATURE_SOURCES, Subject
-from vebi.heatmaps.stream import write_heatmaps
+from vebi.heatmaps.subject import FEATURE_SOURCES, Subject
+from vebi.heatmaps.write import write_heatmaps
 
 __all__ = [
     "FEATURE_SOURCES",

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
-from vebi.errors import VebiError
 from vebi.heatmaps.relevance import class_relevance, gradients_of
+from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
 from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import RECTIFIERS, Convolution, OperationMode

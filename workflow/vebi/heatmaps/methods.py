@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
 from vebi.heatmaps.attribution import SIGNALS, ClassBatch
 from vebi.heatmaps.maps import map_of_signal, merge, scale_to_unit
 from vebi.heatmaps.signals import feature_signals
-from vebi.heatmaps.sources import FEATURE_SOURCES, Chosen, Subject
+from vebi.heatmaps.subject import FEATURE_SOURCES, Chosen, Subject
+from vebi.io.errors import VebiError
 from vebi.network.layers import Layer
 from vebi.network.passes import responses
 

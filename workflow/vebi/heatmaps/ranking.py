@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.network.layers import evaluating
 from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED, OperationMode
 

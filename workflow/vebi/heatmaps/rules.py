@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vebi.heatmaps.resampling import nearest_resample
+from vebi.heatmaps.stride1 import nearest_resample
 from vebi.heatmaps.transposed import Cache, transposed_convolution, transposed_filters
 from vebi.network.layers import Layer
 from vebi.network.operations import Convolution, Window, response_of

@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from vebi.errors import VebiError
-from vebi.heatmaps.resampling import dense_pooling
 from vebi.heatmaps.rules import (
     GuidedRectifier,
     SignalConvolution,
@@ -27,7 +25,9 @@ from vebi.heatmaps.rules import (
     gated,
     pooling_signal,
 )
+from vebi.heatmaps.stride1 import dense_pooling
 from vebi.heatmaps.transposed import Cache
+from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, returns_indices
 from vebi.network.passes import LayerPass, fast_layout

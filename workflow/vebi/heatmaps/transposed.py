@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vebi.heatmaps.resampling import nearest_index
+from vebi.heatmaps.stride1 import nearest_index
 from vebi.network.operations import Window
 
 

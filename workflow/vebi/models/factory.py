@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vebi.data.roots import is_file
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vebi.errors import VebiError
-from vebi.matlab import load_mat
+from vebi.io.errors import VebiError
+from vebi.io.matlab import load_mat
 
 _WITHOUT_EFFECT = ("dropout", "softmax", "softmaxloss")
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.models.factory import call_factory
 from vebi.models.torchvision_nets import torchvision_network
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from vebi.errors import VebiError
-from vebi.models.torchvision_ops import declare_missing_ops
+from vebi.compute.torchvision_ops import declare_missing_ops
+from vebi.io.errors import VebiError
 
 # Mean and standard deviation of ImageNet's raw pixels, which torchvision's networks are trained with.
 MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from vebi.data.store import TEST, TRAIN, Dataset
-from vebi.determinism import derived_seed
-from vebi.errors import VebiError
-from vebi.models.checkpoint import Checkpoint
-from vebi.models.files import find_weights
+from vebi.compute.determinism import derived_seed
+from vebi.data.dataset import TEST, TRAIN, Dataset
+from vebi.io.errors import VebiError
 from vebi.models.nets import GLOROT, TORCHVISION, NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
+from vebi.models.weights_places import find_weights
 from vebi.network.batches import computed
 from vebi.network.passes import fast_layout
+from vebi.run.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
+from vebi.io.tensors import load_tensors
 from vebi.models.matconvnet import MatConvNetFile, read_matconvnet, state_for
 from vebi.models.nets import NetSpec
-from vebi.models.tensors import load_tensors
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")

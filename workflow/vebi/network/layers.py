@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.network.operations import (
     ACTIVATIONS,
     OPERATION_MODULES,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import OperationMode, response_of
 

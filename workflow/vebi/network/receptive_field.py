@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import (

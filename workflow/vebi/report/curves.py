@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES, PAPER_METHODS
 from vebi.selection.path import ClassPath
-from vebi.selection.store import read_solution
+from vebi.selection.path_file import read_solution
 
 FEATURES = 10
 MOST_CLASSES = 30

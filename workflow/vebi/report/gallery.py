@@ -8,12 +8,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vebi.data.store import open_dataset
+from vebi.data.dataset import open_dataset
 from vebi.figures.images import read_rows
 from vebi.figures.style import METHOD_NAMES
-from vebi.iou.curve import area_under_curve
-from vebi.iou.store import read_curves
 from vebi.report.pictures import encode_image, encode_map, encode_mask
+from vebi.studies.iou.curve import area_under_curve
+from vebi.studies.iou.iou_file import read_curves
 
 # Images of one experiment. Of a thousand classes so many are taken, at equal steps.
 LARGEST = 30

@@ -13,17 +13,17 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from vebi.errors import VebiError
-from vebi.files import write_text
+from vebi.io.errors import VebiError
+from vebi.io.files import write_text
+from vebi.io.tables import TABLES, read_table
 from vebi.report.captions import read_caption
 from vebi.report.claims import Claim, count_verdicts, group_claims, read_claims
 from vebi.report.curves import Selected, iou_curves, weight_paths
 from vebi.report.findings import Finding, find
 from vebi.report.gallery import Explained, collect
 from vebi.report.pictures import Picture, read_figure
-from vebi.report.studies import OTHERS, STUDIES, Study, find_figure, find_table
 from vebi.report.tables import EmbeddedTable, embed
-from vebi.tables import TABLES, read_table
+from vebi.studies.registry import OTHERS, STUDIES, Study, find_figure, find_table
 
 PAGE = Path(__file__).parent / "page"
 TEMPLATE, STYLES = "report.html.j2", ("uplot/uPlot.min.css", "report.css")

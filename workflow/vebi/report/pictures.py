@@ -9,8 +9,8 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
-from vebi.errors import VebiError
 from vebi.figures.style import HEATMAP
+from vebi.io.errors import VebiError
 
 # WebP can't be larger; such a figure stays a PNG.
 WEBP_LIMIT = 16383

@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from vebi.selection import events
+from vebi.selection import homotopy_kernel
 from vebi.selection.certificate import Certificate, certify_products
-from vebi.selection.events import (
+from vebi.selection.homotopy_kernel import (
     ACTIVE,
     INACTIVE,
     MORE,
@@ -104,7 +104,7 @@ class Room:
             slots = Slots(np.zeros(size, np.int64), np.zeros((size, self.slots.row.shape[1])))
             slots.column[:old], slots.row[:old] = self.slots.column, self.slots.row
             active = _no_features(size)
-            events.copy(self.active, active, old)
+            homotopy_kernel.copy(self.active, active, old)
             self.slots, self.active, self.start = slots, active, _no_features(size)
 
 
@@ -148,11 +148,11 @@ class _Walk:
         """Add the next piece: EVENTS_PER_PIECE events, fewer at the path's end or if errors grow."""
         # One more, for a column that takes another's place.
         self.room.reserve(self.k + EVENTS_PER_PIECE + 1)
-        events.copy(self.room.active, self.room.start, self.k)
+        homotopy_kernel.copy(self.room.active, self.room.start, self.k)
         watched = self._nearest()
         missed = self._try(watched)
         while len(missed):
-            events.copy(self.room.start, self.room.active, self.k)
+            homotopy_kernel.copy(self.room.start, self.room.active, self.k)
             watched = np.concatenate([watched, missed])
             missed = self._try(watched)
 
@@ -185,9 +185,9 @@ class _Walk:
             np.zeros(most, np.int64), np.zeros(most, np.int8), np.zeros(most), np.empty((most, n_slots))
         )  # fmt: skip
         near.column[:n], near.state[:n] = watched, self.state[watched]
-        events.look(self.gram, self.cross, slots, active, k, near, n)
+        homotopy_kernel.look(self.gram, self.cross, slots, active, k, near, n)
         weights, lambdas = np.zeros((len(places) + 1, n_slots)), np.empty(len(places) + 1)
-        k, n, lam, points, reason = events.advance(
+        k, n, lam, points, reason = homotopy_kernel.advance(
             self.gram, slots, places, active, k, near, n, self.lam, self.largest,
             self.largest_lam, self.mu_max, self.nonnegative, weights, lambdas,
         )  # fmt: skip
@@ -212,7 +212,7 @@ class _Walk:
             self.speed = (-gradient[before] - self.c) / (lambdas[before] - lam)
         if reason != MU_MAX:
             error = self.c[slots.column[end]] - lam * active.sign[:k]
-            events.refine(active, k, error)
+            homotopy_kernel.refine(active, k, error)
         if reason == UNCONSTRAINED:
             right = active.weight[:k] * active.sign[:k] > 0
             weights[points] = 0.0

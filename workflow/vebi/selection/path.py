@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 
 @dataclass(frozen=True)

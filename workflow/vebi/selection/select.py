@@ -13,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from vebi.errors import VebiError
-from vebi.files import write_text
+from vebi.io.errors import VebiError
+from vebi.io.files import write_text
 from vebi.selection.certificate import LARGEST_GAP, certify, explain
 from vebi.selection.homotopy import solve_paths_of
 from vebi.selection.path import ClassPath
+from vebi.selection.path_file import Solution, over_all_columns, write_solution
 from vebi.selection.projected_gradient import solve_points_of
 from vebi.selection.statistics import (
     Labels,
@@ -29,7 +30,6 @@ from vebi.selection.statistics import (
     read_targets,
     scope_columns,
 )
-from vebi.selection.store import Solution, over_all_columns, write_solution
 from vebi.selection.tables import selected_features_table, selection_table
 
 log = logging.getLogger(__name__)

@@ -24,9 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from vebi.errors import VebiError
-from vebi.hdf5 import BROKEN, first_line, get_array, open_hdf5, read_array, read_texts
-from vebi.writing import create_hdf5
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import (
+    BROKEN,
+    create_hdf5,
+    first_line,
+    get_array,
+    open_hdf5,
+    read_array,
+    read_texts,
+)
 
 Labels = Literal["annotations", "predictions"]
 EXPECTED = "a descriptor file with X (N, m) and labels (N)"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vebi.selection.store import Solution
+from vebi.selection.path_file import Solution
 
 SELECTION = (
     "scope",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vebi.descriptors.convert import convert
-from vebi.descriptors.store import open_descriptors
+from vebi.descriptors.descriptor_file import open_descriptors
+from vebi.selection.path_file import Solution
 from vebi.selection.select import solve_paths
 from vebi.selection.statistics import Labels, Scope, read_statistics
-from vebi.selection.store import Solution
 
 
 def as_variant(descriptors: str | Path, variant: str, folder: str | Path) -> Path:

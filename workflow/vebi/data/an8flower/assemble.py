@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 
 from vebi.data.an8flower.scene import get_flower_set, split_of_base
-from vebi.errors import VebiError
-from vebi.writing import create_hdf5
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import create_hdf5
 
 
 def assemble(

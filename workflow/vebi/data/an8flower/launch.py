@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vebi.errors import VebiError
-from vebi.files import why_unwritable
-from vebi.processes import OWNER, identify
+from vebi.compute.processes import identify
+from vebi.io.errors import VebiError
+from vebi.io.files import why_unwritable
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,6 +30,7 @@ def render(arguments: Sequence[str], log: str | Path) -> None:
     """
     python = get_render_python()
     command = [python, "-m", "vebi.data.an8flower.render", *arguments]
+    command += ["--owner", identify(os.getpid())]
     try:
         stream = Path(log).open("w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
@@ -39,7 +40,7 @@ def render(arguments: Sequence[str], log: str | Path) -> None:
             command,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT), OWNER: identify(os.getpid())},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
             check=False,
         )
     if done.returncode:

@@ -30,6 +30,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from vebi.compute.processes import die_with
 from vebi.data.an8flower import geometry
 from vebi.data.an8flower.scene import (
     FLOWER_SETS,
@@ -40,9 +41,8 @@ from vebi.data.an8flower.scene import (
     get_flower_set,
     sample_scene,
 )
-from vebi.errors import VebiError
-from vebi.processes import die_with_owner
-from vebi.writing import create_hdf5
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import create_hdf5
 
 # What the pixels of `parts` number: sky is what no ray hits, the other parts are objects.
 PART_NAMES = (
@@ -483,6 +483,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--views-per-base", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True, help="the chunk file to write")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--owner", default="", help="the process to end with, see die_with")
     parser.add_argument(
         "--device",
         choices=["auto", "cpu", "gpu"],
@@ -510,7 +511,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     values = vars(_parse(arguments))
-    die_with_owner()
+    die_with(values.pop("owner"))
     try:
         render_chunk(**values)
     except (VebiError, OSError) as error:

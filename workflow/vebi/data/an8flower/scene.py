@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from vebi.errors import VebiError
+from vebi.io.errors import VebiError
 
 Rgb = tuple[float, float, float]
 

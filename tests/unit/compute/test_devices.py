@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vebi.compute.devices import count_gpus_to_ask_for
+from vebi.config import parse_config
+from vebi.io.errors import VebiError
+
+
+def test_the_configuration_decides_and_auto_looks_at_the_machine():
+    assert count_gpus_to_ask_for("cpu") == 0
+    assert count_gpus_to_ask_for("cuda") == 1
+    assert count_gpus_to_ask_for("auto") == int(bool(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "auto"])
+def test_who_says_whether_to_ask_is_obeyed(device):
+    assert count_gpus_to_ask_for(device, True) == 1
+    assert count_gpus_to_ask_for(device, False) == 0
+
+
+def test_to_ask_for_a_gpu_and_compute_on_the_cpu_is_a_contradiction(root):
+    config = yaml.safe_load((root / "config/config.yaml").read_text())
+    assert parse_config({**config, "ask_for_gpu": True}).ask_for_gpu
+    with pytest.raises(VebiError, match=r"ask_for_gpu: true, but device is 'cpu'"):
+        parse_config({**config, "ask_for_gpu": True, "device": "cpu"})

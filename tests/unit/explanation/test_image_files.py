@@ -1,0 +1,195 @@
+"""`vebi explain` on a user's own network: files in, panel and numbers out, clear refusals."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vebi.data.dataset import Images, write_dataset
+from vebi.descriptors import open_descriptors
+from vebi.explanation.image_files import explain_own
+from vebi.io.errors import VebiError
+from vebi.models.model_file import save_model
+from vebi.models.nets import NetSpec, build
+from vebi.selection.path_file import read_solution
+
+# The score of a colour is how much of it there is: its outputs are red, green, blue.
+SOURCE = """
+import torch
+from torch import nn
+
+def make(n_outputs=3):
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                        nn.Linear(3, n_outputs))
+    for weight in (net[0].weight, net[4].weight):
+        nn.init.zeros_(weight)
+        with torch.no_grad():
+            weight[range(3), range(3)] = 1.0
+    nn.init.zeros_(net[0].bias), nn.init.zeros_(net[4].bias)
+    return net
+
+def many():
+    return make(5)
+"""
+COLOURS = ["red", "green", "blue"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A user's folder: code, weights, and photographs in a folder per class."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "colour_nets.py").write_text(SOURCE)
+    rng = np.random.default_rng(0)
+    for channel, colour in enumerate(COLOURS):
+        (folder / "photos" / colour).mkdir(parents=True)
+        for number in range(8):
+            pixels = rng.integers(0, 90, (20, 24, 3)).astype(np.uint8)
+            pixels[5:15, 5:15, channel] = 250
+            Image.fromarray(pixels).save(folder / "photos" / colour / f"{number}.png")
+    Image.fromarray(np.full((9, 9), 3, np.uint8)).save(folder / "grey.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _inside(project, monkeypatch):
+    monkeypatch.chdir(project)
+    yield
+    sys.modules.pop("colour_nets", None)
+
+
+def run(images, data, out, **options):
+    return explain_own(images, data, out, size=16, device="cpu", **options)
+
+
+def test_the_command_writes_panel_and_numbers(project, tmp_path):
+    done = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "vebi.cli",
+                "explain",
+                "photos/green/0.png",
+                "photos/red/1.png",
+            ),
+            *("--factory", "colour_nets:make", "--data", "photos", "--classes", "red,green,blue"),
+            *("--size", "16", "--mu", "2", "--top", "2", "--out", str(tmp_path)),
+        ],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("explanation.png", "explanation.pdf", "explanation.json"),
+        *("dataset.h5", "descriptors.h5", "path.h5"),
+    }
+    content = json.loads((tmp_path / "explanation.json").read_text())
+    assert content["accuracy"] == 1.0
+    assert content["network"] == "colour_nets:make"
+    green, red = content["images"]
+    assert (green["predicted"], red["predicted"]) == ("green", "red")
+    # The class's own colour channel is what tells it from the others.
+    assert green["features"][0]["channel"] == 1
+    assert red["features"][0]["channel"] == 0
+    weights = read_solution(tmp_path / "path.h5").weights_at(2)
+    layers = open_descriptors(tmp_path / "descriptors.h5").layer_names
+    first = green["features"][0]
+    assert first["weight"] == weights[1][3 * layers.index(first["layer"]) + 1]
+    assert green["scores"][0]["class"] == "green"
+
+
+def test_a_wrong_order_of_the_classes_is_noticed(project, tmp_path):
+    with pytest.raises(VebiError, match=r"would be on 100% with red,green,blue.*--classes red,gr"):
+        run([], project / "photos", tmp_path, factory="colour_nets:make")
+
+
+def test_a_wrong_order_that_was_asked_for_is_a_warning(project, tmp_path, caplog):
+    run(
+        [project / "photos/red/0.png"],
+        project / "photos",
+        tmp_path,
+        factory="colour_nets:make",
+        classes=["blue", "green", "red"],
+    )
+    assert "Is the order right?" in caplog.text
+
+
+def test_every_way_to_give_a_network(project, tmp_path):
+    torch.manual_seed(0)
+    spec = NetSpec("factory:colour_nets.py:make", (3, 16, 16), 3, 1.0)
+    net = build(spec)
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    squeezenet = NetSpec("torchvision:squeezenet1_1", (3, 32, 32), 3, 64.0, (0.0, 0.0, 0.0))
+    save_model(tmp_path / "m.pt", build(squeezenet), squeezenet, COLOURS)
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype(np.uint8)
+    labels = np.arange(12) % 3
+    write_dataset(tmp_path / "d.h5", Images(images, labels, np.zeros(12), COLOURS))
+    image = [project / "photos/red/0.png"]
+    results = []
+    for name, options in (
+        ("file", {"factory": "colour_nets.py:make", "weights": str(tmp_path / "w.pth")}),
+        ("model", {"weights": str(tmp_path / "m.pt")}),
+        ("named", {"architecture": "torchvision:squeezenet1_1", "weights": str(tmp_path / "m.pt")}),
+    ):
+        out = tmp_path / name
+        explain_own(image, tmp_path / "d.h5", out, device="cpu", method="grad_cam", **options)
+        results.append(json.loads((out / "explanation.json").read_text())["images"][0])
+    assert results[1] == results[2]
+    assert results[0] != results[1]
+    assert results[1]["features"] == []
+
+
+def test_a_model_file_that_names_code_needs_it_named(project, tmp_path):
+    spec = NetSpec("factory:colour_nets:make", (3, 16, 16), 3, 1.0)
+    save_model(tmp_path / "m.pt", build(spec), spec, COLOURS)
+    image, out = [project / "photos/red/0.png"], tmp_path / "out"
+    options = {"weights": str(tmp_path / "m.pt"), "classes": COLOURS}
+    with pytest.raises(VebiError, match="pass --factory colour_nets:make"):
+        run(image, project / "photos", out, **options)
+    run(image, project / "photos", out, factory="colour_nets:make", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "No network: give --run, or --factory"),
+        ({"architecture": "torchvision:resnet18"}, "random weights: give --weights as well"),
+        ({"factory": "a:b", "architecture": "vgg_f"}, "give one of them"),
+        ({"factory": "colour_nets"}, "not of the form"),
+        ({"factory": "colour_nets:many"}, "it gives 5 outputs"),
+        ({"factory": "colour_nets:make", "weights": "absent.pth"}, "no file of weights"),
+        ({"factory": "colour_nets:make", "weights": "grey.png"}, "can't be read as weights"),
+        ({"factory": "colour_nets:make", "method": "gradcam"}, "Unknown heatmap method 'gradcam'"),
+        ({"factory": "colour_nets:make", "classes": ["red", "gren"]}, "Did you mean 'green'"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_what_is_missing_or_wrong_is_said(project, tmp_path, options, says):
+    with pytest.raises(VebiError, match=says):
+        run([project / "grey.png"], project / "photos", tmp_path, **options)
+
+
+def test_an_image_that_is_none_is_named(project, tmp_path):
+    with pytest.raises(VebiError, match=r"colour_nets\.py can't be read as an image"):
+        run(
+            [project / "colour_nets.py"],
+            project / "photos",
+            tmp_path,
+            factory="colour_nets:make",
+            classes=COLOURS,
+        )
+
+
+def test_a_folder_of_one_class_is_refused(project, tmp_path):
+    (tmp_path / "data/one").mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(tmp_path / "data/one/a.png")
+    with pytest.raises(VebiError, match="has 1 folders with images; two or more"):
+        run([], tmp_path / "data", tmp_path, factory="colour_nets:make")

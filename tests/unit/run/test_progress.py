@@ -1,0 +1,143 @@
+"""Progress of running jobs as people see it: drawn into logs, read from them, shown with what is left."""
+
+import io
+import logging
+import re
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+from snakemake_interface_logger_plugins.common import LogEvent
+from tqdm import tqdm
+
+from snakemake_logger_plugin_vebi import LogHandler, read_bar
+from vebi.run.job_context import VARIABLE, JobContext
+from vebi.run.manifest import build_manifest, write_manifest
+from vebi.run.summary import summarise
+
+
+@pytest.mark.parametrize("title", ["train an8flower_strided", "double-12c 0-150 (CPU)", None])
+@pytest.mark.parametrize("unit", ["epoch", "image"])
+def test_the_last_bar_of_a_log_is_read(tmp_path, title, unit):
+    path = tmp_path / "job.log"
+    with path.open("w") as log:
+        log.write("INFO network from nowhere 3/4 [x]\n")
+        bar = tqdm(total=30, desc=title, unit=unit, file=log, mininterval=0)
+        for _ in range(12):
+            time.sleep(0.002)
+            bar.update()
+    done, total, left = read_bar(path)
+    assert (done, total) == (12, 30)
+    assert re.fullmatch(r"\d\d:\d\d", left)
+
+
+def test_logs_without_a_bar_have_none(tmp_path):
+    assert read_bar(tmp_path / "absent.log") is None
+    (tmp_path / "a.log").write_text("INFO 12/30 images\n")
+    assert read_bar(tmp_path / "a.log") is None
+    (tmp_path / "b.log").write_bytes(bytes(range(256)) * 100)
+    assert read_bar(tmp_path / "b.log") is None
+
+
+SCRIPT = """
+import sys
+from types import SimpleNamespace as Box
+from tqdm import tqdm
+from vebi.run.job import job
+
+box = Box(rule="train", log=[sys.argv[1]], params=Box(compute_threads=1), input=[], output=[])
+with job(box):
+    for _ in tqdm(range(5), "epochs", unit="epoch", disable=None):
+        pass
+    print("done")
+"""
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_job_draws_its_bar_into_its_log_where_somebody_watches(tmp_path, watched, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
+    JobContext(draws_bars=watched).publish()
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "job.log")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == done.stderr == ""
+    assert "done\n" in (tmp_path / "job.log").read_text()
+    assert (read_bar(tmp_path / "job.log") == (5, 5, "00:00")) == watched
+
+
+def make_handler(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
+    settings = SimpleNamespace(
+        dryrun=False, printshellcmds=False, show_failed_logs=False, verbose=False, stdout=False
+    )
+    handler = LogHandler.__new__(LogHandler)
+    handler.common_settings = settings
+    handler.settings = None
+    handler.__post_init__()
+    return handler
+
+
+def emit(handler, event, **fields):
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "", None, None)
+    record.event = event
+    for name, value in fields.items():
+        setattr(record, name, value)
+    handler.emit(record)
+
+
+def test_a_running_job_has_a_bar_with_the_remaining_time_until_it_ends(tmp_path, monkeypatch):
+    handler = make_handler(monkeypatch)
+    log = tmp_path / "train.log"
+    log.write_text("\rtrain net:  40%|####      | 12/30 [01:10<01:45,  5.9s/epoch]")
+    try:
+        emit(
+            handler,
+            LogEvent.JOB_INFO,
+            jobid=7,
+            rule_name="train",
+            threads=1,
+            log=[str(log)],
+            wildcards={"dataset": "digits", "seed": "0"},
+        )
+        handler.draw_running()
+        [task] = [task for task in handler.progress.tasks if "digits" in task.description]
+        assert (task.completed, task.total) == (12, 30)
+        console = Console(file=io.StringIO(), width=150)
+        console.print(handler.progress.get_renderable())
+        line = next(x for x in console.file.getvalue().splitlines() if "digits" in x)
+        assert "train digits 0" in line
+        assert "40%" in line
+        assert "01:45 left" in line
+        emit(handler, LogEvent.JOB_FINISHED, job_id=7)
+        assert not [task for task in handler.progress.tasks if "digits" in task.description]
+    finally:
+        handler.close()
+
+
+def test_snakemake_finds_the_logger():
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True, check=True
+    )
+    assert re.search(r"--logger \{[^}]*\bvebi\b|--logger[^-]*\bvebi\b", done.stdout)
+
+
+def test_the_summary_says_where_to_look(tmp_path):
+    run = tmp_path / "results" / "mine"
+    (run / "tables").mkdir(parents=True)
+    assert summarise(run) == ""
+    rows = ["a,reproduced", "b,reproduced", "c,not reproduced"]
+    (run / "tables/claims.csv").write_text("\n".join(["claim_id,verdict", *rows, ""]))
+    (run / "report.html").write_text("")
+    manifest = build_manifest(
+        run, config={}, package_digest="0", seeds=[0], device="cpu", compute_threads=1
+    )
+    write_manifest(run / "manifest.json", manifest)
+    text = summarise(run)
+    assert "report.html (open it in a browser)" in text
+    assert "2 reproduced, 1 not reproduced" in text
+    assert f"`vebi verify {run}`" in text
+    assert "compare" not in text
+    (tmp_path / "results/reference/mine").mkdir(parents=True)
+    assert f"`vebi diff {run} {tmp_path / 'results/reference/mine'}`" in summarise(run)

@@ -1,0 +1,145 @@
+"""Verdicts on orderings that are put into the numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vebi.io.errors import VebiError
+from vebi.io.tables import read_table, write_table
+from vebi.studies.ablation.ablate import mean_class_accuracy
+from vebi.studies.robustness.comparisons import COMPARISONS, judge
+from vebi.studies.robustness.figures import draw_robustness
+from vebi.studies.robustness.robustness_file import METHODS, Findings, Setting, write_findings
+from vebi.studies.robustness.tables import FACTORS, compare, summarise, tabulate
+
+SETTINGS = (Setting("vebi_text", False, 5.0), Setting("vebi_code", True, 10.0))
+N = 60
+APART = np.arange(N)
+
+
+def findings(seed: int, areas=(0.1, 0.2, 0.4), accuracies=(0.2, 0.5, 0.9, 0.7)) -> Findings:
+    """`areas` of METHODS; accuracies without All, without OnlyConv, with random, layer by layer."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 0.05, (2, 3, N))
+    labels = np.sort(np.arange(N) % 3)
+
+    def right(*shape: int, share) -> np.ndarray:
+        return rng.random((*shape, N)) < share
+
+    selected = np.stack([right(2, share=share) for share in accuracies[:2]], axis=1)
+    return Findings(
+        settings=SETTINGS,
+        areas=np.array(areas)[:, None] + noise,
+        n_selected=np.full((2, 2), 4),
+        whole=np.ones(N, bool),
+        selected=selected,
+        random=right(2, 2, 5, share=accuracies[2]),
+        random_layer_matched=right(2, 2, 5, share=accuracies[3]),
+        labels=labels,
+        image_index=np.arange(N),
+    )
+
+
+def verdicts(table: pd.DataFrame) -> dict[str, set[str]]:
+    return {name: set(group["verdict"]) for name, group in table.groupby("comparison")}
+
+
+def test_orderings_that_are_there_hold_and_their_opposites_are_reversed():
+    table = compare([findings(seed) for seed in range(5)], APART, 500, 0)
+    assert len(table) == len(SETTINGS) * len(COMPARISONS)
+    assert all(values == {"holds"} for values in verdicts(table).values())
+    assert (table["seeds_agree"] == 5).all()
+    assert (table["p_value_seeds"] == 2 / 32).all()
+    assert (table["p_value"] < 0.01).all()
+    swapped = [findings(seed, (0.4, 0.2, 0.1), (0.9, 0.7, 0.2, 0.2)) for seed in range(5)]
+    table = compare(swapped, APART, 500, 0)
+    assert all(values == {"reversed"} for values in verdicts(table).values())
+    assert (table["seeds_agree"] == 0).all()
+
+
+def test_images_of_one_scene_are_drawn_and_flipped_together():
+    some = [findings(seed) for seed in range(5)]
+    apart, together = (compare(some, scene, 500, 0) for scene in (APART, APART % 6))
+    assert set(together["n_scenes"]) == {6}
+    assert (together["p_value"] == 2 / 2**6).all()
+    assert together["mean_difference"].equals(apart["mean_difference"])
+
+
+def test_what_is_not_there_is_undecided():
+    """Seeds that contradict each other decide nothing, however sure each one is."""
+    one, other = (0.1, 0.2, 0.4), (0.4, 0.2, 0.1)
+    table = compare([findings(s, one if s % 2 else other) for s in range(4)], APART, 500, 0)
+    areas = table[table["comparison"].isin(["vebi > deconv_gb", "vebi > upsampled_activation"])]
+    assert set(areas["verdict"]) == {"undecided"}
+    assert set(areas["seeds_agree"]) == {2}
+
+
+def test_differences_are_those_of_areas_and_of_mean_class_accuracies():
+    one = findings(0)
+    table = compare([one], APART, 50, 0).set_index(["descriptor", "comparison"])["mean_difference"]
+    for v, setting in enumerate(SETTINGS):
+        mean = dict(zip(METHODS, one.areas[v].mean(1), strict=True))
+        found = table[setting.descriptor]
+        assert found["vebi > deconv_gb"] == pytest.approx(mean["vebi"] - mean["deconv_gb"])
+
+        def accuracy(hits: np.ndarray) -> float:
+            # Any prediction will do where it is wrong.
+            return mean_class_accuracy(np.where(hits, one.labels, -1), one.labels)
+
+        assert found["All > OnlyConv"] == pytest.approx(
+            accuracy(one.selected[v, 1]) - accuracy(one.selected[v, 0])
+        )
+        control = np.mean([accuracy(draw) for draw in one.random_layer_matched[v, 1]])
+        assert found["selected > random_layer_matched (OnlyConv)"] == pytest.approx(
+            control - accuracy(one.selected[v, 1])
+        )
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"),
+    [
+        ((0.1, 0.2), "holds"),
+        ((-0.2, -0.1), "reversed"),
+        ((-0.1, 0.1), "undecided"),
+        ((0.0, 0.1), "undecided"),
+    ],
+)
+def test_rule(ends, verdict):
+    assert judge(*ends) == verdict
+
+
+def test_summary_counts_every_setting_once_per_factor(tmp_path):
+    runs, paths = [], []
+    for model in ("a", "b"):
+        for seed in range(3):
+            runs.append({"dataset": "d", "model": model, "seed": seed})
+            paths.append(tmp_path / f"{model}{seed}.h5")
+            # In model b the upsampled activations win.
+            areas = (0.1, 0.2, 0.4) if model == "a" else (0.6, 0.2, 0.4)
+            write_findings(paths[-1], findings(seed, areas))
+    tables = tabulate(paths, runs, {"d": APART}, 300, 0)
+    for name, table in tables.items():
+        write_table(tmp_path / f"{name}.csv", table, name)
+    summary = tables["robustness_summary"].set_index(["comparison", "factor", "level"])
+    row = summary.loc[("vebi > upsampled_activation", "all", "all")]
+    assert (row["n_holds"], row["n_undecided"], row["n_reversed"]) == (2, 0, 2)
+    assert "holds in 2 of 4 settings" in row["statement"]
+    assert summary.loc[("vebi > upsampled_activation", "model", "a")]["n_holds"] == 2
+    assert summary.loc[("vebi > upsampled_activation", "model", "b")]["n_reversed"] == 2
+    assert summary.loc[("vebi > deconv_gb", "mu", "5")]["n_settings"] == 2
+    per_factor = tables["robustness_summary"].groupby(["comparison", "factor"])["n_settings"].sum()
+    assert (per_factor == 4).all()
+    assert set(per_factor.index.get_level_values("factor")) == {"all", *FACTORS}
+    assert summarise(tables["robustness"]).equals(tables["robustness_summary"])
+
+    figure = draw_robustness(read_table(tmp_path / "robustness.csv", "robustness"))
+    assert len(figure.axes) == 2
+    cells = [len(axis.patches) for axis in figure.axes]
+    assert cells == [len(SETTINGS) * len(COMPARISONS)] * 2
+
+
+def test_networks_studied_otherwise_are_refused():
+    one = findings(0)
+    other = Findings(**{**one.__dict__, "image_index": np.arange(N) + 1})
+    with pytest.raises(VebiError, match="on other images"):
+        compare([one, other], APART, 10, 0)

@@ -1,0 +1,299 @@
+"""Any network explained: features selected on a user's own images, then explanations of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.descriptors.describe import describe_batch
+from vebi.descriptors.descriptor_file import open_descriptors
+from vebi.descriptors.variants import VARIANTS
+from vebi.explanation.explanation import Explanation, explain_batch
+from vebi.explanation.panels import draw_panels
+from vebi.figures.style import save
+from vebi.io.errors import VebiError
+from vebi.network.batches import computed, cut
+from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.passes import to_network_input
+from vebi.selection.path_file import Solution, over_all_columns, read_solution
+from vebi.selection.select import solve
+from vebi.selection.statistics import (
+    Accumulator,
+    FeatureIndex,
+    Scope,
+    rows_per_block,
+    scope_columns,
+)
+from vebi.selection.tables import selected_features_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Images = np.ndarray | Tensor
+Preprocess = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Explainer:
+    """A network with the features that the mu-Lasso selected for each of its classes.
+
+    `solution` the selection, `mu` the bound whose weights explain; `classes` names in the order of the
+    network's outputs; `descriptor` a name of VARIANTS; `preprocess` as in `fit`.
+    """
+
+    model: nn.Module
+    solution: Solution
+    mu: float
+    classes: tuple[str, ...]
+    descriptor: str = "vebi_text"
+    preprocess: Preprocess | None = None
+    device: torch.device | str = "cpu"
+    batch_size: int = 32
+
+    @property
+    def selected(self) -> pd.DataFrame:
+        """The selected features: a row per class and feature, with its layer, channel and weight."""
+        table = selected_features_table(self.solution, [self.mu])
+        names = [self.classes[label] for label in table["class"]]
+        return table.assign(**{"class": names}).drop(columns=["scope", "mu"])
+
+    def explain(self, images: Images, method: str = "vebi", top: int = 3) -> list[Explanation]:
+        """Explain images (forms as in `fit`) by up to `top` features each."""
+        weights = self.solution.weights_at(self.mu)
+        variant = VARIANTS[self.descriptor]
+
+        def explain(_: np.ndarray, some: np.ndarray) -> list[Explanation]:
+            batch, shown = _prepare(some, self.preprocess, self.device)
+            layers = list_layers(self.model, batch[:1])
+            return explain_batch(
+                self.model,
+                batch,
+                shown,
+                layers,
+                self._described(layers),
+                weights,
+                variant,
+                self.classes,
+                top,
+                method,
+            )
+
+        batches = computed(cut(_as_array(images), self.batch_size), explain)
+        return [explanation for _, found in batches for explanation in found]
+
+    def panel(
+        self, images: Images, path: str | Path, method: str = "vebi", top: int = 3
+    ) -> list[Explanation]:
+        """Explain images and draw them as the paper's Fig. 6: `path` (PNG), and a PDF beside it."""
+        explanations = self.explain(images, method, top)
+        save(draw_panels(explanations), path)
+        return explanations
+
+    def _described(self, layers: Sequence[Layer]) -> list[Layer]:
+        names = dict.fromkeys(self.solution.index.layer.tolist())
+        by_name = {layer.name: layer for layer in layers}
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            raise VebiError(
+                f"The features were selected on a network with a layer '{missing[0]}', which this one "
+                "does not have. Do they belong together?"
+            )
+        described = [by_name[name] for name in names]
+        if sum(layer.n_channels for layer in described) != len(self.solution.index):
+            raise VebiError(
+                f"The features were selected among {len(self.solution.index)} channels, this network "
+                f"has {sum(layer.n_channels for layer in described)} there. Do they belong together?"
+            )
+        return described
+
+
+def fit(
+    model: nn.Module,
+    images: Images,
+    labels: Sequence[int] | np.ndarray | None = None,
+    *,
+    mu: float = 10.0,
+    classes: Sequence[str] | None = None,
+    scope: Scope = "all",
+    nonnegative: bool = False,
+    descriptor: str = "vebi_text",
+    preprocess: Preprocess | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> Explainer:
+    """Select the features of `model` that carry each class (VEBI 3.1, Eq. 1), to explain with.
+
+    `images`: uint8 (N, H, W, C) or (N, H, W), given to the network as float (N, C, H, W) from 0 to 255
+    through `preprocess`; or float (N, C, H, W) exactly as the network takes them. `labels` int (N):
+    the classes, as places among the network's outputs; None: what the network predicts. Neither the
+    images' responses nor their descriptors are kept: memory grows with the features, not with N.
+
+    Raises VebiError for layers that can't be handled, by name, and for labels that don't fit.
+    """
+    if descriptor not in VARIANTS:
+        raise VebiError(f"Unknown descriptor '{descriptor}'; known: {', '.join(VARIANTS)}.")
+    array = _as_array(images)
+    if not len(array):
+        raise VebiError("There are no images to select features on.")
+    model = model.to(device)
+    example, _ = _prepare(array[:1], preprocess, device)
+    layers = list_layers(model, example)
+    described = VARIANTS[descriptor].choose(layers)
+
+    def describe(_: np.ndarray, some: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        batch, _ = _prepare(some, preprocess, device)
+        logits, values = describe_batch(model, batch, layers, VARIANTS[descriptor])
+        return logits.cpu(), values.cpu().numpy()
+
+    given = None if labels is None else np.asarray(labels)
+    accumulator: Accumulator | None = None
+    values: list[np.ndarray] = []
+    truth: list[np.ndarray] = []
+    n_classes = 0
+    for rows, (logits, found) in computed(cut(array, batch_size), describe):
+        if accumulator is None:
+            n_classes = logits.shape[1]
+            given = _checked(given, len(array), n_classes)
+            accumulator = Accumulator(found.shape[1], n_classes)
+        values.append(found)
+        truth.append(logits.argmax(1).numpy() if given is None else given[rows])
+        # The Gram matrix is large: it is added to in few large blocks.
+        if sum(map(len, values)) >= rows_per_block(found.shape[1]):
+            accumulator.add(np.concatenate(values), np.concatenate(truth))
+            values, truth = [], []
+    assert accumulator is not None
+    if values:
+        accumulator.add(np.concatenate(values), np.concatenate(truth))
+    names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
+    if len(names) != n_classes:
+        raise VebiError(f"{len(names)} names of classes, but the network has {n_classes} outputs.")
+    solution = _select(accumulator, described, mu, scope, nonnegative, given is None)
+    return Explainer(model, solution, mu, names, descriptor, preprocess, device, batch_size)
+
+
+def load(
+    model: nn.Module,
+    descriptors: str | Path,
+    selection: str | Path,
+    *,
+    mu: float = 10.0,
+    classes: Sequence[str] | None = None,
+    preprocess: Preprocess | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> Explainer:
+    """An Explainer from a descriptor file of `model` and the path.h5 that was selected on it."""
+    if not Path(selection).is_file():
+        raise VebiError(f"{selection}: no such file; expected a path.h5 of `vebi select`.")
+    file, solution = open_descriptors(descriptors), read_solution(selection)
+    names = tuple(classes) if classes is not None else file.classes
+    if not names:
+        names = tuple(map(str, range(len(solution.classes))))
+    return Explainer(
+        model.to(device), solution, mu, names, file.variant, preprocess, device, batch_size
+    )
+
+
+def explain(
+    model: nn.Module,
+    images: Images,
+    descriptors: str | Path,
+    selection: str | Path,
+    *,
+    mu: float = 10.0,
+    method: str = "vebi",
+    top: int = 3,
+    preprocess: Preprocess | None = None,
+    device: torch.device | str = "cpu",
+) -> list[Explanation]:
+    """Explain images by features selected before: `load(...).explain(images)` in one call."""
+    explainer = load(model, descriptors, selection, mu=mu, preprocess=preprocess, device=device)
+    return explainer.explain(images, method, top)
+
+
+def _select(
+    accumulator: Accumulator,
+    described: Sequence[Layer],
+    mu: float,
+    scope: Scope,
+    nonnegative: bool,
+    of_predictions: bool,
+) -> Solution:
+    positions, channels = feature_index(described)
+    index = FeatureIndex(
+        layer=np.array([layer.name for layer in described], np.str_)[positions],
+        channel=channels,
+        layer_type=np.array([layer.type for layer in described], np.str_)[positions],
+    )
+    columns = scope_columns(index, scope)
+    statistics = accumulator.result()
+    if len(columns) < len(index):
+        statistics = statistics.restricted(columns)
+    paths, objective, gap = solve(statistics, mus=[mu], nonnegative=nonnegative)
+    return Solution(
+        classes=[over_all_columns(path, columns, len(index)) for path in paths],
+        columns=columns,
+        index=index,
+        mus=np.array([float(mu)]),
+        objective=objective,
+        relative_gap=gap,
+        scope=scope,
+        labels="predictions" if of_predictions else "annotations",
+        nonnegative=nonnegative,
+        solver="path",
+        n_samples=statistics.n_samples,
+    )
+
+
+def _checked(labels: np.ndarray | None, n_images: int, n_classes: int) -> np.ndarray | None:
+    if labels is None:
+        return None
+    if labels.shape != (n_images,) or labels.dtype.kind not in "iu":
+        raise VebiError(
+            f"labels have shape {labels.shape} and type {labels.dtype}; integers ({n_images}) are "
+            "expected, one per image."
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise VebiError(
+            f"labels go from {labels.min()} to {labels.max()}, the network's outputs from 0 to "
+            f"{n_classes - 1}."
+        )
+    return labels.astype(np.int64)
+
+
+def _as_array(images: Images) -> np.ndarray:
+    """Images as uint8 (N, H, W, C) or float (N, C, H, W)."""
+    array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    is_raw = array.dtype == np.uint8
+    if is_raw and array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or not (is_raw or array.dtype.kind == "f"):
+        raise VebiError(
+            f"images have shape {array.shape} and type {array.dtype}; expected are uint8 (N, H, W, C), "
+            "or float (N, C, H, W) as the network takes them."
+        )
+    return array
+
+
+def _prepare(
+    images: np.ndarray, preprocess: Preprocess | None, device: torch.device | str
+) -> tuple[Tensor, np.ndarray]:
+    """A batch as the network takes it (n, C, H, W) and as pictures uint8 (n, H, W, C)."""
+    if images.dtype != np.uint8:
+        return torch.from_numpy(images).float().to(device), _as_pictures(images)
+    batch = to_network_input(images, device)
+    return batch if preprocess is None else preprocess(batch), images
+
+
+def _as_pictures(images: np.ndarray) -> np.ndarray:
+    """Float images (n, C, H, W) of any range as uint8 (n, H, W, C), each from black to white."""
+    low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
+    scaled = (images - low) / np.where(high > low, high - low, 1)
+    channels = scaled if images.shape[1] in (1, 3) else scaled.mean(1, keepdims=True)
+    return np.rint(channels * 255).astype(np.uint8).transpose(0, 2, 3, 1)

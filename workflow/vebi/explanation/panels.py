@@ -1,0 +1,46 @@
+"""Explanation panels (the paper's Fig. 6)."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from vebi.explanation.explanation import Explanation
+from vebi.figures.images import show_image
+from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour
+
+
+def draw_panels(explanations: Sequence[Explanation]) -> Figure:
+    """The paper's Fig. 6: image, predicted class, and the maps of its most relevant features.
+
+    Each map's label is the number of its layer, its name and its channel, on green for layers with
+    maps and on pink for fully connected ones. A method that explains the class as one has one map.
+    """
+    n_maps = max(1, max(len(explanation.features) for explanation in explanations))
+    rows = len(explanations)
+    figure, axes = plt.subplots(
+        rows, 1 + n_maps, figsize=(1.8 * (1 + n_maps), 2.05 * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, explanation in zip(axes, explanations, strict=True):
+        show_image(row[0], explanation.image)
+        row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
+        if not explanation.features and explanation.heatmap.any():
+            show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
+            name = METHOD_NAMES.get(explanation.method, explanation.method)
+            row[1].set_title(name, fontsize=7.5)
+        for axis, feature in zip(row[1:], explanation.features, strict=False):
+            show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
+            axis.set_title(
+                f"{feature.layer_number}: {feature.layer} / {feature.channel}",
+                fontsize=7.5,
+                color="white",
+                bbox={
+                    "facecolor": get_layer_colour(feature.layer_type, feature.spatial),
+                    "edgecolor": "none",
+                    "pad": 2,
+                },
+            )
+            axis.set_xlabel(f"{feature.share:.0%} of the evidence", fontsize=7, labelpad=1)
+    return figure

@@ -1,0 +1,123 @@
+"""Files that are either whole or absent."""
+
+import errno
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vebi.io.errors import VebiError
+
+# What a user can do about a file system that does not take a file.
+REMEDIES = {
+    errno.ENOSPC: "the disk is full; make room and run again",
+    errno.EDQUOT: "your quota of the disk is used up; make room and run again",
+    errno.EROFS: "the file system is read-only; write elsewhere, or mount it for writing",
+    errno.EACCES: "you have no right to write there; change that, or write elsewhere",
+    errno.EPERM: "you have no right to write there; change that, or write elsewhere",
+    errno.EIO: "the disk reports an error; look at it before you run again",
+}
+# What only a file that is written can raise, whatever else is read meanwhile.
+FULL = {number: REMEDIES[number] for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
+
+
+@contextmanager
+def atomic_path(path: str | Path, survives_power_cut: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it to `path` if the block succeeds.
+
+    The content is flushed to disk before the rename, so that a killed process or a power cut leaves
+    either the old file, the whole new one, or none. On an exception the temporary file is removed;
+    what a killed process left is removed by the next one that writes the same file.
+
+    Without `survives_power_cut` it is faster, and only a killed process is met: for files that say
+    themselves whether they are whole.
+
+    Raises VebiError where the disk is full or can't be written.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    is_ours = True
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent,
+            prefix=f".{target.name}.{platform.node()}-{os.getpid()}.",
+            suffix=f".part{target.suffix}",
+        )
+        os.close(handle)
+        temporary = Path(name)
+        is_ours = False
+        yield temporary
+        is_ours = True
+        if survives_power_cut:
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+        # mkstemp makes files that only the owner can read; results follow the user's umask.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(target)
+        # Again: another may have died meanwhile.
+        _remove_leftovers(target)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        reason = why_unwritable(error, REMEDIES if is_ours else FULL)
+        if reason is not None and not isinstance(error, VebiError):
+            raise VebiError(f"{target} can't be written: {reason}.") from error
+        raise
+
+
+def why_unwritable(error: BaseException, known: Mapping[int, str] = REMEDIES) -> str | None:
+    """What keeps a file from being written and what to do, if `error` comes from that."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None and cause.errno in known:
+            return known[cause.errno]
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove temporary files of `target` whose process on this machine is no more."""
+    before = f".{target.name}.{platform.node()}-"
+    for path in target.parent.iterdir():
+        if path.name.startswith(before) and f".part{target.suffix}" in path.name:
+            number = path.name[len(before) :].partition(".")[0]
+            if number.isdigit() and not _is_alive(int(number)):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    # A zombie has ended, only nobody has asked how.
+    return state not in "ZX"
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8 with LF line ends, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def sha256(path: str | Path) -> str:
+    """Hex SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

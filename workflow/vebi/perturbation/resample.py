@@ -1,0 +1,111 @@
+"""The network over the perturbed copies of an image: every neuron's moments, nothing kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.io.errors import VebiError
+from vebi.network.batches import computed
+from vebi.network.layers import Layer
+from vebi.network.passes import fast_layout, responses
+from vebi.perturbation.moments import Moments
+from vebi.perturbation.perturbations import perturb
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an image is perturbed: the authors' code takes 50 copies with noise of strength 0.1."""
+
+    perturbation: str = "multiplicative_noise"
+    strength: float = 0.1
+    copies: int = 50
+    batch_size: int = 25
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What the copies of one image showed.
+
+    `predicted` class of the image itself and `scores` (classes), its softmax there; `moments`, by layer
+    index, over the copies, each of shape (channels, ...positions), against the softmax of one class.
+    """
+
+    predicted: int
+    scores: np.ndarray
+    moments: dict[int, Moments]
+
+
+def resample(
+    model: nn.Module,
+    image: Tensor,
+    layers: Sequence[Layer],
+    wanted: Sequence[Layer],
+    mean: np.ndarray,
+    sampling: Sampling,
+    key: Sequence[int],
+    target: int | None = None,
+) -> Resampled:
+    """Run the network over the copies of `image`, float (C, H, W) as the network takes it.
+
+    `layers` is the whole list of `list_layers`, `wanted` those whose neurons are measured; `mean` are
+    the pixels that carry no information (`mean_pixels`), `key` seeds the perturbation. The output is
+    the softmax of class `target`, by default the predicted one.
+    """
+    clean, _ = responses(model, fast_layout(image[None]), layers, [])
+    scores = torch.softmax(clean.double(), 1)[0].cpu().numpy()
+    predicted = int(scores.argmax())
+    followed = predicted if target is None else target
+    moments = {layer.index: Moments() for layer in wanted}
+    settings = sampling.perturbation, sampling.copies, sampling.strength, key, sampling.batch_size
+    blocks = perturb(image.cpu().numpy(), mean, *settings)
+
+    def run(_: np.ndarray, copies: np.ndarray) -> tuple[Tensor, list[Tensor]]:
+        batch = fast_layout(torch.from_numpy(copies).to(image.device))
+        return responses(model, batch, layers, wanted)
+
+    numbered = ((np.arange(len(block)), block) for block in blocks)
+    for _, (logits, values) in computed(numbered, run):
+        output = torch.softmax(logits.double(), 1)[:, followed]
+        if not bool(torch.isfinite(output).all()):
+            raise VebiError(
+                f"The network's output is not finite for copies by {sampling.perturbation} of strength "
+                f"{sampling.strength:g}: lower the strength or the number of copies."
+            )
+        for layer, response in zip(wanted, values, strict=True):
+            moments[layer.index].add(response.movedim(layer.channel_axis, 1), output)
+    return Resampled(predicted, scores, moments)
+
+
+def mean_pixels(model: nn.Module, image: Tensor) -> np.ndarray:
+    """Pixels without information for `model`: its mean image where it has one, else the image's mean.
+
+    `image` float (C, H, W); returns something that broadcasts to it.
+    """
+    buffer = dict(model.named_buffers()).get("input.mean")
+    if buffer is not None and buffer.shape in (image.shape, (len(image), 1, 1)):
+        return buffer.cpu().numpy()
+    return image.mean((1, 2), keepdim=True).cpu().numpy()
+
+
+def convolution_responses(layers: Sequence[Layer]) -> list[Layer]:
+    """The response of each convolution with maps: after its ReLU where one follows.
+
+    In the authors' Keras code the ReLU belongs to the convolution. Normalisations and other activations
+    may stand between the two.
+    """
+    chosen = []
+    for position, layer in enumerate(layers):
+        if layer.type != "conv":
+            continue
+        response = layer
+        for after in layers[position + 1 :]:
+            if after.shape != layer.shape or after.type in ("conv", "fc", "pool"):
+                break
+            if after.type == "relu":
+                response = after
+                break
+        chosen.append(response)
+    return chosen

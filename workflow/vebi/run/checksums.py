@@ -1,0 +1,135 @@
+"""Checksums that a run keeps of its files, so that damage is found before a number is made of it.
+
+Every job writes down the SHA-256 of what it made and compares what it reads. They stand in the
+run's folder `.checksums`, one text for each declared output, in the form of `sha256sum`. A file
+without one (made elsewhere, or by an older version) is not checked.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vebi.io.errors import VebiError
+from vebi.io.files import sha256, write_text
+
+FOLDER = ".checksums"
+BROKEN = ".broken"
+
+_seen_whole: set[tuple[str, int, int, int]] = set()
+
+
+class DamagedFileError(VebiError):
+    """A file that is not as it was written; `output` is the job's output that it belongs to."""
+
+    def __init__(self, path: Path, output: Path, what: str) -> None:
+        self.path, self.output, self.what = path, output, what
+        super().__init__(f"{path} is damaged: {what}. Delete it and run again to make it anew.")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a file: its path and the SHA-256 that it had."""
+
+    path: Path
+    sha256: str
+
+
+def forget(outputs: Iterable[str | Path], run: str | Path) -> None:
+    """Delete the checksums of outputs that are about to be made anew."""
+    for output in outputs:
+        if text := _text_of(Path(output), Path(run)):
+            text.unlink(missing_ok=True)
+
+
+def record(outputs: Iterable[str | Path], run: str | Path) -> None:
+    """Write down the checksums of finished outputs below the folder `run`, files or folders."""
+    for output in map(Path, outputs):
+        text = _text_of(output, Path(run))
+        if text is not None:
+            files = _files_in(output) if output.is_dir() else [output]
+            names = (os.path.relpath(file, output.parent) for file in files)
+            lines = [f"{sha256(file)}  {name}\n" for file, name in zip(files, names, strict=True)]
+            write_text(text, "".join(lines))
+
+
+def check(path: str | Path) -> None:
+    """Compare a file of a run, or all files of a folder that is an output, with its checksum.
+
+    Raises DamagedFileError. What is gone is no damage: opening it will tell. A file is read once per
+    process, unless it changes.
+    """
+    output = Path(path)
+    for entry in recorded(output):
+        try:
+            status = entry.path.stat()
+            key = (str(entry.path), status.st_ino, status.st_size, status.st_mtime_ns)
+            if key in _seen_whole:
+                continue
+            found = sha256(entry.path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            what = f"it can't be read ({error.strerror or error})"
+            raise DamagedFileError(entry.path, output, what) from error
+        if found != entry.sha256:
+            what = "its content has changed since it was written (the checksum differs)"
+            raise DamagedFileError(entry.path, output, what)
+        _seen_whole.add(key)
+
+
+def recorded(output: Path) -> list[Entry]:
+    """The checksums that a run has of an output; none where it has none, or no readable ones."""
+    for folder in output.absolute().parents:
+        if (folder / FOLDER).is_dir():
+            text = _text_of(output, folder)
+            return list(_entries(text, output)) if text is not None else []
+    return []
+
+
+def recorded_outputs(run: Path) -> list[Path]:
+    """Every output of a run that has checksums."""
+    texts = sorted((run / FOLDER).rglob("*.sha256"))
+    return [run / text.relative_to(run / FOLDER).with_suffix("") for text in texts]
+
+
+def set_aside(error: DamagedFileError) -> VebiError:
+    """Move a damaged output out of the way, so that the next run makes it anew; returns what to say."""
+    output = error.output
+    aside = output.with_name(output.name + BROKEN)
+    try:
+        output.replace(aside)
+    except FileNotFoundError:
+        pass  # another job was first
+    except OSError:
+        return error
+    return VebiError(
+        f"{error.path} is damaged: {error.what}. It is {aside} now: "
+        "run Snakemake again, which makes it anew."
+    )
+
+
+def _text_of(output: Path, run: Path) -> Path | None:
+    """Where the checksum of an output stands; None for a file outside the run."""
+    try:
+        inside = output.absolute().relative_to(run.absolute())
+    except ValueError:
+        return None
+    return run / FOLDER / inside.parent / f"{inside.name}.sha256"
+
+
+def _entries(text: Path, output: Path) -> Iterator[Entry]:
+    try:
+        lines = text.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):
+        return
+    for line in lines:
+        digest, separator, name = line.partition("  ")
+        # Only the output itself or what is in it, whatever a text from elsewhere says.
+        parts = Path(name).parts
+        if separator and len(digest) == 64 and parts[:1] == (output.name,) and ".." not in parts:
+            yield Entry(output.parent / name, digest)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.name[0] != ".")

@@ -1,0 +1,33 @@
+"""What the workflow tells its jobs: one variable of the environment, written and read here only."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+VARIABLE = "VEBI_JOB"
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a job must know beside its own parameters.
+
+    Attributes:
+        run: folder of the run, whose files get checksums; "" outside a run.
+        owner: the process that the job belongs to, as `vebi.compute.processes.identify` writes it.
+        cores: what `--cores` was; 0 where it is not known.
+        draws_bars: somebody reads progress bars from the job's log file.
+    """
+
+    run: str = ""
+    owner: str = ""
+    cores: int = 0
+    draws_bars: bool = False
+
+    def publish(self) -> None:
+        """Set the variable, for this process and those that it starts."""
+        os.environ[VARIABLE] = json.dumps(asdict(self))
+
+
+def read_context() -> JobContext:
+    """What the variable says; nothing where it is not set."""
+    return JobContext(**json.loads(os.environ.get(VARIABLE) or "{}"))

@@ -1,0 +1,1 @@
+"""Removing features from a network (VEBI 4.1)."""

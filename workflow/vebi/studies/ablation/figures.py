@@ -1,0 +1,84 @@
+"""Figures of the ablation: over mu, and as the paper's Fig. 4."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.grid import describe_sample, draw_grid, get_experiments, rows_of
+from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES
+
+
+def draw_ablation(table: pd.DataFrame) -> Figure:
+    """Accuracy left against mu: a row per scope, a column per experiment; mean and range over seeds."""
+    experiments, scopes = get_experiments(table), sorted(table["scope"].unique())
+    figure, axes = draw_grid(len(experiments), len(scopes))
+    for column, (dataset, model) in enumerate(experiments):
+        for row, scope in enumerate(scopes):
+            axis = axes[row, column]
+            part = rows_of(table, dataset, model)
+            part = part[part["scope"] == scope]
+            whole = part[part["condition"] == "none"]["mean_class_accuracy"].mean()
+            axis.axhline(
+                whole, color=CONDITION_COLOURS["none"], ls=":", label=CONDITION_NAMES["none"]
+            )
+            for condition in ("random", "random_layer_matched", "selected"):
+                values = part[part["condition"] == condition]
+                grouped = values.groupby("mu")["mean_class_accuracy"]
+                mean, low, high = grouped.mean(), grouped.min(), grouped.max()
+                colour = CONDITION_COLOURS[condition]
+                axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
+                axis.plot(
+                    mean.index, mean, "o-", ms=3, color=colour, label=CONDITION_NAMES[condition]
+                )
+            removed = part[part["condition"] == "selected"].groupby("mu")["n_ablated"].mean()
+            axis.set_xscale("log")
+            axis.set_ylim(0, 1.05)
+            axis.set_xticks(
+                removed.index, [f"{mu:g}\n({n:.0f})" for mu, n in removed.items()], fontsize=7
+            )
+            axis.minorticks_off()
+            axis.set_xlabel("mu (features removed, mean over seeds)")
+            axis.set_ylabel("mean class accuracy")
+            counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
+            axis.set_title(f"{dataset}\n{SCOPE_NAMES[scope]}, {counts}")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float]) -> Figure:
+    """The paper's Fig. 4: All, OnlyConv, Random and the whole network, at one mu per experiment.
+
+    Random takes the layer-matched draws of scope All; error bars are the standard deviation over
+    seeds and draws.
+    """
+    experiments = get_experiments(table)
+    figure, axes = draw_grid(len(experiments), width=3.3)
+    for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
+        mu = mu_of[dataset, model]
+        part = rows_of(table, dataset, model)
+        at_mu = part[part["mu"] == mu]
+        bars = []
+        for scope in sorted(part["scope"].unique()):
+            rows = at_mu[(at_mu["scope"] == scope) & (at_mu["condition"] == "selected")]
+            bars.append((SCOPE_NAMES[scope], rows, CONDITION_COLOURS["selected"]))
+        first = sorted(part["scope"].unique())[0]
+        for condition, name in (
+            ("random_layer_matched", "Random,\nper layer"),
+            ("random", "Random"),
+        ):
+            rows = at_mu[(at_mu["scope"] == first) & (at_mu["condition"] == condition)]
+            bars.append((name, rows, CONDITION_COLOURS[condition]))
+        whole = part[(part["condition"] == "none") & (part["scope"] == first)]
+        bars.append(("whole\nnetwork", whole, CONDITION_COLOURS["none"]))
+        for position, (_, rows, colour) in enumerate(bars):
+            values = rows["mean_class_accuracy"]
+            deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+            axis.bar(position, values.mean(), 0.7, yerr=deviation, color=colour, capsize=3)
+            axis.text(position, 0.02, f"{rows['n_ablated'].mean():.0f}", ha="center", color="white")
+        axis.set_xticks(range(len(bars)), [name for name, _, _ in bars], fontsize=7)
+        axis.grid(axis="x", visible=False)
+        axis.set_ylim(0, 1.08)
+        counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
+        axis.set(title=f"{dataset}\n{counts}, mu = {mu:g}", ylabel="mean class accuracy")
+    note = "in the bars: mean number of features removed; lines: deviation over seeds and draws"
+    figure.supxlabel(note, fontsize=8, color="#555555")
+    return figure

@@ -1,0 +1,155 @@
+"""Grid artefacts: maps side by side (the paper's Figs. 2 and 7), and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.images import show_image
+from vebi.figures.style import HEATMAP, LAYER_COLOURS, METHOD_COLOURS, METHOD_NAMES, SHORT_NAMES
+
+if TYPE_CHECKING:
+    from vebi.studies.artefacts.examples import DrawnFeature
+
+# Of the height and width, where the maps are brightest.
+ZOOM = 1 / 3
+
+
+def _zoom_window(drawn: DrawnFeature) -> tuple[slice, slice]:
+    """The part of the image in which the maps, all together, show most."""
+    mean = np.mean(list(drawn.maps.values()), axis=0)
+    height, width = (max(4, round(n * ZOOM)) for n in mean.shape)
+    sums = np.pad(mean, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    inside = (sums[height:, width:] - sums[height:, :-width] - sums[:-height, width:]) + sums[
+        :-height, :-width
+    ]
+    top, left = np.unravel_index(inside.argmax(), inside.shape)
+    return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
+
+
+def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
+    """A pair of rows per feature: the image and each method's map, and below a part of them enlarged."""
+    methods = [m for m in METHOD_NAMES if features and m in features[0].maps]
+    columns = 1 + len(methods)
+    rows = max(1, 2 * len(features))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.4), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    if not features:
+        axes[0, 0].text(0.5, 0.5, "no layer with\na lattice", ha="center")
+    for number, drawn in enumerate(features):
+        window = _zoom_window(drawn)
+        pictures = [drawn.image, *(drawn.maps[m] for m in methods)]
+        for column, picture in enumerate(pictures):
+            options: dict[str, Any] = {"cmap": HEATMAP, "vmax": 1} if column else {"vmax": 255}
+            for row, part in ((2 * number, picture), (2 * number + 1, picture[window])):
+                show_image(axes[row, column], part, vmin=0, **options)
+            if column:
+                score = drawn.scores[methods[column - 1]]
+                text = f"grid score {round(score, 3) + 0:.3f}"
+                axes[2 * number, column].set_xlabel(text, fontsize=7, labelpad=1)
+        axes[2 * number, 0].set_ylabel(
+            f"{drawn.layer_number}: {drawn.layer} / {drawn.channel}",
+            fontsize=7.5,
+            color="white",
+            bbox={"facecolor": LAYER_COLOURS["conv"], "edgecolor": "none", "pad": 2},
+        )
+        why = "highest weighted response" if drawn.selected else "highest response"
+        axes[2 * number, 0].set_xlabel(
+            f"{drawn.class_name}, stride {drawn.stride:g}\n{why}", fontsize=6.5, labelpad=1
+        )
+        axes[2 * number + 1, 0].set_ylabel("enlarged", fontsize=7)
+    for axis, name in zip(axes[0], ["image", *(SHORT_NAMES[m] for m in methods)], strict=False):
+        axis.set_title(name, fontsize=7.5)
+    return figure
+
+
+def draw_artefact_scores(table: pd.DataFrame) -> Figure:
+    """Above the scores of single features over the layers, below those of finished heatmaps.
+
+    A column per experiment; mean over seeds, bars from the lowest to the highest end of the intervals.
+    """
+    experiments = list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+    columns = max(1, len(experiments))
+    methods = [m for m in METHOD_NAMES if m in set(table["method"])]
+    figure, axes = plt.subplots(
+        2,
+        columns,
+        figsize=(4.2 * columns + 1.2, 3.6 + 0.24 * len(methods) + 0.8),
+        squeeze=False,
+        sharey="row",
+        height_ratios=[3.0, 0.24 * len(methods) + 0.6],
+    )
+    for (dataset, model), (upper, lower) in zip(experiments, axes.T, strict=False):
+        part = table[(table["dataset"] == dataset) & (table["model"] == model)]
+        finished = part["layer_number"] == 0
+        _draw_layers(upper, part[~finished])
+        images, seeds = part["n_images"].max(), part["seed"].nunique()
+        title = f"{dataset}\n{model}, {images} test images, {seeds} seed{'s' * (seeds != 1)}"
+        upper.set(title=title, xlabel="layer of the feature, and its stride")
+        for row, method in enumerate(methods):
+            rows = part[finished & (part["method"] == method)]
+            if len(rows):
+                colour = METHOD_COLOURS[method]
+                _draw_interval(lower, rows, row, colour, vertical=False)
+        lower.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods], fontsize=7)
+        lower.axvline(0, color="#555555", lw=0.8)
+        stride = part[finished]["cumulative_stride"].max()
+        lower.set_xlabel(f"grid-artefact score of whole heatmaps, stride {stride:g}")
+    axes[1, 0].set_ylim(len(methods) - 0.4, -0.6)
+    ends = [axis.get_xlim() for axis in axes[1]]
+    for axis in axes[1]:
+        axis.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
+        axis.locator_params(axis="x", nbins=5)
+    axes[0, 0].set_ylabel("grid-artefact score")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside upper center", ncols=min(4, 2 * columns), fontsize=7
+        )
+    return figure
+
+
+def _draw_layers(axis: plt.Axes, part: pd.DataFrame) -> None:
+    layers = part.drop_duplicates("layer_number").sort_values("layer_number")
+    methods = [m for m in METHOD_NAMES if m in set(part["method"])]
+    for place, (number, name, stride) in enumerate(
+        zip(layers["layer_number"], layers["layer"], layers["cumulative_stride"], strict=True)
+    ):
+        for offset, method in enumerate(methods):
+            rows = part[(part["layer_number"] == number) & (part["method"] == method)]
+            at = place + 0.6 * (offset - (len(methods) - 1) / 2) / len(methods)
+            label = METHOD_NAMES[method] if place == 0 else None
+            _draw_interval(axis, rows, at, METHOD_COLOURS[method], label=label)
+        if place % 2:
+            axis.axvspan(place - 0.5, place + 0.5, color="#f6f6f6", lw=0, zorder=0)
+        layers.loc[layers["layer_number"] == number, "text"] = f"{name}\n{stride:g}"
+    if len(layers):
+        axis.set_xticks(range(len(layers)), layers["text"], fontsize=7)
+    axis.grid(axis="x", visible=False)
+    axis.axhline(0, color="#555555", lw=0.8)
+
+
+def _draw_interval(
+    axis: plt.Axes,
+    rows: pd.DataFrame,
+    at: float,
+    colour: str,
+    *,
+    vertical: bool = True,
+    label: str | None = None,
+) -> None:
+    mean = rows["grid_artefact_score"].mean()
+    ends = [[max(0.0, mean - rows["ci_low"].min())], [max(0.0, rows["ci_high"].max() - mean)]]
+    options: dict[str, Any] = {"fmt": "o", "ms": 3.5, "lw": 1.1, "color": colour, "label": label}
+    if vertical:
+        axis.errorbar([at], [mean], yerr=ends, **options)
+    else:
+        axis.errorbar([mean], [at], xerr=ends, **options)

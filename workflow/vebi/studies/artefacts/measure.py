@@ -1,0 +1,183 @@
+"""Grid-artefact scores of single features and of whole heatmaps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.data.dataset import TEST, Dataset
+from vebi.data.scenes import read_scenes
+from vebi.data.subset import spread_over_classes
+from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
+from vebi.heatmaps.methods import FeatureMethod, feature_maps, get_methods
+from vebi.io.errors import VebiError
+from vebi.network.batches import computed
+from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.passes import to_network_input
+from vebi.network.receptive_field import continued_fields, receptive_fields
+from vebi.studies.artefacts.artefacts_file import Artefacts, write_artefacts
+from vebi.studies.artefacts.score import grid_artefact_score, is_measurable
+
+# Layers whose maps are in memory at once.
+GROUP = 8
+
+
+def lattices(
+    model: nn.Module, example: Tensor, layers: Sequence[Layer], candidates: Sequence[Layer]
+) -> list[tuple[Layer, tuple[float, float]]]:
+    """The `candidates` whose units stand on a lattice that can be scored, with its periods.
+
+    A layer's period is how far its neighbouring units' receptive fields are apart: the product of all
+    strides on the way.
+    """
+    size = (int(example.shape[-2]), int(example.shape[-1]))
+    spatial = [layer for layer in candidates if layer.spatial]
+    boxes = receptive_fields(model, example, layers, [(layer.index, 0) for layer in spatial])
+    found = []
+    for layer, box in zip(spatial, boxes, strict=True):
+        vertical, horizontal = continued_fields(box, size)
+        period = (vertical.jump, horizontal.jump)
+        if is_measurable(size, period):
+            found.append((layer, period))
+    return found
+
+
+def feature_of_each_layer(
+    descriptors: np.ndarray,
+    weights: np.ndarray,
+    predictions: np.ndarray,
+    described: Sequence[Layer],
+    layers: Sequence[Layer],
+) -> tuple[np.ndarray, np.ndarray]:
+    """One feature of each of `layers` for each image: int64 (N, L, 2), and whether it was selected.
+
+    The one with the highest positive r = w_j o x of the predicted class j; where the mu-Lasso has taken
+    none of the layer for j, the one with the highest response x. `descriptors` (N, m) and `weights`
+    (classes, m) over the channels of `described`. Equal values: lowest channel.
+    """
+    positions, channels = feature_index(described)
+    index = np.array([layer.index for layer in described])[positions]
+    relevance = weights[predictions] * descriptors
+    # A descriptor's entries are shares of their layer, 1 at most, so that any relevance comes first.
+    order = np.where(relevance > 0, 2 + relevance, descriptors)
+    features, selected = [], []
+    for layer in layers:
+        mine = np.flatnonzero(index == layer.index)
+        best = mine[order[:, mine].argmax(1)]
+        features.append(np.stack([index[best], channels[best]], axis=1))
+        selected.append(relevance[np.arange(len(best)), best] > 0)
+    shape = (len(descriptors), len(layers))
+    if not layers:
+        return np.zeros((*shape, 2), np.int64), np.zeros(shape, bool)
+    return np.stack(features, axis=1), np.stack(selected, axis=1)
+
+
+def drawing_methods(names: Iterable[str]) -> list[str]:
+    """Those of the methods that draw single features, one of each way to draw."""
+    rules: dict[str, str] = {}
+    for name, method in get_methods(names).items():
+        if isinstance(method, FeatureMethod):
+            rules.setdefault(method.rule, name)
+    return list(rules.values())
+
+
+def measure(
+    model: nn.Module,
+    dataset: Dataset,
+    descriptors: DescriptorFile,
+    weights: np.ndarray,
+    heatmaps: Mapping[str, Path],
+    out: Path,
+    *,
+    n_images: int,
+    max_layers: int,
+    batch_size: int = 16,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Score features of every layer, and the finished heatmaps, on some test images.
+
+    `heatmaps` maps methods to their files; those that draw features also draw one of each layer. With
+    more than `max_layers` layers that have a lattice, so many are taken at equal steps.
+    """
+    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), n_images)
+    if not len(chosen):
+        raise VebiError(f"{dataset.path} has no test images to score heatmaps of.")
+    model = model.to(device)
+    example = to_network_input(dataset.images_at(chosen[:1]), device)
+    layers = list_layers(model, example)
+    described = layers_of(layers, descriptors)
+    found = lattices(model, example, layers, described)
+    if len(found) > max_layers:
+        steps = np.linspace(0, len(found) - 1, max_layers).round().astype(int)
+        found = [found[i] for i in steps]
+    used = [layer for layer, _ in found]
+    periods = np.array([period for _, period in found]).reshape(-1, 2)
+    methods = drawing_methods(heatmaps)
+    scores = np.zeros((len(chosen), len(used), len(methods)))
+    features = np.zeros((len(chosen), len(used), 2), np.int64)
+    selected = np.zeros((len(chosen), len(used)), bool)
+
+    def score(rows: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        found, was_selected = feature_of_each_layer(
+            np.concatenate([descriptors.rows(rows[i : i + 1]) for i in range(len(rows))]),
+            weights,
+            descriptors.predictions[rows],
+            described,
+            used,
+        )
+        images = to_network_input(raw, device)
+        of_batch = np.zeros((len(rows), len(used), len(methods)))
+        for first in range(0, len(used), GROUP):
+            group = range(first, min(first + GROUP, len(used)))
+            part = found[:, group.start : group.stop]
+            maps = feature_maps(model, images, layers, part, methods)
+            for m, name in enumerate(methods):
+                for slot, layer in enumerate(group):
+                    drawn = maps[name][:, slot].cpu().numpy()
+                    period = (periods[layer, 0], periods[layer, 1])
+                    of_batch[:, layer, m] = grid_artefact_score(drawn, period)
+        return found, was_selected, of_batch
+
+    start = 0
+    for rows, done in computed(dataset.batches(chosen, batch_size), score):
+        here = slice(start, start + len(rows))
+        features[here], selected[here], scores[here] = done
+        start = here.stop
+    widest = periods.max(0, initial=1.0)
+    finished = {
+        name: _score_file(path, chosen, (widest[0], widest[1]))
+        for name, path in heatmaps.items()
+        if used
+    }
+    artefacts = Artefacts(
+        image_index=chosen,
+        scene=read_scenes(dataset, chosen),
+        layer_names=tuple(layer.name for layer in used),
+        layer_numbers=np.array([layer.index + 1 for layer in used], np.int64),
+        period=periods,
+        features=features,
+        selected=selected,
+        methods=tuple(methods),
+        scores=scores,
+        heatmap_methods=tuple(finished),
+        heatmap_period=widest,
+        heatmap_scores=np.stack(list(finished.values()), axis=1)
+        if finished
+        else np.zeros((len(chosen), 0)),
+    )
+    write_artefacts(out, artefacts)
+
+
+def _score_file(path: Path, images: np.ndarray, period: tuple[float, float]) -> np.ndarray:
+    """Scores of the heatmaps of some images in a heatmap file."""
+    with h5py.File(path, "r") as file:
+        index = file["image_index"][:]
+        rows = np.searchsorted(index, images)
+        if not np.array_equal(index[rows.clip(0, len(index) - 1)], images):
+            raise VebiError(f"{path} has no heatmaps of some test images: it belongs elsewhere.")
+        return np.concatenate(
+            [grid_artefact_score(file["heatmaps"][int(row)][None], period) for row in rows]
+        )

@@ -1,0 +1,128 @@
+"""The tables artefacts and artefacts_paired: scores with intervals, and methods compared.
+
+Images of one base scene are alike, so intervals and tests take base scenes as what another test set
+would draw anew.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vebi.io.errors import VebiError
+from vebi.io.tables import TABLES
+from vebi.statistics import cluster_interval, cluster_sign_flip_test
+from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
+
+REFERENCES = ("deconv_gb", "upsampled_activation")
+# The row of finished heatmaps, beside the layers' own names.
+HEATMAP = "heatmap"
+
+
+def tabulate(
+    paths: Sequence[Path], runs: Sequence[Mapping[str, Any]], n_resamples: int, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Both tables of several runs; `paths` in the order of `runs`."""
+    singles: list[pd.DataFrame] = []
+    pairs: list[pd.DataFrame] = []
+    groups: dict[tuple[str, str], list[Artefacts]] = {}
+    for path, run in zip(paths, runs, strict=True):
+        item = read_artefacts(path)
+        groups.setdefault((run["dataset"], run["model"]), []).append(item)
+        singles.append(score_table(item, n_resamples, [seed, run["seed"]]).assign(**run))
+    for (dataset, model), group in groups.items():
+        table = paired_table(group, n_resamples, [seed])
+        pairs.append(table.assign(dataset=dataset, model=model))
+    tables = {"artefacts": singles, "artefacts_paired": pairs}
+    return {
+        name: pd.concat(frames, ignore_index=True)[TABLES[name].columns]
+        for name, frames in tables.items()
+    }
+
+
+def score_table(item: Artefacts, n_resamples: int, key: Sequence[int]) -> pd.DataFrame:
+    """One row per layer, and for finished heatmaps, and method: mean score with its interval."""
+    rows = []
+    for place in _places(item):
+        for method, values in place["scores"].items():
+            low, high = cluster_interval(values, item.scene, n_resamples, key)
+            rows.append(
+                {
+                    "method": method,
+                    "layer": place["layer"],
+                    "cumulative_stride": place["stride"],
+                    "grid_artefact_score": values.mean(),
+                    "ci_low": float(low),
+                    "ci_high": float(high),
+                    "n_images": len(values),
+                    "layer_number": place["number"],
+                    "share_selected": place["selected"],
+                }
+            )
+    columns = [c for c in TABLES["artefacts"].columns if c not in ("dataset", "model", "seed")]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def paired_table(items: Sequence[Artefacts], n_resamples: int, key: Sequence[int]) -> pd.DataFrame:
+    """Difference in score of each method and each reference on the same images.
+
+    Averaged per image over `items` (the seeds' networks), then tested over images; below 0 the method
+    shows less of the grid than the reference.
+    """
+    rows = []
+    for places in zip(*(_places(item) for item in items), strict=True):
+        if not all(np.array_equal(item.image_index, items[0].image_index) for item in items):
+            raise VebiError("The seeds' networks were not scored on the same images.")
+        for reference in REFERENCES:
+            for method in places[0]["scores"]:
+                if method == reference or reference not in places[0]["scores"]:
+                    continue
+                values = np.mean(
+                    [place["scores"][method] - place["scores"][reference] for place in places],
+                    axis=0,
+                )
+                scene = items[0].scene
+                low, high = cluster_interval(values, scene, n_resamples, key)
+                rows.append(
+                    {
+                        "layer": places[0]["layer"],
+                        "method": method,
+                        "reference": reference,
+                        "score_difference": values.mean(),
+                        "ci_low": float(low),
+                        "ci_high": float(high),
+                        "p_value": cluster_sign_flip_test(values, scene, n_resamples, key),
+                        "n_seeds": len(items),
+                        "n_images": len(values),
+                        "n_scenes": len(np.unique(scene)),
+                        "cumulative_stride": places[0]["stride"],
+                        "layer_number": places[0]["number"],
+                    }
+                )
+    columns = [c for c in TABLES["artefacts_paired"].columns if c not in ("dataset", "model")]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _places(item: Artefacts) -> Iterator[dict[str, Any]]:
+    """Every layer and then the finished heatmaps, with the scores (N) of each method.
+
+    A stride that differs between the axes is told by its larger value.
+    """
+    for number, name in enumerate(item.layer_names):
+        yield {
+            "layer": name,
+            "number": int(item.layer_numbers[number]),
+            "stride": float(item.period[number].max()),
+            "selected": float(item.selected[:, number].mean()),
+            "scores": {m: item.scores[:, number, i] for i, m in enumerate(item.methods)},
+        }
+    if item.heatmap_methods:
+        yield {
+            "layer": HEATMAP,
+            "number": 0,
+            "stride": float(item.heatmap_period.max()),
+            "selected": float("nan"),
+            "scores": {m: item.heatmap_scores[:, i] for i, m in enumerate(item.heatmap_methods)},
+        }

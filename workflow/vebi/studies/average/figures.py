@@ -1,0 +1,95 @@
+"""Average images: a row per class, and a sheet for each class (the paper's Fig. 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from vebi.figures.images import show_image
+from vebi.figures.style import get_layer_colour
+
+if TYPE_CHECKING:
+    from vebi.studies.average.patches import Tile
+
+
+def _show_patch(axis: plt.Axes, pixels: np.ndarray) -> None:
+    """A patch in a thin frame, without which white ones end in the page."""
+    show_image(axis, pixels, vmin=0, vmax=255)
+    for spine in axis.spines.values():
+        spine.set(visible=True, color="#bbbbbb", linewidth=0.5)
+
+
+def _show_mean(axis: plt.Axes, tile: Tile) -> None:
+    _show_patch(axis, tile.mean.clip(0, 255).round().astype(np.uint8))
+    axis.set_title(
+        f"{tile.layer_number}: {tile.layer} / {tile.channel}",
+        fontsize=7.5,
+        color="white",
+        bbox={
+            "facecolor": get_layer_colour(tile.layer_type, tile.spatial),
+            "edgecolor": "none",
+            "pad": 2,
+        },
+    )
+    height, width = tile.mean.shape[:2]
+    axis.set_xlabel(
+        f"weight {tile.weight:.2g}\n{height} × {width} px, n = {tile.n_patches}",
+        fontsize=6.5,
+        labelpad=2,
+    )
+
+
+def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]], most: int = 24) -> Figure:
+    """Every class a row: the mean patches of its features, highest weight first.
+
+    More than 6 classes stand in two blocks, of more than `most` every so-manieth is drawn.
+    """
+    if len(sheets) > most:
+        sheets = [sheets[i] for i in np.linspace(0, len(sheets) - 1, most).round().astype(int)]
+    width = max(1, max(len(tiles) for _, tiles in sheets))
+    blocks = 2 if len(sheets) > 6 else 1
+    rows = -(-len(sheets) // blocks)
+    figure, axes = plt.subplots(
+        rows, blocks * width, figsize=(1.5 * blocks * width, 1.85 * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for number, (name, tiles) in enumerate(sheets):
+        block, row = divmod(number, rows)
+        cells = axes[row, block * width : (block + 1) * width]
+        for axis, tile in zip(cells, tiles, strict=False):
+            _show_mean(axis, tile)
+        cells[0].text(
+            *(-0.12, 0.5), name, rotation=90, ha="right", va="center", transform=cells[0].transAxes
+        )
+    return figure
+
+
+def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
+    """One class: a row per feature with its mean patch and the patches of highest response."""
+    columns = 1 + max((len(tile.examples) for tile in tiles), default=0)
+    rows = max(1, len(tiles))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.45 * columns + 0.2, 1.9 * rows + 0.3), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, tile in zip(axes, tiles, strict=False):
+        _show_mean(row[0], tile)
+        for rank, (axis, example) in enumerate(zip(row[1:], tile.examples, strict=False), 1):
+            _show_patch(axis, example)
+            axis.set_xlabel(f"patch {rank}", fontsize=6.5, labelpad=2)
+    if not tiles:
+        axes[0, 0].text(0.5, 0.5, "no feature with\na positive weight", ha="center", fontsize=7)
+    figure.suptitle(f"{name}: mean patch, then the patches of highest response", fontsize=9)
+    return figure
+
+
+def sheet_name(number: int, name: str) -> str:
+    """File name of a class's sheet, whatever characters its name has."""
+    return f"{number:03d}_{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-') or 'class'}.png"

@@ -1,0 +1,202 @@
+"""Cutting a feature's patches out of its images, and their mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.data.dataset import TRAIN, Dataset
+from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import create_hdf5
+from vebi.network.layers import Layer, list_layers
+from vebi.network.passes import to_network_input
+from vebi.network.receptive_field import Axis, continued_fields, receptive_fields
+from vebi.studies.average.strongest import ClassFeature, Strongest, choose_features, find_strongest
+
+
+@dataclass(frozen=True)
+class Average:
+    """The mean (h, w, C) of a feature's patches on the scale of pixels, and a few of them, uint8.
+
+    `corner` int64 (n, 2): the image row and column, maybe negative, of each patch's first pixel.
+    """
+
+    feature: ClassFeature
+    strongest: Strongest
+    corner: np.ndarray
+    mean: np.ndarray
+    examples: np.ndarray
+
+
+def cut(
+    image: np.ndarray, corner: np.ndarray, size: tuple[int, int], fill: np.ndarray
+) -> np.ndarray:
+    """The part of `image` (H, W, C) of `size` at `corner`, with `fill` (C) beyond the borders."""
+    patch = np.broadcast_to(fill, (*size, image.shape[2])).copy()
+    top, left = np.maximum(corner, 0)
+    bottom, right = np.minimum(corner + size, image.shape[:2])
+    if top < bottom and left < right:
+        y, x = corner
+        patch[top - y : bottom - y, left - x : right - x] = image[top:bottom, left:right]
+    return patch
+
+
+def patch_windows(
+    model: nn.Module, example: Tensor, layers: Sequence[Layer], features: Sequence[ClassFeature]
+) -> list[tuple[Axis, Axis]]:
+    """Vertical and horizontal receptive fields of each feature; the whole image without a map."""
+    size = (int(example.shape[-2]), int(example.shape[-1]))
+    keys = [(f.layer.index, f.channel) for f in features if f.layer.spatial]
+    keys = list(dict.fromkeys(keys))
+    fields = {
+        key: continued_fields(boxes, size)
+        for key, boxes in zip(keys, receptive_fields(model, example, layers, keys), strict=True)
+    }
+    whole = (Axis(np.zeros(1, np.int64), size[0], 1.0), Axis(np.zeros(1, np.int64), size[1], 1.0))
+    return [fields.get((f.layer.index, f.channel), whole) for f in features]
+
+
+def average_patches(
+    dataset: Dataset,
+    features: Sequence[ClassFeature],
+    strongest: Sequence[Strongest],
+    windows: Sequence[tuple[Axis, Axis]],
+    fill: np.ndarray,
+    n_examples: int,
+    batch_size: int = 64,
+) -> list[Average]:
+    """Read each image once, in batches, and add its patches to the means of its features."""
+    corners = [
+        np.stack([axis.start[item.position[:, i]] for i, axis in enumerate(axes)], axis=1)
+        for item, axes in zip(strongest, windows, strict=True)
+    ]
+    sizes = [(vertical.size, horizontal.size) for vertical, horizontal in windows]
+    channels = dataset.image_shape[2]
+    sums = [np.zeros((*size, channels)) for size in sizes]
+    examples = [
+        np.zeros((min(n_examples, len(item.image)), *size, channels), np.uint8)
+        for item, size in zip(strongest, sizes, strict=True)
+    ]
+    uses: dict[int, list[tuple[int, int]]] = {}
+    for number, item in enumerate(strongest):
+        for rank, image in enumerate(item.image.tolist()):
+            uses.setdefault(image, []).append((number, rank))
+    for chosen, raw in dataset.batches(np.array(sorted(uses), np.int64), batch_size):
+        for row, image in zip(chosen.tolist(), raw, strict=True):
+            for number, rank in uses[row]:
+                patch = cut(image.astype(np.float64), corners[number][rank], sizes[number], fill)
+                sums[number] += patch
+                if rank < len(examples[number]):
+                    examples[number][rank] = patch.round().astype(np.uint8)
+    return [
+        Average(
+            feature,
+            item,
+            corner,
+            (total / len(item.image) if len(item.image) else total + fill).astype(np.float32),
+            shown,
+        )
+        for feature, item, corner, total, shown in zip(
+            features, strongest, corners, sums, examples, strict=True
+        )
+    ]
+
+
+def write_average(
+    model: nn.Module,
+    dataset: Dataset,
+    descriptors: DescriptorFile,
+    weights: np.ndarray,
+    path: str | Path,
+    *,
+    top: int,
+    patches: int,
+    examples: int,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Average images of the `top` features of every class over its training images (VEBI Fig. 5).
+
+    `weights` (classes, m) belong to the columns of `descriptors`. The file has a group `class_<j>` per
+    class and in it `feature_<k>` per feature, best first: `mean` float32 (h, w, C) on the scale of
+    pixels, `examples` uint8 (up to `examples`, h, w, C), and of each patch `image_index` int64 (n),
+    `response` float32 (n), `position` (row and column of the map) and `corner` (of the image, may be
+    negative), int64 (n, 2); attributes `layer_number`, `layer`, `layer_type`, `spatial`, `channel`,
+    `weight`. Attributes of the file: `classes`, `fill` (the mean colour).
+    """
+    rows = dataset.indices(TRAIN)
+    if not len(rows):
+        raise VebiError(f"{dataset.path} has no training images to average.")
+    model = model.to(device)
+    example = to_network_input(next(dataset.batches(rows[:1], 1))[1], device)
+    layers = list_layers(model, example)
+    chosen = choose_features(weights, layers_of(layers, descriptors), top)
+    features = [feature for group in chosen for feature in group]
+    strongest, fill = find_strongest(
+        model, dataset, rows, layers, features, patches, batch_size, device
+    )
+    windows = patch_windows(model, example, layers, features)
+    averages = average_patches(dataset, features, strongest, windows, fill, examples, batch_size)
+    with create_hdf5(path) as file:
+        file.attrs["classes"], file.attrs["fill"] = list(dataset.classes), fill
+        for label in range(len(weights)):
+            group = file.create_group(f"class_{label}")
+            mine = [average for average in averages if average.feature.label == label]
+            for rank, average in enumerate(mine):
+                _write(group.create_group(f"feature_{rank}"), average)
+
+
+def _write(group: h5py.Group, average: Average) -> None:
+    feature, strongest = average.feature, average.strongest
+    group["mean"], group["examples"] = average.mean, average.examples
+    group["image_index"], group["position"] = strongest.image, strongest.position
+    group["response"], group["corner"] = strongest.response.astype(np.float32), average.corner
+    group.attrs["layer_number"], group.attrs["layer"] = feature.layer.index + 1, feature.layer.name
+    group.attrs["layer_type"], group.attrs["spatial"] = feature.layer.type, feature.layer.spatial
+    group.attrs["channel"], group.attrs["weight"] = feature.channel, feature.weight
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One feature of one class as it is drawn: see `write_average`."""
+
+    mean: np.ndarray
+    examples: np.ndarray
+    n_patches: int
+    layer_number: int
+    layer: str
+    layer_type: str
+    spatial: bool
+    channel: int
+    weight: float
+
+
+def read_average(path: str | Path) -> list[tuple[str, list[Tile]]]:
+    """The classes' names, and of each class its features, best first."""
+    with h5py.File(path, "r") as file:
+        classes = [str(name) for name in file.attrs["classes"]]
+        sheets = []
+        for label, name in enumerate(classes):
+            group = file[f"class_{label}"]
+            items = [group[f"feature_{rank}"] for rank in range(len(group))]
+            sheets.append((name, [_read(item) for item in items]))
+        return sheets
+
+
+def _read(item: h5py.Group) -> Tile:
+    return Tile(
+        mean=item["mean"][:],
+        examples=item["examples"][:],
+        n_patches=len(item["image_index"]),
+        layer_number=int(item.attrs["layer_number"]),
+        layer=str(item.attrs["layer"]),
+        layer_type=str(item.attrs["layer_type"]),
+        spatial=bool(item.attrs["spatial"]),
+        channel=int(item.attrs["channel"]),
+        weight=float(item.attrs["weight"]),
+    )

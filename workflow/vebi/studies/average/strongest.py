@@ -1,0 +1,105 @@
+"""The images to which features respond most, found in one pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.data.dataset import Dataset
+from vebi.network.batches import computed
+from vebi.network.layers import Layer
+from vebi.network.passes import responses, to_network_input
+
+
+@dataclass(frozen=True)
+class ClassFeature:
+    """A feature that explains class `label`, with its mu-Lasso weight."""
+
+    label: int
+    layer: Layer
+    channel: int
+    weight: float
+
+
+def choose_features(
+    weights: np.ndarray, layers: Sequence[Layer], top: int
+) -> list[list[ClassFeature]]:
+    """Of each class up to `top` features with the highest positive weight, best first.
+
+    `weights` (classes, m) over the channels of `layers`, in order. Equal weights: lowest index first.
+    """
+    features = [(layer, channel) for layer in layers for channel in range(layer.n_channels)]
+    return [
+        [
+            ClassFeature(label, features[i][0], features[i][1], float(row[i]))
+            for i in np.argsort(-row, kind="stable")[:top]
+            if row[i] > 0
+        ]
+        for label, row in enumerate(weights)
+    ]
+
+
+@dataclass
+class Strongest:
+    """The `n` highest positive responses seen so far: of which image, at which position of the map."""
+
+    n: int
+    response: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    image: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    position: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+
+    def see(self, images: np.ndarray, maps: np.ndarray) -> None:
+        """Take in the maps (N, h, w) of a feature for some `images`; of equals the first image stays."""
+        if not len(maps):
+            return
+        places = maps.reshape(len(maps), -1).argmax(1)
+        here = np.stack(np.unravel_index(places, maps.shape[1:]), axis=1)
+        response = np.concatenate([self.response, maps.reshape(len(maps), -1).max(1)])
+        image = np.concatenate([self.image, images])
+        order = np.lexsort((image, -response))[: self.n]
+        order = order[response[order] > 0]
+        self.response, self.image = response[order], image[order]
+        self.position = np.concatenate([self.position, here])[order]
+
+
+def find_strongest(
+    model: nn.Module,
+    dataset: Dataset,
+    rows: np.ndarray,
+    layers: Sequence[Layer],
+    features: Sequence[ClassFeature],
+    n: int,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
+) -> tuple[list[Strongest], np.ndarray]:
+    """For each feature the `n` images of its class, among `rows`, that contain its highest responses.
+
+    An image's response is the maximum of the feature's map, since that place is what is cut out. Memory
+    is that of one batch and n numbers per feature. Also returns the mean colour of all `rows` (C).
+    """
+    strongest = [Strongest(n) for _ in features]
+    used = sorted({feature.layer.index for feature in features})
+    total = np.zeros(dataset.image_shape[2], np.int64)
+    wanted = [layers[index] for index in used]
+
+    def compute(_: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, list[Tensor]]:
+        found = responses(model, to_network_input(raw, device), layers, wanted)[1]
+        return raw.sum((0, 1, 2), dtype=np.int64), found
+
+    for chosen, (colours, found) in computed(dataset.batches(rows, batch_size), compute):
+        total += colours
+        arrived = dict(zip(used, found, strict=True))
+        labels = dataset.labels[chosen]
+        for feature, item in zip(features, strongest, strict=True):
+            mine = np.flatnonzero(labels == feature.label)
+            if not len(mine):
+                continue
+            channel = arrived[feature.layer.index].select(
+                feature.layer.channel_axis, feature.channel
+            )
+            maps = channel[torch.from_numpy(mine).to(channel.device)].cpu().numpy()
+            item.see(chosen[mine], maps.reshape(len(mine), *(maps.shape[1:] or (1, 1))))
+    height, width, _ = dataset.image_shape
+    return strongest, total / max(1, len(rows) * height * width)

@@ -1,0 +1,1 @@
+"""What explanations look like: panels and examples (VEBI Figs. 6 and 9)."""

@@ -1,0 +1,42 @@
+"""Examples of every method's heatmaps (the paper's Fig. 9)."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from vebi.figures.images import show_image
+from vebi.figures.style import HEATMAP, METHOD_NAMES, SHORT_NAMES
+
+
+def draw_examples(
+    images: np.ndarray,
+    masks: np.ndarray,
+    heatmaps: dict[str, np.ndarray],
+    row_titles: Sequence[str],
+    areas: dict[str, np.ndarray],
+    distractors: np.ndarray | None = None,
+) -> Figure:
+    """The paper's Fig. 9: image, mask and each method's map (N, H, W), with its area under the IoU.
+
+    `distractors` bool (N, H, W) are shown grey beside the white mask.
+    """
+    methods = [m for m in METHOD_NAMES if m in heatmaps]
+    n_columns = 2 + len(methods)
+    width = 1.5 if len(methods) < 6 else 1.15
+    size = (width * n_columns, (width + 0.12) * len(images) + 0.4)
+    figure, axes = plt.subplots(len(images), n_columns, figsize=size, squeeze=False)
+    shown = masks if distractors is None else masks + 0.45 * distractors
+    for row, image in enumerate(images):
+        show_image(axes[row, 0], image)
+        axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
+        show_image(axes[row, 1], shown[row], vmin=0, vmax=1)
+        for column, method in enumerate(methods, start=2):
+            show_image(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
+            axes[row, column].set_xlabel(f"area {areas[method][row]:.2f}", fontsize=7, labelpad=1)
+    mask = "mask" if distractors is None else "mask,\ndistractors grey"
+    names = ["image", mask, *(SHORT_NAMES[m] for m in methods)]
+    for axis, name in zip(axes[0], names, strict=True):
+        axis.set_title(name, fontsize=7.5)
+    return figure

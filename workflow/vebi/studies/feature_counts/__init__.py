@@ -1,0 +1,1 @@
+"""How many features each variant of the method selects (VEBI 4.1)."""

@@ -1,0 +1,154 @@
+"""What was measured on each image of one network, for all methods: `iou.h5`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vebi.data.dataset import Dataset, open_dataset
+from vebi.io.hdf5 import create_hdf5
+from vebi.studies.iou.curve import area_under_curve, iou_curves
+from vebi.studies.iou.localisation import mass_shares, pointing, relevance_rank
+
+BATCH = 64
+CHANCE = "random"
+LOCALISATION = ("relevance_mass", "relevance_rank", "pointing")
+# Only of data sets whose images hold distractors.
+DISTRACTORS = (
+    *("mass_on_distractors", "mass_elsewhere", "area_part", "area_distractors", "area_elsewhere"),
+    "distractor_auc",
+)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What one method got on N images.
+
+    IoU `curves` (N, T); the images' places in the data set; which were predicted right; `scene` int64
+    (N): images of one number share a base scene and are no independent evidence; `scores`: further
+    measures, each float64 (N), NaN where it means nothing.
+    """
+
+    curves: np.ndarray
+    image_index: np.ndarray
+    correct: np.ndarray
+    scene: np.ndarray
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """Masks bool (N, H, W) of some images, and where their distractors are, if they can have any."""
+
+    image_index: np.ndarray
+    masks: np.ndarray
+    distractors: np.ndarray | None
+
+
+def measure(
+    dataset_path: Path,
+    descriptors_path: Path,
+    heatmap_paths: Mapping[str, Path],
+    out: Path,
+    n_thresholds: int,
+    seed: int,
+) -> None:
+    """Write the IoU curve and the other scores of every image and method to `out`: a group per method.
+
+    The group `random` is what chance gives: maps of independent uniform pixels, drawn from
+    (`seed`, image), for the same images.
+    """
+    dataset = open_dataset(dataset_path)
+    with h5py.File(descriptors_path, "r") as file:
+        correct = file["predictions"][:] == dataset.labels
+    with h5py.File(dataset_path, "r") as file:
+        has_distractors = "distractor_masks" in file
+        scene = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
+    with create_hdf5(out) as target:
+        for method, path in sorted(heatmap_paths.items()):
+            with h5py.File(path, "r") as source:
+                index, parts = source["image_index"][:], []
+                for start, truth in enumerate(_truths(dataset, index, has_distractors)):
+                    rows = slice(start * BATCH, start * BATCH + len(truth.masks))
+                    parts.append(_scores(source["heatmaps"][rows], truth, n_thresholds))
+            _write(target, method, parts, index, correct, scene)
+        parts = [
+            _scores(_chance(truth, seed), truth, n_thresholds)
+            for truth in _truths(dataset, index, has_distractors)
+        ]
+        _write(target, CHANCE, parts, index, correct, scene)
+
+
+def _truths(dataset: Dataset, index: np.ndarray, has_distractors: bool) -> Iterator[_Truth]:
+    masks = dataset.batches(index, BATCH, "masks")
+    if not has_distractors:
+        yield from (_Truth(rows, truth, None) for rows, truth in masks)
+        return
+    others = dataset.batches(index, BATCH, "distractor_masks")
+    for (rows, truth), (_, distractors) in zip(masks, others, strict=True):
+        yield _Truth(rows, truth, distractors)
+
+
+def _chance(truth: _Truth, seed: int) -> np.ndarray:
+    shape = truth.masks.shape[1:]
+    return np.stack(
+        [np.random.default_rng([seed, int(i)]).random(shape) for i in truth.image_index]
+    )
+
+
+def _scores(heatmaps: np.ndarray, truth: _Truth, n_thresholds: int) -> dict[str, np.ndarray]:
+    """Everything that is measured on some images, by name."""
+    found = {"curves": iou_curves(heatmaps, truth.masks, n_thresholds)}
+    regions = [truth.masks]
+    if truth.distractors is not None:
+        regions.append(truth.distractors)
+        regions.append(~(truth.masks | truth.distractors))
+    parts = np.stack(regions, 1)
+    shares = mass_shares(heatmaps, parts)
+    found["relevance_mass"] = shares[:, 0]
+    found["relevance_rank"] = relevance_rank(heatmaps, truth.masks)
+    found["pointing"] = pointing(heatmaps, truth.masks)
+    if truth.distractors is None:
+        return found
+    areas = parts.mean((2, 3))
+    found["mass_on_distractors"], found["mass_elsewhere"] = shares[:, 1], shares[:, 2]
+    for column, name in enumerate(("area_part", "area_distractors", "area_elsewhere")):
+        found[name] = areas[:, column]
+    # A distractor can be hidden behind something: no overlap to speak of then.
+    seen = truth.distractors.any((1, 2))
+    found["distractor_auc"] = np.full(len(heatmaps), np.nan)
+    if seen.any():
+        curves = iou_curves(heatmaps[seen], truth.distractors[seen], n_thresholds)
+        found["distractor_auc"][seen] = area_under_curve(curves)
+    return found
+
+
+def _write(
+    file: h5py.File,
+    method: str,
+    parts: list[dict[str, np.ndarray]],
+    index: np.ndarray,
+    correct: np.ndarray,
+    scene: np.ndarray,
+) -> None:
+    group = file.create_group(method)
+    group["image_index"], group["correct"], group["scene"] = index, correct[index], scene[index]
+    for name in parts[0]:
+        group[name] = np.concatenate([part[name] for part in parts])
+
+
+def read_curves(path: Path) -> dict[str, Curves]:
+    """All methods of an `iou.h5`."""
+    with h5py.File(path, "r") as file:
+        return {
+            method: Curves(
+                group["curves"][:],
+                group["image_index"][:],
+                group["correct"][:],
+                group["scene"][:],
+                {name: group[name][:] for name in (*LOCALISATION, *DISTRACTORS) if name in group},
+            )
+            for method, group in file.items()
+        }

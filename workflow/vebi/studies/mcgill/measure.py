@@ -1,0 +1,161 @@
+"""What is left of the accuracy without the selected filters: every removal, solver and control.
+
+The 2 x 2 x 2 of the audit (removal x solver x control) runs on the report's own labels and rows; the
+other labels, rows and images stand beside it as variants.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from vebi.data.dataset import TEST, TRAIN, Dataset
+from vebi.data.subset import spread_over_classes
+from vebi.descriptors.variants import VARIANTS
+from vebi.io.errors import VebiError
+from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.passes import to_network_input
+from vebi.studies.ablation.effect import CONTROLS
+from vebi.studies.ablation.measure import draw_control
+from vebi.studies.mcgill.removal import predict_without
+from vebi.studies.mcgill.report_networks import REMOVALS, SOLVERS, Work
+
+KEYS = ("labels", "rows", "solver", "mu", "removal", "condition", "repeat")
+COLUMNS = (*KEYS, "n_removed", "n_filters", "train_agreement", "train", "test")
+# Numbers that seed the draws of a case, so that a further solver or row moves no other's draws.
+_LABELS, _ROWS = ("annotations", "predictions"), ("conv_dense", "conv", "conv_of_all")
+
+
+def run_study(
+    model: nn.Module,
+    dataset: Dataset,
+    features: pd.DataFrame,
+    work: Work,
+    repeats: int,
+    key: Sequence[int],
+    n_images: int | None = None,
+    batch_size: int = 128,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
+    """Accuracy with the selected filters removed, and with as many random ones: table COLUMNS.
+
+    features: the tables FEATURES of all solvers. n_images: images of each split that are looked at,
+    None for all. key: seeds the draws. `test` and `train` are fractions of right predictions,
+    `train_agreement` the fraction of training images whose prediction stays as it was. The row of
+    condition `none` is the whole network.
+
+    Random draws are the same for both removals, so that these differ in nothing else.
+    """
+    layers = list_layers(model, to_network_input(next(dataset.batches(np.arange(1), 1))[1], device))
+    pools = {rows: _pool(layers, work, rows) for rows in work.rows}
+    described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
+    conditions = [np.zeros((0, 2), np.int64)]
+    for labels, solver, mu, rows in _cases(features, work):
+        selected = _selected(features, labels, solver, mu, rows, layers)
+        described.append((labels, rows, solver, mu, "selected", 0))
+        conditions.append(selected)
+        place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
+        for c, control in enumerate(CONTROLS):
+            for repeat in range(repeats):
+                rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
+                described.append((labels, rows, solver, mu, control, repeat))
+                conditions.append(draw_control(control, selected, pools[rows], rng))
+    cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])
+    cases["n_removed"] = [len(condition) for condition in conditions]
+    cases["n_filters"] = [
+        len(pools[rows]) if rows else len(pools[work.rows[0]]) for rows in cases["rows"]
+    ]
+    of_the_report = (cases["labels"] == work.labels) & (cases["rows"] == work.rows[0])
+    tables = []
+    for removal in REMOVALS:
+        # Partial removal belongs to the 2 x 2 x 2; the other variants do without it.
+        wanted = of_the_report | (removal == "complete")
+        chosen = [conditions[i] for i in np.flatnonzero(wanted)]
+        scored = _score(model, dataset, work, chosen, removal, layers, n_images, batch_size, device)
+        scored.index = cases.index[wanted]
+        table = cases[wanted].join(scored)
+        table["removal"] = removal
+        table.loc[table["condition"] == "none", "removal"] = ""
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
+
+def _cases(features: pd.DataFrame, work: Work) -> list[tuple[str, str, float, str]]:
+    """(labels, solver, mu, rows): the whole sweep for the report's, printed mu for the others."""
+    cases = []
+    keys = features[["labels", "solver", "mu"]].drop_duplicates()
+    for labels, solver, mu in keys.sort_values(["labels", "solver", "mu"]).itertuples(index=False):
+        for rows in work.rows:
+            is_first = labels == work.labels and rows == work.rows[0]
+            if is_first or mu in work.printed_mu:
+                cases.append((str(labels), str(solver), float(mu), rows))
+    return cases
+
+
+def _selected(
+    features: pd.DataFrame, labels: str, solver: str, mu: float, rows: str, layers: Sequence[Layer]
+) -> np.ndarray:
+    """Selected filters of a case as (layer index, channel), int64 (n, 2), ascending."""
+    index = {layer.name: layer.index for layer in layers}
+    kind = {layer.name: layer.type for layer in layers}
+    scope = "conv" if rows == "conv" and (features["scope"] == "conv").any() else "all"
+    chosen = features[
+        (features["labels"] == labels)
+        & (features["solver"] == solver)
+        & (features["mu"] == mu)
+        & (features["scope"] == scope)
+    ]
+    unknown = set(chosen["layer"]) - set(index)
+    if unknown:
+        raise VebiError(
+            f"The network has no layer '{min(unknown)}', from which features are selected."
+        )
+    if rows == "conv_of_all":
+        chosen = chosen[chosen["layer"].map(kind) == "conv"]
+    pairs = np.column_stack([chosen["layer"].map(index), chosen["channel"]]).astype(np.int64)
+    return np.unique(pairs.reshape(-1, 2), axis=0)
+
+
+def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
+    """All filters that can be drawn for a row, as (layer index, channel)."""
+    chosen = VARIANTS[work.descriptor].choose(layers)
+    if rows != work.rows[0]:
+        chosen = [layer for layer in chosen if layer.type == "conv"]
+    positions, channels = feature_index(chosen)
+    return np.column_stack([np.array([layer.index for layer in chosen])[positions], channels])
+
+
+def _score(
+    model: nn.Module,
+    dataset: Dataset,
+    work: Work,
+    conditions: Sequence[np.ndarray],
+    removal: str,
+    layers: Sequence[Layer],
+    n_images: int | None,
+    batch_size: int,
+    device: torch.device | str,
+) -> pd.DataFrame:
+    """Columns train_agreement, train, test; NaN for images that the work does not look at."""
+    splits = {"test": TEST, "train": TRAIN} if "train" in work.evaluations else {"test": TEST}
+    rows = {name: dataset.indices(split) for name, split in splits.items()}
+    if n_images is not None:
+        rows = {name: spread_over_classes(dataset.labels, r, n_images) for name, r in rows.items()}
+    indices = np.sort(np.concatenate(list(rows.values())))
+    # The first condition is the whole network, whose predictions `train_agreement` is measured by.
+    whole = np.zeros((0, 2), np.int64)
+    predicted = predict_without(
+        model, dataset, indices, [whole, *conditions], removal, layers, batch_size, device
+    )
+    hits = predicted == dataset.labels[indices]
+    scores = pd.DataFrame(
+        {"train_agreement": np.nan, "train": np.nan}, index=range(len(conditions))
+    )
+    for name, chosen in rows.items():
+        here = np.isin(indices, chosen)
+        scores[name] = hits[1:, here].mean(1)
+        if name == "train":
+            scores["train_agreement"] = (predicted[1:] == predicted[0])[:, here].mean(1)
+    return scores

@@ -1,0 +1,138 @@
+"""How many filters of each layer are selected, as mu, the images, the descriptor or the labels change."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vebi.selection.statistics import (
+    Accumulator,
+    Labels,
+    Statistics,
+    read_feature_index,
+    read_statistics,
+    read_targets,
+    rows_per_block,
+)
+from vebi.studies.mcgill.report_networks import Work
+from vebi.studies.mcgill.solve import solve_at
+
+SENSITIVITY = (
+    *("model", "seed", "factor", "level", "repeat", "mu", "layer"),
+    *("n_selected", "n_features", "n_shared", "n_reference"),
+)
+POINTS = 41
+
+
+def read_subsamples(
+    descriptors: str | Path, subsets: Sequence[NDArray[np.int64]], labels: Labels
+) -> list[Statistics]:
+    """Statistics of several subsets of a descriptor file's rows (ascending), read in one pass."""
+    with h5py.File(descriptors, "r") as file:
+        X = file["X"]
+        targets = file["labels" if labels == "annotations" else "predictions"][:].astype(np.int64)
+        n_classes = 1 + int(max(file["labels"][:].max(), file["predictions"][:].max()))
+        totals = [Accumulator(X.shape[1], n_classes) for _ in subsets]
+        step = rows_per_block(X.shape[1])
+        for start in range(0, X.shape[0], step):
+            block = X[start : start + step]
+            for rows, total in zip(subsets, totals, strict=True):
+                first, last = np.searchsorted(rows, (start, start + step))
+                if first < last:
+                    chosen = rows[first:last]
+                    total.add(block[chosen - start], targets[chosen])
+    return [total.result() for total in totals]
+
+
+def vary(
+    descriptors: Mapping[str, str | Path],
+    work: Work,
+    mus: Sequence[float],
+    mu_max: float,
+    sizes: Sequence[int],
+    repeats: int,
+    key: Sequence[int],
+) -> pd.DataFrame:
+    """Table SENSITIVITY without `model` and `seed`.
+
+    descriptors: one file per descriptor variant, the report's among them. At every one of `mus` the
+    report's descriptor, labels and all training images are the reference; `n_shared` counts the
+    features that are selected in it too (where the layer is in both). sizes: numbers of training
+    images, drawn `repeats` times each; larger ones than there are are left out. Factor `mu` reads the
+    path at POINTS values up to `mu_max`, at equal ratios.
+    """
+    path = descriptors[work.descriptor]
+    index = read_feature_index(path)
+    statistics = read_statistics(path, labels=work.labels)
+    grid = [float(f"{mu:.4g}") for mu in np.geomspace(min(1.0, *mus), mu_max, POINTS)]
+    rows = _count("mu", "", 0, grid, solve_at(statistics, grid, "path").selected, index.layer)
+
+    reference = solve_at(statistics, mus, "path").selected
+    known = dict(zip(zip(index.layer, index.channel, strict=True), reference.T, strict=True))
+
+    def add(factor: str, level: str, repeat: int, one: Statistics, file: str | Path) -> None:
+        where = read_feature_index(file)
+        shared = np.array(
+            [
+                known.get(place, np.zeros(len(mus), bool))
+                for place in zip(where.layer, where.channel, strict=True)
+            ]
+        ).T
+        selected = solve_at(one, mus, "path").selected
+        rows.extend(_count(factor, level, repeat, mus, selected, where.layer, shared))
+
+    kinds: tuple[Labels, ...] = ("annotations", "predictions")
+    for labels in kinds:
+        add("labels", labels, 0, read_statistics(path, labels=labels), path)
+    for variant, file in descriptors.items():
+        one = read_statistics(file, labels=work.labels)
+        add("descriptor", variant, 0, one, file)
+    training = read_targets(path, work.labels)[0]
+    drawn = [
+        (size, repeat)
+        for size in sorted(sizes)
+        if size < len(training)
+        for repeat in range(repeats)
+    ]
+    subsets = [
+        np.sort(np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False))
+        for size, repeat in drawn
+    ]
+    for (size, repeat), one in zip(drawn, read_subsamples(path, subsets, work.labels), strict=True):
+        add("n_images", str(size), repeat, one, path)
+    add("n_images", str(len(training)), 0, statistics, path)
+    return pd.DataFrame(rows, columns=[c for c in SENSITIVITY if c not in ("model", "seed")])
+
+
+def _count(
+    factor: str,
+    level: str,
+    repeat: int,
+    mus: Sequence[float],
+    selected: NDArray[np.bool_],
+    layer: NDArray[np.str_],
+    reference: NDArray[np.bool_] | None = None,
+) -> list[dict[str, object]]:
+    """A row per mu and layer; `selected` and `reference` are bool (R, m)."""
+    rows = []
+    for r, mu in enumerate(mus):
+        for name in np.unique(layer):
+            here = layer == name
+            both = None if reference is None else int((selected[r] & reference[r])[here].sum())
+            rows.append(
+                {
+                    "factor": factor,
+                    "level": level,
+                    "repeat": repeat,
+                    "mu": float(mu),
+                    "layer": str(name),
+                    "n_selected": int(selected[r][here].sum()),
+                    "n_features": int(here.sum()),
+                    "n_shared": both,
+                    "n_reference": None if reference is None else int(reference[r][here].sum()),
+                }
+            )
+    return rows

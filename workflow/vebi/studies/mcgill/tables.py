@@ -1,0 +1,289 @@
+"""From the studies of single networks to the tables of the report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from vebi.statistics import nested_interval
+from vebi.studies.ablation.effect import CONTROLS
+from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS, Printed, Work
+from vebi.studies.mcgill.tipping import judge, tipping_points
+
+CONTROL_NAMES = {"random": "uniform", "random_layer_matched": "layer_matched"}
+CURVES = ("model", "seed", "removal", "solver", "condition", "mu")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the tables need to know of one examined network.
+
+    kind: a name of WORKS. peer: the solver that stands for the report's. full: whether data, width and
+    epochs are those of the report; otherwise its rows are marked as reduced.
+    """
+
+    model: str
+    kind: str
+    dataset: str
+    n_classes: int
+    peer: str
+    full: bool
+
+    @property
+    def work(self) -> Work:
+        return WORKS[self.kind]
+
+
+def tabulate_removal(
+    study: pd.DataFrame,
+    solutions: pd.DataFrame,
+    network: Network,
+    n_resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Rows of mcgill_matconvnet or mcgill_keras for one model, all seeds stacked.
+
+    variant = rows / labels / images / removal / control. Accuracies are means over seeds (and draws);
+    `accuracy_random_std` is the standard deviation over all draws of all seeds; intervals resample
+    seeds, and draws within each. `difference` is random minus selected. `relative_gap` is the largest
+    of any seed and class. Printed numbers stand at the rows they belong to, whatever the variant.
+    """
+    work = network.work
+    gap = solutions.groupby(["labels", "scope", "solver", "mu"])["relative_gap"].max()
+    rows = []
+    keys = ["rows", "labels", "removal", "solver", "mu"]
+    groups = study[study["condition"] != "none"].groupby(keys, sort=True)
+    key: Any
+    for number, (key, group) in enumerate(groups):
+        which, labels, removal, solver, mu = key
+        scope = "conv" if which == "conv" and "conv" in work.scopes else "all"
+        printed = work.printed[which].get(mu, Printed())
+        selected = group[group["condition"] == "selected"].set_index("seed").sort_index()
+        for images in work.evaluations:
+            for c, control in enumerate(CONTROLS):
+                draws = group[group["condition"] == control].pivot_table(
+                    index="seed", columns="repeat", values=images
+                )
+                left, right = selected[[images]].to_numpy(), draws.to_numpy()
+                draw = [seed, number, work.evaluations.index(images), c]
+                row: dict[str, object] = {
+                    "model": network.model,
+                    "mu": mu,
+                    "variant": f"{which}/{labels}/{images}/{removal}/{CONTROL_NAMES[control]}",
+                    "solver": solver,
+                    "filters_dropped": selected["n_removed"].mean(),
+                    "accuracy_selected": left.mean(),
+                    "accuracy_random_mean": right.mean(),
+                    "accuracy_random_std": right.std(ddof=1) if right.size > 1 else 0.0,
+                }
+                for k, (name, values) in enumerate(
+                    (("selected", left), ("random", right), ("difference", right - left))
+                ):
+                    low, high = nested_interval(values, n_resamples, [*draw, k])
+                    row |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
+                row |= {
+                    "difference": float((right - left).mean()),
+                    "filters": int(selected["n_filters"].iloc[0]),
+                    "n_seeds": len(left),
+                    "n_draws": right.shape[1],
+                    "relative_gap": gap.loc[(labels, scope, solver, mu)],
+                    "reduced": not network.full,
+                    "published_dropped": _number(printed.dropped),
+                    "published_filters": _number(
+                        work.total if printed.dropped is not None else None
+                    ),
+                    "published_selected": _number(printed.selected),
+                    "published_random": _number(printed.random),
+                }
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def tabulate_curves(study: pd.DataFrame, network: Network) -> pd.DataFrame:
+    """mcgill_curves: test accuracy per seed and mu, mean over draws; the whole network at mu 0."""
+    work = network.work
+    rows = study[(study["labels"] == work.labels) & (study["rows"] == work.rows[0])]
+    parts = [rows, study[study["condition"] == "none"].assign(removal="none", solver="none")]
+    grouped = pd.concat(parts).groupby(list(CURVES), sort=True)
+    table = grouped.agg(
+        n_removed=("n_removed", "first"),
+        accuracy=("test", "mean"),
+        accuracy_low=("test", "min"),
+        accuracy_high=("test", "max"),
+        n_filters=("n_filters", "first"),
+    )
+    return table.reset_index().assign(reduced=not network.full)
+
+
+def tabulate_tipping(
+    study: pd.DataFrame, network: Network, n_resamples: int, seed: int
+) -> pd.DataFrame:
+    """mcgill_tipping_point of one model; the rule stands in vebi.studies.mcgill.tipping."""
+    return tipping_points(
+        study, network.work, network.n_classes, n_resamples, seed, not network.full
+    )
+
+
+def tabulate_verdict(
+    study: pd.DataFrame, network: Network, n_resamples: int, seed: int
+) -> pd.DataFrame:
+    """mcgill_verdict of one model: the two causes, their shares, and the conclusion in words."""
+    found = judge(study, network.work, network.n_classes, n_resamples, seed, network.peer)
+    row = {"model": network.model, "peer": network.peer, **found}
+    row["conclusion"] = conclude({**found, "peer": network.peer})
+    return pd.DataFrame([{**row, "n_seeds": study["seed"].nunique(), "reduced": not network.full}])
+
+
+def conclude(found: Mapping[str, float | str]) -> str:
+    """The verdict of `judge` in one sentence."""
+
+    def gone(key: str) -> str:
+        share = float(found[key])
+        return "never" if share >= 1 else f"after {100 * share:.0f} % of the filters"
+
+    solver = "" if found["peer"] == "path" else " and solver"
+    moved = (
+        f"with the report's removal{solver} half of the accuracy is gone {gone('as_in_the_report')}, "
+        f"with complete removal and the exact solution {gone('corrected')}"
+    )
+    plateau = f"{100 * float(found['plateau']):.0f} % of them"
+    return {
+        "quirk": f"A quirk of the implementation: {moved}, and the fall begins at {plateau}.",
+        "property": f"A property of the network: {moved}; the plateau of {plateau} stays.",
+        "gradual": f"No tipping point of its own, a gradual fall: {moved}; it begins at {plateau}.",
+    }[str(found["verdict"])]
+
+
+def tabulate_networks(
+    histories: Mapping[int, pd.DataFrame], study: pd.DataFrame, network: Network
+) -> pd.DataFrame:
+    """mcgill_networks: how well each network was trained."""
+    filters = int(study["n_filters"].max())
+    rows = [
+        {
+            "model": network.model,
+            "seed": seed,
+            "kind": network.kind,
+            "dataset": network.dataset,
+            "epochs": int(history["epoch"].iloc[-1]),
+            "train_accuracy": float(history["train_accuracy"].iloc[-1]),
+            "test_accuracy": float(history["test_accuracy"].iloc[-1]),
+            "n_filters": filters,
+            "published_filters": network.work.total,
+            "published_accuracy": _number(
+                PRINTED_KERAS_ACCURACY if network.kind == "keras" else None
+            ),
+            "reduced": not network.full,
+        }
+        for seed, history in histories.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def tabulate_claims(
+    removal: Mapping[str, pd.DataFrame],
+    verdicts: pd.DataFrame,
+    networks: Sequence[Network],
+) -> pd.DataFrame:
+    """mcgill_claims: the report's claims, in the columns of claims.csv.
+
+    A claim counts as reproduced where the interval of its difference lies on its side of zero. Reduced
+    networks say so in the statement.
+    """
+    rows = []
+    for network in networks:
+        label = f"{network.model}{'' if network.full else ' (reduced)'}"
+        work, table = network.work, removal[network.model]
+        peer = table[table["solver"] == network.peer]
+        name = "/".join(
+            (work.rows[0], work.labels, work.evaluation, work.removal, CONTROL_NAMES[work.control])
+        )
+        at = peer[(peer["variant"] == name) & peer["published_selected"].notna()]
+        for row in at.to_dict("records"):
+            low, high = row["difference_ci_low"], row["difference_ci_high"]
+            rows.append(
+                {
+                    "claim_id": f"mcgill.{network.model}.mu{row['mu']:g}",
+                    "source": "McGill report, "
+                    + ("Fig. 3" if network.kind != "keras" else "Fig. 4"),
+                    "statement": f"{label}, mu = {row['mu']:g}: removing the selected filters leaves "
+                    "less accuracy than removing as many random ones (difference of accuracies)",
+                    "published": row["published_random"] - row["published_selected"],
+                    "measured": row["difference"],
+                    "ci_low": low,
+                    "ci_high": high,
+                    "verdict": "reproduced" if low > 0 else "not reproduced",
+                }
+            )
+        for found in verdicts[verdicts["model"] == network.model].to_dict("records"):
+            rows.append(
+                {
+                    "claim_id": f"mcgill.{network.model}.tipping_point",
+                    "source": "McGill report, open question",
+                    "statement": f"{label}: the tipping point is a property of the network. "
+                    f"{found['conclusion']} (Measured: shift of the tipping point by the "
+                    "implementation, as a share of all filters.)",
+                    "published": float("nan"),
+                    "measured": found["shift"],
+                    "ci_low": found["shift_ci_low"],
+                    "ci_high": found["shift_ci_high"],
+                    "verdict": "reproduced" if found["verdict"] == "property" else "not reproduced",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def make_tables(
+    networks: Sequence[Network],
+    *,
+    histories: Mapping[tuple[str, int], pd.DataFrame],
+    studies: Mapping[tuple[str, int], pd.DataFrame],
+    solutions: Sequence[tuple[tuple[str, int], pd.DataFrame]],
+    invariance: Mapping[str, pd.DataFrame],
+    sensitivity: Mapping[tuple[str, int], pd.DataFrame],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Every table by name, from files by (model, seed); `invariance` by model."""
+    solvers = _stack(solutions)
+    removal, parts = {}, {}
+    for network in networks:
+        name = network.model
+        study = _stack([(key, table) for key, table in studies.items() if key[0] == name])
+        of_model = {key[1]: table for key, table in histories.items() if key[0] == name}
+        solved = solvers[solvers["model"] == name]
+        removal[name] = tabulate_removal(study, solved, network, n_resamples, seed)
+        parts[name] = {
+            "networks": tabulate_networks(of_model, study, network),
+            "curves": tabulate_curves(study, network),
+            "tipping_point": tabulate_tipping(study, network, n_resamples, seed),
+            "verdict": tabulate_verdict(study, network, n_resamples, seed),
+        }
+    names = ("networks", "curves", "tipping_point", "verdict")
+    tables = {name: pd.concat([part[name] for part in parts.values()]) for name in names}
+    for kind in dict.fromkeys(network.kind for network in networks):
+        tables[kind] = pd.concat([removal[n.model] for n in networks if n.kind == kind])
+    tables["solvers"] = solvers
+    tables["claims"] = tabulate_claims(removal, tables["verdict"], networks)
+    if invariance:
+        tables["invariance"] = pd.concat(
+            [table.assign(model=name) for name, table in invariance.items()]
+        )
+        tables["sensitivity"] = _stack(list(sensitivity.items()))
+    return {f"mcgill_{name}": table for name, table in tables.items()}
+
+
+def _stack(tables: Sequence[tuple[tuple[str, int], pd.DataFrame]]) -> pd.DataFrame:
+    """Tables by (model, seed) as one, with these as columns; missing texts become empty."""
+    stacked = pd.concat(
+        [table.assign(model=model, seed=seed) for (model, seed), table in tables],
+        ignore_index=True,
+    )
+    names = [c for c in ("labels", "rows", "solver", "removal", "level") if c in stacked]
+    stacked[names] = stacked[names].astype(object).where(stacked[names].notna(), "")
+    return stacked

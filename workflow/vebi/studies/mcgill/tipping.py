@@ -1,0 +1,215 @@
+"""Where accuracy tips over as filters are removed, and which of two causes puts that point there.
+
+A curve is accuracy against the number of removed filters, one point per mu. `share` of the way down
+is reached at the first point where accuracy has lost that share of what it can lose (from the whole
+network's to chance, 1 / classes), interpolated linearly between points. The tipping point is the half
+of the way. 10 % and 90 % say how flat the curve is before and how steep it is there.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vebi.statistics import bootstrap_interval
+from vebi.studies.mcgill.report_networks import REMOVALS, Work
+
+SHARES = {"filters_at_10": 0.1, "filters_at_50": 0.5, "filters_at_90": 0.9}
+TIPPING = (
+    *("model", "removal", "solver", "condition", "filters_at_50", "ci_low", "ci_high"),
+    *("filters_at_10", "filters_at_90", "largest_removed", "n_filters", "n_seeds"),
+    *("n_seeds_reached", "reduced"),
+)
+
+
+def find_crossing(
+    removed: NDArray[np.floating],
+    accuracy: NDArray[np.floating],
+    whole: NDArray[np.floating] | float,
+    chance: float,
+    share: float,
+) -> NDArray[np.float64]:
+    """Removed filters at which `accuracy` (..., M) has gone `share` of the way from `whole` to chance.
+
+    removed: (M), ascending; whole: (...). Infinity where the curve never gets there.
+    """
+    whole = np.asarray(whole, np.float64)[..., None]
+    level = whole - share * (whole - chance)
+    curve = np.concatenate(
+        [np.broadcast_to(whole, (*np.shape(accuracy)[:-1], 1)), accuracy], axis=-1
+    )
+    counts = np.concatenate([[0.0], removed])
+    below = curve <= level
+    first = below.argmax(-1)
+    after = np.maximum(first, 1)
+    high = np.take_along_axis(curve, after[..., None] - 1, -1)
+    low = np.take_along_axis(curve, after[..., None], -1)
+    part = np.divide(high - level, high - low, out=np.zeros_like(high), where=high > low)[..., 0]
+    found = counts[after - 1] + part * (counts[after] - counts[after - 1])
+    return np.where(below.any(-1), found, np.inf)
+
+
+class Curves:
+    """The curves of one model, removal, solver and condition.
+
+    removed (S, M), accuracy (S, R, M) of S seeds, R draws and M mu; whole (S).
+    """
+
+    def __init__(self, rows: pd.DataFrame, none: pd.DataFrame) -> None:
+        seeds = sorted(rows["seed"].unique())
+        table = rows.set_index(["seed", "repeat", "mu"]).sort_index()
+        repeats, mus = rows["repeat"].nunique(), rows["mu"].nunique()
+        shape = (len(seeds), repeats, mus)
+        removed = table["n_removed"].to_numpy(float).reshape(shape)[:, 0]
+        order = np.argsort(removed, axis=1, kind="stable")
+        self.removed = np.take_along_axis(removed, order, 1)
+        accuracy = table["test"].to_numpy(float).reshape(shape)
+        self.accuracy = np.take_along_axis(accuracy, order[:, None], 2)
+        self.whole = none.set_index("seed").loc[seeds, "test"].to_numpy(float)
+
+    def crossings(self, share: float, chance: float) -> NDArray[np.float64]:
+        """Per seed, of the mean over its draws: (S)."""
+        return np.array(
+            [
+                find_crossing(removed, accuracy.mean(0), whole, chance, share)
+                for removed, accuracy, whole in zip(
+                    self.removed, self.accuracy, self.whole, strict=True
+                )
+            ]
+        )
+
+    def interval(
+        self, share: float, chance: float, n_resamples: int, key: Sequence[int]
+    ) -> tuple[float, float]:
+        """95 % percentile bootstrap of the mean over seeds: seeds, and draws within each."""
+        rng = np.random.default_rng(list(key))
+        n_seeds, n_draws, _ = self.accuracy.shape
+        per_seed = np.empty((n_seeds, n_resamples))
+        for s in range(n_seeds):
+            draws = rng.integers(n_draws, size=(n_resamples, n_draws))
+            curves = self.accuracy[s][draws].mean(1)
+            whole = np.full(n_resamples, self.whole[s])
+            per_seed[s] = find_crossing(self.removed[s], curves, whole, chance, share)
+        picks = rng.integers(n_seeds, size=(n_resamples, n_seeds))
+        means = per_seed[picks, np.arange(n_resamples)[:, None]].mean(1)
+        # Whole order statistics: between a number and infinity there is nothing to interpolate.
+        low = np.quantile(means, 0.025, method="inverted_cdf")
+        high = np.quantile(means, 0.975, method="inverted_cdf")
+        return float(low), float(high)
+
+
+def get_curves(study: pd.DataFrame, work: Work) -> dict[tuple[str, str, str], Curves]:
+    """Curves of one model by (removal, solver, condition): the report's labels and first rows."""
+    none = study[study["condition"] == "none"]
+    rows = study[(study["labels"] == work.labels) & (study["rows"] == work.rows[0])]
+    groups = rows.groupby(["removal", "solver", "condition"], sort=True)
+    return {tuple(key): Curves(group, none) for key, group in groups}  # type: ignore[misc]
+
+
+def tipping_points(
+    study: pd.DataFrame,
+    work: Work,
+    n_classes: int,
+    n_resamples: int,
+    seed: int,
+    reduced: bool,
+) -> pd.DataFrame:
+    """Table TIPPING of one model (its seeds' studies, stacked).
+
+    A number is blank where not all seeds' curves get there up to `largest_removed`, the most filters
+    that were removed (mean over seeds); `n_seeds_reached` counts those whose do.
+    """
+    rows = []
+    for number, (key, curves) in enumerate(get_curves(study, work).items()):
+        per_share = {name: curves.crossings(share, 1 / n_classes) for name, share in SHARES.items()}
+        low, high = curves.interval(0.5, 1 / n_classes, n_resamples, [seed, number])
+        half = per_share["filters_at_50"]
+        rows.append(
+            {
+                "model": study["model"].iloc[0],
+                **dict(zip(("removal", "solver", "condition"), key, strict=True)),
+                **{name: _or_blank(values.mean()) for name, values in per_share.items()},
+                "ci_low": _or_blank(low),
+                "ci_high": _or_blank(high),
+                "largest_removed": curves.removed[:, -1].mean(),
+                "n_filters": int(study["n_filters"].max()),
+                "n_seeds": len(half),
+                "n_seeds_reached": int(np.isfinite(half).sum()),
+                "reduced": reduced,
+            }
+        )
+    return pd.DataFrame(rows)[list(TIPPING)]
+
+
+def _or_blank(value: float) -> float:
+    return float(value) if np.isfinite(value) else float("nan")
+
+
+# The verdict's rule, in shares of all filters.
+PLATEAU = 0.25
+STEEP = 0.25
+
+
+def judge(
+    study: pd.DataFrame, work: Work, n_classes: int, n_resamples: int, seed: int, peer: str
+) -> dict[str, float | str]:
+    """What moves the tipping point of the selected filters in one model, and whether it remains.
+
+    `peer`: the solver beside the path. With t(removal, solver) the tipping point as a share of all
+    filters (1 where it is never reached: all filters have to go), per seed:
+
+    - `as_in_the_report` = t(partial, peer) for the Keras network, t(complete, peer) for MatConvNet's,
+      whose code removes filters altogether; `corrected` = t(complete, path); `shift`: the difference.
+    - `by_removal` = [t(partial, path) - t(complete, path) + t(partial, peer) - t(complete, peer)] / 2,
+      `by_solver` likewise with the other factor: what each does to the tipping point. The two sum up to
+      t(partial, peer) - t(complete, path) (Shapley values).
+    - `n_censored` counts the tipping points among these that were never reached.
+    - verdict, from the corrected curve and the interval of the whole shift over seeds:
+      `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
+      the shift's interval is above 0;
+      `property`: a plateau is left and the fall from 10 % to 90 % takes at most a share STEEP;
+      `gradual`: anything else.
+    """
+    curves = get_curves(study, work)
+    total = int(study["n_filters"].max())
+    chance = 1 / n_classes
+
+    def at(removal: str, solver: str, share: float = 0.5) -> NDArray[np.float64]:
+        found = curves[removal, solver, "selected"].crossings(share, chance) / total
+        return np.minimum(found, 1.0)
+
+    t = {
+        (removal, solver): at(removal, solver) for removal in REMOVALS for solver in ("path", peer)
+    }
+    shift = t[work.removal, peer] - t["complete", "path"]
+    by_removal = (
+        t["partial", "path"] - t["complete", "path"] + t["partial", peer] - t["complete", peer]
+    ) / 2
+    by_solver = t["partial", peer] - t["complete", "path"] - by_removal
+    plateau = float(at("complete", "path", 0.1).mean())
+    fall = float((at("complete", "path", 0.9) - at("complete", "path", 0.1)).mean())
+    low, high = bootstrap_interval(shift, n_resamples, [seed, 0])
+    if plateau < PLATEAU and low > 0:
+        verdict = "quirk"
+    elif plateau >= PLATEAU and fall <= STEEP:
+        verdict = "property"
+    else:
+        verdict = "gradual"
+    result: dict[str, float | str] = {
+        "as_in_the_report": float(t[work.removal, peer].mean()),
+        "corrected": float(t["complete", "path"].mean()),
+        "shift": float(shift.mean()),
+        "shift_ci_low": low,
+        "shift_ci_high": high,
+        "plateau": plateau,
+        "fall": fall,
+        "verdict": verdict,
+        "n_censored": int(sum((values >= 1).sum() for values in t.values())),
+    }
+    for number, (name, values) in enumerate((("by_removal", by_removal), ("by_solver", by_solver))):
+        result[name] = float(values.mean())
+        result[f"{name}_ci_low"], result[f"{name}_ci_high"] = bootstrap_interval(
+            values, n_resamples, [seed, 1 + number]
+        )
+    return result

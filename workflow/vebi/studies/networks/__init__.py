@@ -1,0 +1,1 @@
+"""Data sets and trained networks: what the other studies stand on."""

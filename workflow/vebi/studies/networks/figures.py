@@ -1,0 +1,53 @@
+"""Figures of data sets and trainings."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.grid import draw_grid
+from vebi.figures.images import show_image
+
+
+def draw_training(
+    histories: dict[tuple[str, str, int], pd.DataFrame], n_images: Mapping[str, int]
+) -> Figure:
+    """Test accuracy over the epochs, a panel per experiment, a line per seed.
+
+    `n_images[dataset]`: test images.
+    """
+    experiments = list(dict.fromkeys(key[:2] for key in histories))
+    figure, axes = draw_grid(len(experiments))
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        for (dataset, model, seed), history in histories.items():
+            if (dataset, model) == experiment:
+                axis.plot(history["epoch"], history["test_accuracy"], label=f"seed {seed}")
+        title = f"{experiment[0]}\n{experiment[1]}, {n_images[experiment[0]]:,} test images"
+        axis.set(title=title, xlabel="epoch", ylabel="test accuracy")
+        # From 0.9 at least: the difference of one test image should not look like a collapse.
+        axis.set_ylim(min(0.9, axis.get_ylim()[0]), 1.003)
+        axis.legend(loc="lower right")
+    return figure
+
+
+def draw_montage(
+    images: np.ndarray, titles: Sequence[str], masks: np.ndarray | None, columns: int = 6
+) -> Figure:
+    """Images (N, H, W, C), each beside its mask (N, H, W) where there is one."""
+    each = 1 if masks is None else 2
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows, columns * each, figsize=(1.05 * columns * each, 1.3 * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for number, (image, title) in enumerate(zip(images, titles, strict=True)):
+        row, column = divmod(number, columns)
+        axis = axes[row, column * each]
+        show_image(axis, image)
+        axis.set_title(title, fontsize=7, pad=2)
+        if masks is not None:
+            show_image(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
+    return figure

@@ -1,0 +1,166 @@
+"""Confidence in the predicted class along the occlusion, for every method's heatmaps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vebi.data.dataset import TEST, TRAIN, Dataset
+from vebi.data.scenes import read_scenes
+from vebi.data.subset import spread_over_classes
+from vebi.io.errors import VebiError
+from vebi.network.batches import computed, cut
+from vebi.network.layers import Layer, list_layers
+from vebi.network.passes import fast_layout, responses, to_network_input
+from vebi.studies.occlusion.cover import box_side, cover_order, pixel_counts, race
+from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, write_occlusion
+
+# The mean of so many training images is the mean of all of them to a hundredth of a grey level.
+MEAN_IMAGES = 10_000
+
+
+@dataclass(frozen=True)
+class OcclusionSettings:
+    """`images` test images spread over the classes, `draws` sequences of boxes for each and method.
+
+    `box` is the side of a box as a share of the image's; confidence is measured at `steps` equal steps
+    of covered area up to `max_fraction` of the image. Boxes are filled with the training images' mean,
+    pixel by pixel or one colour.
+    """
+
+    images: int
+    draws: int
+    steps: int
+    max_fraction: float
+    box: float
+    fill: Literal["mean_image", "mean_colour"]
+    batch_size: int
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """Covered fractions of the image, from 0: float64 (steps + 1)."""
+        return np.linspace(0, self.max_fraction, self.steps + 1)
+
+
+def measure(
+    model: nn.Module,
+    dataset: Dataset,
+    heatmaps: Mapping[str, Path],
+    out: Path,
+    settings: OcclusionSettings,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Write the confidences of some test images under every method's boxes to `out`.
+
+    The group `random` has boxes at uniformly random places. All methods and networks share the random
+    numbers of an image and draw, which come from (`seed`, image, draw).
+    """
+    if CONTROL in heatmaps:
+        raise VebiError(f"No heatmap method may be called '{CONTROL}': that is the control.")
+    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
+    if not len(chosen):
+        raise VebiError(f"{dataset.path} has no test images to occlude.")
+    scenes = read_scenes(dataset, chosen)
+    maps = {name: _read_maps(path, chosen) for name, path in sorted(heatmaps.items())}
+    height, width, _ = dataset.image_shape
+    maps[CONTROL] = np.ones((len(chosen), height, width), np.float32)
+    fill = mean_fill(dataset, settings.fill, device)
+    counts = pixel_counts(settings.fractions, height, width)
+    side = box_side(settings.box, height, width)
+    model = model.to(device)
+    confidences = np.empty((len(chosen), len(maps), settings.draws, len(counts)))
+    layers: list[Layer] | None = None
+    images = tqdm(dataset.batches(chosen, 1), "occlusion", len(chosen), unit="image", disable=None)
+    for number, (rows, raw) in enumerate(images):
+        image = to_network_input(raw, device)[0]
+        layers = layers or list_layers(model, image)
+        exponentials = np.stack(
+            [
+                np.random.default_rng([seed, int(rows[0]), draw]).standard_exponential(
+                    (height, width)
+                )
+                for draw in range(settings.draws)
+            ]
+        )
+        orders = [cover_order(race(m[number], exponentials), side) for m in maps.values()]
+        confidences[number] = occluded_confidence(
+            model, image, layers, np.stack(orders), counts, fill, settings.batch_size
+        )
+    write_occlusion(
+        out,
+        {name: Occlusion(confidences[:, i], chosen, scenes) for i, name in enumerate(maps)},
+        settings.fractions,
+    )
+
+
+def occluded_confidence(
+    model: nn.Module,
+    image: Tensor,
+    layers: list[Layer],
+    orders: np.ndarray,
+    counts: np.ndarray,
+    fill: Tensor,
+    batch_size: int,
+) -> np.ndarray:
+    """Softmax of the class predicted for the whole `image` (C, H, W): float64 (..., len(counts)).
+
+    `orders` int (..., H, W): each pixel's place in an order of covering; the first `counts[i]` pixels
+    get the values of `fill` (C, H, W).
+    """
+    device = image.device
+    flat = torch.from_numpy(orders.reshape(-1, 1, *orders.shape[-2:])).to(device)
+    limits = torch.from_numpy(counts.astype(np.int32)).to(device)
+    sequence, step = np.divmod(np.arange(len(flat) * len(counts)), len(counts))
+    # The whole image is looked at once, not once per method and draw.
+    needed = np.flatnonzero(counts[step] > 0)
+    scores = responses(model, fast_layout(image[None]), layers, [])[0]
+    target = int(scores.argmax())
+    result = np.full(len(step), torch.softmax(scores[0].double(), 0)[target].item())
+
+    def confidence(_: np.ndarray, part: np.ndarray) -> np.ndarray:
+        hidden = flat[sequence[part]] < limits[step[part]].reshape(-1, 1, 1, 1)
+        batch = fast_layout(torch.where(hidden, fill, image))
+        scores = responses(model, batch, layers, [])[0]
+        return torch.softmax(scores.double(), 1)[:, target].cpu().numpy()
+
+    for rows, found in computed(cut(needed, batch_size), confidence):
+        result[needed[rows]] = found
+    return result.reshape(*orders.shape[:-2], len(counts))
+
+
+def mean_fill(
+    dataset: Dataset, kind: Literal["mean_image", "mean_colour"], device: torch.device | str = "cpu"
+) -> Tensor:
+    """Mean of the training images, float32 (C, H, W), or its mean colour at every pixel.
+
+    Of more than 10,000 training images, 10,000 at equal steps are averaged.
+    """
+    rows = dataset.indices(TRAIN)
+    if not len(rows):
+        raise VebiError(f"{dataset.path} has no training images whose mean could fill the boxes.")
+    if len(rows) > MEAN_IMAGES:
+        rows = rows[np.linspace(0, len(rows) - 1, MEAN_IMAGES).astype(int)]
+    total = np.zeros(dataset.image_shape)
+    for _, images in dataset.batches(rows, 128):
+        total += images.sum(0, dtype=np.float64)
+    mean = total / len(rows)
+    if kind == "mean_colour":
+        mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)
+    return torch.from_numpy(mean.transpose(2, 0, 1).astype(np.float32)).to(device)
+
+
+def _read_maps(path: Path, chosen: np.ndarray) -> np.ndarray:
+    """The heatmaps of the images at `chosen`."""
+    with h5py.File(path, "r") as file:
+        index = file["image_index"][:]
+        rows = np.searchsorted(index, chosen)
+        if rows.max() >= len(index) or (index[rows] != chosen).any():
+            raise VebiError(f"{path} lacks heatmaps of test images. Delete it and run again.")
+        return np.stack([file["heatmaps"][int(row)] for row in rows])

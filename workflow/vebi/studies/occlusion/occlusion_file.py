@@ -1,0 +1,42 @@
+"""Confidences under occlusion of one network, for all methods: `occlusion.h5`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vebi.io.hdf5 import create_hdf5
+
+# Boxes at uniformly random places.
+CONTROL = "random"
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """Confidences (N, draws, fractions) of one method, the images they belong to and their scenes."""
+
+    confidence: np.ndarray
+    image_index: np.ndarray
+    scene: np.ndarray
+
+
+def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
+    """Write a group per method, and the covered `fractions` (F), atomically."""
+    with create_hdf5(path) as file:
+        file.attrs["covered_fractions"] = fractions
+        for name, item in items.items():
+            group = file.create_group(name)
+            group["confidence"], group["image_index"] = item.confidence, item.image_index
+            group["scene"] = item.scene
+
+
+def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
+    """All methods of an `occlusion.h5`, and the covered fractions."""
+    with h5py.File(path, "r") as file:
+        items = {
+            name: Occlusion(group["confidence"][:], group["image_index"][:], group["scene"][:])
+            for name, group in file.items()
+        }
+        return items, file.attrs["covered_fractions"][:]

@@ -1,0 +1,75 @@
+"""The metrics of some images of a data set, and the channels that each choice takes in each layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vebi.network.layers import Layer
+from vebi.perturbation.choose import CONTROLS, choose
+from vebi.perturbation.metrics import Metrics, channel_metrics
+from vebi.perturbation.resample import Sampling, mean_pixels, resample
+
+# Channels of a layer, best first, image by image.
+Sets = list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Channel metrics of N images: `metrics[layer.index]` has one entry per image.
+
+    `image_index` int64 (N) are the images' places in their data set; `predicted` int64 (N) classes.
+    """
+
+    layers: tuple[Layer, ...]
+    image_index: np.ndarray
+    predicted: np.ndarray
+    metrics: dict[int, list[Metrics]]
+
+
+def measure_images(
+    model: nn.Module,
+    images: Tensor,
+    image_index: np.ndarray,
+    layers: Sequence[Layer],
+    wanted: Sequence[Layer],
+    sampling: Sampling,
+    seed: int,
+) -> Measured:
+    """Resample every one of `images`, float (N, C, H, W). `seed` and an image's index key its copies.
+
+    So the copies do not depend on which network looks at them, or at which other images.
+    """
+    metrics: dict[int, list[Metrics]] = {layer.index: [] for layer in wanted}
+    predicted = []
+    rows = zip(images, image_index, strict=True)
+    for image, index in tqdm(rows, sampling.perturbation, len(images), unit="image", disable=None):
+        found = resample(
+            model, image, layers, wanted, mean_pixels(model, image), sampling, (seed, int(index))
+        )
+        predicted.append(found.predicted)
+        for position, moments in found.moments.items():
+            metrics[position].append(channel_metrics(moments))
+    return Measured(tuple(wanted), np.asarray(image_index), np.array(predicted, np.int64), metrics)
+
+
+def choose_sets(
+    measured: Measured, choice: str, k: int, seed: int, repeat: int = 0
+) -> dict[int, Sets]:
+    """The channels that `choice` takes (see `choose`), by layer index, for every image."""
+    return {
+        layer.index: [
+            choose(
+                one, choice, k, np.random.default_rng([seed, int(index), layer.index, k, repeat])
+            )
+            for one, index in zip(measured.metrics[layer.index], measured.image_index, strict=True)
+        ]
+        for layer in measured.layers
+    }
+
+
+def repeats_of(choice: str, repeats: int) -> int:
+    """How often a choice is made: random ones `repeats` times, the others once."""
+    return repeats if choice in CONTROLS else 1

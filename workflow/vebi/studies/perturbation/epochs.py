@@ -1,0 +1,176 @@
+"""The two selections over the epochs of the network's training, and how useful their patches are.
+
+For each epoch that was kept: select the top k channels per layer of some training and test images, cut
+their patches out, train a small classifier on the training images reduced to them, and score it on the
+test images reduced the same way (the authors' test of usefulness).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from vebi.compute.determinism import derived_seed
+from vebi.data.dataset import TEST, TRAIN, Dataset, Images, open_dataset, write_dataset
+from vebi.data.subset import spread_over_classes
+from vebi.io.errors import VebiError
+from vebi.models.model_file import load_model
+from vebi.models.train import TrainingSettings, accuracy, to_batch, train
+from vebi.network.layers import list_layers
+from vebi.network.passes import to_network_input
+from vebi.perturbation.choose import METRICS, similarity
+from vebi.perturbation.resample import Sampling, convolution_responses, mean_pixels
+from vebi.statistics import wilson_interval
+from vebi.studies.perturbation.chosen_channels import Measured, choose_sets, measure_images
+from vebi.studies.perturbation.influence import ALL_LAYERS
+from vebi.studies.perturbation.overlap import measure_overlap
+from vebi.studies.perturbation.patches import as_features, patches, reduce_images
+
+PATCH_CHOICES = (*METRICS, "random_active")
+# Beside them: the small classifier on whole images, and the main network itself.
+WHOLE_IMAGE, NETWORK = "whole_image", "network"
+
+
+@dataclass(frozen=True)
+class EpochSettings:
+    """`train_images` and `test_images` spread over the classes; top `k`; epochs of the classifier."""
+
+    train_images: int
+    test_images: int
+    k: int
+    classifier_epochs: int
+
+
+def follow_epochs(
+    checkpoints: Mapping[int, Path],
+    dataset: Dataset,
+    sampling: Sampling,
+    settings: EpochSettings,
+    seed: int,
+    device: torch.device,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Follow a network through `checkpoints` (epoch: model file); `seed` is the root of all draws.
+
+    Returns rows of resampling.csv (patch_accuracy with its interval, patch_area: the mean share of the
+    image that is left) and of resampling_similarity.csv, without the run's keys.
+    """
+    train_rows, test_rows = (
+        spread_over_classes(dataset.labels, dataset.indices(split), count)
+        for split, count in ((TRAIN, settings.train_images), (TEST, settings.test_images))
+    )
+    rows = np.concatenate([train_rows, test_rows])
+    pixels, labels = dataset.read("images", rows), dataset.labels[rows]
+    split = np.repeat([TRAIN, TEST], [len(train_rows), len(test_rows)])
+    is_test = split == TEST
+    images = to_network_input(pixels, device)
+
+    def classify(reduced: np.ndarray, key: int) -> float:
+        return _classifier_accuracy(
+            Images(reduced, labels, split, dataset.classes), settings, [seed, key], device
+        )
+
+    whole = classify(pixels, 0)
+    found, similarities = [], []
+    for epoch, path in sorted(checkpoints.items()):
+        model, _ = load_model(path, device)
+        layers = list_layers(model, images[:1])
+        wanted = convolution_responses(layers)
+        if not wanted:
+            raise VebiError("The network has no convolution with maps: nothing to select from.")
+        measured = measure_images(model, images, rows, layers, wanted, sampling, seed)
+        fill = _as_image(mean_pixels(model, images[0]), pixels.shape[1:])
+        scores = {
+            WHOLE_IMAGE: (whole, 1.0),
+            NETWORK: (_network_accuracy(model, pixels[is_test], labels[is_test], device), 1.0),
+        }
+        for number, choice in enumerate(PATCH_CHOICES, start=1):
+            sets = choose_sets(measured, choice, settings.k, seed)
+            masks = patches(model, images, layers, as_features(sets, len(rows), settings.k))
+            scores[choice] = classify(reduce_images(pixels, masks, fill), number), masks.mean()
+        for metric, (score, area) in scores.items():
+            low, high = wilson_interval(round(score * is_test.sum()), int(is_test.sum()))
+            found.append(
+                {
+                    "perturbation": sampling.perturbation,
+                    "layer": ALL_LAYERS,
+                    "metric": metric,
+                    "k": settings.k,
+                    "epoch": epoch,
+                    "patch_accuracy": score,
+                    "patch_ci_low": low,
+                    "patch_ci_high": high,
+                    "patch_area": area,
+                    "n_patch_images": int(is_test.sum()),
+                }
+            )
+        similarities += _similarity_rows(measured, settings.k, seed, epoch)
+    similarity_table = pd.DataFrame(similarities)
+    similarity_table.insert(0, "perturbation", sampling.perturbation)
+    return pd.DataFrame(found), similarity_table
+
+
+def _similarity_rows(measured: Measured, k: int, seed: int, epoch: int) -> list[dict[str, object]]:
+    first, second = (choose_sets(measured, metric, k, seed) for metric in METRICS)
+    groups = {layer.name: [layer] for layer in measured.layers} | {ALL_LAYERS: measured.layers}
+    rows: list[dict[str, object]] = []
+    for name, layers in groups.items():
+        pairs = [
+            pair
+            for layer in layers
+            for pair in zip(first[layer.index], second[layer.index], strict=True)
+        ]
+        expected = sum(
+            measure_overlap(
+                first[layer.index], second[layer.index], layer.n_channels
+            ).expected.sum()
+            for layer in layers
+        )
+        sizes = sum(len(a) + len(b) for a, b in pairs)
+        rows.append(
+            {
+                "layer": name,
+                "k": k,
+                "epoch": epoch,
+                **similarity(pairs),
+                "published_null": expected / sizes if sizes else 0.0,
+                "n_images": len(measured.image_index),
+            }
+        )
+    return rows
+
+
+def _classifier_accuracy(
+    data: Images, settings: EpochSettings, key: list[int], device: torch.device
+) -> float:
+    """Test accuracy of a small network trained on these images."""
+    training = TrainingSettings(
+        epochs=settings.classifier_epochs,
+        batch_size=16,
+        optimiser="adam",
+        learning_rate=0.003,
+        final_learning_rate_factor=0.1,
+        scale=64.0,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reduced.h5"
+        write_dataset(path, data)
+        _, _, history = train(open_dataset(path), "patch_cnn", training, derived_seed(*key), device)
+    return float(history["test_accuracy"].iloc[-1])
+
+
+def _network_accuracy(
+    model: nn.Module, pixels: np.ndarray, labels: np.ndarray, device: torch.device
+) -> float:
+    return accuracy(model, to_batch(pixels), torch.from_numpy(labels), device)
+
+
+def _as_image(mean: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels (C, H, W) or a colour (C, 1, 1) as an image (H, W, C)."""
+    return np.broadcast_to(mean.transpose(1, 2, 0), shape)

@@ -1,0 +1,388 @@
+"""Figures of input resampling: what is perturbed, what is selected, and what that does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.images import show_image
+from vebi.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    HEATMAP,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    get_layer_colour,
+)
+
+if TYPE_CHECKING:
+    from vebi.explanation.perturbed import ResampledExplanation
+
+# In the order of drawing. The last two are no choice of neurons.
+CHOICE_NAMES = {
+    "correlation": "correlation",
+    "precision": "precision",
+    "both": "both (sum of ranks)",
+    "random": "random, not selected",
+    "random_active": "random among the active",
+    "whole_image": "whole images, same classifier",
+    "network": "the network itself",
+}
+CHOICE_COLOURS = {
+    "correlation": VERMILION,
+    "precision": PURPLE,
+    "both": ORANGE,
+    "random": SKY,
+    "random_active": "#4d4d4d",
+    "whole_image": GREEN,
+    "network": BLACK,
+}
+PAIR_NAMES = {
+    ("correlation", "precision"): "correlation and precision",
+    ("correlation", "vebi"): "correlation and VEBI",
+    ("precision", "vebi"): "precision and VEBI",
+}
+PAIR_COLOURS = dict(zip(PAIR_NAMES, (ORANGE, VERMILION, PURPLE), strict=True))
+PERTURBATION_NAMES = {
+    "multiplicative_noise": "multiplicative\nnoise",
+    "additive_noise": "additive\nnoise",
+    "boxes_grid": "boxes on\na grid",
+    "boxes_random": "boxes at\nrandom",
+    "blur_regions": "blurred\nregions",
+    "superpixels": "superpixels\nmasked",
+    "colour_jitter": "colour\njitter",
+    "affine": "small\nmoves",
+}
+ALL_LAYERS = "all"
+# Last values of the curves that Lengerich et al. show, over 62 epochs on INRIA person.
+PUBLISHED_ACCURACY = {"network": 0.89, "precision": 0.85, "correlation": 0.81}
+PUBLISHED_SIMILARITY = (0.16, 0.40)
+NOTE = {"fontsize": 8, "color": "#555555"}
+
+
+def _experiments(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+
+
+def _of(table: pd.DataFrame, experiment: tuple[str, str]) -> pd.DataFrame:
+    return table[(table["dataset"] == experiment[0]) & (table["model"] == experiment[1])]
+
+
+def _perturbations(table: pd.DataFrame) -> list[str]:
+    return [name for name in PERTURBATION_NAMES if name in set(table["perturbation"])]
+
+
+def _bars(
+    axis: plt.Axes,
+    table: pd.DataFrame,
+    groups: list[str],
+    group_key: str,
+    choices: Mapping[str, str],
+    value: str,
+    low: str,
+    high: str,
+    **style: Any,
+) -> None:
+    """A bar with its interval per group and choice; means over networks where there are several."""
+    width = 0.8 / len(choices)
+    for number, (choice, colour) in enumerate(choices.items()):
+        rows = table[table["metric"] == choice].groupby(group_key).mean(numeric_only=True)
+        rows = rows.reindex(groups)
+        at = np.arange(len(groups)) + (number - (len(choices) - 1) / 2) * width
+        error = np.abs(np.stack([rows[value] - rows[low], rows[high] - rows[value]]))
+        axis.bar(at, rows[value], width * 0.9, color=colour, yerr=error, ecolor="#444444",
+                 error_kw={"lw": 0.8}, **style)  # fmt: skip
+    axis.grid(axis="x", visible=False)
+    axis.axhline(0, color="#444444", lw=0.6)
+
+
+def draw_influence(table: pd.DataFrame, k: int) -> Figure:
+    """Drop of the predicted class's score without the top k channels: by perturbation and by layer.
+
+    `table` resampling.csv. A column per experiment: above all layers together, for every perturbation;
+    below each layer alone, for the first one.
+    """
+    experiments = _experiments(table)
+    choices = {
+        name: CHOICE_COLOURS[name]
+        for name in ("correlation", "precision", "both", "random", "random_active")
+    }
+    table = table[(table["k"] == k) & table["score_drop_mean"].notna()]
+    perturbations = _perturbations(table)
+    figure, axes = plt.subplots(
+        2,
+        len(experiments),
+        figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 5.6),
+        squeeze=False,
+    )
+    value = "score_drop_mean", "ci_low", "ci_high"
+    for (above, below), experiment in zip(axes.T, experiments, strict=True):
+        rows = _of(table, experiment)
+        together = rows[rows["layer"] == ALL_LAYERS]
+        _bars(above, together, perturbations, "perturbation", choices, *value)
+        names = [PERTURBATION_NAMES[name] for name in perturbations]
+        above.set_xticks(range(len(names)), names, fontsize=6.5)
+        images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
+        networks = f"{seeds} networks" if seeds > 1 else "one network"
+        above.set_title(f"{experiment[0]}\n{experiment[1]}, {images:.0f} images, {networks}")
+        first = rows[(rows["perturbation"] == perturbations[0]) & (rows["layer"] != ALL_LAYERS)]
+        layers = list(dict.fromkeys(first["layer"]))
+        _bars(below, first, layers, "layer", choices, *value)
+        below.set_xticks(range(len(layers)), layers)
+        below.set_title(PERTURBATION_NAMES[perturbations[0]].replace("\n", " "), fontsize=8)
+    axes[0, 0].set_ylabel("score drop,\nall layers together")
+    axes[1, 0].set_ylabel("score drop,\none layer alone")
+    note = f"softmax of the predicted class before minus after removing {k} channels per layer"
+    _legend(figure, choices, f"{note}; lines: 95 % over scenes")
+    return figure
+
+
+def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
+    """How often chosen channels fire on other images: filled on those of the class, open on others."""
+    experiments = _experiments(table)
+    choices = {
+        name: CHOICE_COLOURS[name] for name in ("correlation", "precision", "both", "random_active")
+    }
+    table = table[(table["k"] == k) & (table["layer"] == ALL_LAYERS)]
+    perturbations = _perturbations(table)
+    figure, axes = plt.subplots(
+        1,
+        len(experiments),
+        figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 3.3),
+        squeeze=False,
+        sharey=True,
+    )
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        rows = _of(table, experiment)
+        for number, (choice, colour) in enumerate(choices.items()):
+            mean = rows[rows["metric"] == choice].groupby("perturbation").mean(numeric_only=True)
+            mean = mean.reindex(perturbations)
+            at = np.arange(len(perturbations)) + (number - (len(choices) - 1) / 2) * 0.19
+            axis.vlines(at, mean["fires_other"], mean["fires_same"], color=colour, lw=0.7, ls=":")
+            for kind, face in (("same", colour), ("other", "white")):
+                value, low, high = (
+                    mean[f"fires_{kind}{end}"] for end in ("", "_ci_low", "_ci_high")
+                )
+                error = np.abs(np.stack([value - low, high - value]))
+                axis.errorbar(
+                    at, value, error, fmt="o", ms=4, mfc=face, color=colour, elinewidth=0.8
+                )
+        axis.grid(axis="x", visible=False)
+        names = [PERTURBATION_NAMES[name] for name in perturbations]
+        axis.set_xticks(range(len(names)), names, fontsize=6.5)
+        axis.set_title(f"{experiment[0]}\n{experiment[1]}")
+    axes[0, 0].set_ylabel("share of other images\non which a channel fires")
+    note = "filled: images of the same class, open: of other classes; lines: 95 % over scenes"
+    _legend(figure, choices, f"{note}; fires: responds at least half as much as on its own image")
+    return figure
+
+
+def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
+    """Channels in common per layer, over what chance gives; a panel per experiment."""
+    experiments = _experiments(table)
+    table = table[table["k"] == k]
+    perturbation = _perturbations(table)[0]
+    table = table[table["perturbation"] == perturbation]
+    figure, axes = plt.subplots(
+        1, len(experiments), figsize=(4.2 * len(experiments), 3.2), squeeze=False
+    )
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        rows = _of(table, experiment)
+        layers = list(dict.fromkeys(rows["layer"]))
+        for number, pair in enumerate(PAIR_NAMES):
+            part = rows[(rows["first"] == pair[0]) & (rows["second"] == pair[1])]
+            part = part.groupby("layer").mean(numeric_only=True).reindex(layers)
+            at = np.arange(len(layers)) + (number - 1) * 0.26
+            error = np.stack([part["common"] - part["ci_low"], part["ci_high"] - part["common"]])
+            label = PAIR_NAMES[pair] if axis is axes[0, 0] else None
+            axis.bar(at, part["common"], 0.22, yerr=np.abs(error), color=PAIR_COLOURS[pair],
+                     ecolor="#444444", error_kw={"lw": 0.8}, label=label)  # fmt: skip
+            chance = "expected by chance" if label and number == 2 else None
+            axis.hlines(
+                part["common_null"], at - 0.12, at + 0.12, color=BLACK, lw=1.4, label=chance
+            )
+        axis.set_xticks(range(len(layers)), layers)
+        axis.grid(axis="x", visible=False)
+        axis.set_title(f"{experiment[0]}\n{experiment[1]}, {rows['n_images'].iloc[0]:.0f} images")
+    axes[0, 0].set_ylabel(f"channels in common, of {k}")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+    return figure
+
+
+def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
+    """Accuracy on patches, and similarity of the two selections, over the epochs of training.
+
+    `table` resampling.csv, `similarity` resampling_similarity.csv. Open marks at the right: the last
+    values that the authors show, on other data.
+    """
+    table = table[table["patch_accuracy"].notna()]
+    experiments = _experiments(table)
+    figure, axes = plt.subplots(2, len(experiments), figsize=(4.6 * len(experiments), 6.0),
+                                squeeze=False)  # fmt: skip
+    for (above, below), experiment in zip(axes.T, experiments, strict=True):
+        rows = _of(table, experiment)
+        end = rows["epoch"].max() * 1.06
+        # Those that need no selection first: the others are drawn upon them, each a little smaller.
+        order = [c for c in reversed(CHOICE_NAMES) if c in set(rows["metric"])]
+        for size, choice in zip(range(9, 9 - len(order), -1), order, strict=True):
+            line = rows[rows["metric"] == choice].groupby("epoch").mean(numeric_only=True)
+            colour = CHOICE_COLOURS[choice]
+            label = CHOICE_NAMES[choice]
+            if choice not in ("whole_image", "network"):
+                label += f" ({line['patch_area'].iloc[-1]:.0%} of the image)"
+                band = line["patch_ci_low"], line["patch_ci_high"]
+                above.fill_between(line.index, *band, color=colour, alpha=0.08, lw=0)
+            style = "o-" if choice != "whole_image" else "--"
+            values = line["patch_accuracy"]
+            above.plot(line.index, values, style, ms=size, lw=size / 4, color=colour, label=label)
+            if choice in PUBLISHED_ACCURACY:
+                above.plot(end, PUBLISHED_ACCURACY[choice], "D", mfc="none", ms=5, color=colour,
+                           clip_on=False)  # fmt: skip
+        count = rows["n_patch_images"].iloc[0]
+        above.set_title(f"{experiment[0]}\n{experiment[1]}, {count:.0f} test images")
+        lowest = min(rows["patch_ci_low"].min(), min(PUBLISHED_ACCURACY.values()))
+        above.set(ylim=(max(0, lowest - 0.35), 1.03), xlabel="epoch of the network")
+        above.legend(fontsize=6.5, loc="lower right")
+        _draw_similarity(below, _of(similarity, experiment), end)
+    axes[0, 0].set_ylabel("test accuracy of a classifier\ntrained on the patches")
+    axes[1, 0].set_ylabel("similarity of the two selections\n(as published, at most 0.5)")
+    figure.supxlabel(
+        "diamonds: where the authors' curves end (62 epochs, INRIA person); bands: 95 % over images",
+        **NOTE,
+    )
+    return figure
+
+
+def _draw_similarity(axis: plt.Axes, rows: pd.DataFrame, end: float) -> None:
+    layers = list(dict.fromkeys(rows["layer"]))
+    layers = [layer for layer in layers if layer != ALL_LAYERS] + [ALL_LAYERS]
+    shades = [SKY, GREEN, ORANGE, BLUE, PURPLE, GREY]
+    for number, layer in enumerate(layers):
+        line = rows[rows["layer"] == layer].groupby("epoch").mean(numeric_only=True)
+        together = layer == ALL_LAYERS
+        colour = BLACK if together else shades[number % len(shades)]
+        width = 2.0 if together else 1.0
+        name = "all layers" if together else layer
+        axis.plot(line.index, line["published"], "o-", ms=3, color=colour, lw=width, label=name)
+        if together:
+            axis.plot(line.index, line["published_null"], ":", color=BLACK, lw=1, label="chance")
+    for value, note in zip(PUBLISHED_SIMILARITY, ("first", "last"), strict=True):
+        axis.plot(end, value, "D", mfc="none", ms=5, color=BLACK, clip_on=False)
+        axis.annotate(f"{value:.2f} ({note})", (end, value), (-6, 4), fontsize=6.5, ha="right",
+                      textcoords="offset points")  # fmt: skip
+    axis.set(ylim=(0, 0.5), xlabel="epoch of the network")
+    axis.legend(fontsize=6.5, loc="upper left", ncols=2)
+
+
+def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title: str) -> Figure:
+    """Every channel of every image: correlation against precision, a panel per layer.
+
+    `metrics[layer]` has `correlation` and `precision` (N, channels). Those in the top k of their image
+    and layer are coloured. Channels without a precision (they hardly respond) stand below the axis.
+    """
+    figure, axes = plt.subplots(
+        1, len(metrics), figsize=(3.5 * len(metrics), 3.5), squeeze=False, sharey=True
+    )
+    for axis, (layer, found) in zip(axes[0], metrics.items(), strict=True):
+        correlation, precision = found["correlation"], found["precision"]
+        finite = np.isfinite(precision) & (precision > 0)
+        low = precision[finite].min() if finite.any() else 1.0
+        shown = np.where(finite, precision, low / 3)
+        tops = [_in_top(values, k) for values in (correlation, precision)]
+        groups = (
+            (~tops[0] & ~tops[1], "#c4c4c4", "not selected", 3, 0.5),
+            (tops[0] & ~tops[1], VERMILION, f"top {k} by correlation", 9, 0.8),
+            (~tops[0] & tops[1], PURPLE, f"top {k} by precision", 9, 0.8),
+            (tops[0] & tops[1], ORANGE, "both", 16, 1.0),
+        )
+        for mask, colour, label, size, alpha in groups:
+            axis.scatter(correlation[mask], shown[mask], s=size, c=colour, alpha=alpha, lw=0,
+                         label=label if axis is axes[0, 0] else None, rasterized=True)  # fmt: skip
+        axis.set_yscale("log")
+        none = (~finite).mean()
+        axis.axhline(low / 1.7, color="#999999", lw=0.6, ls=":")
+        axis.set_title(f"{layer} ({correlation.shape[1]} channels)\n{none:.0%} without precision",
+                       fontsize=8.5)  # fmt: skip
+        axis.set_xlabel("mean |correlation| with the output")
+    axes[0, 0].set_ylabel("precision (1 / variance)")
+    figure.suptitle(title, fontsize=9.5)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=7, markerscale=1.6)
+    return figure
+
+
+def _in_top(values: np.ndarray, k: int) -> np.ndarray:
+    order = np.argsort(np.argsort(-values, axis=1, kind="stable"), axis=1, kind="stable")
+    return (order < k) & (values > 0)
+
+
+def draw_contact_sheet(
+    image: np.ndarray, copies: Mapping[str, tuple[float, Sequence[int], np.ndarray]]
+) -> Figure:
+    """The image (H, W, C), then a row per perturbation: some of its copies.
+
+    `copies[name]` = (strength, numbers of the copies, the copies (n, H, W, C)). What leaves 0 to 255 is
+    cut for show.
+    """
+    columns = 1 + max(len(numbers) for _, numbers, _ in copies.values())
+    figure, axes = plt.subplots(
+        len(copies), columns, figsize=(1.25 * columns, 1.42 * len(copies)), squeeze=False
+    )
+    for row, (name, (strength, numbers, made)) in zip(axes, copies.items(), strict=True):
+        show_image(row[0], image)
+        label = PERTURBATION_NAMES[name]
+        row[0].set_ylabel(f"{label}\n{strength:g}", fontsize=7, rotation=0, ha="right", va="center")
+        for axis, number, copy in zip(row[1:], numbers, made, strict=True):
+            show_image(axis, copy.round().clip(0, 255).astype(np.uint8), vmin=0, vmax=255)
+            axis.set_title(f"copy {number + 1}", fontsize=6.5, pad=2)
+    axes[0, 0].set_title("image", fontsize=6.5, pad=2)
+    return figure
+
+
+def draw_explanations(explanations: Sequence[ResampledExplanation]) -> Figure:
+    """Two rows per image: the channels that correlation selects, and those that precision selects.
+
+    Each map's label is the number of its layer, its name and its channel, as in the panels of VEBI.
+    """
+    counts = [len(f) for e in explanations for f in e.features.values()]
+    columns = 1 + max(1, *counts)
+    rows = [(e, metric) for e in explanations for metric in e.features]
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.8 * columns, 2.05 * len(rows)), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, (explanation, metric) in zip(axes, rows, strict=True):
+        show_image(row[0], explanation.image)
+        row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
+        row[0].set_ylabel(CHOICE_NAMES[metric], fontsize=8, color=CHOICE_COLOURS[metric])
+        for axis, feature in zip(row[1:], explanation.features[metric], strict=False):
+            show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
+            name = f"{feature.layer_number}: {feature.layer} / {feature.channel}"
+            box = {"facecolor": get_layer_colour("conv", True), "edgecolor": "none", "pad": 2}
+            axis.set_title(name, fontsize=7.5, color="white", bbox=box)
+            sign = "mean |r|" if metric == "correlation" else "precision"
+            axis.set_xlabel(f"{sign} {feature.value:.3g}", fontsize=7, labelpad=1)
+    return figure
+
+
+def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in choices.values()]
+    names = [CHOICE_NAMES[name] for name in choices]
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=len(names),
+        fontsize=7,
+        title=note,
+        title_fontsize=7,
+    )

@@ -1,0 +1,352 @@
+"""Do the claims of the work hold: influence, transfer and overlap of the channels that it selects.
+
+The rule of the verdicts, for each network and perturbation, with the top k of every layer together:
+a claim says that one choice of channels has more of something than another (`CLAIMS`). The difference is
+taken image by image, its 95 % interval by bootstrap over base scenes. The claim `holds` against a
+reference if the interval lies above zero, is `reversed` if it lies below, and `undecided` else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from vebi.data.dataset import TEST, Dataset
+from vebi.data.scenes import read_scenes
+from vebi.data.subset import spread_over_classes
+from vebi.io.errors import VebiError
+from vebi.network.layers import Layer, list_layers
+from vebi.network.passes import to_network_input
+from vebi.perturbation.choose import CHOICES, METRICS, similarity
+from vebi.perturbation.resample import Sampling, convolution_responses
+from vebi.statistics import cluster_interval
+from vebi.studies.perturbation.chosen_channels import (
+    Measured,
+    Sets,
+    choose_sets,
+    measure_images,
+    repeats_of,
+)
+from vebi.studies.perturbation.influence import ALL_LAYERS, Drop, measure_drops
+from vebi.studies.perturbation.overlap import measure_overlap, vebi_channels
+from vebi.studies.perturbation.transfer import Firing, mean_activations, measure_firing
+
+# Claim: what is compared, the choice that should have more of it, and the choices that should have less.
+CLAIMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "correlation_influences": (
+        "score_drop",
+        "correlation",
+        ("random", "random_active", "precision"),
+    ),
+    "precision_generalises": ("fires_same", "precision", ("random_active", "correlation")),
+    "correlation_is_specific": ("selectivity", "correlation", ("random_active", "precision")),
+}
+PAIRS = (("correlation", "precision"), ("correlation", "vebi"), ("precision", "vebi"))
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """`images` test images, against `reference` others; top `ks` per layer, the first for the claims."""
+
+    images: int
+    reference: int
+    ks: tuple[int, ...]
+    repeats: int
+    bootstrap: int
+    batch_size: int = 32
+
+
+@dataclass(frozen=True)
+class Selected:
+    """VEBI's selection, to compare with: `weights` (classes, m) of features by layer name and channel."""
+
+    weights: np.ndarray
+    feature_layer: np.ndarray
+    feature_channel: np.ndarray
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """95 % intervals of means over images; those of one of `scenes` (N) are drawn together."""
+
+    scenes: np.ndarray
+    n_resamples: int
+    seed: int
+
+    def of(self, values: np.ndarray, number: int) -> tuple[float, float]:
+        """Both ends for `values` (N), NaN where there is none; `number` keys the draw."""
+        known = ~np.isnan(values)
+        ends = cluster_interval(
+            values[known], self.scenes[known], self.n_resamples, [self.seed, number]
+        )
+        return float(ends[0]), float(ends[1])
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Tables of a network, each without the run's keys, and the metrics of each perturbation."""
+
+    resampling: pd.DataFrame
+    transfer: pd.DataFrame
+    overlap: pd.DataFrame
+    claims: pd.DataFrame
+    measured: dict[str, Measured]
+
+
+def run_study(
+    model: nn.Module,
+    dataset: Dataset,
+    selected: Selected,
+    samplings: Sequence[Sampling],
+    settings: StudySettings,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Findings:
+    """Everything about one network. `seed` is the root of all draws."""
+    model = model.to(device)
+    test = dataset.indices(TEST)
+    chosen = spread_over_classes(dataset.labels, test, settings.images)
+    others = spread_over_classes(dataset.labels, test, settings.reference)
+    if not len(chosen):
+        raise VebiError(f"{dataset.path} has no test images to resample.")
+    images = to_network_input(dataset.read("images", chosen), device)
+    layers = list_layers(model, images[:1])
+    wanted = convolution_responses(layers)
+    if not wanted:
+        raise VebiError("The network has no convolution with maps: nothing to select neurons from.")
+    labels = dataset.labels[chosen]
+    own = mean_activations(model, images, layers, wanted, settings.batch_size)
+    reference = mean_activations(
+        model, to_network_input(dataset.read("images", others), device), layers, wanted
+    )
+    same_image = chosen[:, None] == others[None, :]
+    intervals = Intervals(read_scenes(dataset, chosen), settings.bootstrap, seed)
+    parts: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("resampling", "transfer", "overlap", "claims")
+    }
+    measured = {}
+    for sampling in samplings:
+        found = measure_images(model, images, chosen, layers, wanted, sampling, seed)
+        measured[sampling.perturbation] = found
+        drops = measure_drops(
+            model,
+            *(images, labels, layers, found, settings.ks, settings.repeats, seed),
+            settings.batch_size,
+        )
+        firings = _firings(
+            found, settings, seed, own, reference, labels, dataset.labels[others], same_image
+        )
+        tables = {
+            "resampling": _influence_rows(found, drops, settings, intervals),
+            "transfer": _transfer_rows(firings, intervals),
+            "overlap": _overlap_rows(found, layers, selected, settings, intervals),
+            "claims": _claim_rows(drops, firings, settings, intervals),
+        }
+        for name, rows in tables.items():
+            frame = pd.DataFrame(rows)
+            frame.insert(0, "perturbation", sampling.perturbation)
+            parts[name].append(frame)
+    stacked = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
+    return Findings(**stacked, measured=measured)
+
+
+def _influence_rows(
+    measured: Measured, drops: Sequence[Drop], settings: StudySettings, intervals: Intervals
+) -> list[dict[str, object]]:
+    """Rows of resampling.csv, and beside each metric how much its sets share with the other's."""
+    shared = {k: _shares(measured, k, intervals.seed) for k in settings.ks}
+    rows: list[dict[str, object]] = []
+    for drop in drops:
+        low, high = intervals.of(drop.score, 0)
+        hit_low, hit_high = intervals.of(drop.hit, 0)
+        overlap, null = shared[drop.k][drop.layer] if drop.choice in METRICS else (np.nan, np.nan)
+        rows.append(
+            {
+                "layer": drop.layer,
+                "metric": drop.choice,
+                "k": drop.k,
+                "score_drop_mean": drop.score.mean(),
+                "ci_low": low,
+                "ci_high": high,
+                "accuracy_drop": drop.hit.mean(),
+                "overlap": overlap,
+                "overlap_null": null,
+                "accuracy_drop_ci_low": hit_low,
+                "accuracy_drop_ci_high": hit_high,
+                "n_removed": drop.removed,
+                "n_images": len(drop.score),
+            }
+        )
+    return rows
+
+
+def _shares(measured: Measured, k: int, seed: int) -> dict[str, tuple[float, float]]:
+    """Dice coefficient of the two metrics' sets per layer and in all, and what chance gives."""
+    sets = [choose_sets(measured, metric, k, seed) for metric in METRICS]
+    found, totals = {}, np.zeros(3)
+    for layer in measured.layers:
+        first, second = (one[layer.index] for one in sets)
+        overlap = measure_overlap(first, second, layer.n_channels)
+        sizes = sum(len(one) for one in (*first, *second))
+        counts = np.array([2 * overlap.common.sum(), 2 * overlap.expected.sum(), sizes])
+        totals += counts
+        found[layer.name] = _dice(counts)
+    return found | {ALL_LAYERS: _dice(totals)}
+
+
+def _dice(counts: np.ndarray) -> tuple[float, float]:
+    common, expected, sizes = counts.tolist()
+    return (common / sizes, expected / sizes) if sizes else (0.0, 0.0)
+
+
+def _firings(
+    measured: Measured,
+    settings: StudySettings,
+    seed: int,
+    own: dict[int, np.ndarray],
+    reference: dict[int, np.ndarray],
+    labels: np.ndarray,
+    reference_labels: np.ndarray,
+    same_image: np.ndarray,
+) -> dict[tuple[str, str, int], Firing]:
+    """Firing by layer name (or all), choice and k; random choices averaged over their repeats."""
+    found = {}
+    for choice in CHOICES:
+        for k in settings.ks:
+            sets = [
+                choose_sets(measured, choice, k, seed, repeat)
+                for repeat in range(repeats_of(choice, settings.repeats))
+            ]
+            parts = {layer.name: [layer.index] for layer in measured.layers}
+            for name, indices in {**parts, ALL_LAYERS: [x.index for x in measured.layers]}.items():
+                per_repeat = [
+                    measure_firing(
+                        {index: one[index] for index in indices},
+                        *(own, reference, labels, reference_labels, same_image),
+                    )
+                    for one in sets
+                ]
+                found[name, choice, k] = Firing(
+                    _mean_known([one.same for one in per_repeat]),
+                    _mean_known([one.other for one in per_repeat]),
+                )
+    return found
+
+
+def _mean_known(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over repeats, of those that counted anything; NaN where none did."""
+    stacked = np.array(values)
+    count = (~np.isnan(stacked)).sum(0)
+    return np.where(count > 0, np.nansum(stacked, 0) / np.maximum(count, 1), np.nan)
+
+
+def _transfer_rows(
+    firings: Mapping[tuple[str, str, int], Firing], intervals: Intervals
+) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for (layer, choice, k), firing in firings.items():
+        known = ~np.isnan(firing.same) & ~np.isnan(firing.other)
+        same, other = (np.where(known, one, np.nan) for one in (firing.same, firing.other))
+        row: dict[str, object] = {"layer": layer, "metric": choice, "k": k}
+        for name, values in (
+            ("fires_same", same),
+            ("fires_other", other),
+            ("selectivity", same - other),
+        ):
+            row[name] = values[known].mean() if known.any() else np.nan
+            row[f"{name}_ci_low"], row[f"{name}_ci_high"] = intervals.of(values, 1)
+        rows.append({**row, "n_images": int(known.sum())})
+    return rows
+
+
+def _overlap_rows(
+    measured: Measured,
+    layers: Sequence[Layer],
+    selected: Selected,
+    settings: StudySettings,
+    intervals: Intervals,
+) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for k in settings.ks:
+        sets = {metric: choose_sets(measured, metric, k, intervals.seed) for metric in METRICS}
+        for layer in measured.layers:
+            by_class = vebi_channels(
+                layers,
+                layer,
+                selected.weights,
+                selected.feature_layer,
+                selected.feature_channel,
+            )
+            of_layer: dict[str, Sets] = {metric: sets[metric][layer.index] for metric in METRICS}
+            of_layer["vebi"] = [by_class[label] for label in measured.predicted]
+            for first, second in PAIRS:
+                a, b = of_layer[first], of_layer[second]
+                overlap = measure_overlap(a, b, layer.n_channels)
+                low, high = intervals.of(overlap.common, 2)
+                rows.append(
+                    {
+                        "layer": layer.name,
+                        "first": first,
+                        "second": second,
+                        "k": k,
+                        "n_channels": layer.n_channels,
+                        "size_first": float(np.mean([len(one) for one in a])),
+                        "size_second": float(np.mean([len(one) for one in b])),
+                        "common": overlap.common.mean(),
+                        "ci_low": low,
+                        "ci_high": high,
+                        "common_null": overlap.expected.mean(),
+                        "share_beyond_chance": (overlap.tail <= 0.05).mean(),
+                        **similarity(list(zip(a, b, strict=True))),
+                        "n_images": len(a),
+                    }
+                )
+    return rows
+
+
+def _claim_rows(
+    drops: Sequence[Drop],
+    firings: Mapping[tuple[str, str, int], Firing],
+    settings: StudySettings,
+    intervals: Intervals,
+) -> list[dict[str, object]]:
+    k = settings.ks[0]
+    values: dict[str, dict[str, np.ndarray]] = {
+        "score_drop": {d.choice: d.score for d in drops if (d.layer, d.k) == (ALL_LAYERS, k)},
+        "fires_same": {c: firings[ALL_LAYERS, c, k].same for c in CHOICES},
+        "selectivity": {
+            c: firings[ALL_LAYERS, c, k].same - firings[ALL_LAYERS, c, k].other for c in CHOICES
+        },
+    }
+    rows: list[dict[str, object]] = []
+    for claim, (measure, choice, references) in CLAIMS.items():
+        for reference in references:
+            difference = values[measure][choice] - values[measure][reference]
+            low, high = intervals.of(difference, 3)
+            difference = difference[~np.isnan(difference)]
+            rows.append(
+                {
+                    "claim": claim,
+                    "reference": reference,
+                    "k": k,
+                    "measure": measure,
+                    "difference": difference.mean() if len(difference) else np.nan,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n_images": len(difference),
+                    "verdict": verdict(low, high),
+                }
+            )
+    return rows
+
+
+def verdict(low: float, high: float) -> str:
+    """`holds`, `reversed` or `undecided`, from the interval of a difference that should be positive."""
+    if low > 0:
+        return "holds"
+    return "reversed" if high < 0 else "undecided"

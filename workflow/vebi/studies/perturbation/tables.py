@@ -1,0 +1,36 @@
+"""From the files of all runs to the tables of input resampling."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vebi.io.tables import TABLES, stack_runs
+
+STACKED = ("transfer", "overlap", "claims")
+
+
+def tabulate(
+    parts: Mapping[str, Sequence[str | Path]],
+    runs: Sequence[Mapping[str, Any]],
+    epochs: Mapping[str, int],
+) -> dict[str, pd.DataFrame]:
+    """The tables by name, from the files of `run_study` and `follow_epochs` in the order of `runs`.
+
+    `parts`: resampling, transfer, overlap, claims, and, where the epochs were followed, patches and
+    similarity. `epochs[model]`: how long each network was trained in all, the epoch of all that was
+    measured on the network as it is. In resampling.csv the accuracies of patches stand in rows of layer
+    "all"; those of the last epoch share the row of the same metric's influence.
+    """
+    key = list(TABLES["resampling"].keys)
+    main = stack_runs(parts["resampling"], runs)
+    main["epoch"] = main["model"].map(epochs)
+    if parts.get("patches"):
+        main = main.merge(stack_runs(parts["patches"], runs), "outer", key)
+    tables = {"resampling": main.reindex(columns=TABLES["resampling"].columns)}
+    for name in STACKED:
+        tables[f"resampling_{name}"] = stack_runs(parts[name], runs)
+    if parts.get("similarity"):
+        tables["resampling_similarity"] = stack_runs(parts["similarity"], runs)
+    return tables

@@ -1,0 +1,86 @@
+"""How often the channels chosen for one image respond to other images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from vebi.network.batches import computed, cut
+from vebi.network.layers import Layer
+from vebi.network.passes import fast_layout, responses
+from vebi.studies.perturbation.chosen_channels import Sets
+
+# A channel fires on another image if it responds there with at least this part of its own response.
+FIRING_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Firing:
+    """Of N images: how often their channels fire on other images of their class, and of other classes.
+
+    Float64 (N), NaN where there is nothing to count.
+    """
+
+    same: np.ndarray
+    other: np.ndarray
+
+
+def mean_activations(
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    wanted: Sequence[Layer],
+    batch_size: int = 32,
+) -> dict[int, np.ndarray]:
+    """Mean response over positions of every channel, float64 (N, channels), by layer index."""
+    parts: dict[int, list[np.ndarray]] = {layer.index: [] for layer in wanted}
+
+    def mean_of_each(_: np.ndarray, some: Tensor) -> list[np.ndarray]:
+        values = responses(model, fast_layout(some), layers, wanted)[1]
+        channels = [
+            value.movedim(layer.channel_axis, 1).reshape(len(some), layer.n_channels, -1)
+            for layer, value in zip(wanted, values, strict=True)
+        ]
+        return [one.double().mean(2).cpu().numpy() for one in channels]
+
+    for _, means in computed(cut(images, batch_size), mean_of_each):
+        for layer, mean in zip(wanted, means, strict=True):
+            parts[layer.index].append(mean)
+    return {index: np.concatenate(blocks) for index, blocks in parts.items()}
+
+
+def measure_firing(
+    sets: dict[int, Sets],
+    own: dict[int, np.ndarray],
+    reference: dict[int, np.ndarray],
+    labels: np.ndarray,
+    reference_labels: np.ndarray,
+    same_image: np.ndarray,
+) -> Firing:
+    """Share of (chosen channel, other image) pairs in which the channel fires.
+
+    `sets` by layer index, the channels of each of N images; `own` and `reference` their mean responses
+    (N, channels) and (M, channels); `same_image` bool (N, M): pairs that are one image, left out. A
+    channel that does not respond to its own image (mean <= 0) can't be said to fire elsewhere: left
+    out.
+    """
+    same, other = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
+    for n, label in enumerate(labels):
+        fires = [
+            reference[index][:, channel] >= FIRING_SHARE * own[index][n, channel]
+            for index, of_image in sets.items()
+            for channel in of_image[n]
+            if own[index][n, channel] > 0
+        ]
+        if not fires:
+            continue
+        rates = np.mean(fires, axis=0)
+        for values, wanted in (
+            (same, reference_labels == label),
+            (other, reference_labels != label),
+        ):
+            rows = wanted & ~same_image[n]
+            if rows.any():
+                values[n] = rates[rows].mean()
+    return Firing(same, other)

@@ -1,0 +1,105 @@
+"""Where the paper's orderings hold: a grid of verdicts."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from vebi.figures.style import GREY, VERDICT_COLOURS
+from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS
+
+_SHORT_DESCRIPTOR = {"vebi_text": "text", "vebi_code": "code"}
+
+
+def draw_robustness(table: pd.DataFrame) -> Figure:
+    """A panel per experiment, a row per comparison, a column per setting, a colour per verdict.
+
+    In the cells: 100 x the mean difference, of areas under the IoU curve in the upper rows and of drops
+    in mean class accuracy in the lower ones.
+    """
+    datasets = list(dict.fromkeys(table["dataset"]))
+    models = list(dict.fromkeys(table["model"]))
+    names = [name for name in COMPARISONS if name in set(table["comparison"])]
+    order = ["descriptor", "nonnegative", "mu"]
+    settings = table[order].drop_duplicates().sort_values(order, ascending=[False, True, True])
+    columns = list(settings.itertuples(index=False, name=None))
+    ticks = [
+        f"{_SHORT_DESCRIPTOR.get(d, d)}\n{'W ≥ 0' if n == 'True' else 'signed'}\nμ = {mu:g}"
+        for d, n, mu in columns
+    ]
+    ticks.append("holds\nin")
+    figure, axes = plt.subplots(
+        len(datasets),
+        len(models),
+        figsize=(2.4 + 0.56 * len(columns) * len(models), 1.1 + 3.1 * len(datasets)),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for axis, (dataset, model) in zip(
+        axes.flat, [(d, m) for d in datasets for m in models], strict=True
+    ):
+        part = table[(table["dataset"] == dataset) & (table["model"] == model)]
+        for row in part.itertuples():
+            x = columns.index((row.descriptor, row.nonnegative, row.mu))
+            y = names.index(row.comparison)
+            axis.add_patch(
+                Rectangle(
+                    (x - 0.47, y - 0.44), 0.94, 0.88, color=VERDICT_COLOURS[row.verdict], lw=0
+                )
+            )
+            colour = "black" if row.verdict == "undecided" else "white"
+            text = _signed(100 * row.mean_difference)
+            axis.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
+        axis.set_title(_title(dataset, model, part), fontsize=9)
+        axis.set_xlim(-0.5, len(columns) + 0.9)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        for y, name in enumerate(names):
+            verdicts = part[part["comparison"] == name]["verdict"]
+            count = f"{(verdicts == 'holds').sum()}/{len(verdicts)}"
+            axis.text(len(columns) + 0.2, y, count, va="center", ha="center", fontsize=7)
+        n_areas = sum(not name.startswith(("selected", "All")) for name in names)
+        axis.axhline(n_areas - 0.5, color=GREY, lw=0.8)
+        axis.set_xticks([*range(len(columns)), len(columns) + 0.2], ticks, fontsize=7)
+        axis.set_yticks(range(len(names)), [_name(name) for name in names], fontsize=8)
+        axis.grid(visible=False)
+        axis.tick_params(length=0)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    meaning = {
+        "holds": "holds: 95 % interval above zero",
+        "undecided": "undecided: interval holds zero",
+        "reversed": "reversed: interval below zero",
+    }
+    # One legend says all: a label of the figure would lie on it.
+    figure.legend(
+        handles=[Patch(color=VERDICT_COLOURS[v], label=meaning[v]) for v in VERDICTS],
+        loc="outside lower center",
+        ncols=3,
+        fontsize=8,
+        title="in the cells: 100 × the mean difference of areas under the IoU curve (above the line),"
+        "\nof drops in mean class accuracy (below)",
+        title_fontsize=8,
+    )
+    return figure
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.1f}".replace("-", "−")
+    return "0.0" if text.endswith("0.0") and len(text) == 4 else text
+
+
+def _name(comparison: str) -> str:
+    for old, new in (
+        ("upsampled_activation", "upsampled"),
+        ("random_layer_matched", "random per layer"),
+        ("deconv_gb", "deconv + GB"),
+    ):
+        comparison = comparison.replace(old, new)
+    return comparison
+
+
+def _title(dataset: str, model: str, part: pd.DataFrame) -> str:
+    seeds, images, scenes = (part[f"n_{name}"].iloc[0] for name in ("seeds", "images", "scenes"))
+    views = f"{images} test images" + (f" of {scenes} scenes" if scenes < images else "")
+    return f"{dataset}, {model}\n{seeds} network{'s' if seeds > 1 else ''}, {views}"

@@ -1,0 +1,83 @@
+"""What one network showed in every setting: `robustness.h5`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vebi.io.errors import VebiError
+from vebi.io.hdf5 import create_hdf5
+from vebi.selection.statistics import Scope
+
+METHODS = ("upsampled_activation", "deconv_gb", "vebi")
+SCOPES: tuple[Scope, ...] = ("all", "conv")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variant of the method: descriptor, sign of W, and mu."""
+
+    descriptor: str
+    nonnegative: bool
+    mu: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """V settings, M methods, S scopes, R draws of each control, N test images.
+
+    `areas` float64 (V, M, N): area under each image's IoU curve. `selected` bool (V, S, N): images that
+    the network without the selected features gets right; `random` and `random_layer_matched` bool
+    (V, S, R, N): without as many others; `whole` bool (N). `n_selected` int64 (V, S). `labels` and
+    `image_index` int64 (N).
+    """
+
+    settings: tuple[Setting, ...]
+    areas: np.ndarray
+    n_selected: np.ndarray
+    whole: np.ndarray
+    selected: np.ndarray
+    random: np.ndarray
+    random_layer_matched: np.ndarray
+    labels: np.ndarray
+    image_index: np.ndarray
+
+
+_ARRAYS = (
+    *("areas", "n_selected", "whole", "selected", "random", "random_layer_matched"),
+    *("labels", "image_index"),
+)
+
+
+def write_findings(path: str | Path, findings: Findings) -> None:
+    """Write `robustness.h5`: the arrays of `Findings`, `methods`, `scopes`, and a group `settings`."""
+    text = h5py.string_dtype()
+    with create_hdf5(path) as file:
+        for name in _ARRAYS:
+            file[name] = getattr(findings, name)
+        file.create_dataset("methods", data=list(METHODS), dtype=text)
+        file.create_dataset("scopes", data=list(SCOPES), dtype=text)
+        group = file.create_group("settings")
+        names = [setting.descriptor for setting in findings.settings]
+        group.create_dataset("descriptor", data=names, dtype=text)
+        group["nonnegative"] = np.array([setting.nonnegative for setting in findings.settings])
+        group["mu"] = np.array([setting.mu for setting in findings.settings], np.float64)
+
+
+def read_findings(path: str | Path) -> Findings:
+    """Read what `write_findings` wrote; raises VebiError for another file."""
+    try:
+        with h5py.File(path, "r") as file:
+            group = file["settings"]
+            columns = (group["descriptor"].asstr()[:], group["nonnegative"][:], group["mu"][:])
+            settings = tuple(
+                Setting(str(descriptor), bool(nonnegative), float(mu))
+                for descriptor, nonnegative, mu in zip(*columns, strict=True)
+            )
+            return Findings(settings=settings, **{name: file[name][:] for name in _ARRAYS})
+    except (OSError, KeyError) as error:
+        raise VebiError(
+            f"{path} can't be read as findings of a robustness study ({error}). "
+            "Delete it and run again."
+        ) from error

@@ -1,0 +1,123 @@
+"""The tables of the robustness study: every ordering in every setting, and in how many it holds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vebi.io.errors import VebiError
+from vebi.statistics import cluster_sign_flip_test, crossed_interval, sign_flip_test
+from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS, judge
+from vebi.studies.robustness.robustness_file import Findings, read_findings
+
+FACTORS = ("dataset", "model", "descriptor", "nonnegative", "mu")
+
+
+def tabulate(
+    paths: Sequence[Path],
+    runs: Sequence[Mapping[str, Any]],
+    scenes: Mapping[str, np.ndarray],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """The tables robustness and robustness_summary of several runs; `paths` in the order of `runs`.
+
+    `scenes` by data set: the base scene of every image.
+    """
+    groups: dict[tuple[str, str], list[Findings]] = {}
+    for path, run in zip(paths, runs, strict=True):
+        groups.setdefault((run["dataset"], run["model"]), []).append(read_findings(path))
+    parts = [
+        compare(findings, scenes[dataset][findings[0].image_index], n_resamples, seed).assign(
+            dataset=dataset, model=model
+        )
+        for (dataset, model), findings in groups.items()
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return {"robustness": table, "robustness_summary": summarise(table)}
+
+
+def compare(
+    findings: Sequence[Findings], scene: np.ndarray, n_resamples: int, seed: int
+) -> pd.DataFrame:
+    """One row per setting and comparison, over the networks (seeds) of one experiment.
+
+    `scene` int64 (N) of the test images: images of one base scene are drawn and flipped together. The
+    interval resamples networks and scenes (`crossed_interval`). `p_value` is of these networks: the
+    sign-flip test over scenes of the differences, averaged over the networks. `p_value_seeds` is the
+    same test over networks. With n of either p can't be below 2 / 2^n. `seeds_agree` networks of
+    `n_seeds` have the ordering on average over the images.
+    """
+    first = findings[0]
+    for other in findings[1:]:
+        same = np.array_equal(other.image_index, first.image_index)
+        if other.settings != first.settings or not same:
+            raise VebiError(
+                "The networks of one experiment were studied in other settings or on other images. "
+                "Delete their robustness.h5 and run again."
+            )
+    rows = []
+    for v, setting in enumerate(first.settings):
+        for number, (name, difference) in enumerate(COMPARISONS.items()):
+            values = np.array([difference(one, v) for one in findings])
+            per_seed, per_image = values.mean(1), values.mean(0)
+            key = [seed, number, v]
+            low, high = crossed_interval(values, scene, n_resamples, key)
+            rows.append(
+                {
+                    "descriptor": setting.descriptor,
+                    "nonnegative": setting.nonnegative,
+                    "mu": setting.mu,
+                    "comparison": name,
+                    "mean_difference": values.mean(),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "p_value": cluster_sign_flip_test(per_image, scene, n_resamples, key),
+                    "p_value_seeds": sign_flip_test(per_seed, n_resamples, key),
+                    "seeds_agree": int((per_seed > 0).sum()),
+                    "n_seeds": len(findings),
+                    "n_images": len(per_image),
+                    "n_scenes": len(np.unique(scene)),
+                    "verdict": judge(low, high),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """In how many settings each comparison holds: over all of them, and per level of every factor."""
+    rows = []
+    for name, group in table.groupby("comparison", sort=False):
+        parts = [("all", "all", group)]
+        for factor in FACTORS:
+            parts += [(factor, _text(level), part) for level, part in group.groupby(factor)]
+        for factor, level, part in parts:
+            counts = part["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
+            rows.append(
+                {
+                    "comparison": name,
+                    "factor": factor,
+                    "level": level,
+                    "n_settings": len(part),
+                    **{f"n_{verdict}": int(counts[verdict]) for verdict in VERDICTS},
+                    "difference_smallest": part["mean_difference"].min(),
+                    "difference_median": part["mean_difference"].median(),
+                    "difference_largest": part["mean_difference"].max(),
+                    "statement": _sentence(str(name), counts, len(part)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _text(level: Any) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def _sentence(name: str, counts: pd.Series, total: int) -> str:
+    return (
+        f"{name} holds in {counts['holds']} of {total} settings (95 % interval above zero), "
+        f"is undecided in {counts['undecided']} (interval holds zero), "
+        f"reversed in {counts['reversed']} (interval below zero)"
+    )

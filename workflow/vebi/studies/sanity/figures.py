@@ -1,0 +1,96 @@
+"""The figure of the sanity checks."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES
+from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS
+from vebi.studies.sanity.tables import KEPT, LOST
+
+PER_PANEL = 5
+
+
+def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
+    """Rank correlation to the trained network's map against the layers randomised, a row per experiment.
+
+    `table` sanity, `verdicts` sanity_verdict. Each panel shows a few methods in colour and all others
+    in grey, so that many can be told apart; lines are means over seeds with their 95 % interval.
+    """
+    experiments = list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+    methods = [m for m in METHOD_NAMES if m in set(table["method"])]
+    parts = np.array_split(np.array(methods, object), -(-len(methods) // PER_PANEL))
+    groups = [part.tolist() for part in parts]
+    figure, axes = plt.subplots(
+        len(experiments),
+        len(groups),
+        figsize=(4.3 * len(groups), 4.3 * len(experiments)),
+        squeeze=False,
+        sharey=True,
+    )
+    for row, (dataset, model) in enumerate(experiments):
+        part = table[(table["dataset"] == dataset) & (table["model"] == model)]
+        words = verdicts[(verdicts["dataset"] == dataset) & (verdicts["model"] == model)]
+        images, seeds = part["n_images"].max(), part["seed"].nunique()
+        for column, group in enumerate(groups):
+            axis = axes[row, column]
+            _draw_panel(axis, part, methods, group, words.set_index("method")["verdict"])
+            if column == 0:
+                axis.set_title(
+                    f"{dataset}, {model}\n{images} test images, {seeds} seed{'s'[: seeds > 1]}",
+                    loc="left",
+                )
+                axis.set_ylabel("rank correlation with\nthe trained network's map")
+    figure.supxlabel(
+        "layers randomised, from the class scores down (cumulative); diamonds: network trained on "
+        "shuffled labels\ngrey: the other methods; dotted: the cut points of the verdicts, "
+        f"{LOST} and {KEPT}; bands: 95 % over scenes\nwhat is explained stays: the trained network's "
+        "prediction, and the hidden features chosen for it, which nothing above them can change",
+        fontsize=8,
+        color="#555555",
+    )
+    return figure
+
+
+def _draw_panel(
+    axis: plt.Axes, part: pd.DataFrame, methods: list[str], group: list[str], verdicts: pd.Series
+) -> None:
+    down = part[
+        (part["randomised_up_to"] != RANDOM_LABELS) & ~part["randomised_up_to"].str.startswith(ONLY)
+    ]
+    layers = down.sort_values("step")["randomised_up_to"].unique().tolist()
+    labelled = part[part["randomised_up_to"] == RANDOM_LABELS]
+    places = range(len(layers) + 1)
+    for cut in (LOST, KEPT):
+        axis.axhline(cut, color="#888888", lw=0.8, ls=":")
+    for method in [m for m in methods if m not in group] + group:
+        mean = (
+            down[down["method"] == method]
+            .groupby("randomised_up_to")[["rank_correlation", "ci_low", "ci_high"]]
+            .mean()
+            .reindex(layers)
+        )
+        values = [1.0, *mean["rank_correlation"]]
+        if method not in group:
+            axis.plot(places, values, color="#dddddd", lw=0.9, zorder=1)
+            continue
+        colour = METHOD_COLOURS[method]
+        low, high = [1.0, *mean["ci_low"]], [1.0, *mean["ci_high"]]
+        axis.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
+        label = f"{METHOD_NAMES[method]}:\n{verdicts[method]}"
+        # A dashed line is seen on a solid one that it coincides with.
+        style = METHOD_LINES[method]
+        order = 2 + len(style)
+        axis.plot(places, values, f"o{style}", ms=3, color=colour, label=label, zorder=order)
+        rows = labelled[labelled["method"] == method]["rank_correlation"]
+        if len(rows):
+            axis.plot(len(layers) + 0.8, rows.mean(), "D", ms=4, color=colour)
+    names = ["none", *layers]
+    ticks = [float(place) for place in places]
+    if len(labelled):
+        names.append("random\nlabels")
+        ticks.append(len(layers) + 0.8)
+    axis.set_xticks(ticks, names, fontsize=7, rotation=90 if len(names) > 9 else 0)
+    axis.set_ylim(-0.25, 1.05)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=6.5, ncols=1)

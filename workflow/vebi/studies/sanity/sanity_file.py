@@ -1,0 +1,42 @@
+"""Similarities of maps to those of the trained network, for all methods: `sanity.h5`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vebi.io.hdf5 import create_hdf5
+
+# What stands where the name of the lowest randomised layer stands otherwise.
+RANDOM_LABELS = "random_labels"
+ONLY = "only "
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """Rank correlation and SSIM (stages, N) of one method, the images, and the images' scenes."""
+
+    correlation: np.ndarray
+    similarity: np.ndarray
+    image_index: np.ndarray
+    scene: np.ndarray
+
+
+def write_sanity(path: Path, items: Mapping[str, Sanity], stages: Sequence[str]) -> None:
+    """Write a group per method, and what was randomised in each of the `stages`, atomically."""
+    with create_hdf5(path) as file:
+        file.attrs["stages"] = list(stages)
+        for name, item in items.items():
+            group = file.create_group(name)
+            group["rank_correlation"], group["ssim"] = item.correlation, item.similarity
+            group["image_index"], group["scene"] = item.image_index, item.scene
+
+
+def read_sanity(path: Path) -> tuple[dict[str, Sanity], list[str]]:
+    """All methods of a `sanity.h5`, and the names of the stages."""
+    with h5py.File(path, "r") as file:
+        keys = ("rank_correlation", "ssim", "image_index", "scene")
+        items = {name: Sanity(*(group[key][:] for key in keys)) for name, group in file.items()}
+        return items, [str(name) for name in file.attrs["stages"]]

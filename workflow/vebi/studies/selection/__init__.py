@@ -1,0 +1,1 @@
+"""Which features the mu-Lasso selects, along the whole path."""
