@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from vebi.figures.style import save
 from vebi.run.job import job
 from vebi.studies.average.figures import draw_average_rows, draw_average_sheet, sheet_name
@@ -13,6 +11,5 @@ with job(snakemake):
     sheets = read_average(snakemake.input[0])
     save(draw_average_rows(sheets), snakemake.output.rows)
     for number, (name, tiles) in enumerate(sheets):
-        figure = draw_average_sheet(name, tiles)
-        save(figure, Path(snakemake.output.sheets) / sheet_name(number, name))
-        plt.close(figure)
+        sheet = Path(snakemake.output.sheets) / sheet_name(number, name)
+        save(draw_average_sheet(name, tiles), sheet)

@@ -2,6 +2,7 @@ import itertools
 from typing import get_args
 
 import matplotlib.colors
+import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,3 +167,15 @@ def test_picking_goes_round_the_classes():
     assert pick_examples(labels, split, 1, 99).tolist() == [1, 3, 6, 2, 4, 7]
     # Fewer than there are classes: at equal steps.
     assert pick_examples(labels, split, 1, 2).tolist() == [1, 6]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_drawing_changes_nothing_of_the_user_s_process(name, tmp_path):
+    before, backend = dict(matplotlib.rcParams), matplotlib.get_backend()
+    for _ in range(2):
+        figure = FIGURES[name]()
+    style.save(figure, tmp_path / "a.png")
+    assert dict(matplotlib.rcParams) == before
+    assert matplotlib.get_backend() == backend
+    # None of them is kept in pyplot's list.
+    assert not matplotlib.pyplot.get_fignums()

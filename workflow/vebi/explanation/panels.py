@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from vebi.explanation.explanation import Explanation
 from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour
+from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour, new_figure, styled
 
 
+@styled
 def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     """The paper's Fig. 6: image, predicted class, and the maps of its most relevant features.
 
@@ -18,9 +18,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     """
     n_maps = max(1, max(len(explanation.features) for explanation in explanations))
     rows = len(explanations)
-    figure, axes = plt.subplots(
-        rows, 1 + n_maps, figsize=(1.8 * (1 + n_maps), 2.05 * rows), squeeze=False
-    )
+    figure, axes = new_figure(rows, 1 + n_maps, figsize=(1.8 * (1 + n_maps), 2.05 * rows))
     for axis in axes.flat:
         axis.axis("off")
     for row, explanation in zip(axes, explanations, strict=True):

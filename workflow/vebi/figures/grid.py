@@ -1,13 +1,12 @@
 """Parts that figures of tables share: a grid of panels, a column per experiment, counts in words."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
+from vebi.figures.style import new_figure
 
-def draw_grid(n_columns: int, n_rows: int = 1, width: float = 3.6, height: float = 2.9) -> tuple:
-    figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(width * n_columns, height * n_rows), squeeze=False
-    )
+
+def new_grid(n_columns: int, n_rows: int = 1, width: float = 3.6, height: float = 2.9) -> tuple:
+    figure, axes = new_figure(n_rows, n_columns, figsize=(width * n_columns, height * n_rows))
     return figure, axes
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 
-def show_image(axis: plt.Axes, image: np.ndarray, **options: Any) -> None:
+def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
     """An image (H, W, C) or map (H, W) without ticks or frame; its labels stay."""
     squeezed = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if squeezed.ndim == 2:

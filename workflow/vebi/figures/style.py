@@ -1,33 +1,37 @@
 """One look for all figures: sizes, colours, names, and how a figure is saved."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from vebi.io.files import atomic_path
 
-mpl.use("Agg")
-mpl.rcParams.update(
-    {
-        "figure.dpi": 110,
-        "savefig.dpi": 160,
-        "figure.constrained_layout.use": True,
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e6e6e6",
-        "grid.linewidth": 0.6,
-        "axes.axisbelow": True,
-        "legend.frameon": False,
-        "lines.linewidth": 1.6,
-        "image.interpolation": "nearest",
-        "svg.hashsalt": "vebi",
-        "pdf.fonttype": 42,
-    }
-)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "image.interpolation": "nearest",
+    "svg.hashsalt": "vebi",
+    "pdf.fonttype": 42,
+}
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness, and in grey by order.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -126,6 +130,27 @@ def get_layer_colour(layer_type: str, spatial: bool) -> str:
     return LAYER_COLOURS["conv" if spatial and layer_type != "fc" else "fc"]
 
 
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Run a function that draws in the project's style; the user's own settings are as before."""
+
+    @functools.wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> T:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes (n_rows, n_columns), unknown to pyplot: it goes when nobody holds it.
+
+    `options`: figsize (inches), and what `Figure.subplots` takes. Inside a function that is `styled`.
+    """
+    figure = Figure(figsize=options.pop("figsize"))
+    return figure, figure.subplots(n_rows, n_columns, squeeze=False, **options)
+
+
+@styled
 def save(figure: Figure, path: str | Path) -> None:
     """Write `path` (PNG) and a vector PDF beside it, without dates, so that equal is equal."""
     path = Path(path)

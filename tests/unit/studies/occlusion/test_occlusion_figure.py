@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,4 +35,3 @@ def test_the_figure_shows_the_tables_numbers():
             (run[method].confidence - run[REFERENCE].confidence)[..., 1:].mean() for run in runs
         ]
         assert points[METHOD_COLOURS[method]] == pytest.approx(np.mean(per_run))
-    plt.close(figure)

@@ -1,6 +1,5 @@
 import itertools
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -30,4 +29,3 @@ def test_every_method_stands_in_colour_once_with_its_numbers():
     assert [line.get_ydata()[0] for line in diamonds] == pytest.approx(
         [value[m, RANDOM_LABELS] for m in methods]
     )
-    plt.close(figure)

@@ -3,14 +3,15 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.figures.grid import describe_sample, draw_grid, get_experiments, rows_of
-from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES
+from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
+from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES, styled
 
 
+@styled
 def draw_ablation(table: pd.DataFrame) -> Figure:
     """Accuracy left against mu: a row per scope, a column per experiment; mean and range over seeds."""
     experiments, scopes = get_experiments(table), sorted(table["scope"].unique())
-    figure, axes = draw_grid(len(experiments), len(scopes))
+    figure, axes = new_grid(len(experiments), len(scopes))
     for column, (dataset, model) in enumerate(experiments):
         for row, scope in enumerate(scopes):
             axis = axes[row, column]
@@ -44,6 +45,7 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
 def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float]) -> Figure:
     """The paper's Fig. 4: All, OnlyConv, Random and the whole network, at one mu per experiment.
 
@@ -51,7 +53,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
     seeds and draws.
     """
     experiments = get_experiments(table)
-    figure, axes = draw_grid(len(experiments), width=3.3)
+    figure, axes = new_grid(len(experiments), width=3.3)
     for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
         mu = mu_of[dataset, model]
         part = rows_of(table, dataset, model)

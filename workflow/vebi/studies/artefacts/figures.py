@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vebi.figures.grid import get_experiments
 from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, LAYER_COLOURS, METHOD_COLOURS, METHOD_NAMES, SHORT_NAMES
+from vebi.figures.style import (
+    HEATMAP,
+    LAYER_COLOURS,
+    METHOD_COLOURS,
+    METHOD_NAMES,
+    SHORT_NAMES,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     from vebi.studies.artefacts.examples import DrawnFeature
@@ -32,14 +41,13 @@ def _zoom_window(drawn: DrawnFeature) -> tuple[slice, slice]:
     return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
 
 
+@styled
 def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
     """A pair of rows per feature: the image and each method's map, and below a part of them enlarged."""
     methods = [m for m in METHOD_NAMES if features and m in features[0].maps]
     columns = 1 + len(methods)
     rows = max(1, 2 * len(features))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.4), squeeze=False
-    )
+    figure, axes = new_figure(rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.4))
     for axis in axes.flat:
         axis.axis("off")
     if not features:
@@ -71,19 +79,19 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
     return figure
 
 
+@styled
 def draw_artefact_scores(table: pd.DataFrame) -> Figure:
     """Above the scores of single features over the layers, below those of finished heatmaps.
 
     A column per experiment; mean over seeds, bars from the lowest to the highest end of the intervals.
     """
-    experiments = list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+    experiments = get_experiments(table)
     columns = max(1, len(experiments))
     methods = [m for m in METHOD_NAMES if m in set(table["method"])]
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         2,
         columns,
         figsize=(4.2 * columns + 1.2, 3.6 + 0.24 * len(methods) + 0.8),
-        squeeze=False,
         sharey="row",
         height_ratios=[3.0, 0.24 * len(methods) + 0.6],
     )
@@ -117,7 +125,7 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_layers(axis: plt.Axes, part: pd.DataFrame) -> None:
+def _draw_layers(axis: Axes, part: pd.DataFrame) -> None:
     layers = part.drop_duplicates("layer_number").sort_values("layer_number")
     methods = [m for m in METHOD_NAMES if m in set(part["method"])]
     for place, (number, name, stride) in enumerate(
@@ -138,7 +146,7 @@ def _draw_layers(axis: plt.Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_interval(
-    axis: plt.Axes,
+    axis: Axes,
     rows: pd.DataFrame,
     at: float,
     colour: str,

@@ -6,25 +6,25 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vebi.figures.images import show_image
-from vebi.figures.style import get_layer_colour
+from vebi.figures.style import get_layer_colour, new_figure, styled
 
 if TYPE_CHECKING:
     from vebi.studies.average.patches import Tile
 
 
-def _show_patch(axis: plt.Axes, pixels: np.ndarray) -> None:
+def _show_patch(axis: Axes, pixels: np.ndarray) -> None:
     """A patch in a thin frame, without which white ones end in the page."""
     show_image(axis, pixels, vmin=0, vmax=255)
     for spine in axis.spines.values():
         spine.set(visible=True, color="#bbbbbb", linewidth=0.5)
 
 
-def _show_mean(axis: plt.Axes, tile: Tile) -> None:
+def _show_mean(axis: Axes, tile: Tile) -> None:
     _show_patch(axis, tile.mean.clip(0, 255).round().astype(np.uint8))
     axis.set_title(
         f"{tile.layer_number}: {tile.layer} / {tile.channel}",
@@ -44,6 +44,7 @@ def _show_mean(axis: plt.Axes, tile: Tile) -> None:
     )
 
 
+@styled
 def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]], most: int = 24) -> Figure:
     """Every class a row: the mean patches of its features, highest weight first.
 
@@ -54,9 +55,7 @@ def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]], most: int = 
     width = max(1, max(len(tiles) for _, tiles in sheets))
     blocks = 2 if len(sheets) > 6 else 1
     rows = -(-len(sheets) // blocks)
-    figure, axes = plt.subplots(
-        rows, blocks * width, figsize=(1.5 * blocks * width, 1.85 * rows), squeeze=False
-    )
+    figure, axes = new_figure(rows, blocks * width, figsize=(1.5 * blocks * width, 1.85 * rows))
     for axis in axes.flat:
         axis.axis("off")
     for number, (name, tiles) in enumerate(sheets):
@@ -70,13 +69,12 @@ def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]], most: int = 
     return figure
 
 
+@styled
 def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
     """One class: a row per feature with its mean patch and the patches of highest response."""
     columns = 1 + max((len(tile.examples) for tile in tiles), default=0)
     rows = max(1, len(tiles))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(1.45 * columns + 0.2, 1.9 * rows + 0.3), squeeze=False
-    )
+    figure, axes = new_figure(rows, columns, figsize=(1.45 * columns + 0.2, 1.9 * rows + 0.3))
     for axis in axes.flat:
         axis.axis("off")
     for row, tile in zip(axes, tiles, strict=False):

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, METHOD_NAMES, SHORT_NAMES
+from vebi.figures.style import HEATMAP, METHOD_NAMES, SHORT_NAMES, new_figure, styled
 
 
+@styled
 def draw_examples(
     images: np.ndarray,
     masks: np.ndarray,
@@ -26,7 +26,7 @@ def draw_examples(
     n_columns = 2 + len(methods)
     width = 1.5 if len(methods) < 6 else 1.15
     size = (width * n_columns, (width + 0.12) * len(images) + 0.4)
-    figure, axes = plt.subplots(len(images), n_columns, figsize=size, squeeze=False)
+    figure, axes = new_figure(len(images), n_columns, figsize=size)
     shown = masks if distractors is None else masks + 0.45 * distractors
     for row, image in enumerate(images):
         show_image(axes[row, 0], image)

@@ -1,10 +1,9 @@
 """How many features each variant of the method selects, beside the paper's numbers."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, VERMILION
+from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, VERMILION, new_figure, styled
 
 # Features selected at mu = 10 on the four data sets of the paper's Fig. 4: All, OnlyConv. Which pair
 # belongs to which data set it does not say.
@@ -14,6 +13,7 @@ _COLOURS = {"all": VERMILION, "conv": BLUE}
 _NAMES = {"vebi_text": "L2 norm\n(text)", "vebi_code": "squared\n(code)"}
 
 
+@styled
 def draw_feature_counts(table: pd.DataFrame) -> Figure:
     """A panel per experiment and mu: a point per network, by descriptor and sign of W.
 
@@ -22,9 +22,7 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
     experiments = list(
         table[["dataset", "model", "mu"]].drop_duplicates().itertuples(index=False, name=None)
     )
-    figure, axes = plt.subplots(
-        1, len(experiments), figsize=(4.6 * len(experiments), 3.4), squeeze=False
-    )
+    figure, axes = new_figure(1, len(experiments), figsize=(4.6 * len(experiments), 3.4))
     for axis, (dataset, model, mu) in zip(axes[0], experiments, strict=True):
         keys = (table["dataset"] == dataset) & (table["model"] == model) & (table["mu"] == mu)
         part = table[keys]

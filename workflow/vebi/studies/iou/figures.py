@@ -1,11 +1,11 @@
 """Figures of where heatmaps lie: IoU curves, localisation measures, distractors."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.grid import describe_sample, draw_grid, get_experiments, rows_of
+from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
 from vebi.figures.style import (
     GREEN,
     GREY,
@@ -14,6 +14,7 @@ from vebi.figures.style import (
     METHOD_NAMES,
     PAPER_METHODS,
     VERMILION,
+    styled,
 )
 
 MEASURES = {
@@ -28,6 +29,7 @@ REGIONS = {
 }
 
 
+@styled
 def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
     """The paper's Fig. 8: mean IoU against the threshold, mean over seeds, area in the legend.
 
@@ -39,7 +41,7 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
     paper = [name for name in present if name in PAPER_METHODS or name == "random"]
     others = [name for name in present if name not in paper]
     rows = [paper] + ([[*others, *(m for m in ("vebi", "random") if m in paper)]] if others else [])
-    figure, axes = draw_grid(len(experiments), len(rows), width=4.4, height=4.2)
+    figure, axes = new_grid(len(experiments), len(rows), width=4.4, height=4.2)
     for row, methods in enumerate(rows):
         for axis, (dataset, model) in zip(axes[row], experiments, strict=True):
             part, area = rows_of(curves, dataset, model), rows_of(areas, dataset, model)
@@ -70,7 +72,7 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
 
 
 def _draw_curve(
-    axis: plt.Axes, curves: pd.DataFrame, areas: pd.DataFrame, method: str, width: float
+    axis: Axes, curves: pd.DataFrame, areas: pd.DataFrame, method: str, width: float
 ) -> None:
     """One method's mean over seeds, and each seed faintly."""
     rows = curves[curves["method"] == method]
@@ -86,11 +88,12 @@ def _draw_curve(
         )
 
 
+@styled
 def draw_localisation(table: pd.DataFrame) -> Figure:
     """Relevance mass, rank accuracy and pointing game: a dot and interval per method and seed."""
     experiments, methods = get_experiments(table), _methods(table)
     height = 0.27 * len(methods) + 0.9
-    figure, axes = draw_grid(len(MEASURES), len(experiments), width=3.3, height=height)
+    figure, axes = new_grid(len(MEASURES), len(experiments), width=3.3, height=height)
     for row, (dataset, model) in zip(axes, experiments, strict=True):
         part = rows_of(table, dataset, model)
         seeds = sorted(part["seed"].unique())
@@ -125,6 +128,7 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
 def draw_distractors(table: pd.DataFrame) -> Figure:
     """Share of each method's map on the discriminative part, on distractors and elsewhere.
 
@@ -133,7 +137,7 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
     """
     experiments, methods = get_experiments(table), _methods(table)
     height = 0.33 * len(methods) + 1.4
-    figure, axes = draw_grid(1, len(experiments), width=7.2, height=height)
+    figure, axes = new_grid(1, len(experiments), width=7.2, height=height)
     for axis, (dataset, model) in zip(axes[:, 0], experiments, strict=True):
         part = rows_of(table, dataset, model)
         means = part.groupby("method").mean(numeric_only=True).to_dict("index")

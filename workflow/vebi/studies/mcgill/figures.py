@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from vebi.figures.grid import new_grid
 from vebi.figures.style import (
     BLACK,
     BLUE,
@@ -20,6 +21,7 @@ from vebi.figures.style import (
     SKY,
     VERMILION,
     YELLOW,
+    styled,
 )
 from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS, Work
 from vebi.studies.mcgill.tipping import find_crossing
@@ -46,12 +48,6 @@ COMPARISONS = {
 LAYER_CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY, BLACK)
 
 
-def _grid(n_columns: int, n_rows: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
-    return plt.subplots(
-        n_rows, n_columns, figsize=(width * n_columns, height * n_rows), squeeze=False
-    )
-
-
 def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
     """The model, its filters beside the report's, and whether it is smaller than that."""
     facts = table[table["model"] == model]
@@ -60,6 +56,7 @@ def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
     return f"{model}\n{filters:.0f} filters (report: {WORKS[kinds[model]].total}){reduced}"
 
 
+@styled
 def draw_published(tables: Tables, kinds: Kinds) -> Figure:
     """The report's Figs. 3 and 4: accuracy at its values of mu, theirs and ours.
 
@@ -72,7 +69,7 @@ def draw_published(tables: Tables, kinds: Kinds) -> Figure:
         here = table[(table["model"] == model) & table["published_selected"].notna()]
         if len(here):
             parts[model] = here
-    figure, axes = _grid(max(1, len(parts)), 2, 3.6, 2.9)
+    figure, axes = new_grid(max(1, len(parts)), 2, 3.6, 2.9)
     for column, (model, table) in enumerate(parts.items()):
         work = WORKS[kinds[model]]
         uniform = "uniform" if work.control == "random" else "layer_matched"
@@ -119,11 +116,12 @@ def _draw_rows(axis: Axes, rows: pd.DataFrame, work: Work, control: str) -> None
     axis.set_xlabel("mu, and filters removed: ours / report", fontsize=8)
 
 
+@styled
 def draw_tipping_point(tables: Tables, kinds: Kinds) -> Figure:
     """Accuracy against removed filters: a row per removal, a column per network, a line per case."""
     table = tables["mcgill_curves"]
     models = [m for m in kinds if m in set(table["model"])]
-    figure, axes = _grid(len(models), 2, 3.4, 2.8)
+    figure, axes = new_grid(len(models), 2, 3.4, 2.8)
     for column, model in enumerate(models):
         part, work = table[table["model"] == model], WORKS[kinds[model]]
         none = part[part["condition"] == "none"].set_index("seed")["accuracy"]
@@ -183,12 +181,13 @@ def _mark_printed(axis: Axes, work: Work) -> None:
     axis.plot(share, random, "k+", ms=6, label="report: random")
 
 
+@styled
 def draw_causes(tables: Tables, kinds: Kinds) -> Figure:
     """Where half of the accuracy is gone, for every combination, with intervals over seeds."""
     table = tables["mcgill_tipping_point"]
     models = [m for m in kinds if m in set(table["model"])]
     n_rows = max(len(table[table["model"] == m]) for m in models)
-    figure, axes = _grid(len(models), 1, 3.6, 0.24 * n_rows + 1.6)
+    figure, axes = new_grid(len(models), 1, 3.6, 0.24 * n_rows + 1.6)
     for axis, model in zip(axes[0], models, strict=True):
         part = table[table["model"] == model]
         labels = []
@@ -214,10 +213,10 @@ def draw_causes(tables: Tables, kinds: Kinds) -> Figure:
         axis.set_title(_title(table, model, kinds), fontsize=8)
         axis.set_xlabel("filters removed when half\nof the accuracy is gone", fontsize=8)
     handles = [
-        plt.Line2D([], [], color=CONDITION_COLOURS[c], marker="o", ms=4, label=CONDITION_NAMES[c])
+        Line2D([], [], color=CONDITION_COLOURS[c], marker="o", ms=4, label=CONDITION_NAMES[c])
         for c in CONDITIONS
     ]
-    handles.append(plt.Line2D([], [], color=BLACK, lw=0.8, ls=":", label="report, selected"))
+    handles.append(Line2D([], [], color=BLACK, lw=0.8, ls=":", label="report, selected"))
     columns = min(4, 2 * len(models))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7)
     return figure
@@ -247,12 +246,13 @@ def _printed_tip(work: Work) -> float:
     return float(find_crossing(removed, accuracy, whole, 0.1, 0.5)) / work.total
 
 
+@styled
 def draw_invariance(tables: Tables, kinds: Kinds) -> Figure:
     """Agreement of selected sets with another network's, against two exact nulls."""
     table = tables["mcgill_invariance"]
     models = [m for m in kinds if m in set(table["model"])]
     mus = sorted(table["mu"].unique())
-    figure, axes = _grid(len(models), len(mus), 3.4, 2.7)
+    figure, axes = new_grid(len(models), len(mus), 3.4, 2.7)
     for column, model in enumerate(models):
         for axis, mu in zip(axes[:, column], mus, strict=True):
             rows = table[(table["model"] == model) & (table["mu"] == mu)]
@@ -301,12 +301,13 @@ def draw_invariance(tables: Tables, kinds: Kinds) -> Figure:
     return figure
 
 
+@styled
 def draw_sensitivity(tables: Tables, kinds: Kinds) -> Figure:
     """Selected share of each layer against mu, images, descriptor and labels; mean over seeds."""
     table = tables["mcgill_sensitivity"]
     models = [m for m in kinds if m in set(table["model"])]
     largest = table[table["factor"] != "mu"]["mu"].max()
-    figure, axes = _grid(len(models), 4, 3.6, 2.3)
+    figure, axes = new_grid(len(models), 4, 3.6, 2.3)
     for column, model in enumerate(models):
         part = table[table["model"] == model]
         share = (part["n_selected"] / part["n_features"]).rename("share")

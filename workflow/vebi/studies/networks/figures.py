@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.figures.grid import draw_grid
+from vebi.figures.grid import new_grid
 from vebi.figures.images import show_image
+from vebi.figures.style import new_figure, styled
 
 
+@styled
 def draw_training(
     histories: dict[tuple[str, str, int], pd.DataFrame], n_images: Mapping[str, int]
 ) -> Figure:
@@ -19,7 +20,7 @@ def draw_training(
     `n_images[dataset]`: test images.
     """
     experiments = list(dict.fromkeys(key[:2] for key in histories))
-    figure, axes = draw_grid(len(experiments))
+    figure, axes = new_grid(len(experiments))
     for axis, experiment in zip(axes[0], experiments, strict=True):
         for (dataset, model, seed), history in histories.items():
             if (dataset, model) == experiment:
@@ -32,15 +33,14 @@ def draw_training(
     return figure
 
 
+@styled
 def draw_montage(
     images: np.ndarray, titles: Sequence[str], masks: np.ndarray | None, columns: int = 6
 ) -> Figure:
     """Images (N, H, W, C), each beside its mask (N, H, W) where there is one."""
     each = 1 if masks is None else 2
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(
-        rows, columns * each, figsize=(1.05 * columns * each, 1.3 * rows), squeeze=False
-    )
+    figure, axes = new_figure(rows, columns * each, figsize=(1.05 * columns * each, 1.3 * rows))
     for axis in axes.flat:
         axis.axis("off")
     for number, (image, title) in enumerate(zip(images, titles, strict=True)):

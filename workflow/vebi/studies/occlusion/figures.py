@@ -1,28 +1,29 @@
 """The figure of the box-occlusion study."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES
+from vebi.figures.grid import get_experiments
+from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES, new_figure, styled
 
 REFERENCE = "deconv_gb"
 
 
+@styled
 def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
     """Above: confidence against covered area. Below: each method's mean difference to deconvnet + GB.
 
     `curves` the table occlusion, `paired` the table occlusion_paired. A column per experiment.
     """
-    experiments = list(dict.fromkeys(zip(curves["dataset"], curves["model"], strict=True)))
+    experiments = get_experiments(curves)
     methods = [m for m in METHOD_NAMES if m in set(curves["method"])]
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         2,
         len(experiments),
         figsize=(3.9 * len(experiments), 3.1 + 0.9 + 0.2 * len(methods)),
         height_ratios=[3.1, 0.9 + 0.2 * len(methods)],
-        squeeze=False,
         sharex="row",
         sharey="row",
     )
@@ -48,7 +49,7 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_curves(axis: plt.Axes, table: pd.DataFrame, methods: list[str]) -> None:
+def _draw_curves(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     """Mean over seeds; the band is a network's 95 % interval over scenes, also the seeds' mean."""
     for method in methods:
         mean = table[table["method"] == method].groupby("covered_fraction").mean(numeric_only=True)
@@ -62,7 +63,7 @@ def _draw_curves(axis: plt.Axes, table: pd.DataFrame, methods: list[str]) -> Non
     axis.set_xlim(0, table["covered_fraction"].max())
 
 
-def _draw_differences(axis: plt.Axes, rows: pd.DataFrame, methods: list[str], named: bool) -> None:
+def _draw_differences(axis: Axes, rows: pd.DataFrame, methods: list[str], named: bool) -> None:
     """Mean difference over the curve with its 95 % interval, and the published size on both sides."""
     for size in rows["published_difference"].dropna():
         for sign in (-1, 1):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from vebi.figures.grid import get_experiments, rows_of
 from vebi.figures.images import show_image
 from vebi.figures.style import (
     BLACK,
@@ -22,6 +24,8 @@ from vebi.figures.style import (
     SKY,
     VERMILION,
     get_layer_colour,
+    new_figure,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -69,20 +73,12 @@ PUBLISHED_SIMILARITY = (0.16, 0.40)
 NOTE = {"fontsize": 8, "color": "#555555"}
 
 
-def _experiments(table: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
-
-
-def _of(table: pd.DataFrame, experiment: tuple[str, str]) -> pd.DataFrame:
-    return table[(table["dataset"] == experiment[0]) & (table["model"] == experiment[1])]
-
-
 def _perturbations(table: pd.DataFrame) -> list[str]:
     return [name for name in PERTURBATION_NAMES if name in set(table["perturbation"])]
 
 
 def _bars(
-    axis: plt.Axes,
+    axis: Axes,
     table: pd.DataFrame,
     groups: list[str],
     group_key: str,
@@ -105,28 +101,28 @@ def _bars(
     axis.axhline(0, color="#444444", lw=0.6)
 
 
+@styled
 def draw_influence(table: pd.DataFrame, k: int) -> Figure:
     """Drop of the predicted class's score without the top k channels: by perturbation and by layer.
 
     `table` resampling.csv. A column per experiment: above all layers together, for every perturbation;
     below each layer alone, for the first one.
     """
-    experiments = _experiments(table)
+    experiments = get_experiments(table)
     choices = {
         name: CHOICE_COLOURS[name]
         for name in ("correlation", "precision", "both", "random", "random_active")
     }
     table = table[(table["k"] == k) & table["score_drop_mean"].notna()]
     perturbations = _perturbations(table)
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         2,
         len(experiments),
         figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 5.6),
-        squeeze=False,
     )
     value = "score_drop_mean", "ci_low", "ci_high"
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
-        rows = _of(table, experiment)
+        rows = rows_of(table, *experiment)
         together = rows[rows["layer"] == ALL_LAYERS]
         _bars(above, together, perturbations, "perturbation", choices, *value)
         names = [PERTURBATION_NAMES[name] for name in perturbations]
@@ -146,23 +142,23 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
     return figure
 
 
+@styled
 def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
     """How often chosen channels fire on other images: filled on those of the class, open on others."""
-    experiments = _experiments(table)
+    experiments = get_experiments(table)
     choices = {
         name: CHOICE_COLOURS[name] for name in ("correlation", "precision", "both", "random_active")
     }
     table = table[(table["k"] == k) & (table["layer"] == ALL_LAYERS)]
     perturbations = _perturbations(table)
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         1,
         len(experiments),
         figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 3.3),
-        squeeze=False,
         sharey=True,
     )
     for axis, experiment in zip(axes[0], experiments, strict=True):
-        rows = _of(table, experiment)
+        rows = rows_of(table, *experiment)
         for number, (choice, colour) in enumerate(choices.items()):
             mean = rows[rows["metric"] == choice].groupby("perturbation").mean(numeric_only=True)
             mean = mean.reindex(perturbations)
@@ -186,17 +182,16 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
     return figure
 
 
+@styled
 def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
     """Channels in common per layer, over what chance gives; a panel per experiment."""
-    experiments = _experiments(table)
+    experiments = get_experiments(table)
     table = table[table["k"] == k]
     perturbation = _perturbations(table)[0]
     table = table[table["perturbation"] == perturbation]
-    figure, axes = plt.subplots(
-        1, len(experiments), figsize=(4.2 * len(experiments), 3.2), squeeze=False
-    )
+    figure, axes = new_figure(1, len(experiments), figsize=(4.2 * len(experiments), 3.2))
     for axis, experiment in zip(axes[0], experiments, strict=True):
-        rows = _of(table, experiment)
+        rows = rows_of(table, *experiment)
         layers = list(dict.fromkeys(rows["layer"]))
         for number, pair in enumerate(PAIR_NAMES):
             part = rows[(rows["first"] == pair[0]) & (rows["second"] == pair[1])]
@@ -218,6 +213,7 @@ def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
     return figure
 
 
+@styled
 def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
     """Accuracy on patches, and similarity of the two selections, over the epochs of training.
 
@@ -225,11 +221,10 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
     values that the authors show, on other data.
     """
     table = table[table["patch_accuracy"].notna()]
-    experiments = _experiments(table)
-    figure, axes = plt.subplots(2, len(experiments), figsize=(4.6 * len(experiments), 6.0),
-                                squeeze=False)  # fmt: skip
+    experiments = get_experiments(table)
+    figure, axes = new_figure(2, len(experiments), figsize=(4.6 * len(experiments), 6.0))  # fmt: skip
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
-        rows = _of(table, experiment)
+        rows = rows_of(table, *experiment)
         end = rows["epoch"].max() * 1.06
         # Those that need no selection first: the others are drawn upon them, each a little smaller.
         order = [c for c in reversed(CHOICE_NAMES) if c in set(rows["metric"])]
@@ -252,7 +247,7 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
         lowest = min(rows["patch_ci_low"].min(), min(PUBLISHED_ACCURACY.values()))
         above.set(ylim=(max(0, lowest - 0.35), 1.03), xlabel="epoch of the network")
         above.legend(fontsize=6.5, loc="lower right")
-        _draw_similarity(below, _of(similarity, experiment), end)
+        _draw_similarity(below, rows_of(similarity, *experiment), end)
     axes[0, 0].set_ylabel("test accuracy of a classifier\ntrained on the patches")
     axes[1, 0].set_ylabel("similarity of the two selections\n(as published, at most 0.5)")
     figure.supxlabel(
@@ -262,7 +257,7 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_similarity(axis: plt.Axes, rows: pd.DataFrame, end: float) -> None:
+def _draw_similarity(axis: Axes, rows: pd.DataFrame, end: float) -> None:
     layers = list(dict.fromkeys(rows["layer"]))
     layers = [layer for layer in layers if layer != ALL_LAYERS] + [ALL_LAYERS]
     shades = [SKY, GREEN, ORANGE, BLUE, PURPLE, GREY]
@@ -283,15 +278,14 @@ def _draw_similarity(axis: plt.Axes, rows: pd.DataFrame, end: float) -> None:
     axis.legend(fontsize=6.5, loc="upper left", ncols=2)
 
 
+@styled
 def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title: str) -> Figure:
     """Every channel of every image: correlation against precision, a panel per layer.
 
     `metrics[layer]` has `correlation` and `precision` (N, channels). Those in the top k of their image
     and layer are coloured. Channels without a precision (they hardly respond) stand below the axis.
     """
-    figure, axes = plt.subplots(
-        1, len(metrics), figsize=(3.5 * len(metrics), 3.5), squeeze=False, sharey=True
-    )
+    figure, axes = new_figure(1, len(metrics), figsize=(3.5 * len(metrics), 3.5), sharey=True)
     for axis, (layer, found) in zip(axes[0], metrics.items(), strict=True):
         correlation, precision = found["correlation"], found["precision"]
         finite = np.isfinite(precision) & (precision > 0)
@@ -324,6 +318,7 @@ def _in_top(values: np.ndarray, k: int) -> np.ndarray:
     return (order < k) & (values > 0)
 
 
+@styled
 def draw_contact_sheet(
     image: np.ndarray, copies: Mapping[str, tuple[float, Sequence[int], np.ndarray]]
 ) -> Figure:
@@ -333,9 +328,7 @@ def draw_contact_sheet(
     cut for show.
     """
     columns = 1 + max(len(numbers) for _, numbers, _ in copies.values())
-    figure, axes = plt.subplots(
-        len(copies), columns, figsize=(1.25 * columns, 1.42 * len(copies)), squeeze=False
-    )
+    figure, axes = new_figure(len(copies), columns, figsize=(1.25 * columns, 1.42 * len(copies)))
     for row, (name, (strength, numbers, made)) in zip(axes, copies.items(), strict=True):
         show_image(row[0], image)
         label = PERTURBATION_NAMES[name]
@@ -347,6 +340,7 @@ def draw_contact_sheet(
     return figure
 
 
+@styled
 def draw_explanations(explanations: Sequence[ResampledExplanation]) -> Figure:
     """Two rows per image: the channels that correlation selects, and those that precision selects.
 
@@ -355,9 +349,7 @@ def draw_explanations(explanations: Sequence[ResampledExplanation]) -> Figure:
     counts = [len(f) for e in explanations for f in e.features.values()]
     columns = 1 + max(1, *counts)
     rows = [(e, metric) for e in explanations for metric in e.features]
-    figure, axes = plt.subplots(
-        len(rows), columns, figsize=(1.8 * columns, 2.05 * len(rows)), squeeze=False
-    )
+    figure, axes = new_figure(len(rows), columns, figsize=(1.8 * columns, 2.05 * len(rows)))
     for axis in axes.flat:
         axis.axis("off")
     for row, (explanation, metric) in zip(axes, rows, strict=True):
@@ -375,7 +367,7 @@ def draw_explanations(explanations: Sequence[ResampledExplanation]) -> Figure:
 
 
 def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in choices.values()]
+    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in choices.values()]
     names = [CHOICE_NAMES[name] for name in choices]
     figure.legend(
         handles,

@@ -1,16 +1,16 @@
 """Where the paper's orderings hold: a grid of verdicts."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from vebi.figures.style import GREY, VERDICT_COLOURS
+from vebi.figures.style import GREY, VERDICT_COLOURS, new_figure, styled
 from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS
 
 _SHORT_DESCRIPTOR = {"vebi_text": "text", "vebi_code": "code"}
 
 
+@styled
 def draw_robustness(table: pd.DataFrame) -> Figure:
     """A panel per experiment, a row per comparison, a column per setting, a colour per verdict.
 
@@ -28,11 +28,10 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         for d, n, mu in columns
     ]
     ticks.append("holds\nin")
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         len(datasets),
         len(models),
         figsize=(2.4 + 0.56 * len(columns) * len(models), 1.1 + 3.1 * len(datasets)),
-        squeeze=False,
         sharex=True,
         sharey=True,
     )

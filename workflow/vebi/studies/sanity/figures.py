@@ -1,32 +1,33 @@
 """The figure of the sanity checks."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES
+from vebi.figures.grid import get_experiments
+from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES, new_figure, styled
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS
 from vebi.studies.sanity.tables import KEPT, LOST
 
 PER_PANEL = 5
 
 
+@styled
 def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
     """Rank correlation to the trained network's map against the layers randomised, a row per experiment.
 
     `table` sanity, `verdicts` sanity_verdict. Each panel shows a few methods in colour and all others
     in grey, so that many can be told apart; lines are means over seeds with their 95 % interval.
     """
-    experiments = list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+    experiments = get_experiments(table)
     methods = [m for m in METHOD_NAMES if m in set(table["method"])]
     parts = np.array_split(np.array(methods, object), -(-len(methods) // PER_PANEL))
     groups = [part.tolist() for part in parts]
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         len(experiments),
         len(groups),
         figsize=(4.3 * len(groups), 4.3 * len(experiments)),
-        squeeze=False,
         sharey=True,
     )
     for row, (dataset, model) in enumerate(experiments):
@@ -54,7 +55,7 @@ def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(
-    axis: plt.Axes, part: pd.DataFrame, methods: list[str], group: list[str], verdicts: pd.Series
+    axis: Axes, part: pd.DataFrame, methods: list[str], group: list[str], verdicts: pd.Series
 ) -> None:
     down = part[
         (part["randomised_up_to"] != RANDOM_LABELS) & ~part["randomised_up_to"].str.startswith(ONLY)

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from vebi.figures.grid import draw_grid
-from vebi.figures.style import CONDITION_COLOURS, SCOPE_NAMES
+from vebi.figures.grid import new_grid
+from vebi.figures.style import CONDITION_COLOURS, SCOPE_NAMES, styled
 
 
+@styled
 def draw_selection_path(
     counts: dict[tuple[str, str, str], dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]],
     n_images: Mapping[tuple[str, str], int],
@@ -19,7 +20,7 @@ def draw_selection_path(
     `n_images[dataset, model]`: images that the features are selected from.
     """
     experiments = list(dict.fromkeys(key[:2] for key in counts))
-    figure, axes = draw_grid(len(experiments), 2, height=2.5)
+    figure, axes = new_grid(len(experiments), 2, height=2.5)
     for column, experiment in enumerate(experiments):
         upper, lower = axes[0, column], axes[1, column]
         for (dataset, model, scope), per_seed in counts.items():
