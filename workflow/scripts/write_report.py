@@ -23,7 +23,6 @@ with job(snakemake):
         tables=[Path(path) for path in snakemake.input.tables],
         figures=[Path(path) for path in snakemake.input.figures],
         manifest=Path(snakemake.input.manifest),
-        captions=Path(snakemake.scriptdir).parent / "report",
         explained=[
             Explained(
                 one["dataset"],

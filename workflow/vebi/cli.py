@@ -122,8 +122,11 @@ def diff(
 ) -> None:
     """Compare two results folders. Exit code 0: alike, 1: different, 2: could not compare."""
     from vebi.diff.command import run_diff
+    from vebi.generated import known_tables
 
-    raise typer.Exit(run_diff(a, b, tolerances, strict, json, html))
+    known = known_tables()
+    code = run_diff(a, b, tolerances, strict=strict, json_path=json, html_path=html, known=known)
+    raise typer.Exit(code)
 
 
 @app.command()

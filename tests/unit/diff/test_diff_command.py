@@ -285,7 +285,10 @@ def test_odd_folders(runs, tolerances, tmp_path, capsys):
 def test_names_that_are_no_utf8(runs, tolerances, tmp_path, capsys):
     with open(os.fsencode(runs[1]) + b"/\xff\x1b[31m.txt", "w") as stream:  # noqa: PTH123
         stream.write("x")
-    assert run_diff(*runs, tolerances, False, tmp_path / "o.json", tmp_path / "o.html") == 0
+    assert (
+        run_diff(*runs, tolerances, json_path=tmp_path / "o.json", html_path=tmp_path / "o.html")
+        == 0
+    )
     assert "\x1b[31m" not in capsys.readouterr().out
 
 
@@ -294,7 +297,7 @@ def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
     assert run_diff(*runs, tmp_path / "t.tsv") == 2
     assert run_diff(*runs, tmp_path / "missing.tsv") == 2
     (tmp_path / "file").write_text("")
-    assert run_diff(*runs, None, False, tmp_path / "file" / "o.json") == 2
+    assert run_diff(*runs, None, json_path=tmp_path / "file" / "o.json") == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     assert "unexpected" not in captured.err
@@ -302,7 +305,7 @@ def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
 
 def test_json(runs, tolerances, tmp_path, capsys):
     c = make_run(tmp_path / "c", auc=0.6)
-    assert run_diff(runs[0], c, tolerances, False, Path("-")) == 1
+    assert run_diff(runs[0], c, tolerances, json_path=Path("-")) == 1
     out = json.loads(capsys.readouterr().out)
     assert out["exit_code"] == 1
     [changed] = [f for f in out["files"] if f["outcome"] == "different"]
@@ -312,7 +315,7 @@ def test_json(runs, tolerances, tmp_path, capsys):
     assert finding["difference"] == pytest.approx(0.1)
     # Two runs of the same comparison write the same bytes.
     for name in ("1.json", "2.json"):
-        run_diff(runs[0], c, tolerances, False, tmp_path / name)
+        run_diff(runs[0], c, tolerances, json_path=tmp_path / name)
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
@@ -342,7 +345,7 @@ def test_html_is_whole_alone_and_safe(runs, tolerances, tmp_path):
     bad = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&"
     c = make_run(tmp_path / "c", method=bad.replace('"', '""').join('""'), shade=40)
     page_path = tmp_path / "o.html"
-    assert run_diff(runs[0], c, tolerances, False, None, page_path) == 1
+    assert run_diff(runs[0], c, tolerances, html_path=page_path) == 1
     text = page_path.read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []

@@ -18,7 +18,7 @@ from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
 from vebi.studies.iou.figures import draw_distractors, draw_iou_curves, draw_localisation
 from vebi.studies.iou.iou_file import CHANCE, LOCALISATION
-from vebi.studies.networks.figures import draw_montage, draw_training
+from vebi.studies.networks.figures import draw_histories, draw_montage
 from vebi.studies.selection.figures import draw_selection_path
 
 
@@ -71,7 +71,9 @@ DISTRACTED = [
 LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
 FIGURES = {
-    "training": lambda: draw_training({("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}),
+    "training": lambda: draw_histories(
+        {("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}
+    ),
     "ablation": lambda: draw_ablation(ablation_table()),
     "bars": lambda: draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
     "iou": lambda: draw_iou_curves(*iou_tables()),

@@ -11,7 +11,7 @@ from vebi.io.errors import VebiError
 from vebi.selection.path_file import read_solution
 from vebi.selection.select import select, solve_paths
 from vebi.selection.statistics import read_statistics
-from vebi.selection.tables import trace_path
+from vebi.studies.selection.figures import trace_path
 
 TEXT = h5py.string_dtype()
 

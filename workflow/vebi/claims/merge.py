@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 
 from vebi.claims.claim import NOT_TESTED, REDUCED
-from vebi.claims.facts import READ, facts_of
+from vebi.claims.facts import facts_of
+from vebi.claims.table import CLAIMS_TABLE
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table
+from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
 
@@ -27,10 +29,10 @@ def read_claims(run: Path) -> pd.DataFrame:
     """
     for path in (run, run / FILE, run / "tables" / FILE):
         if path.is_file():
-            return read_table(path, "claims")
+            return read_table(path, CLAIMS_TABLE)
     if (run / "manifest.json").is_file():
         config = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["config"]
-        files = {name: run / "tables" / f"{name}.csv" for name in READ}
+        files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
         there = {name: path for name, path in files.items() if path.is_file()}
         return tabulate(there, facts_of(parse_config(config)))
     raise VebiError(

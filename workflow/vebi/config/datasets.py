@@ -1,5 +1,6 @@
-"""Data sets: one class per `kind`, each with `n_classes`, the `shape` (H, W, C) of its images, and
-`has_masks`: whether the region that explains the class is known."""
+"""Data sets: one class per `kind`, each with `n_classes`, the `shape` (H, W, C) of its images,
+`has_masks`: whether the region that explains the class is known, and `has_distractors`: whether the
+images hold things that look like it and explain nothing."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,6 +29,10 @@ class An8FlowerConfig(Strict):
     @property
     def n_classes(self) -> int:
         return 6 if self.flower_set == "single-6c" else 12
+
+    @property
+    def has_distractors(self) -> bool:
+        return self.flower_set.endswith("-distractors")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -63,6 +68,7 @@ class DigitsConfig(Strict):
     """scikit-learn's 1,797 handwritten digits, enlarged."""
 
     has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
     kind: Literal["digits"]
     size: int = Field(28, ge=8, le=256, description="height and width in pixels")
 
@@ -79,6 +85,7 @@ class MnistConfig(Strict):
     """MNIST's 70,000 digits, from $VEBI_DATA/mnist or downloaded."""
 
     has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
     kind: Literal["mnist"]
     train_images: int | None = Field(
         None, ge=10, le=60_000, description="as evenly over the classes as they allow; null: all"
@@ -108,6 +115,7 @@ LAYOUT_KEYS = {
 class ImageFolderConfig(Strict):
     """Image files on disk, which stay where they are."""
 
+    has_distractors: ClassVar[bool] = False
     kind: Literal["image_folder"]
     path: str = Field(min_length=1, description="the folder; relative: below $VEBI_DATA, or here")
     layout: Literal["split_folders", "class_folders", "imagenet", "csv"]

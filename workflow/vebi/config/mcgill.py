@@ -5,9 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vebi.config.base import Name, Strict
-from vebi.config.datasets import DatasetConfig
-from vebi.config.models import ModelConfig
-from vebi.studies.mcgill.report_networks import WORKS
 
 Mu = Annotated[float, Field(gt=0)]
 
@@ -36,17 +33,6 @@ class McGillNetworkConfig(Strict):
     def peer(self) -> str:
         """The solver that stands for the report's in the 2 x 2 x 2."""
         return next((name for name in self.solvers if name != "path"), "path")
-
-    def is_full(self, dataset: DatasetConfig, model: ModelConfig) -> bool:
-        """Whether the network has the report's data, width and length of training."""
-        work = WORKS[self.kind]
-        return (
-            dataset.kind == "mnist"
-            and dataset.train_images is None
-            and dataset.test_images is None
-            and model.epochs >= work.epochs
-            and model.kwargs.get("width", 128) == (work.width or 128)
-        )
 
 
 class McGillConfig(Strict):

@@ -1,12 +1,17 @@
 """Explanation panels (the paper's Fig. 6)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from vebi.explanation.explanation import Explanation
-from vebi.figures.images import show_image
+from vebi.data.dataset import TEST, open_dataset
+from vebi.descriptors import open_descriptors
+from vebi.explanation.explanation import Explanation, explain_images
+from vebi.figures.images import pick_examples, show_image
 from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour, new_figure, styled
+from vebi.models.model_file import load_model
+from vebi.selection.path_file import read_solution
 
 
 @styled
@@ -42,3 +47,29 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
             )
             axis.set_xlabel(f"{feature.share:.0%} of the evidence", fontsize=7, labelpad=1)
     return figure
+
+
+@styled
+def draw_run_panels(
+    *,
+    dataset: Path,
+    model: Path,
+    descriptors: Path,
+    path: Path,
+    images: int,
+    top: int,
+    mu: float,
+) -> Figure:
+    """Panels of some test images of a run, from the files of one network."""
+    data = open_dataset(dataset)
+    network, classes = load_model(model)
+    chosen = pick_examples(data.labels, data.split, TEST, images)
+    explanations = explain_images(
+        network,
+        data.read("images", chosen),
+        open_descriptors(descriptors),
+        read_solution(path).weights_at(mu),
+        classes,
+        top,
+    )
+    return draw_panels(explanations)

@@ -3,19 +3,26 @@
 Snakemake reruns a rule when its script changes, but not when a module that the script imports does.
 `code_digest` follows the names from a script through the package, definition by definition, and
 hashes what it meets. So editing a function reruns the stages that reach it and no others, and
-comments, docstrings and `touch` rerun nothing.
+comments, docstrings, captions and `touch` rerun nothing.
 
 The analysis is static. A registry must be a plain dict of functions (a name leads to them), not a
-decorator that registers on import.
+decorator that registers on import; or it names them as text, `vebi.module:function`, which counts like
+the name itself.
 """
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "vebi"
+# Arguments of records that only say what they are about; no number depends on them.
+RECORDS = frozenset({"Study", "Table", "Figure"})
+PROSE = frozenset({"caption", "allowed", "question", "title", "place"})
+# A function of the package that is named as text.
+NAMED = re.compile(rf"{PACKAGE}(\.\w+)+:\w+")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -63,7 +70,8 @@ class _Module:
 def code_digest(*entries: str | Path) -> str:
     """Hex digest (16 characters) of everything in the package that `entries` reach.
 
-    An entry is the path of a script, or the name of a module of the package (all of it counts).
+    An entry is the path of a script, the name of a module of the package (all of it counts), or that of
+    a function, `module:function`.
     """
     pending: list[tuple[str, str]] = []
     texts: set[str] = set()
@@ -74,7 +82,8 @@ def code_digest(*entries: str | Path) -> str:
             texts.update(_texts(script, everything))
             pending.extend(_reached(script, everything))
         else:
-            pending.append((entry, ""))
+            module, _, function = str(entry).partition(":")
+            pending.append((module, function))
     seen: set[tuple[str, str]] = set()
     while pending:
         target = pending.pop()
@@ -115,6 +124,11 @@ def _reached(module: _Module, statements: Iterable[ast.stmt]) -> set[tuple[str, 
             if isinstance(node, ast.Attribute)
         }
         for node in ast.walk(statement):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if NAMED.fullmatch(node.value):
+                    origin, _, attribute = node.value.partition(":")
+                    targets.add((origin, attribute))
+                continue
             if not isinstance(node, ast.Name):
                 continue
             if node.id in module.imports:
@@ -134,16 +148,22 @@ def _texts(module: _Module, statements: Iterable[ast.stmt]) -> set[str]:
         is_passing = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name)
         text = None if is_passing else module.texts.get(id(statement))
         if text is None:
-            text = f"{module.name}: {ast.dump(_without_docstrings(statement))}"
+            text = f"{module.name}: {ast.dump(_without_prose(statement))}"
             if not is_passing:
                 module.texts[id(statement)] = text
         texts.add(text)
     return texts
 
 
-def _without_docstrings(statement: ast.stmt) -> ast.stmt:
+def _without_prose(statement: ast.stmt) -> ast.stmt:
     copy = ast.parse(ast.unparse(statement)).body[0]
     for node in ast.walk(copy):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in RECORDS
+        ):
+            node.keywords = [k for k in node.keywords if k.arg not in PROSE]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             first = node.body[0]
             is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)

@@ -89,3 +89,11 @@ def checked_files(snakemake: Any) -> Iterator[None]:
         raise checksums.set_aside(error) from error
     yield
     checksums.record(snakemake.output, run)
+
+
+def paths_by_name(files: Any) -> dict[str, Any]:
+    """Snakemake's named inputs as a path each, or a list of paths where a rule gives several."""
+    return {
+        name: Path(value) if isinstance(value, str) else [Path(one) for one in value]
+        for name, value in files.items()
+    }

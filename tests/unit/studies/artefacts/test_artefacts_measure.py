@@ -18,6 +18,7 @@ from vebi.io.errors import VebiError
 from vebi.io.tables import read_table, write_table
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import feature_index, list_layers
+from vebi.report.places import TABLES
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts, write_artefacts
 from vebi.studies.artefacts.examples import draw_features
 from vebi.studies.artefacts.figures import draw_artefact_maps, draw_artefact_scores
@@ -255,8 +256,8 @@ def test_tables_and_figures(tmp_path: Path) -> None:
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
     tables = tabulate(paths, runs, 300, 0)
     for name, frame in tables.items():
-        write_table(tmp_path / f"{name}.csv", frame, name)
-        assert len(read_table(tmp_path / f"{name}.csv", name)) == len(frame)
+        write_table(tmp_path / f"{name}.csv", frame, TABLES[name])
+        assert len(read_table(tmp_path / f"{name}.csv", TABLES[name])) == len(frame)
 
     table = tables["artefacts"].set_index(["seed", "layer", "method"])
     assert len(table) == 2 * (2 * 4 + 5)
@@ -286,8 +287,8 @@ def test_runs_without_lattices_leave_empty_tables(tmp_path: Path, plain: Path) -
     runs = [{"dataset": "d", "model": "m", "seed": 0}]
     tables = tabulate([plain / "empty" / "artefacts.h5"], runs, 10, 0)
     for name, frame in tables.items():
-        write_table(tmp_path / f"{name}.csv", frame, name)
-        assert read_table(tmp_path / f"{name}.csv", name).empty
+        write_table(tmp_path / f"{name}.csv", frame, TABLES[name])
+        assert read_table(tmp_path / f"{name}.csv", TABLES[name]).empty
     save(draw_artefact_scores(tables["artefacts"]), tmp_path / "scores.png")
     save(draw_artefact_maps([]), tmp_path / "maps.png")
 

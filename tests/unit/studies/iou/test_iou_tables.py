@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vebi.data.dataset import Images, write_dataset
-from vebi.io.tables import TABLES
+from vebi.report.places import TABLES
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 from vebi.studies.iou.iou_file import CHANCE, LOCALISATION, Curves, measure, read_curves
 from vebi.studies.iou.tables import auc_table, curve_table, paired_table, tabulate

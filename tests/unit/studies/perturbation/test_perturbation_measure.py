@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from vebi.data.dataset import Images, open_dataset, write_dataset
-from vebi.io.tables import TABLES, write_table
+from vebi.io.tables import write_table
 from vebi.perturbation.resample import Sampling
+from vebi.report.places import TABLES
 from vebi.studies.perturbation.measure import CLAIMS, Selected, StudySettings, run_study, verdict
 from vebi.studies.perturbation.metrics_file import read_metrics, write_metrics
 from vebi.studies.perturbation.tables import tabulate
@@ -146,4 +147,4 @@ def test_tables_and_metrics_go_to_files(findings) -> None:
     assert set(main["epoch"]) == {1, 5}
     for name, frame in tables.items():
         assert set(frame.columns) == set(TABLES[name].columns)
-        write_table(folder / f"table_{name}.csv", frame, name)
+        write_table(folder / f"table_{name}.csv", frame, TABLES[name])

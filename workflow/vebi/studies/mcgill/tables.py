@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -287,3 +288,44 @@ def _stack(tables: Sequence[tuple[tuple[str, int], pd.DataFrame]]) -> pd.DataFra
     names = [c for c in ("labels", "rows", "solver", "removal", "level") if c in stacked]
     stacked[names] = stacked[names].astype(object).where(stacked[names].notna(), "")
     return stacked
+
+
+def tabulate(
+    *,
+    histories: Sequence[Path],
+    studies: Sequence[Path],
+    solutions: Sequence[Path],
+    invariance: Sequence[Path],
+    sensitivity: Sequence[Path],
+    networks: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    solved: Sequence[tuple[str, int]],
+    audited: Sequence[str],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Every table of the report, from the files of all networks.
+
+    `networks` the facts of each, `solved` (model, seed) of each file of `solutions`, `audited` the models
+    of `invariance`; the other files stand in the order of models and `seeds`.
+    """
+    facts = [Network(**network) for network in networks]
+    places = [(network.model, number) for network in facts for number in seeds]
+    audits = [(model, number) for model in audited for number in seeds]
+
+    def read(
+        files: Sequence[Path], keys: Sequence[tuple[str, int]]
+    ) -> list[tuple[tuple[str, int], pd.DataFrame]]:
+        tables = (pd.read_csv(path, dtype={"level": str}) for path in files)
+        return [((key[0], key[1]), table) for key, table in zip(keys, tables, strict=True)]
+
+    return make_tables(
+        facts,
+        histories=dict(read(histories, places)),
+        studies=dict(read(studies, places)),
+        solutions=read(solutions, solved),
+        invariance=dict(zip(audited, map(pd.read_csv, invariance), strict=True)),
+        sensitivity=dict(read(sensitivity, audits)),
+        n_resamples=n_resamples,
+        seed=seed,
+    )
