@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from vebi.diff import Outcome, compare, run_diff, sources
+from vebi.diff.sources import list_files
 from vebi.io.errors import VebiError
+from vebi.run.manifest import build_manifest
 
 AUC = (
     "dataset,model,seed,method,auc,auc_ci_low,auc_ci_high,best_iou,n_images,"
@@ -362,3 +364,21 @@ def test_terminal_shows_markup_and_control_characters_as_text(runs, tolerances, 
     out = capsys.readouterr().out
     assert "[red]x[/]" in out
     assert "\x1b[2J" not in out
+
+
+def test_what_is_a_result_is_the_same_to_the_manifest_and_to_diff(tmp_path):
+    """A file that was set aside as damaged, a log and a hidden file are no results to either."""
+    for name in (
+        "tables/a.csv",
+        "x.h5",
+        "x.h5.broken",
+        "logs/a.log",
+        "b.part",
+        ".lock",
+        "sub/.a/b",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    settings = {"config": {}, "package_digest": "", "seeds": [0], "device": "cpu"}
+    manifest = build_manifest(tmp_path, **settings, compute_threads=1)
+    assert list(list_files(tmp_path)) == sorted(manifest["results"]) == ["tables/a.csv", "x.h5"]

@@ -16,15 +16,14 @@ from typing import Any
 
 from vebi.io.errors import VebiError
 from vebi.io.files import sha256, write_text
+from vebi.io.results import list_result_files
 from vebi.run.checksums import FOLDER, recorded, recorded_outputs
 from vebi.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-# How a run went, not what came out; and pages that are made from the manifest itself.
-SKIPPED_FOLDERS = frozenset({"logs", "benchmarks", "__pycache__"})
+# The manifest itself, and the page that is made from it.
 SKIPPED_FILES = frozenset({MANIFEST, "report.html"})
-SKIPPED_SUFFIXES = frozenset({".log", ".part", ".tmp", ".broken"})
 
 
 def canonical_json(value: Any) -> str:
@@ -111,16 +110,8 @@ def _relative(file: Path, run_dir: Path) -> str:
 
 
 def _result_files(run_dir: Path) -> list[Path]:
-    found = []
-    for folder, folders, names in os.walk(run_dir):
-        folders[:] = [n for n in folders if n not in SKIPPED_FOLDERS and n[0] != "."]
-        found += [
-            Path(folder, name)
-            for name in names
-            if name[0] != "." and Path(name).suffix not in SKIPPED_SUFFIXES
-        ]
     top = {run_dir / name for name in SKIPPED_FILES}
-    return [file for file in found if file not in top and file.is_file()]
+    return [file for file in list_result_files(run_dir) if file not in top]
 
 
 def versions(render_env: Path | None = None) -> dict[str, str]:
