@@ -14,8 +14,8 @@ from vebi.data.roots import is_file
 from vebi.compute.processes import identify
 from vebi.compute.devices import count_gpus_to_ask_for
 from vebi.io.errors import VebiError
-from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
-from vebi.models.factory import ALLOWED, find_source
+from vebi.studies.mcgill.report_networks import SOLVERS, WORKS, is_full_size
+from vebi.models.factory import find_source
 from vebi.models.weights_places import weights_places
 from vebi.studies.registry import describe
 from vebi.run.job_context import read_context
@@ -36,13 +36,15 @@ os.environ.update(
         [str(WORKFLOW), *filter(None, [os.getenv("PYTHONPATH")])]
     )
 )
-# A model file only names a user's own code; jobs may run what the configuration names, too.
-os.environ[ALLOWED] = "\n".join(
-    model.factory for model in CONFIG.models.values() if model.factory
-)
 RESULTS = Path("results") / CONFIG.run
-# A job ends with the Snakemake that started it, and keeps checksums of its files in this folder.
-replace(read_context(), run=str(RESULTS), owner=identify(os.getpid())).publish()
+# A job ends with the Snakemake that started it, keeps checksums of its files in this folder, and may
+# run the user's own code that the configuration names.
+replace(
+    read_context(),
+    run=str(RESULTS),
+    owner=identify(os.getpid()),
+    factories=tuple(m.factory for m in CONFIG.models.values() if m.factory),
+).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 RUN = "{dataset}/{model}/seed{seed}"
 
@@ -339,8 +341,10 @@ def get_mcgill_facts():
             "dataset": network.dataset,
             "n_classes": CONFIG.datasets[network.dataset].n_classes,
             "peer": network.peer,
-            "full": network.is_full(
-                CONFIG.datasets[network.dataset], CONFIG.models[network.model]
+            "full": is_full_size(
+                network.kind,
+                CONFIG.datasets[network.dataset],
+                CONFIG.models[network.model],
             ),
         }
         for network in get_mcgill_networks()

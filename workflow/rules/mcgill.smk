@@ -1,5 +1,7 @@
 # mcgill/: the McGill report's two networks, what they lose, and why. A folder per network and seed.
 
+from vebi.config.mcgill import RemovalConfig, SensitivityConfig
+
 
 rule train_mcgill_controls:
     """The same network untrained, and trained on shuffled labels."""
@@ -135,11 +137,7 @@ rule remove_mcgill:
         gpu=GPUS,
     params:
         kind=lambda wildcards: get_mcgill_network(wildcards).kind,
-        settings=(
-            get_settings(CONFIG.mcgill, "repeats", "images", "batch_size")
-            if CONFIG.mcgill
-            else {}
-        ),
+        settings=get_settings(CONFIG.mcgill, *RemovalConfig.model_fields),
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("remove_mcgill.py"),
@@ -200,11 +198,7 @@ rule vary_mcgill:
     params:
         kind=lambda wildcards: get_mcgill_network(wildcards).kind,
         mu_max=lambda wildcards: max(get_mcgill_network(wildcards).mu),
-        settings=(
-            get_settings(CONFIG.mcgill, "compared_mu", "sizes", "size_repeats")
-            if CONFIG.mcgill
-            else {}
-        ),
+        settings=get_settings(CONFIG.mcgill, *SensitivityConfig.model_fields),
         root_seed=CONFIG.seed,
         code=get_code("vary_mcgill.py"),
         compute_threads=CONFIG.compute_threads,

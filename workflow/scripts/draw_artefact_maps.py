@@ -8,12 +8,12 @@ from vebi.studies.artefacts.artefacts_file import read_artefacts
 from vebi.studies.artefacts.examples import draw_features
 from vebi.studies.artefacts.figures import draw_artefact_maps
 
-with job(snakemake):
-    model, _ = load_model(snakemake.input.model)
+with job(snakemake) as task:
+    model, _ = load_model(task.input.model, factories=task.factories)
     features = draw_features(
         model,
-        open_dataset(snakemake.input.dataset),
-        read_artefacts(snakemake.input.artefacts),
-        snakemake.params.examples,
+        open_dataset(task.input.dataset),
+        read_artefacts(task.input.artefacts),
+        task.params.examples,
     )
-    save(draw_artefact_maps(list(features)), snakemake.output[0])
+    save(draw_artefact_maps(list(features)), task.output[0])

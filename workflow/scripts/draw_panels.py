@@ -10,17 +10,17 @@ from vebi.models.model_file import load_model
 from vebi.run.job import job
 from vebi.selection.path_file import read_solution
 
-with job(snakemake):
-    params = snakemake.params
-    dataset = open_dataset(snakemake.input.dataset)
-    model, classes = load_model(snakemake.input.model)
+with job(snakemake) as task:
+    params = task.params
+    dataset = open_dataset(task.input.dataset)
+    model, classes = load_model(task.input.model, factories=task.factories)
     chosen = pick_examples(dataset.labels, dataset.split, TEST, params.images)
     explanations = explain_images(
         model,
         dataset.read("images", chosen),
-        open_descriptors(snakemake.input.descriptors),
-        read_solution(snakemake.input.path).weights_at(params.mu),
+        open_descriptors(task.input.descriptors),
+        read_solution(task.input.path).weights_at(params.mu),
         classes,
         params.top,
     )
-    save(draw_panels(explanations), snakemake.output[0])
+    save(draw_panels(explanations), task.output[0])

@@ -1,5 +1,7 @@
 """path.h5 of all runs to the figure of the whole path."""
 
+from typing import Any
+
 from vebi.figures.style import save
 from vebi.run.job import job
 from vebi.selection.path_file import read_solution
@@ -7,7 +9,8 @@ from vebi.selection.tables import trace_path
 from vebi.studies.selection.figures import draw_selection_path
 
 with job(snakemake):
-    traces, n_images = {}, {}
+    traces: dict[Any, dict[int, Any]] = {}
+    n_images = {}
     for run, path in zip(snakemake.params.runs, snakemake.input, strict=True):
         key = (run["dataset"], run["model"], run["scope"])
         solution = read_solution(path)

@@ -1,6 +1,7 @@
 """Studies of all networks and seeds to the tables of the McGill report."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ with job(snakemake):
     places = [(network.model, seed) for network in networks for seed in params.seeds]
     audited = [(model, seed) for model in params.audited for seed in params.seeds]
 
-    def read(files, keys):
+    def read(files: Any, keys: Any) -> list[tuple[Any, pd.DataFrame]]:
         """(key, table) of each file."""
         tables = (pd.read_csv(path, dtype={"level": str}) for path in files)
         return list(zip([tuple(key) for key in keys], tables, strict=True))

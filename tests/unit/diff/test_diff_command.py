@@ -108,29 +108,29 @@ def test_figures_follow_the_tables(runs, tolerances, tmp_path):
 
 def test_a_reference_has_only_tables(runs, tolerances, tmp_path):
     small = reference(runs[0], tmp_path / "reference")
-    for pair in ((runs[1], small), (small, runs[1])):
-        report = compare(*pair, tolerances)
+    for one, other in ((runs[1], small), (small, runs[1])):
+        report = compare(one, other, tolerances)
         assert report.exit_code == 0
         assert sorted(report.only_a + report.only_b) == [
             "figures/iou.png",
             "heatmaps/vebi.h5",
             "report.html",
         ]
-        assert compare(*pair, tolerances, strict=True).exit_code == 1
+        assert compare(one, other, tolerances, strict=True).exit_code == 1
     assert compare(runs[1] / "tables", small, tolerances).exit_code == 0
 
 
 def test_a_missing_table_is_a_difference(runs, tolerances):
     shutil.copy(runs[0] / "tables" / "iou_auc.csv", runs[0] / "tables" / "more.csv")
-    for pair in (runs, runs[::-1]):
-        report = compare(*pair, tolerances)
+    for one, other in (runs, runs[::-1]):
+        report = compare(one, other, tolerances)
         assert (report.exit_code, report.missing_tables) == (1, ["tables/more.csv"])
 
 
 def test_provenance_is_listed_apart(runs, tolerances, capsys):
     manifest = {"config": {"mu": 20}, "seeds": [0, 1], "measured": {"s": 1}, "results": {"x": 1}}
     (runs[1] / "manifest.json").write_text(json.dumps(manifest))
-    report = compare(*runs, tolerances)
+    report = compare(runs[0], runs[1], tolerances)
     assert report.exit_code == 0
     assert [(c.section, c.entry, c.a, c.b) for c in report.provenance] == [
         ("config", "mu", "10", "20"),
@@ -138,7 +138,7 @@ def test_provenance_is_listed_apart(runs, tolerances, capsys):
     ]
     for broken in (b"", b"[]", b"{", b"[" * 100_000, b"\xff"):
         (runs[1] / "manifest.json").write_bytes(broken)
-        report = compare(*runs, tolerances)
+        report = compare(runs[0], runs[1], tolerances)
         assert (report.exit_code, report.provenance) == (0, [])
         assert "Provenance" in report.notes[0] or "provenance" in report.notes[0]
 
@@ -277,7 +277,7 @@ def test_odd_folders(runs, tolerances, tmp_path, capsys):
     os.mkfifo(runs[1] / "tables" / "pipe.csv")
     (runs[1] / "loop").symlink_to(runs[1])
     (runs[1] / ".hidden").write_text("x")
-    assert run_diff(*runs, tolerances) == 0
+    assert run_diff(runs[0], runs[1], tolerances) == 0
     assert run_diff(runs[1] / "tables" / "pipe.csv", runs[0], tolerances) == 2
     assert "neither a folder nor a regular file" in capsys.readouterr().err
 
@@ -285,16 +285,25 @@ def test_odd_folders(runs, tolerances, tmp_path, capsys):
 def test_names_that_are_no_utf8(runs, tolerances, tmp_path, capsys):
     with open(os.fsencode(runs[1]) + b"/\xff\x1b[31m.txt", "w") as stream:  # noqa: PTH123
         stream.write("x")
-    assert run_diff(*runs, tolerances, False, tmp_path / "o.json", tmp_path / "o.html") == 0
+    assert (
+        run_diff(
+            runs[0],
+            runs[1],
+            tolerances,
+            json_path=tmp_path / "o.json",
+            html_path=tmp_path / "o.html",
+        )
+        == 0
+    )
     assert "\x1b[31m" not in capsys.readouterr().out
 
 
 def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
     (tmp_path / "t.tsv").write_text("nonsense")
-    assert run_diff(*runs, tmp_path / "t.tsv") == 2
-    assert run_diff(*runs, tmp_path / "missing.tsv") == 2
+    assert run_diff(runs[0], runs[1], tmp_path / "t.tsv") == 2
+    assert run_diff(runs[0], runs[1], tmp_path / "missing.tsv") == 2
     (tmp_path / "file").write_text("")
-    assert run_diff(*runs, None, False, tmp_path / "file" / "o.json") == 2
+    assert run_diff(runs[0], runs[1], None, json_path=tmp_path / "file" / "o.json") == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     assert "unexpected" not in captured.err
@@ -302,7 +311,7 @@ def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
 
 def test_json(runs, tolerances, tmp_path, capsys):
     c = make_run(tmp_path / "c", auc=0.6)
-    assert run_diff(runs[0], c, tolerances, False, Path("-")) == 1
+    assert run_diff(runs[0], c, tolerances, json_path=Path("-")) == 1
     out = json.loads(capsys.readouterr().out)
     assert out["exit_code"] == 1
     [changed] = [f for f in out["files"] if f["outcome"] == "different"]
@@ -312,7 +321,7 @@ def test_json(runs, tolerances, tmp_path, capsys):
     assert finding["difference"] == pytest.approx(0.1)
     # Two runs of the same comparison write the same bytes.
     for name in ("1.json", "2.json"):
-        run_diff(runs[0], c, tolerances, False, tmp_path / name)
+        run_diff(runs[0], c, tolerances, json_path=tmp_path / name)
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
@@ -342,7 +351,7 @@ def test_html_is_whole_alone_and_safe(runs, tolerances, tmp_path):
     bad = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&"
     c = make_run(tmp_path / "c", method=bad.replace('"', '""').join('""'), shade=40)
     page_path = tmp_path / "o.html"
-    assert run_diff(runs[0], c, tolerances, False, None, page_path) == 1
+    assert run_diff(runs[0], c, tolerances, html_path=page_path) == 1
     text = page_path.read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []

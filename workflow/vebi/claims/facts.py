@@ -7,6 +7,7 @@ from typing import Any
 
 from vebi.config.datasets import DatasetConfig
 from vebi.config.whole import Config
+from vebi.studies.mcgill.report_networks import is_full_size
 
 # The tables that claims are read from.
 READ = (
@@ -43,8 +44,8 @@ def facts_of(config: Config) -> dict[str, Any]:
                 "model": network.model,
                 "kind": network.kind,
                 "dataset": network.dataset,
-                "full": network.is_full(
-                    config.datasets[network.dataset], config.models[network.model]
+                "full": is_full_size(
+                    network.kind, config.datasets[network.dataset], config.models[network.model]
                 ),
                 "dropout": network.kind == "keras"
                 and config.models[network.model].kwargs.get("dropout", 0.5) > 0,

@@ -148,6 +148,7 @@ def run_diff(
     a: Path,
     b: Path,
     tolerances: Path | None = None,
+    *,
     strict: bool = False,
     json_path: Path | None = None,
     html_path: Path | None = None,

@@ -48,7 +48,7 @@ def findings(tmp_path_factory):
     selected = Selected(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.5]]), names, channels)
     samplings = [Sampling("additive_noise", 0.05, 10), Sampling("colour_jitter", 0.3, 10)]
     found = run_study(
-        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, 3
+        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, seed=3
     )
     return found, samplings, folder
 

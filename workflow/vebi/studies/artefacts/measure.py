@@ -5,13 +5,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from vebi.data.dataset import TEST, Dataset
+from vebi.config.artefacts import ArtefactScoreConfig
+from vebi.data.dataset import TEST
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
-from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
+from vebi.descriptors.descriptor_file import layers_of
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.methods import FeatureMethod, feature_maps, get_methods
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed
@@ -85,33 +86,34 @@ def drawing_methods(names: Iterable[str]) -> list[str]:
 
 
 def measure(
-    model: nn.Module,
-    dataset: Dataset,
-    descriptors: DescriptorFile,
-    weights: np.ndarray,
+    network: InterpretedNetwork,
     heatmaps: Mapping[str, Path],
     out: Path,
-    *,
-    n_images: int,
-    max_layers: int,
-    batch_size: int = 16,
-    device: torch.device | str = "cpu",
+    settings: ArtefactScoreConfig,
 ) -> None:
     """Score features of every layer, and the finished heatmaps, on some test images.
 
-    `heatmaps` maps methods to their files; those that draw features also draw one of each layer. With
-    more than `max_layers` layers that have a lattice, so many are taken at equal steps.
+    Args:
+        network: whose features are drawn.
+        heatmaps: files by method; methods that draw features also draw one of each layer.
+        out: artefacts.h5.
+        settings: with more than `settings.layers` layers that have a lattice, as many as that are
+            taken at equal steps.
+
+    Raises:
+        VebiError: no test images, or heatmaps of other images.
     """
-    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), n_images)
+    dataset, descriptors, device = network.dataset, network.descriptors, network.device
+    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to score heatmaps of.")
-    model = model.to(device)
+    model = network.model.to(device)
     example = to_network_input(dataset.images_at(chosen[:1]), device)
     layers = list_layers(model, example)
     described = layers_of(layers, descriptors)
     found = lattices(model, example, layers, described)
-    if len(found) > max_layers:
-        steps = np.linspace(0, len(found) - 1, max_layers).round().astype(int)
+    if len(found) > settings.layers:
+        steps = np.linspace(0, len(found) - 1, settings.layers).round().astype(int)
         found = [found[i] for i in steps]
     used = [layer for layer, _ in found]
     periods = np.array([period for _, period in found]).reshape(-1, 2)
@@ -123,7 +125,7 @@ def measure(
     def score(rows: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found, was_selected = feature_of_each_layer(
             np.concatenate([descriptors.rows(rows[i : i + 1]) for i in range(len(rows))]),
-            weights,
+            network.weights,
             descriptors.predictions[rows],
             described,
             used,
@@ -142,7 +144,7 @@ def measure(
         return found, was_selected, of_batch
 
     start = 0
-    for rows, done in computed(dataset.batches(chosen, batch_size), score):
+    for rows, done in computed(dataset.batches(chosen, settings.batch_size), score):
         here = slice(start, start + len(rows))
         features[here], selected[here], scores[here] = done
         start = here.stop

@@ -125,7 +125,12 @@ def tabulate_tipping(
 ) -> pd.DataFrame:
     """mcgill_tipping_point of one model; the rule stands in vebi.studies.mcgill.tipping."""
     return tipping_points(
-        study, network.work, network.n_classes, n_resamples, seed, not network.full
+        study,
+        network.work,
+        n_classes=network.n_classes,
+        n_resamples=n_resamples,
+        seed=seed,
+        reduced=not network.full,
     )
 
 
@@ -133,7 +138,14 @@ def tabulate_verdict(
     study: pd.DataFrame, network: Network, n_resamples: int, seed: int
 ) -> pd.DataFrame:
     """mcgill_verdict of one model: the two causes, their shares, and the conclusion in words."""
-    found = judge(study, network.work, network.n_classes, n_resamples, seed, network.peer)
+    found = judge(
+        study,
+        network.work,
+        n_classes=network.n_classes,
+        n_resamples=n_resamples,
+        seed=seed,
+        peer=network.peer,
+    )
     row = {"model": network.model, "peer": network.peer, **found}
     row["conclusion"] = conclude({**found, "peer": network.peer})
     return pd.DataFrame([{**row, "n_seeds": study["seed"].nunique(), "reduced": not network.full}])
