@@ -93,7 +93,7 @@ def solve(
     values = check_mus(mus)
     largest = float(values[-1]) if mu_max is None else float(mu_max)
     if largest < values[-1]:
-        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu")
+        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu.")
     if solver == "spgl1":
         with threadpool_limits(limits=1, user_api="blas"):
             paths = solve_points_of(statistics, values, nonnegative)
@@ -239,11 +239,11 @@ def to_csv(table: pd.DataFrame) -> str:
 def check_mus(mus: Sequence[float]) -> NDArray[np.float64]:
     """The distinct mu in ascending order; each must be positive and finite."""
     if not len(mus):
-        raise VebiError("no mu given; expected one or more positive numbers")
+        raise VebiError("no mu given; expected one or more positive numbers.")
     for mu in mus:
         if not (math.isfinite(mu) and SMALLEST_MU <= mu <= LARGEST_MU):
             raise VebiError(
                 f"mu = {mu}: expected a positive number (the bound of ||w||_1 in Eq. 1), "
-                f"{SMALLEST_MU:g} to {LARGEST_MU:g}"
+                f"{SMALLEST_MU:g} to {LARGEST_MU:g}."
             )
     return np.unique(np.asarray(mus, dtype=np.float64))

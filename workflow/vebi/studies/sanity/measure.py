@@ -19,7 +19,7 @@ from vebi.heatmaps.methods import Targets, choose_targets, merged_maps
 from vebi.heatmaps.subject import Subject
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
-from vebi.network.layers import list_layers
+from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.studies.sanity.randomise import cascade, one_by_one, weighted_stages
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, write_sanity
@@ -53,7 +53,7 @@ def measure(
     Raises:
         VebiError: the data set has no test images.
     """
-    dataset, descriptors, device = network.dataset, network.descriptors, network.device
+    dataset, device = network.dataset, network.device
     methods: list[str] = [*maps.methods]
     chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
@@ -62,25 +62,7 @@ def measure(
     model = network.model.to(device)
     example = to_network_input(next(dataset.batches(chosen[:1], 1))[1], device)
     layers = list_layers(model, example)
-    described = layers_of(layers, descriptors)
-
-    def choose(indices: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Targets]:
-        subject = Subject(
-            model=model,
-            images=to_network_input(raw, device),
-            layers=layers,
-            described=described,
-            descriptors=descriptors.rows(indices),
-            weights=network.weights,
-            predictions=descriptors.predictions[indices],
-            image_index=indices,
-            seed=key[0],
-        )
-        return subject.images, choose_targets(subject, methods, maps.top)
-
-    parts = [part for _, part in computed(dataset.batches(chosen, maps.batch_size), choose)]
-    images = torch.cat([some for some, _ in parts])
-    targets = Targets.joined([some for _, some in parts])
+    images, targets = _targets(network, layers, chosen, maps, seed=key[0])
 
     def draw(randomised: nn.Module) -> dict[str, np.ndarray]:
         """Maps (N, H, W) of all images by every method."""
@@ -115,6 +97,37 @@ def measure(
         for method in methods
     }
     write_sanity(out, items, names)
+
+
+def _targets(
+    network: InterpretedNetwork,
+    layers: Sequence[Layer],
+    chosen: np.ndarray,
+    maps: HeatmapConfig,
+    *,
+    seed: int,
+) -> tuple[Tensor, Targets]:
+    """The images at `chosen`, float (N, C, H, W), and what is explained of each."""
+    descriptors = network.descriptors
+    described = layers_of(layers, descriptors)
+
+    def choose(indices: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Targets]:
+        subject = Subject(
+            model=network.model,
+            images=to_network_input(raw, network.device),
+            layers=layers,
+            described=described,
+            descriptors=descriptors.rows(indices),
+            weights=network.weights,
+            predictions=descriptors.predictions[indices],
+            image_index=indices,
+            seed=seed,
+        )
+        return subject.images, choose_targets(subject, maps.methods, maps.top)
+
+    batches = network.dataset.batches(chosen, maps.batch_size)
+    parts = [part for _, part in computed(batches, choose)]
+    return torch.cat([some for some, _ in parts]), Targets.joined([some for _, some in parts])
 
 
 def _networks(
