@@ -11,7 +11,7 @@ from vebi.compute.processes import identify
 from vebi.config import parse_config
 from vebi.data.on_disk import leave_out_absent
 from vebi.io.errors import VebiError
-from vebi.models.factory import ALLOWED, find_source
+from vebi.models.factory import find_source
 from vebi.models.weights_places import weights_places
 from vebi.data.roots import is_file
 from vebi.report.places import captions, place_in_report
@@ -36,14 +36,16 @@ os.environ.update(
         [str(WORKFLOW), *filter(None, [os.getenv("PYTHONPATH")])]
     )
 )
-# A model file only names a user's own code; jobs may run what the configuration names, too.
-os.environ[ALLOWED] = "\n".join(
-    model.factory for model in CONFIG.models.values() if model.factory
-)
 RESULTS = Path("results") / CONFIG.run
 PLAN = Plan(CONFIG, RESULTS)
-# A job ends with the Snakemake that started it, and keeps checksums of its files in this folder.
-replace(read_context(), run=str(RESULTS), owner=identify(os.getpid())).publish()
+# A job ends with the Snakemake that started it, keeps checksums of its files in this folder, and may
+# run the user's own code that the configuration names.
+replace(
+    read_context(),
+    run=str(RESULTS),
+    owner=identify(os.getpid()),
+    factories=tuple(m.factory for m in CONFIG.models.values() if m.factory),
+).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 CAPTIONS = RESULTS / ".captions"
 

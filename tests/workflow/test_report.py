@@ -60,7 +60,7 @@ def make_experiment(folder, name, classes, size, channels, with_masks):
                 file["features"] = np.tile([[0, 3], [1, number], [-1, -1]], (n, 1, 1))
     iou = folder / f"{name}-iou.h5" if with_masks else None
     if iou:
-        measure(data, descriptors, heatmaps, iou, 11, 0)
+        measure(data, descriptors, heatmaps, iou, n_thresholds=11, seed=0)
     return Explained(name, "net", 0, data, descriptors, heatmaps, iou)
 
 
@@ -81,7 +81,10 @@ def make_path(path):
         mus=np.array([4.0]),
         objective=np.zeros((1, 2)),
         relative_gap=np.zeros((1, 2)),
-        **{"scope": "all", "labels": "annotations", "nonnegative": False, "solver": "path"},
+        scope="all",
+        labels="annotations",
+        nonnegative=False,
+        solver="path",
         n_samples=9,
     )
     write_solution(path, solution)

@@ -1,5 +1,7 @@
 # artefacts.h5: how much of the network's strides shows in each method's maps.
 
+from vebi.config.artefacts import ArtefactScoreConfig
+
 
 rule score_artefacts:
     """Share of each map's energy that a lattice with its layer's stride makes (VEBI 3.3)."""
@@ -26,7 +28,7 @@ rule score_artefacts:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(CONFIG.artefacts, "images", "layers", "batch_size"),
+        settings=get_settings(CONFIG.artefacts, *ArtefactScoreConfig.model_fields),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         device=CONFIG.device,
         code=get_code("score_artefacts.py"),

@@ -17,7 +17,7 @@ rule count_features:
     resources:
         mem_mb=2000,
     params:
-        settings=get_settings(CONFIG.feature_counts) if CONFIG.feature_counts else {},
+        settings=get_settings(CONFIG.feature_counts),
         scopes=CONFIG.selection.scopes,
         labels=CONFIG.selection.labels,
         code=get_code("count_features.py"),

@@ -1,5 +1,6 @@
 # mcgill/: the McGill report's two networks, what they lose, and why. A folder per network and seed.
 
+from vebi.config.mcgill import RemovalConfig, SensitivityConfig
 from vebi.studies.mcgill import get_networks, get_seeds
 from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
 
@@ -157,11 +158,7 @@ rule remove_mcgill:
         gpu=GPUS,
     params:
         kind=lambda wildcards: get_mcgill_network(wildcards).kind,
-        settings=(
-            get_settings(CONFIG.mcgill, "repeats", "images", "batch_size")
-            if CONFIG.mcgill
-            else {}
-        ),
+        settings=get_settings(CONFIG.mcgill, *RemovalConfig.model_fields),
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("remove_mcgill.py"),
@@ -222,11 +219,7 @@ rule vary_mcgill:
     params:
         kind=lambda wildcards: get_mcgill_network(wildcards).kind,
         mu_max=lambda wildcards: max(get_mcgill_network(wildcards).mu),
-        settings=(
-            get_settings(CONFIG.mcgill, "compared_mu", "sizes", "size_repeats")
-            if CONFIG.mcgill
-            else {}
-        ),
+        settings=get_settings(CONFIG.mcgill, *SensitivityConfig.model_fields),
         root_seed=CONFIG.seed,
         code=get_code("vary_mcgill.py"),
         compute_threads=CONFIG.compute_threads,

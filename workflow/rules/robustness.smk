@@ -20,7 +20,7 @@ rule study_robustness:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(CONFIG.robustness) if CONFIG.robustness else {},
+        settings=get_settings(CONFIG.robustness),
         labels=CONFIG.selection.labels,
         heatmaps=get_settings(CONFIG.heatmaps, "top", "batch_size"),
         thresholds=CONFIG.iou.thresholds,

@@ -1,5 +1,6 @@
 # sanity.h5: how alike heatmaps stay when the network forgets what it learnt.
 
+from vebi.config.sanity import RandomisationConfig
 from vebi.studies.sanity import random_label_runs
 
 
@@ -67,10 +68,8 @@ rule check_sanity:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(CONFIG.sanity, "images", "layers", "independent"),
-        heatmaps=get_settings(
-            CONFIG.heatmaps, "methods", "top", "ig_steps", "batch_size"
-        ),
+        settings=get_settings(CONFIG.sanity, *RandomisationConfig.model_fields),
+        heatmaps=get_settings(CONFIG.heatmaps),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,

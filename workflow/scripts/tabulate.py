@@ -4,10 +4,9 @@ from pathlib import Path
 
 from vebi.io.names import resolve
 from vebi.io.tables import write_table
-from vebi.run.job import job, paths_by_name
+from vebi.run.job import job
 
-with job(snakemake):
-    params = snakemake.params
-    tables = resolve(params.function)(**paths_by_name(snakemake.input), **params.settings)
-    for path in map(Path, snakemake.output):
-        write_table(path, tables[path.stem], params.tables[path.stem])
+with job(snakemake) as task:
+    tables = resolve(task.params.function)(**task.files(), **task.params.settings)
+    for path in map(Path, task.output):
+        write_table(path, tables[path.stem], task.params.tables[path.stem])

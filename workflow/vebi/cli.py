@@ -63,17 +63,22 @@ def select(
     processes: Annotated[int, typer.Option(min=1, help="Cores; the numbers stay the same.")] = 1,
 ) -> None:
     """Select features with the mu-Lasso from any descriptor file."""
+    from vebi.run.checksums import check_files
+    from vebi.selection.select import Problem
     from vebi.selection.select import select as run
     from vebi.selection.tables import selection_table
 
+    check_files(descriptors)
     solution = run(
         descriptors,
         mu,
         out,
-        scope=scope.value,
-        labels=labels.value,
-        nonnegative=nonnegative,
-        solver=solver.value,
+        Problem(
+            scope=scope.value,
+            labels=labels.value,
+            nonnegative=nonnegative,
+            solver=solver.value,
+        ),
         processes=processes,
     )
     _print(selection_table(solution))
@@ -93,8 +98,10 @@ def iou(
 ) -> None:
     """Measure how well heatmaps cover masks: the IoU curve and the area under it."""
     from vebi.io.files import write_text
+    from vebi.run.checksums import check_files
     from vebi.studies.iou.compare_files import compare_files
 
+    check_files(heatmaps, masks)
     curve, areas = compare_files(heatmaps, masks, thresholds)
     _print(areas)
     if out is not None:

@@ -110,29 +110,29 @@ def test_figures_follow_the_tables(runs, tolerances, tmp_path):
 
 def test_a_reference_has_only_tables(runs, tolerances, tmp_path):
     small = reference(runs[0], tmp_path / "reference")
-    for pair in ((runs[1], small), (small, runs[1])):
-        report = compare(*pair, tolerances)
+    for one, other in ((runs[1], small), (small, runs[1])):
+        report = compare(one, other, tolerances)
         assert report.exit_code == 0
         assert sorted(report.only_a + report.only_b) == [
             "figures/iou.png",
             "heatmaps/vebi.h5",
             "report.html",
         ]
-        assert compare(*pair, tolerances, strict=True).exit_code == 1
+        assert compare(one, other, tolerances, strict=True).exit_code == 1
     assert compare(runs[1] / "tables", small, tolerances).exit_code == 0
 
 
 def test_a_missing_table_is_a_difference(runs, tolerances):
     shutil.copy(runs[0] / "tables" / "iou_auc.csv", runs[0] / "tables" / "more.csv")
-    for pair in (runs, runs[::-1]):
-        report = compare(*pair, tolerances)
+    for one, other in (runs, runs[::-1]):
+        report = compare(one, other, tolerances)
         assert (report.exit_code, report.missing_tables) == (1, ["tables/more.csv"])
 
 
 def test_provenance_is_listed_apart(runs, tolerances, capsys):
     manifest = {"config": {"mu": 20}, "seeds": [0, 1], "measured": {"s": 1}, "results": {"x": 1}}
     (runs[1] / "manifest.json").write_text(json.dumps(manifest))
-    report = compare(*runs, tolerances)
+    report = compare(runs[0], runs[1], tolerances)
     assert report.exit_code == 0
     assert [(c.section, c.entry, c.a, c.b) for c in report.provenance] == [
         ("config", "mu", "10", "20"),
@@ -140,7 +140,7 @@ def test_provenance_is_listed_apart(runs, tolerances, capsys):
     ]
     for broken in (b"", b"[]", b"{", b"[" * 100_000, b"\xff"):
         (runs[1] / "manifest.json").write_bytes(broken)
-        report = compare(*runs, tolerances)
+        report = compare(runs[0], runs[1], tolerances)
         assert (report.exit_code, report.provenance) == (0, [])
         assert "Provenance" in report.notes[0] or "provenance" in report.notes[0]
 
@@ -279,7 +279,7 @@ def test_odd_folders(runs, tolerances, tmp_path, capsys):
     os.mkfifo(runs[1] / "tables" / "pipe.csv")
     (runs[1] / "loop").symlink_to(runs[1])
     (runs[1] / ".hidden").write_text("x")
-    assert run_diff(*runs, tolerances) == 0
+    assert run_diff(runs[0], runs[1], tolerances) == 0
     assert run_diff(runs[1] / "tables" / "pipe.csv", runs[0], tolerances) == 2
     assert "neither a folder nor a regular file" in capsys.readouterr().err
 
@@ -288,7 +288,13 @@ def test_names_that_are_no_utf8(runs, tolerances, tmp_path, capsys):
     with open(os.fsencode(runs[1]) + b"/\xff\x1b[31m.txt", "w") as stream:  # noqa: PTH123
         stream.write("x")
     assert (
-        run_diff(*runs, tolerances, json_path=tmp_path / "o.json", html_path=tmp_path / "o.html")
+        run_diff(
+            runs[0],
+            runs[1],
+            tolerances,
+            json_path=tmp_path / "o.json",
+            html_path=tmp_path / "o.html",
+        )
         == 0
     )
     assert "\x1b[31m" not in capsys.readouterr().out
@@ -296,10 +302,10 @@ def test_names_that_are_no_utf8(runs, tolerances, tmp_path, capsys):
 
 def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
     (tmp_path / "t.tsv").write_text("nonsense")
-    assert run_diff(*runs, tmp_path / "t.tsv") == 2
-    assert run_diff(*runs, tmp_path / "missing.tsv") == 2
+    assert run_diff(runs[0], runs[1], tmp_path / "t.tsv") == 2
+    assert run_diff(runs[0], runs[1], tmp_path / "missing.tsv") == 2
     (tmp_path / "file").write_text("")
-    assert run_diff(*runs, None, json_path=tmp_path / "file" / "o.json") == 2
+    assert run_diff(runs[0], runs[1], None, json_path=tmp_path / "file" / "o.json") == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     assert "unexpected" not in captured.err
@@ -379,6 +385,6 @@ def test_what_is_a_result_is_the_same_to_the_manifest_and_to_diff(tmp_path):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    settings = {"config": {}, "package_digest": "", "seeds": [0], "device": "cpu"}
-    manifest = build_manifest(tmp_path, **settings, compute_threads=1)
+    config = {"compute_threads": 1}
+    manifest = build_manifest(tmp_path, config=config, package_digest="", seeds=[0], device="cpu")
     assert list(list_files(tmp_path)) == sorted(manifest["results"]) == ["tables/a.csv", "x.h5"]

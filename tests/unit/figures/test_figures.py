@@ -1,11 +1,12 @@
 import itertools
-from typing import get_args
+from typing import cast, get_args
 
 import matplotlib.colors
 import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 
 from vebi.config.stages import HeatmapMethod
 from vebi.explanation.explanation import Explanation, FeatureExplanation
@@ -103,7 +104,7 @@ def test_equal_input_is_equal_bytes(name, tmp_path):
 
 def test_bars_show_the_means_and_the_counts():
     axis = draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
-    heights = [patch.get_height() for patch in axis.patches]
+    heights = [patch.get_height() for patch in cast(list[Rectangle], axis.patches)]
     assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 1.0])
     assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "0"]
 
@@ -128,7 +129,9 @@ def test_bars_of_distractors_add_up_to_the_whole_map():
         mass_on_part=0.5, mass_on_distractors=0.3, mass_elsewhere=0.2, area_part=0.1
     )
     axis = draw_distractors(table).axes[0]
-    ends = sorted(patch.get_x() + patch.get_width() for patch in axis.patches)
+    ends = sorted(
+        patch.get_x() + patch.get_width() for patch in cast(list[Rectangle], axis.patches)
+    )
     assert ends == pytest.approx([0.5] * 6 + [0.8] * 6 + [1.0] * 6)
     # Half of the mass on a tenth of the area is five times as dense as chance.
     assert "5.0" in [text.get_text() for text in axis.texts]

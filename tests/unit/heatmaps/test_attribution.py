@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from vebi.heatmaps import METHODS, Targets, merged_maps
 from vebi.heatmaps.attribution import (
@@ -86,7 +87,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score() -> None:
     net = build(NetSpec("an8flower_strided", (3, 112, 112), 6, 64.0))
     initialise(net, 0)
     net.input.mean.copy_(torch.rand(3, 112, 112) * 255)
-    for layer in net:
+    for layer in net.modules():
         # Without biases the gradient would be the same all along the path.
         if isinstance(layer, nn.Conv2d):
             layer.bias.data.normal_()
@@ -119,7 +120,7 @@ class Branching(nn.Module):
 
     def guided(self, image: Tensor, label: int) -> Tensor:
         with torch.no_grad():
-            a, back = self.a(image), torch.nn.grad.conv2d_input
+            a, back = self.a(image), conv2d_input
             x = a.relu()
             b = self.b(x)
             y = b.relu() + x
@@ -195,7 +196,7 @@ def test_smoothing_below_strided_convolutions_only() -> None:
     head = nn.Sequential(nn.Flatten(), nn.Linear(5 * 16, 2))
     net, image = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), head), torch.randn(1, 3, 8, 8)
     with torch.no_grad():
-        a, back = first(image), torch.nn.grad.conv2d_input
+        a, back = first(image), conv2d_input
         b = second(a.relu())
         signal = head[1].weight[1].reshape(1, 5, 4, 4) * (b > 0)
         signal = back(a.shape, second.weight, signal, 2, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 from vebi.config.datasets import DatasetConfig
 from vebi.config.whole import Config
-from vebi.studies.mcgill import is_full_size
+from vebi.studies.mcgill.report_networks import is_full_size
 
 # Folders of images are the papers' data sets if they have these names.
 FOLDERS = ("ilsvrc12", "imagenet-cats", "fashion144k", "inria-person")
@@ -36,7 +36,9 @@ def facts_of(config: Config) -> dict[str, Any]:
                 "model": network.model,
                 "kind": network.kind,
                 "dataset": network.dataset,
-                "full": is_full_size(network, config),
+                "full": is_full_size(
+                    network.kind, config.datasets[network.dataset], config.models[network.model]
+                ),
                 "dropout": network.kind == "keras"
                 and config.models[network.model].kwargs.get("dropout", 0.5) > 0,
             }

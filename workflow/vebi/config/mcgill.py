@@ -35,16 +35,19 @@ class McGillNetworkConfig(Strict):
         return next((name for name in self.solvers if name != "path"), "path")
 
 
-class McGillConfig(Strict):
-    """Removal x solver x control, invariance, sensitivity."""
+class RemovalConfig(Strict):
+    """Removal of filters: how often, and on which images."""
 
-    networks: list[McGillNetworkConfig] = Field(min_length=1)
-    seeds: int | None = Field(None, ge=1, description="the first so many of the run's; null: all")
     repeats: int = Field(5, ge=1, description="draws of each random control; the report's number")
     images: int | None = Field(
         None, ge=10, description="images of a split that removal is measured on; null: all"
     )
     batch_size: int = Field(64, ge=1)
+
+
+class SensitivityConfig(Strict):
+    """What the selection is varied by."""
+
     compared_mu: list[Mu] = Field(
         [10, 100], min_length=1, description="of the invariance tests and the sensitivity"
     )
@@ -52,6 +55,13 @@ class McGillConfig(Strict):
         [300, 1000, 3000, 10000, 30000], description="numbers of training images to select from"
     )
     size_repeats: int = Field(3, ge=1, description="draws of each number of training images")
+
+
+class McGillConfig(RemovalConfig, SensitivityConfig):
+    """Removal x solver x control, invariance, sensitivity."""
+
+    networks: list[McGillNetworkConfig] = Field(min_length=1)
+    seeds: int | None = Field(None, ge=1, description="the first so many of the run's; null: all")
     shuffled_epochs: int | None = Field(
         None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
     )

@@ -33,6 +33,7 @@ from vebi.models.nets import FACTORY
 from vebi.models.train import TrainingSettings, first_network
 from vebi.models.weights import read_weights
 from vebi.models.weights_places import find_weights
+from vebi.run.checksums import check_files
 from vebi.run.manifest import MANIFEST, canonical_json, read_manifest
 from vebi.selection.select import solve_paths
 
@@ -83,13 +84,17 @@ def explain_files(
     if seed not in config.seeds:
         raise VebiError(f"{run} has no seed {seed}; it has {', '.join(map(str, config.seeds))}.")
     where = Path(dataset) / model / f"seed{seed}"
-    net, classes = load_model(run / "models" / where / "model.pt", factory=factory)
+    weights = run / "models" / where / "model.pt"
+    descriptors = run / "descriptors" / where / "descriptors.h5"
+    selection = run / "selection" / where / config.heatmaps.scope / "path.h5"
+    check_files(weights, descriptors, selection)
+    net, classes = load_model(weights, factories=[factory] if factory else [])
     data = config.datasets[dataset]
     subject = _Subject(
         net=net,
         classes=classes,
-        descriptors=run / "descriptors" / where / "descriptors.h5",
-        selection=run / "selection" / where / config.heatmaps.scope / "path.h5",
+        descriptors=descriptors,
+        selection=selection,
         mu=experiment.heatmap_mu if mu is None else mu,
         decoding=decoding_for(data),
         shape=data.shape,
@@ -100,6 +105,7 @@ def explain_files(
 
 def config_of(run: Path) -> Config:
     """The configuration of a finished run, from its manifest."""
+    check_files(run / MANIFEST)
     values = read_manifest(run).get("config")
     try:
         return parse_config(values)  # type: ignore[arg-type]
@@ -206,6 +212,7 @@ def _open_data(
             raise VebiError(
                 "--classes orders the folders of --data; a dataset.h5 has its own order."
             )
+        check_files(data)
         return open_dataset(data)
     names = sorted({item.class_id for item in list_class_folders(data)})
     if len(names) < 2:
@@ -235,6 +242,7 @@ def _own_network(
                 "--weights MODEL.pt."
             )
         path = find_weights(weights)
+        check_files(path)
         if not read_weights(path).architecture:
             raise VebiError(
                 f"{path} holds weights only. Name the network that they belong to: --factory "

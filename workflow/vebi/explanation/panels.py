@@ -59,10 +59,14 @@ def draw_run_panels(
     images: int,
     top: int,
     mu: float,
+    factories: Sequence[str] = (),
 ) -> Figure:
-    """Panels of some test images of a run, from the files of one network."""
+    """Panels of some test images of a run, from the files of one network.
+
+    `factories`: the user's own code that the network may be made with.
+    """
     data = open_dataset(dataset)
-    network, classes = load_model(model)
+    network, classes = load_model(model, factories=factories)
     chosen = pick_examples(data.labels, data.split, TEST, images)
     explanations = explain_images(
         network,

@@ -19,6 +19,7 @@ from vebi.models.model_file import load_model
 from vebi.models.nets import FACTORY
 from vebi.models.train import TrainingSettings, first_network
 from vebi.models.weights_places import find_weights
+from vebi.run.checksums import check_files
 from vebi.run.manifest import canonical_json
 from vebi.studies.perturbation.figures import draw_explanations
 
@@ -43,7 +44,8 @@ def explain_run(
     path = run / "models" / dataset / model / f"seed{seed}" / "model.pt"
     if not path.is_file():
         raise VebiError(f"{path} is missing: has the run a network '{model}' of seed {seed}?")
-    net, classes = load_model(path, factory=factory)
+    check_files(path)
+    net, classes = load_model(path, factories=[factory] if factory else [])
     data = config.datasets[dataset]
     facts = {"dataset": dataset, "model": model, "seed": seed}
     return _explain(net, classes, images, decoding_for(data), data.shape, out, top, facts)
@@ -74,7 +76,9 @@ def explain_any(
                 "No network: give --run, or --factory module:function, --architecture NAME or "
                 "--weights MODEL.pt."
             )
-        net, names = load_model(find_weights(weights))
+        path = find_weights(weights)
+        check_files(path)
+        net, names = load_model(path)
         mean = dict(net.named_buffers()).get("input.mean")
         if mean is not None and mean.shape[-1] > 1:
             shape = (mean.shape[1], mean.shape[2], mean.shape[0])

@@ -55,9 +55,7 @@ def build_manifest(
     package_digest: str,
     seeds: Iterable[int],
     device: str,
-    compute_threads: int,
     cores: int | None = None,
-    benchmarks: Path | None = None,
     render_env: Path | None = None,
     files: Iterable[Path] | None = None,
 ) -> dict[str, Any]:
@@ -67,13 +65,11 @@ def build_manifest(
     runs that should give the same numbers; what may vary is under `machine` and `measured`.
 
     Args:
-        run_dir: `results/<run>`.
+        run_dir: `results/<run>`; what its jobs took stands in its folder `benchmarks`.
         config: the configuration as resolved, defaults filled in; JSON values.
         package_digest: digest of the package's code.
         device: where the networks ran, see `device_of_networks`.
-        compute_threads: pinned threads of each computation.
         cores: what `--cores` was.
-        benchmarks: folder of Snakemake's benchmark files.
         render_env: the environment that holds Blender's `bpy`.
         files: result files; None takes everything below `run_dir` but logs, benchmark files, the
             manifest and report.html (which is made from it).
@@ -87,13 +83,13 @@ def build_manifest(
         "versions": versions(render_env),
         "seeds": sorted(seeds),
         "device": device,
-        "threads": {"compute": compute_threads},
+        "threads": {"compute": config["compute_threads"]},
         "results": {
             _relative(file, run_dir): {"bytes": file.stat().st_size, "sha256": sha256(file)}
             for file in chosen
         },
         "machine": machine(cores),
-        "measured": {"rules": {} if benchmarks is None else read_benchmarks(benchmarks)},
+        "measured": {"rules": read_benchmarks(run_dir / "benchmarks")},
     }
 
 

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vebi.data.dataset import TEST, Images, open_dataset, write_dataset
+from vebi.config.artefacts import ArtefactScoreConfig
+from vebi.config.stages import HeatmapConfig
+from vebi.data.dataset import TRAIN, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.figures.style import save
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.methods import feature_maps
 from vebi.heatmaps.write import write_heatmaps
 from vebi.io.errors import VebiError
@@ -83,10 +86,11 @@ def scored(folder: Path, net: nn.Module, name: str, **options) -> Artefacts:
     weights = np.zeros((3, len(descriptors.feature_layer)))
     weights[:, 1] = 1.0
     files = {method: folder / name / f"{method}.h5" for method in METHODS}
-    write_heatmaps(net, dataset, descriptors, weights, files, TEST, 1)
-    options = {"n_images": 12, "max_layers": 12, "batch_size": 5} | options
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    write_heatmaps(network, files, HeatmapConfig(top=1))
+    settings = ArtefactScoreConfig(**({"images": 12, "layers": 12, "batch_size": 5} | options))
     out = folder / name / "artefacts.h5"
-    measure(net, dataset, descriptors, weights, files, out, **options)
+    measure(network, files, out, settings)
     return read_artefacts(out)
 
 
@@ -205,7 +209,7 @@ def test_methods_that_draw_features() -> None:
 
 
 def test_fewer_layers(plain: Path) -> None:
-    found = scored(plain, strided(), "fewer", max_layers=2)
+    found = scored(plain, strided(), "fewer", layers=2)
     assert found.layer_names == ("0", "3")
 
 
@@ -214,16 +218,12 @@ def test_heatmaps_of_other_images(plain: Path) -> None:
     scored(plain, net, "other")
     dataset = open_dataset(plain / "dataset.h5")
     descriptors = open_descriptors(plain / "other-descriptors.h5")
-    write_heatmaps(
-        *(net, dataset, descriptors, np.ones((3, len(descriptors.feature_layer)))),
-        *({"vebi": plain / "train.h5"}, 0, 1),
-    )
+    weights = np.ones((3, len(descriptors.feature_layer)))
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    files = {"vebi": plain / "train.h5"}
+    write_heatmaps(network, files, HeatmapConfig(top=1), split=TRAIN)
     with pytest.raises(VebiError, match="no heatmaps of some test images"):
-        measure(
-            *(net, dataset, descriptors, np.ones((3, len(descriptors.feature_layer)))),
-            *({"vebi": plain / "train.h5"}, plain / "out.h5"),
-            **{"n_images": 4, "max_layers": 2},
-        )
+        measure(network, files, plain / "out.h5", ArtefactScoreConfig(images=4, layers=2))
 
 
 def artefacts_of(seed: int, n: int = 40) -> Artefacts:

@@ -49,7 +49,7 @@ def findings(tmp_path_factory):
     selected = Selected(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.5]]), names, channels)
     samplings = [Sampling("additive_noise", 0.05, 10), Sampling("colour_jitter", 0.3, 10)]
     found = run_study(
-        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, 3
+        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, seed=3
     )
     return found, samplings, folder
 
@@ -139,7 +139,7 @@ def test_tables_and_metrics_go_to_files(findings) -> None:
     patches.to_csv(folder / "patches.csv", index=False)
     parts["patches"] = [folder / "patches.csv"]
     runs = [{"dataset": "d", "model": "m", "seed": 0}]
-    tables = tabulate(parts, runs, {"m": 5})
+    tables = tabulate(runs=runs, epochs={"m": 5}, **parts)
     main = tables["resampling"]
     assert len(main) == len(found.resampling) + 1
     together = main[main["patch_accuracy"].notna() & main["score_drop_mean"].notna()]

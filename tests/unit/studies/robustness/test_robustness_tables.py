@@ -42,7 +42,7 @@ def findings(seed: int, areas=(0.1, 0.2, 0.4), accuracies=(0.2, 0.5, 0.9, 0.7)) 
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, set[str]]:
-    return {name: set(group["verdict"]) for name, group in table.groupby("comparison")}
+    return {str(name): set(group["verdict"]) for name, group in table.groupby("comparison")}
 
 
 def test_orderings_that_are_there_hold_and_their_opposites_are_reversed():

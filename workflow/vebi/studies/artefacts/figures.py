@@ -169,8 +169,13 @@ def _draw_interval(
 
 
 @styled
-def draw_run_maps(dataset: Path, model: Path, artefacts: Path, examples: int) -> Figure:
-    """Features of some scored images of one network, by every method, from its files."""
-    network, _ = load_model(model)
+def draw_run_maps(
+    *, dataset: Path, model: Path, artefacts: Path, examples: int, factories: Sequence[str] = ()
+) -> Figure:
+    """Features of some scored images of one network, by every method, from its files.
+
+    `factories`: the user's own code that the network may be made with.
+    """
+    network, _ = load_model(model, factories=factories)
     scores = read_artefacts(artefacts)
     return draw_artefact_maps(list(draw_features(network, open_dataset(dataset), scores, examples)))

@@ -5,10 +5,10 @@ from typing import Any
 
 from vebi.config.mcgill import McGillNetworkConfig
 from vebi.config.stages import ExperimentConfig
-from vebi.config.whole import Config
+from vebi.config.whole import Config as Config
 from vebi.io.tables import Allowed, Table
 from vebi.run.plan import RUN, Plan, Run
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import WORKS, is_full_size
 from vebi.studies.record import Figure, Study, Tabulation
 
 # What may differ in any of the report's tables.
@@ -90,19 +90,6 @@ def _solved(plan: Plan) -> list[tuple[Run, str]]:
     ]
 
 
-def is_full_size(network: McGillNetworkConfig, config: Config) -> bool:
-    """Whether a network has the report's data, width and length of training."""
-    work = WORKS[network.kind]
-    dataset, model = config.datasets[network.dataset], config.models[network.model]
-    return (
-        dataset.kind == "mnist"
-        and dataset.train_images is None
-        and dataset.test_images is None
-        and model.epochs >= work.epochs
-        and model.kwargs.get("width", 128) == (work.width or 128)
-    )
-
-
 def get_facts(plan: Plan) -> list[dict[str, Any]]:
     """What the tables tell of each network."""
     config = plan.config
@@ -113,7 +100,9 @@ def get_facts(plan: Plan) -> list[dict[str, Any]]:
             "dataset": network.dataset,
             "n_classes": config.datasets[network.dataset].n_classes,
             "peer": network.peer,
-            "full": is_full_size(network, config),
+            "full": is_full_size(
+                network.kind, config.datasets[network.dataset], config.models[network.model]
+            ),
         }
         for network in get_networks(plan)
     ]
