@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.images import pick_examples, read_rows
 from vebi.figures.style import save
 from vebi.run.job import job
 from vebi.studies.explanations.figures import draw_examples
 from vebi.studies.iou.curve import area_under_curve
-from vebi.studies.iou.iou_file import CHANCE, read_curves
+from vebi.studies.iou.iou_file import read_curves
 
 with job(snakemake):
     dataset = open_dataset(snakemake.input.dataset)
@@ -18,7 +19,7 @@ with job(snakemake):
     rows = np.searchsorted(dataset.indices(TEST), chosen)
     heatmaps = {Path(p).stem: read_rows(p, "heatmaps", rows) for p in snakemake.input.heatmaps}
     curves = read_curves(snakemake.input.iou)
-    with_distractors = "mass_on_distractors" in curves[CHANCE].scores
+    with_distractors = "mass_on_distractors" in curves[CHANCE.name].scores
     figure = draw_examples(
         dataset.read("images", chosen),
         dataset.read("masks", chosen),

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from vebi.explanation.explanation import Explanation
+from vebi.catalogue.methods import METHODS
+from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour, new_figure, styled
+from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
 
 
 @styled
@@ -26,7 +27,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
         row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
         if not explanation.features and explanation.heatmap.any():
             show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            name = METHOD_NAMES.get(explanation.method, explanation.method)
+            name = METHODS[explanation.method].label
             row[1].set_title(name, fontsize=7.5)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
@@ -40,5 +41,13 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
                     "pad": 2,
                 },
             )
-            axis.set_xlabel(f"{feature.share:.0%} of the evidence", fontsize=7, labelpad=1)
+            axis.set_xlabel(_describe(feature), fontsize=7, labelpad=1)
     return figure
+
+
+def _describe(feature: FeatureExplanation) -> str:
+    """How strongly a feature stands for the prediction, by what its method ranks features by."""
+    if feature.metric == "relevance":
+        return f"{feature.share:.0%} of the evidence"
+    name = "mean |r|" if feature.metric == "correlation" else feature.metric
+    return f"{name} {feature.value:.3g}"

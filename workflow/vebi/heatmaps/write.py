@@ -11,15 +11,9 @@ from tqdm import tqdm
 
 from vebi.data.dataset import Dataset
 from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
-from vebi.heatmaps.methods import (
-    IG_STEPS,
-    FeatureMethod,
-    Targets,
-    choose_features,
-    get_methods,
-    merged_maps,
-)
-from vebi.heatmaps.subject import Chosen, Subject
+from vebi.heatmaps.class_batch import IG_STEPS
+from vebi.heatmaps.draw import Targets, choose_features, get_methods, merged_maps
+from vebi.heatmaps.subject import Chosen, Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.network.batches import computed
@@ -62,7 +56,7 @@ def write_heatmaps(
         for name, file in files.items():
             file["image_index"] = rows.astype(np.int64)
             file.create_dataset("heatmaps", (len(rows), height, width), np.float32)
-            if isinstance(methods[name], FeatureMethod):
+            if methods[name].explains == "features":
                 file.create_dataset("features", (len(rows), k, 2), np.int64)
                 file.create_dataset("feature_scores", (len(rows), k), np.float64)
         batches = dataset.batches(rows, batch_size)
@@ -76,11 +70,9 @@ def write_heatmaps(
                 model=model,
                 images=images,
                 layers=layers,
-                described=described,
-                descriptors=descriptors.rows(indices),
-                weights=weights,
                 predictions=descriptors.predictions[indices],
                 image_index=indices,
+                weighted=WeightedDescriptors(described, descriptors.rows(indices), weights),
                 seed=seed,
             )
             chosen = choose_features(subject, paths, k)
@@ -95,7 +87,7 @@ def write_heatmaps(
             for name, maps in merged.items():
                 files[name]["heatmaps"][part] = maps.cpu().numpy()
                 method = methods[name]
-                if isinstance(method, FeatureMethod):
+                if method.explains == "features":
                     drawn, scores = chosen[method.source]
                     files[name]["features"][part] = _as_positions(drawn, described)
                     files[name]["feature_scores"][part] = scores

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from vebi.catalogue.architectures import FACTORY
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
 from vebi.io.tensors import load_tensors
 from vebi.models.factory import check_allowed
-from vebi.models.nets import FACTORY, NetSpec, assemble, build
+from vebi.models.nets import NetSpec, assemble, build
 from vebi.run import checksums
 
 # Eight times the largest image that a configuration can ask for.
@@ -42,6 +43,14 @@ def load_model(
     Loads tensors and plain values only (`weights_only=True`); raises VebiError for anything else.
     `factory`: the user's code that may run if the file names it, beside the configuration's.
     """
+    net, _, classes = load_network(path, device, factory)
+    return net, classes
+
+
+def load_network(
+    path: str | Path, device: torch.device | str = "cpu", factory: str | None = None
+) -> tuple[nn.Module, NetSpec, list[str]]:
+    """The same with the network's specification, which says what images it takes."""
     checksums.check(path)
     try:
         content = load_tensors(path)
@@ -66,7 +75,7 @@ def load_model(
             f"{path} is no readable model of this project ({type(error).__name__}{reason}). "
             "Delete it and run again to train it anew."
         ) from error
-    return net.to(device).eval().requires_grad_(False), classes
+    return net.to(device).eval().requires_grad_(False), spec, classes
 
 
 def _check_promises(spec: NetSpec, state: Any) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from vebi.data.dataset import TEST, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.figures.style import save
-from vebi.heatmaps.methods import feature_maps
+from vebi.heatmaps.draw import feature_maps
 from vebi.heatmaps.write import write_heatmaps
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table, write_table

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from vebi.catalogue.methods import DRAWN, in_order
 from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, METHOD_NAMES, SHORT_NAMES, new_figure, styled
+from vebi.figures.style import HEATMAP, new_figure, styled
 
 
 @styled
@@ -22,7 +23,7 @@ def draw_examples(
 
     `distractors` bool (N, H, W) are shown grey beside the white mask.
     """
-    methods = [m for m in METHOD_NAMES if m in heatmaps]
+    methods = in_order(heatmaps)
     n_columns = 2 + len(methods)
     width = 1.5 if len(methods) < 6 else 1.15
     size = (width * n_columns, (width + 0.12) * len(images) + 0.4)
@@ -36,7 +37,7 @@ def draw_examples(
             show_image(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
             axes[row, column].set_xlabel(f"area {areas[method][row]:.2f}", fontsize=7, labelpad=1)
     mask = "mask" if distractors is None else "mask,\ndistractors grey"
-    names = ["image", mask, *(SHORT_NAMES[m] for m in methods)]
+    names = ["image", mask, *(DRAWN[m].short for m in methods)]
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=7.5)
     return figure

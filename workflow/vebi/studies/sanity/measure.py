@@ -12,8 +12,9 @@ from vebi.data.dataset import TEST, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
-from vebi.heatmaps.methods import IG_STEPS, Targets, choose_targets, merged_maps
-from vebi.heatmaps.subject import Subject
+from vebi.heatmaps.class_batch import IG_STEPS
+from vebi.heatmaps.draw import Targets, choose_targets, merged_maps
+from vebi.heatmaps.subject import Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
 from vebi.network.layers import list_layers
@@ -63,11 +64,9 @@ def measure(
             model=model,
             images=to_network_input(raw, device),
             layers=layers,
-            described=described,
-            descriptors=descriptors.rows(indices),
-            weights=weights,
             predictions=descriptors.predictions[indices],
             image_index=indices,
+            weighted=WeightedDescriptors(described, descriptors.rows(indices), weights),
             seed=key[0],
         )
         return subject.images, choose_targets(subject, methods, k)

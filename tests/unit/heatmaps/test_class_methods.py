@@ -7,21 +7,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vebi.heatmaps import METHODS, Targets, merged_maps
-from vebi.heatmaps.attribution import (
-    SIGNALS,
+from vebi.catalogue.methods import METHODS
+from vebi.catalogue.record import resolve
+from vebi.heatmaps import Targets, merged_maps
+from vebi.heatmaps.class_batch import (
     ClassBatch,
     GuidedMode,
-    SmoothedMode,
     cam_layer,
     class_gradient,
-    mean_over_shifts,
     reference_image,
 )
 from vebi.heatmaps.maps import map_of_signal
+from vebi.heatmaps.methods.smooth_deep_saliency import SmoothedMode, mean_over_shifts
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers
+
+SIGNALS = {
+    name: resolve(method.function) for name, method in METHODS.items() if method.explains == "class"
+}
 
 
 def small_net() -> nn.Sequential:
