@@ -34,10 +34,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.compute.memory import keep_freed_memory
 from vebi.compute.torchvision_ops import declare_missing_ops
-from vebi.descriptors import VARIANTS, describe_batch
-from vebi.heatmaps.signals import RULES, feature_signals
+from vebi.descriptors import describe_batch
+from vebi.heatmaps.methods import vebi, vebi_conv
+from vebi.heatmaps.signals import PLAIN, feature_signals
 from vebi.io.files import write_text
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import Layer, list_layers
@@ -141,10 +143,13 @@ def truncated(net: nn.Module, name: str) -> nn.Sequential:
     return nn.Sequential(*parts)
 
 
+RULES = {"deconv_gb": PLAIN, "vebi_conv": vebi_conv.RESAMPLED, "vebi": vebi.RESAMPLED}
+
+
 def ours(rule: str) -> Signals:
     return lambda net, images, layers, features: feature_signals(
-        net, images, layers, features, [rule]
-    )[rule]
+        net, images, layers, features, RULES[rule]
+    )
 
 
 def captum(net: nn.Module, images: Tensor, layers: list[Layer], features: np.ndarray) -> Tensor:
@@ -281,7 +286,7 @@ def measure_descriptors(network: str, batch: int, tool: str, repeats: int) -> di
         for output in kept.values():
             output.flatten(2).norm(dim=2)
 
-    variant = VARIANTS["vebi_text"]
+    variant = DESCRIPTORS["vebi_text"]
     tools: dict[str, Callable[[], Any]] = {
         "plain forward pass": lambda: net(images),
         "forward hooks": hooks,

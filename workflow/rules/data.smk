@@ -2,8 +2,8 @@
 
 from vebi.data.on_disk import listing_files
 
-RENDERED = [name for name, d in CONFIG.datasets.items() if d.kind == "an8flower"]
-LOADED = [name for name, d in CONFIG.datasets.items() if d.kind != "an8flower"]
+RENDERED = [name for name, d in CONFIG.datasets.items() if not d.loader]
+LOADED = [name for name, d in CONFIG.datasets.items() if d.loader]
 
 
 def get_listing_files(wildcards):

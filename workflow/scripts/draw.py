@@ -1,7 +1,7 @@
 """Tables and files to a figure, by the function that the figure's record names."""
 
+from vebi.catalogue.record import resolve
 from vebi.figures.style import save
-from vebi.io.names import resolve
 from vebi.io.tables import read_table
 from vebi.run.job import job
 

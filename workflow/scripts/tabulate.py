@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vebi.io.names import resolve
+from vebi.catalogue.record import resolve
 from vebi.io.tables import write_table
 from vebi.run.job import job
 

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vebi.catalogue.methods import METHODS
 from vebi.config.stages import HeatmapConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.heatmaps import (
-    METHODS,
     Targets,
     feature_maps,
     heatmaps,
@@ -24,7 +24,7 @@ from vebi.heatmaps import (
 )
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.maps import map_of_signal, scale_to_unit
-from vebi.heatmaps.methods import FeatureMethod
+from vebi.heatmaps.methods.vebi import RESAMPLED
 from vebi.heatmaps.signals import feature_signals
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
@@ -142,20 +142,20 @@ def test_files(net, layers, tmp_path: Path) -> None:
             assert maps.dtype == np.float32
             assert maps.min() >= 0
             assert maps.max() == 1
-            if not isinstance(METHODS[name], FeatureMethod):
+            if METHODS[name].explains == "class":
                 assert set(file) == {"heatmaps", "image_index"}
                 targets = Targets(descriptors.predictions[rows], {})
-                drawn = merged_maps(net, images, layers, targets, [name], 2)[name]
+                drawn = merged_maps(net, images, layers, targets, [name], ig_steps=2)[name]
                 np.testing.assert_allclose(maps, drawn, rtol=1e-3, atol=1e-4)
                 continue
             features = file["features"][:]
-            if METHODS[name].source.startswith("relevance"):
+            if METHODS[name].metric == "relevance":
                 expected, scores = top_features(
                     descriptors.rows(rows),
                     weights,
                     descriptors.predictions[rows],
                     layers,
-                    spatial_only=name == "upsampled_activation",
+                    spatial_only=METHODS[name].spatial_only,
                 )
                 assert np.array_equal(features, expected)
                 assert np.array_equal(file["feature_scores"][:], scores)
@@ -185,7 +185,7 @@ def test_files_of_a_descriptor_of_some_layers(net, layers, tmp_path: Path) -> No
         assert file["features"][:].tolist() == [[[1, 7]], [[1, 7]]]
         maps = file["heatmaps"][:]
     images = torch.from_numpy(data.images.transpose(0, 3, 1, 2)).float()
-    signal = feature_signals(net, images, layers, np.full((2, 1, 2), (4, 7)), ["vebi"])["vebi"]
+    signal = feature_signals(net, images, layers, np.full((2, 1, 2), (4, 7)), RESAMPLED)
     np.testing.assert_allclose(maps, map_of_signal(signal)[:, 0], rtol=1e-5, atol=1e-6)
 
 

@@ -98,30 +98,6 @@ def test_a_registry_leads_to_its_functions(package):
     assert package.digest("other.py") != before
 
 
-NAMING = """
-class Figure:
-    def __init__(self, draw, caption, title=""):
-        self.draw = draw
-RECORDS = {"one": Figure(draw="vebi.b:used", caption="what it shows"), "plot": print(title="x")}
-"""
-
-
-def test_a_function_that_is_named_as_text_counts_like_its_name(package, tmp_path):
-    (tmp_path / "vebi/d.py").write_text(NAMING)
-    (tmp_path / "third.py").write_text("from vebi.d import RECORDS\nprint(RECORDS)\n")
-    before = package.digest("third.py")
-    package.edit("vebi/b.py", "return x\ndef unused", "return 1 + x\ndef unused")
-    reached = package.digest("third.py")
-    assert reached != before
-    package.edit("vebi/b.py", "return 1\n", "return 2\n")
-    assert package.digest("third.py") == reached
-    # What a record says about itself is prose; the same argument of another call is not.
-    package.edit("vebi/d.py", "what it shows", "what one sees")
-    assert package.digest("third.py") == reached
-    package.edit("vebi/d.py", 'title="x"', 'title="y"')
-    assert package.digest("third.py") != reached
-
-
 def test_a_function_alone_is_an_entry(package):
     before = module.code_digest("vebi.b:used"), module.code_digest("vebi.b:unused")
     package.edit("vebi/b.py", "return 1\n", "return 2\n")

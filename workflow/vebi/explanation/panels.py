@@ -5,13 +5,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from vebi.catalogue.methods import METHODS
 from vebi.data.dataset import TEST, open_dataset
-from vebi.descriptors import open_descriptors
-from vebi.explanation.explanation import Explanation, explain_images
+from vebi.explanation.explainer import load
+from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.figures.images import pick_examples, show_image
-from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour, new_figure, styled
+from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
 from vebi.models.model_file import load_model
-from vebi.selection.path_file import read_solution
 
 
 @styled
@@ -31,7 +31,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
         row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
         if not explanation.features and explanation.heatmap.any():
             show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            name = METHOD_NAMES.get(explanation.method, explanation.method)
+            name = METHODS[explanation.method].label
             row[1].set_title(name, fontsize=7.5)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
@@ -45,7 +45,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
                     "pad": 2,
                 },
             )
-            axis.set_xlabel(f"{feature.share:.0%} of the evidence", fontsize=7, labelpad=1)
+            axis.set_xlabel(_describe(feature), fontsize=7, labelpad=1)
     return figure
 
 
@@ -68,12 +68,13 @@ def draw_run_panels(
     data = open_dataset(dataset)
     network, classes = load_model(model, factories=factories)
     chosen = pick_examples(data.labels, data.split, TEST, images)
-    explanations = explain_images(
-        network,
-        data.read("images", chosen),
-        open_descriptors(descriptors),
-        read_solution(path).weights_at(mu),
-        classes,
-        top,
-    )
-    return draw_panels(explanations)
+    explainer = load(network, descriptors, path, mu=mu, classes=classes)
+    return draw_panels(explainer.explain(data.read("images", chosen), top=top))
+
+
+def _describe(feature: FeatureExplanation) -> str:
+    """How strongly a feature stands for the prediction, by what its method ranks features by."""
+    if feature.metric == "relevance":
+        return f"{feature.share:.0%} of the evidence"
+    name = "mean |r|" if feature.metric == "correlation" else feature.metric
+    return f"{name} {feature.value:.3g}"

@@ -1,11 +1,8 @@
 """The features that correlation or precision under perturbation chooses to explain an image with."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from vebi.heatmaps.subject import Chosen, Subject
 from vebi.perturbation.choose import top_channels
 from vebi.perturbation.metrics import Metrics, channel_metrics
 from vebi.perturbation.resample import (
@@ -14,9 +11,6 @@ from vebi.perturbation.resample import (
     mean_pixels,
     resample,
 )
-
-if TYPE_CHECKING:
-    from vebi.heatmaps.subject import Chosen, Subject
 
 
 def features_by_metric(subject: Subject, k: int, metric: str) -> Chosen:

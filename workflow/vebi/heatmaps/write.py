@@ -11,15 +11,9 @@ from tqdm import tqdm
 from vebi.config.stages import HeatmapConfig
 from vebi.data.dataset import TEST
 from vebi.descriptors.descriptor_file import layers_of
+from vebi.heatmaps.draw import Targets, choose_features, get_methods, merged_maps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
-from vebi.heatmaps.methods import (
-    FeatureMethod,
-    Targets,
-    choose_features,
-    get_methods,
-    merged_maps,
-)
-from vebi.heatmaps.subject import Chosen, Subject
+from vebi.heatmaps.subject import Chosen, Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.network.batches import computed
@@ -67,7 +61,7 @@ def write_heatmaps(
         for name, file in files.items():
             file["image_index"] = rows.astype(np.int64)
             file.create_dataset("heatmaps", (len(rows), height, width), np.float32)
-            if isinstance(methods[name], FeatureMethod):
+            if methods[name].explains == "features":
                 file.create_dataset("features", (len(rows), k, 2), np.int64)
                 file.create_dataset("feature_scores", (len(rows), k), np.float64)
         batches = dataset.batches(rows, settings.batch_size)
@@ -81,17 +75,17 @@ def write_heatmaps(
                 model=model,
                 images=images,
                 layers=layers,
-                described=described,
-                descriptors=descriptors.rows(indices),
-                weights=network.weights,
                 predictions=descriptors.predictions[indices],
                 image_index=indices,
+                weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
                 seed=seed,
             )
             chosen = choose_features(subject, paths, k)
             features = {source: features for source, (features, _) in chosen.items()}
             targets = Targets(subject.predictions, features)
-            return chosen, merged_maps(model, images, layers, targets, paths, settings.ig_steps)
+            return chosen, merged_maps(
+                model, images, layers, targets, paths, ig_steps=settings.ig_steps
+            )
 
         start = 0
         progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
@@ -100,7 +94,7 @@ def write_heatmaps(
             for name, maps in merged.items():
                 files[name]["heatmaps"][part] = maps.cpu().numpy()
                 method = methods[name]
-                if isinstance(method, FeatureMethod):
+                if method.explains == "features":
                     drawn, scores = chosen[method.source]
                     files[name]["features"][part] = _as_positions(drawn, described)
                     files[name]["feature_scores"][part] = scores

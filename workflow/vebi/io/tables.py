@@ -13,6 +13,7 @@ import pandas as pd
 
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
+from vebi.record import record
 
 RUN_KEYS = ("dataset", "model", "seed")
 # Key columns that hold numbers. The others are names, also where they look like a number.
@@ -37,7 +38,7 @@ class Allowed:
     why: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Table:
     """A result table.
 

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from vebi.catalogue.architectures import FACTORY
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
 from vebi.io.tensors import load_tensors
 from vebi.models.factory import check_allowed
-from vebi.models.nets import FACTORY, NetSpec, assemble, build
+from vebi.models.nets import NetSpec, assemble, build
 
 # Eight times the largest image that a configuration can ask for.
 MOST_PIXELS = 100_000_000
@@ -49,6 +50,14 @@ def load_model(
         VebiError: anything in the file but tensors and plain values (`weights_only=True`), a network
             that doesn't fit them, or a factory that is not among `factories`.
     """
+    net, _, classes = load_network(path, device, factories)
+    return net, classes
+
+
+def load_network(
+    path: str | Path, device: torch.device | str = "cpu", factories: Collection[str] = ()
+) -> tuple[nn.Module, NetSpec, list[str]]:
+    """The same with the network's specification, which says what images it takes."""
     try:
         content = load_tensors(path)
         values: dict[str, Any] = {
@@ -72,7 +81,7 @@ def load_model(
             f"{path} is no readable model of this project ({type(error).__name__}{reason}). "
             "Delete it and run again to train it anew."
         ) from error
-    return net.to(device).eval().requires_grad_(False), classes
+    return net.to(device).eval().requires_grad_(False), spec, classes
 
 
 def _check_promises(spec: NetSpec, state: Any) -> None:

@@ -13,6 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from vebi.catalogue.methods import DRAWN
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
 from vebi.io.tables import read_table
@@ -194,10 +195,16 @@ def _label(family: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _methods() -> dict[str, dict[str, str]]:
-    from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
-
-    return {m: {"name": name, "colour": METHOD_COLOURS[m]} for m, name in METHOD_NAMES.items()}
+def _methods() -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "name": method.label,
+            "colour": method.colour,
+            "paper": method.paper,
+            "shown": method.shown_first,
+        }
+        for name, method in DRAWN.items()
+    }
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

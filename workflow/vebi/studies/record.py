@@ -6,12 +6,13 @@ torch: `.smk` files import them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
 from vebi.config.stages import ExperimentConfig
 from vebi.io.tables import Table
+from vebi.record import record
 from vebi.run.plan import Plan
 
 # Files by the name of the argument that takes them.
@@ -35,7 +36,7 @@ def _all(plan: Plan) -> Sequence[ExperimentConfig]:
     return plan.config.experiments
 
 
-@dataclass(frozen=True)
+@record
 class Tabulation:
     """How the tables of a study are made from the files of all runs.
 
@@ -55,7 +56,7 @@ class Tabulation:
     memory_mb: int = 1000
 
 
-@dataclass(frozen=True)
+@record
 class Figure:
     """A figure, or a family of them with one for each experiment or data set.
 
@@ -104,7 +105,7 @@ class Figure:
 JobClass = Literal["long", "network", "cpu", "small"]
 
 
-@dataclass(frozen=True)
+@record
 class Study:
     """A study: one question, with the tables and figures that answer it.
 

@@ -24,7 +24,12 @@ STUDIES: tuple[Study, ...] = (
     *(OCCLUSION, SANITY, ROBUSTNESS, MCGILL, PERTURBATION),
 )
 # What no study knows: a result of a run that somebody has added something to.
-OTHERS = Study("others", "Further results", "", "What else this run has made.")
+OTHERS = Study(
+    name="others",
+    title="Further results",
+    place="",
+    question="What else this run has made.",
+)
 
 STUDY_TABLES: dict[str, Table] = {
     name: table for study in STUDIES for name, table in study.tables.items()

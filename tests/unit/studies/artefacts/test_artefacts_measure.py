@@ -14,8 +14,8 @@ from vebi.config.stages import HeatmapConfig
 from vebi.data.dataset import TRAIN, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.figures.style import save
+from vebi.heatmaps.draw import feature_maps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
-from vebi.heatmaps.methods import feature_maps
 from vebi.heatmaps.write import write_heatmaps
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table, write_table

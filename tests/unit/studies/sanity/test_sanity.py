@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from vebi.catalogue.methods import METHODS
 from vebi.config.sanity import RandomisationConfig
 from vebi.config.stages import HeatmapConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.heatmaps import top_features
+from vebi.heatmaps.draw import Targets, merged_maps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
-from vebi.heatmaps.methods import METHODS, Targets, merged_maps
 from vebi.io.errors import VebiError
 from vebi.network import list_layers
 from vebi.network.passes import to_network_input

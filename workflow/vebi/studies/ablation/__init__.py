@@ -102,7 +102,7 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(plan.config.experiments),
     tabulate=Tabulation(
-        "vebi.studies.ablation.tables:tabulate",
+        function="vebi.studies.ablation.tables:tabulate",
         inputs=lambda plan: {
             "ablation": plan.files(f"ablation/{RUN}/ablation.csv"),
             "hits": plan.files(f"ablation/{RUN}/hits.h5"),

@@ -97,7 +97,7 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(plan.config.artefacts and plan.config.experiments),
     tabulate=Tabulation(
-        "vebi.studies.artefacts.tables:tabulate",
+        function="vebi.studies.artefacts.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"artefacts/{RUN}/artefacts.h5")},
         settings=lambda plan: {
             "runs": plan.runs(),

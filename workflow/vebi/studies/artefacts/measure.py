@@ -13,8 +13,8 @@ from vebi.data.dataset import TEST
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.descriptors.descriptor_file import layers_of
+from vebi.heatmaps.draw import feature_maps, get_methods
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
-from vebi.heatmaps.methods import FeatureMethod, feature_maps, get_methods
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed
 from vebi.network.layers import Layer, feature_index, list_layers
@@ -79,11 +79,11 @@ def feature_of_each_layer(
 
 def drawing_methods(names: Iterable[str]) -> list[str]:
     """Those of the methods that draw single features, one of each way to draw."""
-    rules: dict[str, str] = {}
+    functions: dict[str, str] = {}
     for name, method in get_methods(names).items():
-        if isinstance(method, FeatureMethod):
-            rules.setdefault(method.rule, name)
-    return list(rules.values())
+        if method.explains == "features":
+            functions.setdefault(method.function, name)
+    return list(functions.values())
 
 
 class _Scored(NamedTuple):

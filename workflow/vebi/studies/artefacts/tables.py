@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
 from vebi.statistics import cluster_interval, cluster_sign_flip_test
 from vebi.studies.artefacts import STUDY
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
 
-REFERENCES = ("deconv_gb", "upsampled_activation")
+REFERENCES = references_of("artefacts")
 # The row of finished heatmaps, beside the layers' own names.
 HEATMAP = "heatmap"
 

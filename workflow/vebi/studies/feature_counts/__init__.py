@@ -46,7 +46,7 @@ STUDY = Study(
     },
     wanted=lambda plan: plan.config.feature_counts is not None,
     tabulate=Tabulation(
-        "vebi.studies.feature_counts.tables:tabulate",
+        function="vebi.studies.feature_counts.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"feature_counts/{RUN}/feature_counts.csv")},
         settings=lambda plan: {"runs": plan.runs()},
     ),

@@ -173,7 +173,7 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(plan.masked),
     tabulate=Tabulation(
-        "vebi.studies.iou.tables:tabulate",
+        function="vebi.studies.iou.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"iou/{RUN}/iou.h5", plan.runs(plan.masked))},
         settings=lambda plan: {
             "runs": plan.runs(plan.masked),

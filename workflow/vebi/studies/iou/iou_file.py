@@ -7,13 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import Dataset, open_dataset
 from vebi.io.hdf5 import create_hdf5
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 from vebi.studies.iou.localisation import mass_shares, pointing, relevance_rank
 
 BATCH = 64
-CHANCE = "random"
 LOCALISATION = ("relevance_mass", "relevance_rank", "pointing")
 # Only of data sets whose images hold distractors.
 DISTRACTORS = (
@@ -79,7 +79,7 @@ def measure(
             _scores(_chance(truth, seed), truth, n_thresholds)
             for truth in _truths(dataset, index, has_distractors)
         ]
-        _write(target.create_group(CHANCE), parts, index, correct, scene)
+        _write(target.create_group(CHANCE.name), parts, index, correct, scene)
 
 
 def _truths(dataset: Dataset, index: np.ndarray, has_distractors: bool) -> Iterator[_Truth]:

@@ -425,7 +425,10 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(get_networks(plan)),
     tabulate=Tabulation(
-        "vebi.studies.mcgill.tables:tabulate", inputs=_inputs, settings=_settings, tables=_tables
+        function="vebi.studies.mcgill.tables:tabulate",
+        inputs=_inputs,
+        settings=_settings,
+        tables=_tables,
     ),
     jobs={
         "train_mcgill_controls": "long",

@@ -12,10 +12,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.config.mcgill import RemovalConfig
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.subset import spread_over_classes
-from vebi.descriptors.variants import VARIANTS
+from vebi.descriptors.layers import measured_layers
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
@@ -138,7 +139,7 @@ def _selected(
 
 def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
     """All filters that can be drawn for a row, as (layer index, channel)."""
-    chosen = VARIANTS[work.descriptor].choose(layers)
+    chosen = measured_layers(DESCRIPTORS[work.descriptor], layers)
     if rows != work.rows[0]:
         chosen = [layer for layer in chosen if layer.type == "conv"]
     positions, channels = feature_index(chosen)

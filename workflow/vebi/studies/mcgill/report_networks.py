@@ -29,7 +29,7 @@ class Printed:
 class Work:
     """One of the two experiments.
 
-    descriptor: a name of vebi.descriptors.VARIANTS. labels: what they regressed on. rows: the sets of
+    descriptor: a name of the catalogue's DESCRIPTORS. labels: what they regressed on. rows: the sets of
     filters that are removed, the first is the one that the tipping point is about. evaluation: the
     column of the study that they looked at. control: how they drew random filters. total: filters in
     their network. printed[rows][mu].

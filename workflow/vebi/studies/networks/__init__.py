@@ -65,7 +65,7 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(plan.config.experiments),
     tabulate=Tabulation(
-        "vebi.studies.networks.tables:tabulate",
+        function="vebi.studies.networks.tables:tabulate",
         inputs=lambda plan: {
             "histories": plan.files(f"models/{RUN}/history.csv"),
             "datasets": plan.dataset_files(plan.datasets()),

@@ -76,7 +76,7 @@ STUDY = Study(
     },
     wanted=lambda plan: plan.config.occlusion is not None,
     tabulate=Tabulation(
-        "vebi.studies.occlusion.tables:tabulate",
+        function="vebi.studies.occlusion.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"occlusion/{RUN}/occlusion.h5")},
         settings=lambda plan: {
             "runs": plan.runs(),

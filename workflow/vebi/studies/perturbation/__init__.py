@@ -259,7 +259,7 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(get_experiments(plan)),
     tabulate=Tabulation(
-        "vebi.studies.perturbation.tables:tabulate",
+        function="vebi.studies.perturbation.tables:tabulate",
         inputs=_inputs,
         settings=_settings,
         tables=_tables,

@@ -89,7 +89,7 @@ STUDY = Study(
     },
     wanted=lambda plan: plan.config.robustness is not None,
     tabulate=Tabulation(
-        "vebi.studies.robustness.tables:tabulate_with_scenes",
+        function="vebi.studies.robustness.tables:tabulate_with_scenes",
         inputs=lambda plan: {
             "paths": plan.files(f"robustness/{RUN}/robustness.h5", plan.runs(plan.masked)),
             "datasets": plan.dataset_files(plan.datasets(plan.masked)),

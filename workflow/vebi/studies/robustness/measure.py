@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vebi.catalogue.methods import get_method
 from vebi.config.robustness import RobustnessConfig
 from vebi.data.dataset import TEST, Dataset
 from vebi.descriptors.descriptor_file import layers_of, open_descriptors
-from vebi.heatmaps.methods import METHODS as MAPS
-from vebi.heatmaps.methods import feature_maps, merge
+from vebi.heatmaps.draw import feature_maps
+from vebi.heatmaps.maps import merge
 from vebi.heatmaps.ranking import top_features
 from vebi.network.batches import computed
 from vebi.network.layers import Layer, list_layers
@@ -188,7 +189,7 @@ def measure_areas(
         found = np.empty((len(weights), len(METHODS), len(chosen)))
         values = {path: file.rows(chosen) for path, file in files.items()}
         for spatial_only in (False, True):
-            names = [name for name in METHODS if MAPS[name].spatial_only == spatial_only]
+            names = [name for name in METHODS if get_method(name).spatial_only == spatial_only]
             choices = [
                 top_features(
                     values[path],

@@ -105,7 +105,7 @@ STUDY = Study(
     },
     wanted=lambda plan: plan.config.sanity is not None,
     tabulate=Tabulation(
-        "vebi.studies.sanity.tables:tabulate_with_accuracies",
+        function="vebi.studies.sanity.tables:tabulate_with_accuracies",
         inputs=lambda plan: {
             "paths": plan.files(f"sanity/{RUN}/sanity.h5"),
             "histories": plan.files(f"models/{RUN}/random_labels.csv", random_label_runs(plan)),

@@ -14,9 +14,9 @@ from vebi.data.dataset import TEST
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.descriptors.descriptor_file import layers_of
+from vebi.heatmaps.draw import Targets, choose_targets, merged_maps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
-from vebi.heatmaps.methods import Targets, choose_targets, merged_maps
-from vebi.heatmaps.subject import Subject
+from vebi.heatmaps.subject import Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, list_layers
@@ -69,7 +69,7 @@ def measure(
         parts = computed(
             cut(images, maps.batch_size),
             lambda rows, some: merged_maps(
-                randomised, some, layers, targets.at(rows), methods, maps.ig_steps
+                randomised, some, layers, targets.at(rows), methods, ig_steps=maps.ig_steps
             ),
         )
         drawn = [{method: one.cpu().numpy() for method, one in of.items()} for _, of in parts]
@@ -116,11 +116,9 @@ def _targets(
             model=network.model,
             images=to_network_input(raw, network.device),
             layers=layers,
-            described=described,
-            descriptors=descriptors.rows(indices),
-            weights=network.weights,
             predictions=descriptors.predictions[indices],
             image_index=indices,
+            weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
             seed=seed,
         )
         return subject.images, choose_targets(subject, maps.methods, maps.top)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
 from vebi.run.plan import Run as TrainedNetwork
 from vebi.statistics import cluster_interval, cluster_sign_flip_test
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, read_sanity
 
-REFERENCES = ("deconv_gb", "guided_backprop")
+REFERENCES = references_of("sanity")
 # Cohen's (1988) cut points for a correlation, chosen before the first result was seen: below a medium
 # one a map counts as lost, from a large one on as kept.
 LOST, KEPT = 0.3, 0.5

@@ -116,7 +116,7 @@ STUDY = Study(
     },
     wanted=lambda plan: bool(plan.config.experiments),
     tabulate=Tabulation(
-        "vebi.studies.selection.tables:tabulate",
+        function="vebi.studies.selection.tables:tabulate",
         inputs=lambda plan: {
             "selection": _of_scopes(plan, "selection.csv"),
             "selected_features": _of_scopes(plan, "selected_features.csv"),

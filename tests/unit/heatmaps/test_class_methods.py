@@ -8,21 +8,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
-from vebi.heatmaps import METHODS, Targets, merged_maps
-from vebi.heatmaps.attribution import (
-    SIGNALS,
+from vebi.catalogue.methods import METHODS
+from vebi.catalogue.record import resolve
+from vebi.heatmaps import Targets, merged_maps
+from vebi.heatmaps.class_batch import (
     ClassBatch,
     GuidedMode,
-    SmoothedMode,
     cam_layer,
     class_gradient,
-    mean_over_shifts,
     reference_image,
 )
 from vebi.heatmaps.maps import map_of_signal
+from vebi.heatmaps.methods.smooth_deep_saliency import SmoothedMode, mean_over_shifts
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers
+
+SIGNALS = {
+    name: resolve(method.function) for name, method in METHODS.items() if method.explains == "class"
+}
 
 
 def small_net() -> nn.Sequential:
@@ -233,13 +237,13 @@ def test_another_branch_of_the_same_input_is_not_smoothed() -> None:
 def test_an_image_s_map_does_not_depend_on_its_batch(name: str) -> None:
     net, images = small_net(), torch.randn(5, 3, 32, 32)
     layers, classes = list_layers(net, images), np.array([0, 1, 2, 3, 1])
-    together = merged_maps(net, images, layers, Targets(classes, {}), [name], 4)[name]
+    together = merged_maps(net, images, layers, Targets(classes, {}), [name], ig_steps=4)[name]
     assert together.shape == (5, 32, 32)
     assert together.dtype == torch.float32
     assert together.amax((1, 2)).tolist() == [1.0] * 5
     for n in range(5):
         targets = Targets(classes[n : n + 1], {})
-        alone = merged_maps(net, images[n : n + 1], layers, targets, [name], 4)[name]
+        alone = merged_maps(net, images[n : n + 1], layers, targets, [name], ig_steps=4)[name]
         torch.testing.assert_close(together[n], alone[0], rtol=1e-4, atol=1e-5)
 
 
@@ -248,7 +252,7 @@ def test_one_convention_makes_maps_of_all_signals() -> None:
     layers = list_layers(net, images)
     names = [name for name in METHODS if name in SIGNALS]
     assert len(names) == len(SIGNALS) == 7
-    maps = merged_maps(net, images, layers, Targets(np.array([2, 2]), {}), names, 16)
+    maps = merged_maps(net, images, layers, Targets(np.array([2, 2]), {}), names, ig_steps=16)
     batch = batch_of(net, images, [2, 2])
     for name in names:
         torch.testing.assert_close(maps[name], map_of_signal(SIGNALS[name](batch)))

@@ -12,7 +12,7 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 from vebi.cli import app
-from vebi.explanation.perturbed import explain_by_resampling
+from vebi.explanation.explainer import Explainer
 from vebi.io.errors import VebiError
 from vebi.models.model_file import save_model
 from vebi.models.nets import NetSpec, build, initialise
@@ -45,19 +45,31 @@ def images() -> np.ndarray:
 
 
 def test_each_metric_finds_its_channel() -> None:
-    for explanation in explain_by_resampling(OneRed(), images(), ["red", "dark"], top=2):
-        correlation, precision = (explanation.features[m] for m in ("correlation", "precision"))
+    explainer = Explainer(OneRed(), classes=("red", "dark"))
+    by_metric = [
+        explainer.explain(images(), f"resampling_{metric}", top=2)
+        for metric in ("correlation", "precision")
+    ]
+    for correlation, precision in zip(*by_metric, strict=True):
         # Only two channels move at all; the one that decides the output goes with it.
-        assert [f.channel for f in correlation] == [0, 1]
-        assert correlation[0].value > correlation[1].value
-        assert precision[0].channel == 1
-        assert all(f.layer == "relu" and f.heatmap.shape == (12, 12) for f in correlation)
-        assert explanation.confidence >= 0.5
+        assert [f.channel for f in correlation.features] == [0, 1]
+        assert correlation.features[0].value > correlation.features[1].value
+        assert precision.features[0].channel == 1
+        assert all(f.layer == "relu" and f.heatmap.shape == (12, 12) for f in correlation.features)
+        assert {f.metric for f in precision.features} == {"precision"}
+        assert correlation.confidence == precision.confidence >= 0.5
 
 
 def test_names_must_fit() -> None:
     with pytest.raises(VebiError, match="2 outputs, and there are 3 names"):
-        explain_by_resampling(OneRed(), images(), ["a", "b", "c"])
+        Explainer(OneRed(), classes=("a", "b", "c")).explain(images(), "resampling_correlation")
+
+
+def test_the_old_name_of_both_metrics_says_what_to_give() -> None:
+    with pytest.raises(VebiError, match="mean resampling_correlation or resampling_precision"):
+        CliRunner().invoke(
+            app, ["explain", "i.png", "--method", "resampling"], catch_exceptions=False
+        )
 
 
 def test_command_on_a_model_file(tmp_path: Path) -> None:
@@ -66,14 +78,15 @@ def test_command_on_a_model_file(tmp_path: Path) -> None:
     initialise(net, 0)
     save_model(tmp_path / "model.pt", net, spec, ["a", "b", "c"])
     Image.fromarray(images()[0]).save(tmp_path / "i.png")
-    arguments = ["explain", str(tmp_path / "i.png"), "--method", "resampling"]
+    arguments = ["explain", str(tmp_path / "i.png"), "--method", "resampling_precision"]
     arguments += ["--weights", str(tmp_path / "model.pt"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, [*arguments, "--top", "2"], catch_exceptions=False)
     assert result.exit_code == 0
     content = json.loads((tmp_path / "out" / "explanation.json").read_text())
     (image,) = content["images"]
     assert image["predicted"] in ("a", "b", "c")
-    assert [f["metric"] for f in image["features"]] == ["correlation"] * 2 + ["precision"] * 2
+    assert [f["metric"] for f in image["features"]] == ["precision"] * 2
+    assert [f["value"] for f in image["features"]] > [0, 0]
     assert (tmp_path / "out" / "explanation.png").stat().st_size > 0
 
 
@@ -90,7 +103,8 @@ def net():
 def test_command_on_a_users_own_network(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FACTORY)
     Image.fromarray(images()[0]).save(tmp_path / "i.png")
-    arguments = ["explain", str(tmp_path / "i.png"), "--method", "resampling", "--size", "16"]
+    arguments = ["explain", str(tmp_path / "i.png"), "--size", "16"]
+    arguments += ["--method", "resampling_correlation"]
     arguments += ["--factory", f"{tmp_path / 'own.py'}:net", "--out", str(tmp_path / "out")]
     with pytest.raises(VebiError, match="how many there are"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)

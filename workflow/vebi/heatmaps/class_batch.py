@@ -1,8 +1,8 @@
-"""Explanations of the predicted class itself: the usual methods beside the paper's.
+"""What the methods that explain the predicted class share: the usual ones beside the paper's.
 
-They are gradients of the class's score (before softmax), plain or changed on the way back. What an
-operation is comes from watching the torch functions that run (`OperationMode`), so that functional
-ReLUs, reused modules and branches count like any other.
+Their signals are gradients of the class's score (before softmax), plain or changed on the way back.
+What an operation is comes from watching the torch functions that run (`OperationMode`), so that
+functional ReLUs, reused modules and branches count like any other.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
-from vebi.heatmaps.relevance import class_relevance, gradients_of
+from vebi.heatmaps.relevance import gradients_of
 from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
 from vebi.network.layers import Layer, evaluating
-from vebi.network.operations import RECTIFIERS, Convolution, OperationMode
+from vebi.network.operations import RECTIFIERS, OperationMode
 from vebi.network.passes import LayerPass
+
+IG_STEPS = 16
 
 
 def class_gradient(
@@ -58,42 +60,6 @@ class GuidedMode(OperationMode):
         if kind in RECTIFIERS and result.requires_grad:
             result.register_hook(lambda signal: signal.clamp(min=0))
         return result
-
-
-class SmoothedMode(OperationMode):
-    """The backward hook of Smooth Deep Saliency (Herdt et al. 2024, arXiv 2404.02282).
-
-    Below each convolution with stride S > 1 the gradient is replaced by its mean over all shifts by 0
-    to S - 1 pixels down and right, cyclic at the border, as the authors' code does for S = 2. Other
-    strides are our extension; poolings are left alone, as in their code.
-    """
-
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        if kind != "conv2d":
-            return function(*args, **kwargs)
-        call = Convolution(*args, **kwargs)
-        stride = call.window().stride
-        if max(stride) == 1 or not call.input.requires_grad:
-            return function(*args, **kwargs)
-        # A view of its own: the hook sees what comes from this convolution and from no other branch.
-        source = call.input.view_as(call.input)
-        source.register_hook(lambda gradient: mean_over_shifts(gradient, stride))
-        arguments = (call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
-        return torch.conv2d(source, *arguments)
-
-
-def mean_over_shifts(maps: Tensor, stride: tuple[int, int]) -> Tensor:
-    """Mean of maps (..., H, W) shifted by 0 to stride - 1 pixels along both axes, cyclically."""
-    for axis, n in zip((-2, -1), stride, strict=True):
-        maps = sum(maps.roll(i, axis) for i in range(n)) / n  # type: ignore[assignment]
-    return maps
 
 
 class _CamPass(LayerPass):
@@ -151,14 +117,14 @@ class ClassBatch:
     """Images with their predicted classes; what several methods need is computed once.
 
     `images` float (N, C, H, W), `predictions` int64 (N), `ig_steps` points on the path of integrated
-    gradients. Every signal is (N, C, H, W) or, for Grad-CAM, (N, 1, H, W).
+    gradients. A method's signal is (N, C, H, W), or (N, 1, H, W) as a class activation map's.
     """
 
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
     predictions: np.ndarray
-    ig_steps: int = 16
+    ig_steps: int = IG_STEPS
 
     @cached_property
     def classes(self) -> Tensor:
@@ -203,33 +169,3 @@ class ClassBatch:
     @cached_property
     def guided(self) -> Tensor:
         return class_gradient(self.model, self.images, self.classes, GuidedMode())
-
-    @cached_property
-    def smoothed(self) -> Tensor:
-        return class_gradient(self.model, self.images, self.classes, SmoothedMode())
-
-    @cached_property
-    def integrated(self) -> Tensor:
-        """Integrated gradients (Sundararajan et al. 2017, Eq. 1), by Gauss and Legendre's rule."""
-        nodes, weights = np.polynomial.legendre.leggauss(self.ig_steps)
-        total = torch.zeros_like(self.images)
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            point = self.images - (1 - float(node)) * self.difference
-            total += float(weight) * class_gradient(self.model, point, self.classes)
-        return total * self.difference
-
-    @cached_property
-    def relevance(self) -> Tensor:
-        return class_relevance(self.model, self.images, self.classes)
-
-
-SIGNALS: dict[str, Callable[[ClassBatch], Tensor]] = {
-    "gradient_x_input": lambda batch: batch.gradient * batch.difference,
-    "integrated_gradients": lambda batch: batch.integrated,
-    "grad_cam": lambda batch: batch.cam,
-    "guided_backprop": lambda batch: batch.guided,
-    "guided_grad_cam": lambda batch: batch.guided * batch.cam,
-    "lrp": lambda batch: batch.relevance,
-    # As gradient x input but for the hook, so that the two show what the hook does.
-    "smooth_deep_saliency": lambda batch: batch.smoothed * batch.difference,
-}
