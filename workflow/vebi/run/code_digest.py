@@ -112,7 +112,7 @@ def code_digest(*entries: str | Path) -> str:
             for statement in _statements(script, ""):
                 all_found.add(_examine(script, statement))
         else:
-            named = _NAMED.fullmatch(str(entry))
+            named = _AS_TEXT.fullmatch(str(entry))
             all_found.targets.add((named[1], named[2]) if named else (str(entry), ""))
     seen: set[Target] = set()
     while True:
@@ -217,9 +217,12 @@ def _named(module: _Module, code: ast.AST) -> tuple[set[Target], set[str]]:
             reads.add(node.attr)
         elif isinstance(node, ast.Name):
             names.append(node)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if found := _AS_TEXT.fullmatch(node.value):
-                targets.add((found[1], found[2]))
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (found := _AS_TEXT.fullmatch(node.value))
+        ):
+            targets.add((found[1], found[2]))
     for name in names:
         if name.id in module.imports:
             origin, attribute = module.imports[name.id]
