@@ -216,8 +216,7 @@ def _named(module: _Module, code: ast.AST) -> tuple[set[Target], set[str]]:
         elif isinstance(node, ast.Name):
             names.append(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if found := _AS_TEXT.fullmatch(node.value):
-                targets.add((found[1], found[2]))
+            targets |= {(m[1], m[2]) for m in [_AS_TEXT.fullmatch(node.value)] if m}
     for name in names:
         if name.id in module.imports:
             origin, attribute = module.imports[name.id]
