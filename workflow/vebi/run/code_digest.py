@@ -217,12 +217,8 @@ def _named(module: _Module, code: ast.AST) -> tuple[set[Target], set[str]]:
             reads.add(node.attr)
         elif isinstance(node, ast.Name):
             names.append(node)
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and (found := _AS_TEXT.fullmatch(node.value))
-        ):
-            targets.add((found[1], found[2]))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            targets |= {(m[1], m[2]) for m in [_AS_TEXT.fullmatch(node.value)] if m}
     for name in names:
         if name.id in module.imports:
             origin, attribute = module.imports[name.id]
