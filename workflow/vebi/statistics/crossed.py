@@ -1,7 +1,8 @@
 """Networks and scenes that are both random: the variance of an effect over them, in one cell or many."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -39,6 +40,10 @@ class Cell:
         """The effect in this cell alone."""
         return contrast([self], [1.0])
 
+    @cached_property
+    def _parts(self) -> "_Decomposition":
+        return _decompose(self)
+
 
 def contrast(cells: Sequence[Cell], coefficients: Sequence[float]) -> Estimate:
     """A sum of the cells' effects times `coefficients`, networks and scenes both random.
@@ -67,7 +72,7 @@ def contrast(cells: Sequence[Cell], coefficients: Sequence[float]) -> Estimate:
         VebiError: if cells that share networks or scenes have different numbers of them, or values
             are NaN at different places along leading axes.
     """
-    parts = [_decompose(cell).times(c) for cell, c in zip(cells, coefficients, strict=True)]
+    parts = [cell._parts.times(c) for cell, c in zip(cells, coefficients, strict=True)]
     networks = [cell.networks or f"own {k}" for k, cell in enumerate(cells)]
     scenes = [None if c.scenes is None else c.scenes or f"own {k}" for k, c in enumerate(cells)]
     both = [None if s is None else (n, s) for n, s in zip(networks, scenes, strict=True)]
@@ -105,15 +110,12 @@ class _Decomposition:
     df_rest: int
 
     def times(self, factor: float) -> "_Decomposition":
-        return _Decomposition(
-            factor * self.mean,
-            factor * self.network,
-            factor * self.scene,
-            factor * self.rest,
-            self.network_given,
-            self.scene_given,
-            self.rest_given,
-            self.df_rest,
+        return replace(
+            self,
+            mean=factor * self.mean,
+            network=factor * self.network,
+            scene=factor * self.scene,
+            rest=factor * self.rest,
         )
 
 
@@ -133,28 +135,27 @@ def _decompose(cell: Cell) -> _Decomposition:
             "they must be at the same ones. Estimate those of one pattern at a time."
         )
     mask: np.ndarray = given[0]
-    i, j = np.nonzero(mask)
-    per_network = mask.sum(1)
-    network_given, scene_given = np.asarray(per_network > 0), np.asarray(mask.any(0))
+    per_network, per_scene = mask.sum(1), mask.sum(0)
+    network_given, scene_given = np.asarray(per_network > 0), np.asarray(per_scene > 0)
     weight = mask / np.maximum(per_network, 1)[:, None] / max(int(network_given.sum()), 1)
-    flat = values[..., i, j]
-    mean = flat @ weight[i, j] if len(i) else np.full(lead, np.nan)
-    design = np.zeros((len(i), n_networks + n_scenes))
-    design[np.arange(len(i)), i] = design[np.arange(len(i)), n_networks + j] = 1
-    effects = flat @ np.linalg.pinv(design).T
-    rest = np.zeros(values.shape)
-    rest[..., i, j] = (flat - effects @ design.T) * weight[i, j]
+    known = np.where(mask, values, 0.0)
+    # The normal equations of the additive model: sums over a network's and over a scene's values.
+    normal = np.block([[np.diag(per_network), mask], [mask.T, np.diag(per_scene)]])
+    sums = np.concatenate([known.sum(-1), known.sum(-2)], axis=-1)
+    effects = sums @ np.linalg.pinv(normal, rcond=1e-10, hermitian=True)
+    network, scene = np.split(effects, [n_networks], axis=-1)
+    rest = np.where(mask, known - network[..., None] - scene[..., None, :], 0.0)
     rank = int(network_given.sum() + scene_given.sum()) - 1
-    connected = len(i) > 0 and np.linalg.matrix_rank(design) == rank
+    connected = mask.any() and np.linalg.matrix_rank(normal, hermitian=True) == rank
     return _Decomposition(
-        mean,
-        _centred(effects[..., :n_networks], network_given) * weight.sum(1),
-        _centred(effects[..., n_networks:], scene_given) * weight.sum(0),
-        rest,
-        network_given,
-        scene_given,
-        mask,
-        len(i) - rank if connected else 0,
+        mean=(known * weight).sum((-2, -1)) if mask.any() else np.full(lead, np.nan),
+        network=_centred(network, network_given) * weight.sum(1),
+        scene=_centred(scene, scene_given) * weight.sum(0),
+        rest=rest * weight,
+        network_given=network_given,
+        scene_given=scene_given,
+        rest_given=mask,
+        df_rest=int(mask.sum()) - rank if connected else 0,
     )
 
 

@@ -14,8 +14,8 @@ class Margin:
 MARGINS: dict[str, Margin] = {
     "accuracy": Margin(
         0.05,
-        "Half a class of ten. An experiment like the works', with one network and one random draw, cannot "
-        "show less: a draw has a standard deviation of 0.10 and a network of 0.07 (MNIST).",
+        "Half a class of ten. An experiment like the works', of one network and one random draw, "
+        "cannot show less: a draw has a standard deviation of 0.10 and a network of 0.07 (MNIST).",
     ),
     "iou_area": Margin(
         0.01,

@@ -56,14 +56,15 @@ def clustered_proportion_interval(
     hits, totals = np.asarray(hits, float), np.asarray(totals, float)
     if (totals <= 0).any() or (hits < 0).any() or (hits > totals).any():
         raise VebiError(
-            "Hits must lie between 0 and the trials of their scene, and every scene must have trials. "
-            "Leave out scenes without any."
+            "Every scene must have trials, and hits between 0 and these; leave out scenes without any."
         )
     n_scenes, n = len(totals), totals.sum()
-    share = hits.sum(-1) / n
+    share = np.asarray(hits.sum(-1) / n)
     if n_scenes < 2:
         return np.full(share.shape, np.nan), np.full(share.shape, np.nan)
-    between = ((hits - share[..., None] * totals) ** 2).sum(-1) * n_scenes / (n_scenes - 1)
+    # A scene pulls the share towards its own: what is left of it is too small by its part of all trials.
+    leverage = 1 - totals / n
+    between = ((hits - share[..., None] * totals) ** 2 / leverage).sum(-1)
     independent = n * share * (1 - share)
     with np.errstate(invalid="ignore", divide="ignore"):
         design_effect = np.maximum(between / independent, 1.0)
@@ -76,7 +77,7 @@ def clustered_proportion_interval(
 def _wilson(
     share: np.ndarray, trials: np.ndarray, quantile: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of Wilson's (1927) interval: the proportions that `share` is `quantile` deviations away from."""
+    """Ends of Wilson's (1927) interval: shares from which `share` is `quantile` deviations away."""
     square = quantile**2 / trials
     centre = (share + square / 2) / (1 + square)
     half = np.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
