@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vebi.io.errors import VebiError
 from vebi.statistics import (
     MARGINS,
     Cell,
     Comparability,
     Estimate,
+    Prediction,
     Verdict,
+    holm,
+    judge_absence,
     judge_ordering,
     judge_orderings,
+    judge_value,
     pool,
+    predict,
 )
 from vebi.statistics.pooled import Pooled
 
