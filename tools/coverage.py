@@ -3,13 +3,13 @@
     python tools/coverage.py --out results/reference/statistics
 
 writes `coverage.csv` (a row per interval and setting) and `verdicts.csv` (a row per truth and
-design) in a few CPU minutes. docs/statistics.md says what follows from them;
+design), and puts the tables of docs/statistics.md in place, in a few CPU minutes.
 tests/unit/statistics/test_coverage.py asserts the same on a smaller grid. Older rules that no table
 should use stand beside those in use.
 
 Spreads are standard deviations of networks, scenes and what neither explains, in this order. In the
 flowers' areas under the IoU curve the first is 3 to 16 times and the second 1 to 5 times the third.
-Skewed data have skewness 1; in the committed tables that of networks is between 0 and 0.9. Strongly
+Skewed data have skewness 1; in the committed tables that of networks is between 0 and about 1. Strongly
 skewed ones (exponential, skewness 2) show where the limit is.
 """
 
@@ -25,6 +25,7 @@ import pandas as pd
 from scipy import special
 
 from vebi.statistics import (
+    MARGINS,
     Cell,
     Verdict,
     bootstrap_interval,
@@ -473,16 +474,78 @@ def verdict_table(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame([*verdict_rows(grid), *family_rows(grid)])
 
 
+def page_tables(folder: Path) -> dict[str, str]:
+    """The tables of docs/statistics.md in Markdown by name, from the committed ones."""
+    coverage = pd.read_csv(folder / "coverage.csv", keep_default_na=False)
+    verdicts = pd.read_csv(folder / "verdicts.csv", keep_default_na=False)
+    used = coverage[coverage["promise"] != RIVAL]
+    return {
+        "in use": _summary(used, ["interval", "data", "promise"]),
+        "not in use": _summary(
+            coverage[coverage["promise"] == RIVAL], ["rule", "interval", "data", "networks"]
+        ),
+        "verdicts": _markdown(
+            verdicts.drop(columns=["scenes", "simulations"]),
+            {str(word): "{:.2f}" for word in Verdict},
+        ),
+        "margins": _markdown(
+            pd.DataFrame(
+                [(f"`{name}`", f"{m.size:g}", m.reason) for name, m in MARGINS.items()],
+                columns=["score", "margin", "reason"],
+            ),
+            {},
+        ),
+    }
+
+
+def _summary(rows: pd.DataFrame, keys: list[str]) -> str:
+    """Least and largest coverage, and how often the truth was missed on one side, over the settings."""
+    groups = rows.groupby(keys, sort=False)
+    inside = rows["coverage"].between(0.93, 0.97)
+    table = pd.DataFrame(
+        {
+            "settings": groups.size(),
+            "least": groups["coverage"].min(),
+            "largest": groups["coverage"].max(),
+            "within 93 to 97": inside.groupby([rows[key] for key in keys], sort=False).sum(),
+            "above the truth, at most": groups["above_truth"].max(),
+        }
+    ).reset_index()
+    percent = dict.fromkeys(("least", "largest", "above the truth, at most"), "{:.1%}")
+    return _markdown(table, percent)
+
+
+def _markdown(table: pd.DataFrame, formats: dict[str, str]) -> str:
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
+    for row in table.to_dict("records"):
+        cells = [formats.get(name, "{}").format(value) for name, value in row.items()]
+        lines.append("| " + " | ".join(cell.replace("%", " %") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def fill(page: str, tables: dict[str, str]) -> str:
+    """`page` with each table between its marks, `<!-- table: NAME -->` and `<!-- end -->`."""
+    for name, text in tables.items():
+        start, _, rest = page.partition(f"<!-- table: {name} -->")
+        _, _, after = rest.partition("<!-- end -->")
+        page = f"{start}<!-- table: {name} -->\n{text}\n<!-- end -->{after}"
+    return page
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("results/reference/statistics"))
+    parser.add_argument("--page", type=Path, default=Path("docs/statistics.md"))
+    parser.add_argument("--only-page", action="store_true", help="simulate nothing")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    grid = Grid()
-    for name, table in (("coverage", coverage_table(grid)), ("verdicts", verdict_table(grid))):
-        table.to_csv(
-            args.out / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n"
-        )
+    if not args.only_page:
+        args.out.mkdir(parents=True, exist_ok=True)
+        grid = Grid()
+        for name, table in (("coverage", coverage_table(grid)), ("verdicts", verdict_table(grid))):
+            path = args.out / f"{name}.csv"
+            table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
+    page = args.page.read_text(encoding="utf-8")
+    args.page.write_text(fill(page, page_tables(args.out)), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

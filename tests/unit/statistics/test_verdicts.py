@@ -18,6 +18,7 @@ from vebi.statistics import (
     Verdict,
     holm,
     judge_absence,
+    judge_interval,
     judge_ordering,
     judge_orderings,
     judge_value,
@@ -163,6 +164,22 @@ def test_a_family_is_corrected_by_holm():
     assert family[0].p_value == pytest.approx(0.03 * 9)
     with pytest.raises(VebiError, match="2 claims and 1 margins"):
         judge_orderings([weak, strong], [MARGIN])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "problem"),
+    [
+        (0.01, 0.05, Verdict.CONFIRMED, ""),
+        (-0.05, -0.01, Verdict.CONTRADICTED, "below zero"),
+        (-0.01, 0.9, Verdict.INCONCLUSIVE, "holds zero"),
+        (0.0, 0.5, Verdict.INCONCLUSIVE, "holds zero"),
+        (-0.5, 0.0, Verdict.INCONCLUSIVE, "holds zero"),
+        (np.nan, np.nan, Verdict.INCONCLUSIVE, "no interval"),
+    ],
+)
+def test_both_ends_of_an_interval_decide(low, high, verdict, problem):
+    found = judge_interval(low, high)
+    assert (found.verdict, found.problem) == (verdict, problem)
 
 
 def test_holm_by_hand():

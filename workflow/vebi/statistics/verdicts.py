@@ -125,6 +125,21 @@ def judge_orderings(found: Sequence[Pooled | None], margins: Sequence[float]) ->
     ]
 
 
+def judge_interval(low: float, high: float) -> Judgement:
+    """The verdict on an ordering where a table has only both ends of a 95 % interval.
+
+    Confirmed above zero, contradicted below, else inconclusive. For one finding by itself: no correction
+    for a family, no margin.
+    """
+    if not low <= high:
+        return Judgement(Verdict.INCONCLUSIVE, "no interval")
+    if low > 0:
+        return Judgement(Verdict.CONFIRMED)
+    if high < 0:
+        return Judgement(Verdict.CONTRADICTED, "below zero")
+    return Judgement(Verdict.INCONCLUSIVE, "holds zero")
+
+
 def judge_absence(
     effect: Estimate | None, margin: float, p_negligible: float | None = None
 ) -> Judgement:
