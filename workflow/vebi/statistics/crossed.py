@@ -15,7 +15,7 @@ from vebi.statistics.estimate import Estimate, make_estimate
 _UPPER = 0.975
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """One experiment among several, such as a data set with an architecture.
 
