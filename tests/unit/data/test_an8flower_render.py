@@ -92,14 +92,15 @@ def test_parameters_give_the_image_back(tmp_path) -> None:
 RENDER_SCENES = """
 import sys, numpy as np
 from pathlib import Path
-from vebi.data.an8flower.render import Renderer, mask_of, distractor_mask_of
+from vebi.data.an8flower.parts import mask_of, distractor_mask_of
+from vebi.data.an8flower.render import Renderer
 from vebi.data.an8flower.scene import Scene
 renderer = Renderer(int(sys.argv[2]), 8)
 scenes = [Scene.from_json(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-images, parts = zip(*[renderer.render(scene) for scene in scenes])
+images, parts, lit = zip(*[renderer.render(scene) for scene in scenes])
 masks = [mask_of(p, s) for p, s in zip(parts, scenes)]
 distractors = [distractor_mask_of(p, s) for p, s in zip(parts, scenes)]
-np.savez(sys.argv[3], images=images, parts=parts, masks=masks, distractors=distractors)
+np.savez(sys.argv[3], images=images, parts=parts, lit=lit, masks=masks, distractors=distractors)
 renderer.close()
 """
 
@@ -121,7 +122,8 @@ from vebi.data.an8flower.render import Renderer
 from vebi.data.an8flower.scene import Scene
 renderer = Renderer(int(sys.argv[2]), 1)
 scenes = [Scene.from_json(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-np.savez(sys.argv[3], parts=[renderer.render_parts(scene) for scene in scenes])
+parts, lit = zip(*[renderer.render_parts(scene) for scene in scenes])
+np.savez(sys.argv[3], parts=parts, lit=lit)
 renderer.close()
 """
 

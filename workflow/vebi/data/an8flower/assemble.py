@@ -21,8 +21,9 @@ def assemble(
     """Write the data set file `out` from chunks that together hold the images 0 to N - 1.
 
     The split is by base scene (`split_of_base`). Memory holds one chunk's pixels at a time. Beside the
-    arrays of every data set file there are `masks` bool, `parts` uint8 and, with distractors,
-    `distractor_masks` bool, all (N, H, W), `base_scene` int64 (N) and `parameters`, JSON of each scene.
+    arrays of every data set file there are `masks` bool, `parts` uint8, `shadows` bool and, with
+    distractors, `distractor_masks` bool, all (N, H, W), `base_scene` int64 (N) and `parameters`, JSON of
+    each scene.
 
     Raises VebiError, naming the chunk's file, when a chunk is of another set or size or can't be read,
     and when images are missing or there twice.
@@ -43,7 +44,7 @@ def assemble(
     if not chunks:
         raise VebiError(f"no chunks of {flower_set} were given: nothing to assemble.")
 
-    planes = ["images", "masks", "parts"] + ["distractor_masks"] * chosen.distractors
+    planes = ["images", "masks", "parts", "shadows"] + ["distractor_masks"] * chosen.distractors
     columns: dict[str, list[np.ndarray]] = {"labels": [], "base_scene": [], "parameters": []}
     with create_hdf5(out) as file:
         for start, stop, path in chunks:
@@ -82,7 +83,7 @@ def _read_index(path: Path, flower_set: str) -> tuple[int, int, Path]:
             index, found = file["index"][:], str(file.attrs["flower_set"])
             lengths = {
                 name: len(file[name])
-                for name in ("images", "masks", "parts", "labels", "parameters")
+                for name in ("images", "masks", "parts", "shadows", "labels", "parameters")
             }
     except (OSError, KeyError) as error:
         raise VebiError(

@@ -6,12 +6,13 @@ Run it with the rendering environment's Python:
 
 The chunk file holds, for the n images from `start` to `stop`: `images` uint8 (n, H, W, 3), `masks` bool
 (n, H, W) of the part that carries the class, `parts` uint8 (n, H, W) numbers into the attribute
-`part_names`, `labels`, `base_scene` and `index` int64 (n), `parameters` (n) JSON of the scene, and for
-sets with distractors `distractor_masks` bool (n, H, W).
+`part_names`, `shadows` bool (n, H, W) of the ground in shadow, `labels`, `base_scene` and `index` int64
+(n), `parameters` (n) JSON of the scene, and for sets with distractors `distractor_masks` bool (n, H, W).
 
 The light is chosen so that the colour of a part stays on it: one sun of angle 0, ambient light as
 emission that only the camera sees, no bounces, no denoiser. That also leaves no noise but
-anti-aliasing. The part of a pixel is what a ray through its centre hits.
+anti-aliasing. The part of a pixel is what a ray through its centre hits, and it is in shadow if the
+sun does not reach that point. `parts` has masks of each part.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -32,11 +33,17 @@ from tqdm import tqdm
 
 from vebi.compute.processes import die_with
 from vebi.data.an8flower import geometry
+from vebi.data.an8flower.parts import (
+    COMPANION_SUFFIX,
+    PART_NAMES,
+    PART_NUMBERS,
+    distractor_mask_of,
+    mask_of,
+    part_names_of,
+)
 from vebi.data.an8flower.scene import (
+    DISTRACTOR_OBJECTS,
     FLOWER_SETS,
-    MAX_OBJECTS,
-    PARTS,
-    Plant,
     Scene,
     get_flower_set,
     sample_scene,
@@ -44,13 +51,18 @@ from vebi.data.an8flower.scene import (
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 
-# What the pixels of `parts` number: sky is what no ray hits, the other parts are objects.
-PART_NAMES = (
-    "sky",
-    *(part for part in PARTS if part not in ("sky", "horizon")),
-    *(f"object{k}" for k in range(MAX_OBJECTS)),
-)
-PART_NUMBERS = {name: number for number, name in enumerate(PART_NAMES)}
+
+class Rendering(NamedTuple):
+    """A picture uint8 (H, W, 3), its part numbers uint8 (H, W), and bool (H, W) what the sun reaches."""
+
+    image: np.ndarray
+    parts: np.ndarray
+    lit: np.ndarray
+
+    @property
+    def shadows(self) -> np.ndarray:
+        """Pixels (H, W) of the ground that lie in shadow."""
+        return (self.parts == PART_NUMBERS["ground"]) & ~self.lit
 
 
 class Renderer:
@@ -61,8 +73,9 @@ class Renderer:
 
     def __init__(self, size: int, samples: int, threads: int = 1, device: str = "cpu") -> None:
         self._bpy = _import_bpy(threads)
-        self._plant: Plant | None = None
+        self._size = size
         self._objects: dict[str, Any] = {}
+        self._meshes: dict[str, geometry.Mesh] = {}
         self._folder = tempfile.TemporaryDirectory(
             prefix="vebi-render-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         )
@@ -78,10 +91,9 @@ class Renderer:
             item.visible_diffuse = item.visible_glossy = item.visible_transmission = False
             self._objects[name] = item
             self._beauty.collection.objects.link(item)
-        self._shapes = {
-            kind: self._new_mesh(kind, geometry.object_mesh(kind))
-            for kind in ("ball", "pebble", "cube")
-        }
+        self._shapes = {geometry.object_mesh(kind): kind for kind in DISTRACTOR_OBJECTS}
+        for mesh, kind in self._shapes.items():
+            _fill_mesh(data.meshes.new(kind), mesh)
         self._camera = data.objects.new("camera", data.cameras.new("camera"))
         self._sun = data.objects.new("sun", data.lights.new("sun", "SUN"))
         self._sun.data.angle = 0.0
@@ -93,12 +105,15 @@ class Renderer:
         dull = _make_material(data, "dull", gloss=0.0, translucency=0.0)
         kinds = {"petals": thin, "leaves": thin, "ground": dull, "soil": dull}
         for name, item in self._objects.items():
-            item.data.materials.append(kinds.get(name, solid))
-        for mesh in self._shapes.values():
-            mesh.materials.append(solid)
+            item.data.materials.append(kinds.get(name.rstrip(COMPANION_SUFFIX), solid))
+        for kind in DISTRACTOR_OBJECTS:
+            data.meshes[kind].materials.append(solid)
 
         self._parts = data.scenes.new("parts")
-        for item in [*self._objects.values(), self._camera]:
+        # So strong that whatever it reaches is white, however it is turned.
+        self._flash = data.objects.new("flash", data.lights.new("flash", "SUN"))
+        self._flash.data.angle, self._flash.data.energy = 0.0, 1e5
+        for item in [*self._objects.values(), self._camera, self._flash]:
             self._parts.collection.objects.link(item)
         self._parts.view_layers[0].material_override = _make_part_material(data)
         self._parts.view_settings.view_transform = "Raw"
@@ -111,9 +126,10 @@ class Renderer:
         # approximation of indirect light cuts that step to this length: a tenth of the time, and not
         # a pixel changes.
         self._world.light_settings.distance = 1e-4
-        self._beauty.cycles.use_fast_gi = True
-        self._beauty.cycles.fast_gi_method = "REPLACE"
-        self._beauty.cycles.ao_bounces_render = 1
+        for scene in (self._beauty, self._parts):
+            scene.cycles.use_fast_gi = True
+            scene.cycles.fast_gi_method = "REPLACE"
+            scene.cycles.ao_bounces_render = 1
         for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
             self._set_up(scene, size, scene_samples, threads)
         # The samples of a pixel stay within it, so that a pixel has a part's colour only if the part
@@ -144,64 +160,90 @@ class Renderer:
         cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
         cycles.caustics_reflective = cycles.caustics_refractive = False
 
-    def render(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-        """The image uint8 (H, W, 3) and the part numbers uint8 (H, W) of a scene."""
+    def render(self, scene: Scene) -> Rendering:
+        """Picture, parts and light of a scene."""
         self._place(scene)
-        return self._shoot(self._beauty), self._shoot(self._parts)[..., 0]
+        return Rendering(self._shoot(self._beauty), *self._shoot_parts())
 
-    def render_parts(self, scene: Scene) -> np.ndarray:
-        """The part numbers uint8 (H, W) alone."""
+    def render_parts(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+        """The part numbers uint8 (H, W) and bool (H, W) what the sun reaches, alone."""
         self._place(scene)
-        return self._shoot(self._parts)[..., 0]
+        return self._shoot_parts()
+
+    def render_change(self, scene: Scene, before: Rendering, changed: Scene) -> Rendering:
+        """As `render(changed)`, byte for byte, but draws only the pixels that the change can reach.
+
+        Args:
+            scene: what `before` shows.
+            before: its rendering.
+            changed: the same scene with something changed.
+        """
+        window, is_reshaped = geometry.window_of_change(scene, changed, self._size)
+        left, right, top, bottom = window
+        if left >= right or top >= bottom:
+            return before
+        self._place(changed)
+        inside = (slice(top, bottom), slice(left, right))
+        image = before.image.copy()
+        image[inside] = self._shoot(self._beauty, window)
+        if not is_reshaped:
+            return before._replace(image=image)
+        parts, lit = before.parts.copy(), before.lit.copy()
+        parts[inside], lit[inside] = self._shoot_parts(window)
+        return Rendering(image, parts, lit)
 
     def _place(self, scene: Scene) -> None:
         """Bring every object to the scene's state, whatever was rendered before."""
-        plant, view = scene.plant, scene.view
-        if plant != self._plant:
-            meshes = {**geometry.plant_meshes(plant), "ground": geometry.ground_mesh(plant)}
-            for name, mesh in meshes.items():
-                _fill_mesh(self._objects[name].data, mesh)
-            self._plant = plant
-        head = geometry.head_matrix(plant, view.head_spin, view.head_nod)
-        for name in ("petals", "centre"):
-            self._objects[name].matrix_world = _blender_matrix(head)
-        for name, rgb in scene.colours.items():
-            if name in self._objects:
-                self._objects[name].color = (*map(_linear, rgb), view.ambient)
-        things = [d for d in scene.distractors if d.kind in self._shapes]
-        for k in range(MAX_OBJECTS):
-            item = self._objects[f"object{k}"]
-            item.hide_render = k >= len(things)
-            if k < len(things):
-                thing = things[k]
-                item.data = self._shapes[thing.kind]
-                matrix = geometry.translation(*thing.place, 0.0) @ geometry.rotation(
-                    "z", thing.turn
-                )
-                matrix[:3, :3] *= thing.size
-                item.matrix_world = _blender_matrix(matrix)
-                item.color = (*map(_linear, thing.rgb), view.ambient)
-        self._camera.matrix_world = _blender_matrix(geometry.camera_matrix(plant, view))
+        view = scene.view
+        things = geometry.things_of(scene, with_removed=True)
+        for name, item in self._objects.items():
+            thing = things.get(name)
+            item.hide_render = thing is None
+            # What is removed stays in Cycles' scene and is only not seen, so that not a bit changes in
+            # how rays meet the rest.
+            item.visible_camera = name not in scene.removed
+            item.visible_shadow = not {name, "shadow"} & set(scene.removed)
+            if thing is None:
+                continue
+            if thing.mesh in self._shapes:
+                # Two objects of one kind share Blender's mesh; copies differ in the last bit of a ray.
+                item.data = self._bpy.data.meshes[self._shapes[thing.mesh]]
+            elif thing.mesh is not self._meshes.get(name):
+                _fill_mesh(item.data, thing.mesh)
+                self._meshes[name] = thing.mesh
+            item.matrix_world = _blender_matrix(thing.matrix)
+            item.color = (*map(_linear, thing.colour), view.ambient)
+        self._camera.matrix_world = _blender_matrix(geometry.camera_matrix(scene.plant, view))
         self._camera.data.angle = math.radians(view.field_of_view)
-        self._sun.matrix_world = _blender_matrix(geometry.sun_matrix(view))
+        for lamp in (self._sun, self._flash):
+            lamp.matrix_world = _blender_matrix(geometry.sun_matrix(view))
         self._sun.data.energy = view.sun
         for name in ("sky", "horizon"):
             node = self._world.node_tree.nodes[name]
             node.outputs[0].default_value = (*map(_linear, scene.colours[name]), 1.0)
         self._beauty.cycles.seed = view.sampling_seed
 
-    def _shoot(self, scene: Any) -> np.ndarray:
+    def _shoot_parts(self, window: geometry.Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        shot = self._shoot(self._parts, window)
+        return shot[..., 0], shot[..., 1] > 0
+
+    def _shoot(self, scene: Any, window: geometry.Window | None = None) -> np.ndarray:
+        """The picture, or a window of it: the same pixels as in the whole."""
         path = Path(self._folder.name) / f"{scene.name}.tga"
-        scene.render.filepath = str(path)
+        render = scene.render
+        render.filepath = str(path)
+        render.use_border = render.use_crop_to_border = window is not None
+        if window is not None:
+            # Blender cuts off fractions of pixels, so aim at their middle. Rows count from below.
+            left, right, top, bottom = window
+            across = [(edge + 0.5) / self._size for edge in (left, right)]
+            upwards = [(self._size - edge + 0.5) / self._size for edge in (bottom, top)]
+            render.border_min_x, render.border_max_x = across
+            render.border_min_y, render.border_max_y = upwards
         with _silence():
             self._bpy.ops.render.render(write_still=True, scene=scene.name)
         with Image.open(path) as image:
             return np.array(image)
-
-    def _new_mesh(self, name: str, mesh: geometry.Mesh) -> Any:
-        made = self._bpy.data.meshes.new(name)
-        _fill_mesh(made, mesh)
-        return made
 
     def close(self) -> None:
         """Remove the temporary files."""
@@ -367,19 +409,32 @@ def _make_material(data: Any, name: str, gloss: float, translucency: float) -> A
 
 
 def _make_part_material(data: Any) -> Any:
-    """Emits the object's number / 255, which an 8-bit image without colour management keeps exactly."""
+    """Red: the object's number / 255, which 8 bits without colour management keep. Green: if it is lit.
+
+    Green is a surface, seen from either side, that lets the sun through to the other one: thin petals
+    and leaves are lit from behind, too.
+    """
     material = data.materials.new("part")
     material.use_nodes = True
     material.cycles.emission_sampling = "NONE"
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     info, emission = nodes.new("ShaderNodeObjectInfo"), nodes.new("ShaderNodeEmission")
+    emission.inputs["Color"].default_value = (1.0, 0.0, 0.0, 1.0)
+    both = nodes.new("ShaderNodeAddShader")
+    links.new(emission.outputs[0], both.inputs[0])
+    light = nodes.new("ShaderNodeMixShader")
+    links.new(light.outputs[0], both.inputs[1])
+    for k, kind in enumerate(("ShaderNodeBsdfDiffuse", "ShaderNodeBsdfTranslucent")):
+        side = nodes.new(kind)
+        side.inputs["Color"].default_value = (0.0, 1.0, 0.0, 1.0)
+        links.new(side.outputs[0], light.inputs[1 + k])
     scale = nodes.new("ShaderNodeMath")
     scale.operation = "DIVIDE"
     scale.inputs[1].default_value = 255.0
     links.new(info.outputs["Object Index"], scale.inputs[0])
     links.new(scale.outputs[0], emission.inputs["Strength"])
-    links.new(emission.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
+    links.new(both.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
     return material
 
 
@@ -410,18 +465,6 @@ def _make_world(data: Any) -> Any:
     return world
 
 
-def mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
-    """Pixels (H, W) that show the part which carries the class."""
-    return parts == PART_NUMBERS[scene.part]
-
-
-def distractor_mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
-    """Pixels (H, W) that show a distractor, part or object."""
-    names = [d.kind for d in scene.distractors if d.kind in PART_NUMBERS]
-    names += PART_NAMES[-MAX_OBJECTS:]
-    return np.isin(parts, [PART_NUMBERS[name] for name in names])
-
-
 def render_chunk(
     out: Path,
     flower_set: str,
@@ -444,7 +487,7 @@ def render_chunk(
             images = file.create_dataset(
                 "images", (n, size, size, 3), "u1", chunks=(1, size, size, 3)
             )
-            planes = {"masks": "?", "parts": "u1"}
+            planes = {"masks": "?", "parts": "u1", "shadows": "?"}
             if with_distractors:
                 planes["distractor_masks"] = "?"
             arrays = {
@@ -459,25 +502,38 @@ def render_chunk(
             file.create_dataset(
                 "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
             )
-            file.attrs["part_names"] = list(PART_NAMES)
+            file.attrs["part_names"] = list(part_names_of(flower_set))
             file.attrs["flower_set"] = flower_set
             title = f"{flower_set} {start}-{stop} ({renderer.device})"
             for k, scene in enumerate(tqdm(scenes, title, unit="image", mininterval=2.0)):
-                images[k], parts = renderer.render(scene)
-                arrays["parts"][k] = parts
-                arrays["masks"][k] = mask_of(parts, scene)
+                made = renderer.render(scene)
+                images[k], arrays["parts"][k], arrays["shadows"][k] = (
+                    made.image,
+                    made.parts,
+                    made.shadows,
+                )
+                arrays["masks"][k] = mask_of(made.parts, scene)
                 if with_distractors:
-                    arrays["distractor_masks"][k] = distractor_mask_of(parts, scene)
+                    arrays["distractor_masks"][k] = distractor_mask_of(made.parts, scene)
     finally:
         renderer.close()
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Render a chunk of flower images with masks.")
+LIMITS = {
+    "seed": (0, 2**31),
+    "start": (0, 2**31),
+    "size": (16, 1024),
+    "samples": (1, 1024),
+    "views_per_base": (1, 2**31),
+    "threads": (1, 1024),
+}
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with what every command that renders has."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--set", required=True, dest="flower_set", choices=list(FLOWER_SETS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=int, required=True, help="first image")
-    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
     parser.add_argument("--size", type=int, default=112, help="height and width in pixels")
     parser.add_argument("--samples", type=int, default=8, help="samples per pixel")
     parser.add_argument("--views-per-base", type=int, default=5)
@@ -490,21 +546,28 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default="cpu",
         help="auto takes a GPU if there is one; the CPU is the reference for the pixels",
     )
-    values = parser.parse_args(arguments)
-    limits = {
-        "seed": (0, 2**31),
-        "start": (0, 2**31),
-        "stop": (values.start + 1, 2**31),
-        "size": (16, 1024),
-        "samples": (1, 1024),
-        "views_per_base": (1, 2**31),
-        "threads": (1, 1024),
-    }
+    return parser
+
+
+def check_limits(
+    parser: argparse.ArgumentParser,
+    values: argparse.Namespace,
+    limits: dict[str, tuple[int, int]],
+) -> None:
+    """End with an error of the parser where a whole number is out of its limits."""
     for name, (low, high) in limits.items():
         value = getattr(values, name)
         if not low <= value <= high:
             flag = name.replace("_", "-")
             parser.error(f"--{flag} is {value}, expected a whole number from {low} to {high}")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = make_parser("Render a chunk of flower images with masks.")
+    parser.add_argument("--start", type=int, required=True, help="first image")
+    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
+    values = parser.parse_args(arguments)
+    check_limits(parser, values, {**LIMITS, "stop": (values.start + 1, 2**31)})
     return values
 
 
