@@ -27,6 +27,8 @@ PART_NAMES = (
     *(part + COMPANION_SUFFIX for part in PLANT_PARTS),
 )
 PART_NUMBERS = {name: number for number, name in enumerate(PART_NAMES)}
+# In a map of all parts, `shadow` among them, the ground in shadow has this number.
+SHADOW_NUMBER = 255
 
 
 def part_names_of(flower_set: str) -> tuple[str, ...]:
@@ -50,6 +52,17 @@ def part_mask(name: str, parts: np.ndarray, shadows: np.ndarray) -> np.ndarray:
         return shadows.astype(bool)
     mask = parts == PART_NUMBERS[name]
     return mask & ~shadows if name == "ground" else mask
+
+
+def part_map(parts: np.ndarray, shadows: np.ndarray) -> np.ndarray:
+    """The part of each pixel, `shadow` among them, as one number: uint8, of the shape of `parts`."""
+    return np.where(shadows, np.uint8(SHADOW_NUMBER), parts)
+
+
+def masks_of_map(numbers: np.ndarray, flower_set: str) -> dict[str, np.ndarray]:
+    """Masks bool of every part that the set can show, by name; the inverse of `part_map`."""
+    codes = {**PART_NUMBERS, "shadow": SHADOW_NUMBER}
+    return {name: numbers == codes[name] for name in visible_names(flower_set)}
 
 
 def mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
