@@ -10,9 +10,9 @@ CARD = """# {flower_set}
 
 - {images} images of {size} x {size} pixels, {n_classes} classes: {classes}.
 - Version (SHA-256 over images, masks, labels, splits and scenes): `{version}`.
-- Splits by base scene: {views_per_base} images of each class share one plant; every {folds}th base
-  scene, from number {fold} on, is in the test split. Intervals and tests should draw base scenes, not
-  images.
+- Splits by base scene: {views_per_base} images of each class share one plant, and one base scene in
+  {folds} is in the test split (those whose number leaves the remainder {fold}). Intervals and tests
+  should draw base scenes, not images.
 - Parts and their numbers: {parts}. Every pixel belongs to one part: what the ray through its centre
   hits. `shadow` is the ground that the sun does not reach.
 

@@ -276,7 +276,7 @@ def _finish(folder: Path, about: dict[str, Any]) -> None:
     """The checksum and the card. `version.json` comes last: with it the set is complete."""
 
     def as_json() -> str:
-        return json.dumps(about, indent=1, sort_keys=True) + "\n"
+        return json.dumps(about, indent=1) + "\n"
 
     draft = folder / VERSION_FILE
     write_text(draft, as_json())
