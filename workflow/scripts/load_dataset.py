@@ -2,19 +2,11 @@
 
 from pathlib import Path
 
-from vebi.config.datasets import ImageFolderConfig
-from vebi.data import digits, mnist
-from vebi.data.dataset import write_dataset, write_index
-from vebi.data.image_folder import index_images
+from vebi.catalogue.record import resolve
+from vebi.config.datasets import parse_dataset
 from vebi.run.job import job
 
 with job(snakemake):
-    settings = dict(snakemake.params.settings)
-    output = snakemake.output[0]
-    if settings["kind"] == "image_folder":
-        write_index(output, index_images(ImageFolderConfig(**settings)))
-    elif settings["kind"] == "digits":
-        write_dataset(output, digits.load(settings["size"]))
-    else:
-        sizes = settings["train_images"], settings["test_images"]
-        write_dataset(output, mnist.load(Path(snakemake.params.cache), *sizes))
+    config = parse_dataset(snakemake.params.settings)
+    write = resolve(config.loader)
+    write(config, snakemake.output[0], Path(snakemake.params.cache))

@@ -7,12 +7,13 @@ selection that was made before.
 
 from typing import TYPE_CHECKING, Any
 
+from vebi.io.errors import VebiError
 from vebi.version import __version__
 
 if TYPE_CHECKING:
     from vebi.explanation.explainer import Explainer, explain, fit, load
 
-__all__ = ["Explainer", "__version__", "explain", "fit", "load"]
+__all__ = ["Explainer", "VebiError", "__version__", "explain", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:

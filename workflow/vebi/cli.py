@@ -8,12 +8,13 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from vebi.catalogue.methods import METHODS, OURS
 from vebi.io.errors import VebiError
 
 if TYPE_CHECKING:
@@ -71,17 +72,22 @@ def select(
     processes: Annotated[int, typer.Option(min=1, help="Cores; the numbers stay the same.")] = 1,
 ) -> None:
     """Select features with the mu-Lasso from any descriptor file."""
+    from vebi.run.checksums import check_files
+    from vebi.selection.select import Problem
     from vebi.selection.select import select as run
     from vebi.selection.tables import selection_table
 
+    check_files(descriptors)
     solution = run(
         descriptors,
         mu,
         out,
-        scope=scope.value,
-        labels=labels.value,
-        nonnegative=nonnegative,
-        solver=solver.value,
+        Problem(
+            scope=scope.value,
+            labels=labels.value,
+            nonnegative=nonnegative,
+            solver=solver.value,
+        ),
         processes=processes,
     )
     _print(selection_table(solution))
@@ -101,8 +107,10 @@ def iou(
 ) -> None:
     """Measure how well heatmaps cover masks: the IoU curve and the area under it."""
     from vebi.io.files import write_text
+    from vebi.run.checksums import check_files
     from vebi.studies.iou.compare_files import compare_files
 
+    check_files(heatmaps, masks)
     curve, areas = compare_files(heatmaps, masks, thresholds)
     _print(areas)
     if out is not None:
@@ -130,8 +138,11 @@ def diff(
 ) -> None:
     """Compare two results folders. Exit code 0: alike, 1: different, 2: could not compare."""
     from vebi.diff.command import run_diff
+    from vebi.generated import known_tables
 
-    raise typer.Exit(run_diff(a, b, tolerances, strict, json, html))
+    known = known_tables()
+    code = run_diff(a, b, tolerances, strict=strict, json_path=json, html_path=html, known=known)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -250,13 +261,14 @@ def explain(
         typer.Option(help="Images to select features on: a folder per class, or a dataset.h5."),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=8, max=2048, help="Pixels per side that images of --data become.")
+        int, typer.Option(min=8, max=2048, help="Pixels per side that images become.")
     ] = 224,
     grey: Annotated[bool, typer.Option(help="One channel instead of red, green, blue.")] = False,
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Folders of --data in the order of the network's outputs: red,green,blue."
+            help="Folders of --data in the order of the network's outputs: red,green,blue; without "
+            "--data the outputs' names, or how many there are."
         ),
     ] = None,
     mu: Annotated[
@@ -265,8 +277,10 @@ def explain(
     top: Annotated[int, typer.Option(min=1, max=64, help="Features per image.")] = 3,
     method: Annotated[
         str,
-        typer.Option(help="A heatmap method; resampling: by input resampling, without --data."),
-    ] = "vebi",
+        typer.Option(
+            help=f"{', '.join(METHODS)}. Those that select no features need no --data.",
+        ),
+    ] = OURS.name,
     out: Annotated[Path, typer.Option(help="Folder for explanation.png and .json.")] = Path(
         "explanation"
     ),
@@ -274,79 +288,28 @@ def explain(
     """Explain a network's prediction for any image: a panel as Fig. 6, and the numbers.
 
     The network is one of a run (--run, --dataset, --model), or your own (--factory or
-    --architecture, --weights) with images of its classes to select features on (--data).
+    --architecture, --weights), for most methods with images of its classes to select features on
+    (--data).
     """
     # Beside warnings, whose code is run.
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if method == "resampling":
-        _explain_by_resampling(
-            images,
-            out,
-            top,
-            {"run": run, "dataset": dataset, "model": model, "seed": seed, "factory": factory},
-            {"architecture": architecture, "weights": weights, "size": size, "grey": grey},
-            classes.split(",") if classes else None,
-        )
-        return
-    if data is not None and run is None:
-        from vebi.explanation.image_files import explain_own
+    from vebi.explanation.image_files import explain_files
+    from vebi.explanation.network_source import NetworkSource
 
-        written = explain_own(
-            images,
-            data,
-            out,
-            factory=factory,
-            architecture=architecture,
-            weights=weights,
-            mu=mu,
-            top=top,
-            method=method,
-            size=size,
-            grey=grey,
-            classes=classes.split(",") if classes else None,
-        )
-    elif run is not None and data is None and dataset is not None and model is not None:
-        from vebi.explanation.image_files import explain_files
-
-        written = explain_files(
-            images,
-            run,
-            dataset,
-            model,
-            out,
-            seed=seed,
-            mu=mu,
-            top=top,
-            method=method,
-            factory=factory,
-        )
-    elif run is not None and data is None:
-        raise VebiError("--run needs --dataset and --model as well.")
-    else:
-        raise VebiError(
-            "Give either --run with --dataset and --model (a network of a run), or --data with "
-            "--factory, --architecture or --weights (your own)."
-        )
-    typer.echo("\n".join(str(path) for path in written))
-
-
-def _explain_by_resampling(
-    images: list[Path],
-    out: Path,
-    top: int,
-    of_run: dict[str, Any],
-    own: dict[str, Any],
-    classes: list[str] | None,
-) -> None:
-    from vebi.explanation.perturbed_files import explain_any, explain_run
-
-    factory = of_run.pop("factory")
-    if of_run["run"] is None:
-        written = explain_any(images, out, classes=classes, factory=factory, top=top, **own)
-    elif of_run["dataset"] is None or of_run["model"] is None:
-        raise VebiError("--run needs --dataset and --model as well.")
-    else:
-        written = explain_run(images, out=out, factory=factory, top=top, **of_run)
+    source = NetworkSource(
+        run=run,
+        dataset=dataset,
+        model=model,
+        seed=seed,
+        factory=factory,
+        architecture=architecture,
+        weights=weights,
+        data=data,
+        classes=classes.split(",") if classes else None,
+        size=size,
+        grey=grey,
+    )
+    written = explain_files(images, source, out, method=method, mu=mu, top=top)
     typer.echo("\n".join(str(path) for path in written))
 
 

@@ -6,8 +6,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vebi.catalogue.architectures import ARCHITECTURES
 from vebi.config import Config, parse_config
-from vebi.config.models import ARCHITECTURE_SHAPES
 from vebi.io.errors import VebiError
 
 ROOT = Path(__file__).parents[3]
@@ -191,5 +191,6 @@ def test_nonsense_never_escapes_as_another_error(values):
 def test_architecture_shapes_are_those_that_build():
     from vebi.models.nets import NetSpec, build
 
-    for name, (height, width, channels) in ARCHITECTURE_SHAPES.items():
+    for name, own in ARCHITECTURES.items():
+        height, width, channels = own.shape or (own.smallest, own.smallest, 3)
         assert build(NetSpec(name, (channels, height, width), 7, 1.0)) is not None

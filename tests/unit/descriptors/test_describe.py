@@ -9,8 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.data.dataset import Images, open_dataset, write_dataset
-from vebi.descriptors import VARIANTS, describe, describe_batch, layers_of, open_descriptors
+from vebi.descriptors import (
+    describe,
+    describe_batch,
+    layers_of,
+    measured_layers,
+    open_descriptors,
+)
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers, responses
@@ -40,7 +47,7 @@ NORMS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", DESCRIPTORS)
 def test_against_numpy(variant: str) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(
@@ -49,11 +56,11 @@ def test_against_numpy(variant: str) -> None:
     )
     images = torch.rand(3, 1, 28, 28)
     layers = list_layers(net, images)
-    logits, x = describe_batch(net, images, layers, VARIANTS[variant])
-    chosen = VARIANTS[variant].choose(layers)
+    logits, x = describe_batch(net, images, layers, DESCRIPTORS[variant])
+    chosen = measured_layers(DESCRIPTORS[variant], layers)
     logits_again, values = responses(net, images, layers, chosen)
     assert torch.equal(logits, logits_again)
-    norm = NORMS[VARIANTS[variant].statistic]
+    norm = NORMS[DESCRIPTORS[variant].statistic.rpartition(":")[2]]
     expected = []
     for value in values:
         part = np.array([[norm(np.float64(map_)) for map_ in image] for image in value.numpy()])
@@ -64,7 +71,9 @@ def test_against_numpy(variant: str) -> None:
 
 def test_the_layers_of_each_variant(net: nn.Module) -> None:
     layers = list_layers(net, torch.zeros(1, 28, 28))
-    names = {key: [layer.name for layer in v.choose(layers)] for key, v in VARIANTS.items()}
+    names = {
+        key: [layer.name for layer in measured_layers(v, layers)] for key, v in DESCRIPTORS.items()
+    }
     assert names["vebi_text"] == names["vebi_code"] == [layer.name for layer in layers]
     # 570 features in the McGill report: conv1, conv2 and the 500 ReLU outputs
     assert names["mcgill_matconvnet"] == ["conv1", "conv2", "relu3"]
@@ -72,7 +81,7 @@ def test_the_layers_of_each_variant(net: nn.Module) -> None:
         *(nn.Sequential(nn.Conv2d(i, 128, 3, padding="same"), nn.ReLU()) for i in [1] + [128] * 4),
         *(nn.Flatten(), nn.Linear(128 * 49, 128), nn.ReLU(), nn.Linear(128, 10)),
     )
-    chosen = VARIANTS["mcgill_keras"].choose(list_layers(keras, torch.zeros(1, 7, 7)))
+    chosen = measured_layers(DESCRIPTORS["mcgill_keras"], list_layers(keras, torch.zeros(1, 7, 7)))
     assert sum(layer.n_channels for layer in chosen) == 640
 
 
@@ -81,7 +90,7 @@ def test_file(net: nn.Module, dataset, tmp_path: Path) -> None:
     file = open_descriptors(tmp_path / "a.h5")
     images = torch.from_numpy(dataset.read("images").transpose(0, 3, 1, 2)).float()
     layers = list_layers(net, images)
-    logits, x = describe_batch(net, images, layers, VARIANTS["vebi_text"])
+    logits, x = describe_batch(net, images, layers, DESCRIPTORS["vebi_text"])
     np.testing.assert_allclose(file.rows(np.arange(23)), x, rtol=1e-5, atol=1e-8)
     assert np.array_equal(file.rows(np.array([3, 4, 9])), file.rows(np.arange(23))[[3, 4, 9]])
     assert np.array_equal(file.predictions, logits.argmax(1))
@@ -109,7 +118,7 @@ def test_layer_without_response_stays_zero(net: nn.Module) -> None:
         net.get_submodule("conv2").weight.zero_()
     images = torch.rand(2, 1, 28, 28)
     layers = list_layers(net, images)
-    _, x = describe_batch(net, images, layers, VARIANTS["vebi_text"])
+    _, x = describe_batch(net, images, layers, DESCRIPTORS["vebi_text"])
     assert not x[:, 40:140].any()
     assert x[:, :40].sum(1).tolist() == pytest.approx([2, 2])
     assert not x.isnan().any()

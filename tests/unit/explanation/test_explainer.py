@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 import vebi
+from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.catalogue.methods import METHODS
 from vebi.data.dataset import Images, open_dataset, write_dataset
-from vebi.descriptors import VARIANTS, describe, describe_batch, open_descriptors
-from vebi.explanation.explanation import explain_images
-from vebi.heatmaps.methods import METHODS, FeatureMethod
+from vebi.descriptors import describe, describe_batch
 from vebi.io.errors import VebiError
 from vebi.network import list_layers, to_network_input
 from vebi.selection.select import solve_paths
@@ -88,7 +88,9 @@ def test_blocks_of_any_size_give_the_same_selection(scene, explainer):
 def test_explanations_are_the_weighted_responses(scene, explainer):
     model, images, _ = scene
     layers = list_layers(model, to_network_input(images[:1]))
-    logits, x = describe_batch(model, to_network_input(images[:5]), layers, VARIANTS["vebi_text"])
+    logits, x = describe_batch(
+        model, to_network_input(images[:5]), layers, DESCRIPTORS["vebi_text"]
+    )
     weights = explainer.solution.weights_at(20)
     index = explainer.solution.index
     for n, e in enumerate(explainer.explain(images[:5], top=4)):
@@ -114,15 +116,7 @@ def test_files_and_one_call_give_the_same_explanations(scene, files):
     model, images, _ = scene
     loaded = vebi.load(model, *files, mu=5)
     direct = vebi.explain(model, images[:3], *files, mu=5, top=2)
-    low_level = explain_images(
-        model,
-        images[:3],
-        open_descriptors(files[0]),
-        loaded.solution.weights_at(5),
-        CLASSES,
-        2,
-    )
-    for one, two in zip(direct, low_level, strict=True):
+    for one, two in zip(direct, loaded.explain(images[:3], top=2), strict=True):
         assert one.predicted == two.predicted
         assert [f.channel for f in one.features] == [f.channel for f in two.features]
         np.testing.assert_array_equal(one.heatmap, two.heatmap)
@@ -135,12 +129,49 @@ def test_every_method_explains(scene, explainer, method):
     assert e.heatmap.shape == (16, 16)
     assert 0 <= e.heatmap.min() <= e.heatmap.max() <= 1
     how = METHODS[method]
-    if isinstance(how, FeatureMethod):
+    if how.explains == "features":
         assert len(e.features) > 0
         assert all(f.spatial for f in e.features) or not how.spatial_only
     else:
         assert e.features == ()
         assert e.heatmap.any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_a_selection_every_method_but_the_relevance_s_explains(scene, explainer, method):
+    alone = vebi.Explainer(scene[0], classes=tuple(CLASSES))
+    if METHODS[method].metric == "relevance":
+        with pytest.raises(vebi.VebiError, match="features that the mu-Lasso has selected"):
+            alone.explain(scene[1][:2], method=method)
+        return
+    found = zip(
+        alone.explain(scene[1][:2], method=method),
+        explainer.explain(scene[1][:2], method=method),
+        strict=True,
+    )
+    for ours, theirs in found:
+        assert ours.scores == theirs.scores
+        np.testing.assert_array_equal(ours.heatmap, theirs.heatmap)
+        assert [(f.layer, f.channel, f.value) for f in ours.features] == [
+            (f.layer, f.channel, f.value) for f in theirs.features
+        ]
+        assert {f.weight for f in ours.features} <= {None}
+        assert None not in {f.weight for f in theirs.features}
+        assert {f.metric for f in ours.features} <= {METHODS[method].metric}
+    with pytest.raises(vebi.VebiError, match="No features have been selected"):
+        _ = alone.selected
+
+
+def test_draws_follow_an_image_s_place_and_not_its_batch(scene):
+    """Images 0 to 4 in batches of any size: the copies of each are the same."""
+    some, method = scene[1][:5], "resampling_correlation"
+    at_once = vebi.Explainer(scene[0], classes=tuple(CLASSES)).explain(some, method=method)
+    in_parts = vebi.Explainer(scene[0], classes=tuple(CLASSES), batch_size=2)
+    for one, two in zip(at_once, in_parts.explain(some, method=method), strict=True):
+        assert [(f.layer, f.channel) for f in one.features] == [
+            (f.layer, f.channel) for f in two.features
+        ]
+        assert [f.value for f in one.features] == pytest.approx([f.value for f in two.features])
 
 
 class Inner(nn.Module):

@@ -10,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from vebi.catalogue.methods import METHODS
 from vebi.data.dataset import Images, write_dataset
 from vebi.descriptors import open_descriptors
-from vebi.explanation.image_files import explain_own
+from vebi.explanation.image_files import explain_files
+from vebi.explanation.network_source import NetworkSource
 from vebi.io.errors import VebiError
 from vebi.models.model_file import save_model
 from vebi.models.nets import NetSpec, build
@@ -62,8 +64,9 @@ def _inside(project, monkeypatch):
     sys.modules.pop("colour_nets", None)
 
 
-def run(images, data, out, **options):
-    return explain_own(images, data, out, size=16, device="cpu", **options)
+def run(images, data, out, method="vebi", **options):
+    source = NetworkSource(**{"size": 16, "data": data, **options})
+    return explain_files(images, source, out, method=method, device="cpu")
 
 
 def test_the_command_writes_panel_and_numbers(project, tmp_path):
@@ -140,7 +143,7 @@ def test_every_way_to_give_a_network(project, tmp_path):
         ("named", {"architecture": "torchvision:squeezenet1_1", "weights": str(tmp_path / "m.pt")}),
     ):
         out = tmp_path / name
-        explain_own(image, tmp_path / "d.h5", out, device="cpu", method="grad_cam", **options)
+        run(image, tmp_path / "d.h5", out, method="grad_cam", **options)
         results.append(json.loads((out / "explanation.json").read_text())["images"][0])
     assert results[1] == results[2]
     assert results[0] != results[1]
@@ -175,6 +178,41 @@ def test_a_model_file_that_names_code_needs_it_named(project, tmp_path):
 def test_what_is_missing_or_wrong_is_said(project, tmp_path, options, says):
     with pytest.raises(VebiError, match=says):
         run([project / "grey.png"], project / "photos", tmp_path, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_the_catalogue_explains_files(project, tmp_path, method):
+    """With images to select on; and without, unless features are ranked by relevance."""
+    image = [project / "photos/red/0.png"]
+    options = {"factory": "colour_nets:make", "classes": COLOURS, "method": method}
+    run(image, project / "photos", tmp_path / "with", **options)
+    contents = [json.loads((tmp_path / "with/explanation.json").read_text())]
+    if METHODS[method].metric == "relevance":
+        with pytest.raises(VebiError, match=f"'{method}' needs features selected on images"):
+            run(image, None, tmp_path / "without", **options)
+    else:
+        run(image, None, tmp_path / "without", **options)
+        contents.append(json.loads((tmp_path / "without/explanation.json").read_text()))
+        assert "mu" not in contents[1]
+    for content in contents:
+        assert content["method"] == method
+        (found,) = content["images"]
+        assert found["predicted"] == "red"
+        assert bool(found["features"]) == (METHODS[method].explains == "features")
+        assert {f["metric"] for f in found["features"]} <= {METHODS[method].metric}
+
+
+def test_a_network_s_own_mean_image_is_missed(project, tmp_path):
+    """Weights of an architecture of ours without the mean image, and no images to take one of."""
+    spec = NetSpec("patch_cnn", (3, 16, 16), 3, 64.0)
+    state = build(spec).state_dict()
+    del state["input.mean"]
+    torch.save(state, tmp_path / "w.pth")
+    options = {"architecture": "patch_cnn", "weights": str(tmp_path / "w.pth"), "classes": COLOURS}
+    image = [project / "photos/red/0.png"]
+    with pytest.raises(VebiError, match=r"subtracts a mean image, which .* does not hold"):
+        run(image, None, tmp_path, method="lrp", **options)
+    run(image, project / "photos", tmp_path, method="lrp", **options)
 
 
 def test_an_image_that_is_none_is_named(project, tmp_path):

@@ -1,25 +1,26 @@
 import itertools
-from typing import get_args
+from typing import cast
 
 import matplotlib.colors
 import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 
-from vebi.config.stages import HeatmapMethod
+from vebi.catalogue.methods import CHANCE, DRAWN, METHODS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures import style
 from vebi.figures.images import pick_examples
-from vebi.figures.style import PAPER_METHODS
-from vebi.heatmaps.methods import METHODS
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
 from vebi.studies.iou.figures import draw_distractors, draw_iou_curves, draw_localisation
-from vebi.studies.iou.iou_file import CHANCE, LOCALISATION
-from vebi.studies.networks.figures import draw_montage, draw_training
+from vebi.studies.iou.iou_file import LOCALISATION
+from vebi.studies.networks.figures import draw_histories, draw_montage
 from vebi.studies.selection.figures import draw_selection_path
+
+PAPER_METHODS = [name for name, method in METHODS.items() if method.paper]
 
 
 def ablation_table():
@@ -37,14 +38,26 @@ def ablation_table():
 
 def explanation(n_features):
     rng = np.random.default_rng(n_features)
-    feature = FeatureExplanation(1, "conv1", "conv", True, 4, 0.5, 0.2, 0.8, rng.random((9, 9)))
+    feature = FeatureExplanation(
+        layer_number=1,
+        layer="conv1",
+        layer_type="conv",
+        spatial=True,
+        channel=4,
+        heatmap=rng.random((9, 9)),
+        metric="relevance",
+        value=0.1,
+        weight=0.5,
+        response=0.2,
+        share=0.8,
+    )
     image = rng.integers(0, 256, (9, 9, 1), dtype=np.uint8)
-    return Explanation(image, "rose", 0.9, (feature,) * n_features, rng.random((9, 9)))
+    return Explanation(image, "rose", 0.9, (feature,) * n_features, rng.random((9, 9)), "vebi")
 
 
 def iou_tables(*others):
     thresholds = np.linspace(0, 1, 11)
-    runs = list(itertools.product(["vebi", "deconv_gb", *others, CHANCE], [0, 1]))
+    runs = list(itertools.product(["vebi", "deconv_gb", *others, CHANCE.name], [0, 1]))
     curves = pd.concat(
         pd.DataFrame({"method": m, "seed": s, "threshold": thresholds, "mean_iou": 1 - thresholds})
         for m, s in runs
@@ -54,7 +67,7 @@ def iou_tables(*others):
 
 
 def place_table(columns):
-    rows = itertools.product([*PAPER_METHODS, "lrp", CHANCE], [0, 1])
+    rows = itertools.product([*PAPER_METHODS, "lrp", CHANCE.name], [0, 1])
     table = pd.DataFrame([{"method": m, "seed": s, "n_images": 9} for m, s in rows])
     for column in columns:
         value = 0.2 + 0.1 * (len(column) % 5)
@@ -71,7 +84,9 @@ DISTRACTED = [
 LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
 FIGURES = {
-    "training": lambda: draw_training({("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}),
+    "training": lambda: draw_histories(
+        {("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}
+    ),
     "ablation": lambda: draw_ablation(ablation_table()),
     "bars": lambda: draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
     "iou": lambda: draw_iou_curves(*iou_tables()),
@@ -101,7 +116,7 @@ def test_equal_input_is_equal_bytes(name, tmp_path):
 
 def test_bars_show_the_means_and_the_counts():
     axis = draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
-    heights = [patch.get_height() for patch in axis.patches]
+    heights = [patch.get_height() for patch in cast(list[Rectangle], axis.patches)]
     assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 1.0])
     assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "0"]
 
@@ -109,15 +124,18 @@ def test_bars_show_the_means_and_the_counts():
 def test_iou_legend_names_every_method_with_its_area():
     axis = draw_iou_curves(*iou_tables()).axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert labels == [f"{style.METHOD_NAMES[m]}: 0.500" for m in ("deconv_gb", "vebi", CHANCE)]
+    assert labels == [f"{DRAWN[m].label}: 0.500" for m in ("deconv_gb", "vebi", CHANCE.name)]
 
 
 def test_other_methods_stand_below_the_paper_s_with_vebi_as_reference():
     upper, lower = draw_iou_curves(*iou_tables("lrp", "grad_cam")).axes
-    for axis, methods in ((upper, ["deconv_gb", "vebi", CHANCE]), (lower, ["grad_cam", "lrp"])):
+    for axis, methods in (
+        (upper, ["deconv_gb", "vebi", CHANCE.name]),
+        (lower, ["grad_cam", "lrp"]),
+    ):
         labels = [text.get_text() for text in axis.get_legend().get_texts()]
-        methods = methods if axis is upper else [*methods, "vebi", CHANCE]
-        assert labels == [f"{style.METHOD_NAMES[m]}: 0.500" for m in methods]
+        methods = methods if axis is upper else [*methods, "vebi", CHANCE.name]
+        assert labels == [f"{DRAWN[m].label}: 0.500" for m in methods]
     assert upper.get_ylim() == lower.get_ylim()
 
 
@@ -126,7 +144,9 @@ def test_bars_of_distractors_add_up_to_the_whole_map():
         mass_on_part=0.5, mass_on_distractors=0.3, mass_elsewhere=0.2, area_part=0.1
     )
     axis = draw_distractors(table).axes[0]
-    ends = sorted(patch.get_x() + patch.get_width() for patch in axis.patches)
+    ends = sorted(
+        patch.get_x() + patch.get_width() for patch in cast(list[Rectangle], axis.patches)
+    )
     assert ends == pytest.approx([0.5] * 6 + [0.8] * 6 + [1.0] * 6)
     # Half of the mass on a tenth of the area is five times as dense as chance.
     assert "5.0" in [text.get_text() for text in axis.texts]
@@ -140,11 +160,11 @@ def test_panel_labels_follow_the_paper_green_for_maps_pink_for_single_values():
 
 
 def test_every_method_and_condition_has_its_own_colour_and_name():
-    methods = {*get_args(HeatmapMethod), CHANCE}
-    assert methods == set(style.METHOD_COLOURS) == set(style.METHOD_NAMES)
-    assert methods - {CHANCE} == set(style.SHORT_NAMES) == set(METHODS)
+    assert len({method.label for method in DRAWN.values()}) == len(DRAWN)
+    assert len({method.short for method in DRAWN.values()}) == len(DRAWN)
     assert {"selected", "none", *CONTROLS} == set(style.CONDITION_COLOURS)
-    for colours in (style.METHOD_COLOURS, style.CONDITION_COLOURS):
+    of_methods = {name: method.colour for name, method in DRAWN.items()}
+    for colours in (of_methods, style.CONDITION_COLOURS):
         values = [matplotlib.colors.to_rgb(c) for c in colours.values()]
         distances = [
             np.linalg.norm(np.subtract(a, b)) for a, b in itertools.combinations(values, 2)

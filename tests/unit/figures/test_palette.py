@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from vebi.catalogue.methods import DRAWN
 from vebi.figures import style
 from vebi.studies.iou.figures import REGIONS
 from vebi.studies.perturbation import figures as resampling
@@ -78,22 +79,20 @@ def test_the_simulation_takes_red_for_green_and_leaves_blue():
 
 
 def test_methods_differ_in_colour_or_in_the_line():
-    assert set(style.METHOD_LINES) == set(style.METHOD_COLOURS) == set(style.METHOD_NAMES)
     alike = {
-        (a, b)
-        for a, b in combinations(style.METHOD_COLOURS, 2)
-        if distance(style.METHOD_COLOURS[a], style.METHOD_COLOURS[b]) < ENOUGH
+        (a.name, b.name)
+        for a, b in combinations(DRAWN.values(), 2)
+        if distance(a.colour, b.colour) < ENOUGH and a.line == b.line
     }
-    assert {
-        pair for pair in alike if style.METHOD_LINES[pair[0]] == style.METHOD_LINES[pair[1]]
-    } == set()
+    assert alike == set()
     # With normal sight colour alone is enough.
-    for a, b in combinations(style.METHOD_COLOURS.values(), 2):
-        assert np.linalg.norm(seen(a, "normal") - seen(b, "normal")) > 0.1
+    for a, b in combinations(DRAWN.values(), 2):
+        assert np.linalg.norm(seen(a.colour, "normal") - seen(b.colour, "normal")) > 0.1
 
 
 def test_the_paper_s_methods_differ_in_colour_alone():
-    colours = [style.METHOD_COLOURS[method] for method in style.PAPER_METHODS]
+    colours = [method.colour for method in DRAWN.values() if method.paper]
+    assert len(colours) == 4
     assert min(distance(a, b) for a, b in combinations(colours, 2)) >= ENOUGH
 
 
@@ -116,8 +115,8 @@ def test_what_shares_a_plot_differs_in_colour_alone(colours):
 
 def test_colours_of_methods_are_written_in_one_place(root):
     """No other file says what colour a method has."""
-    known = {colour.lower() for colour in style.METHOD_COLOURS.values()}
+    known = {method.colour.lower() for method in DRAWN.values()}
     for path in (root / "workflow/vebi").rglob("*.py"):
-        if path.name != "style.py":
+        if path.parent.name != "catalogue":
             found = {text.lower() for text in re.findall(r"#[0-9a-fA-F]{6}\b", path.read_text())}
             assert found & known == set(), path

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from vebi.heatmaps.methods import choose_targets, merged_maps
-from vebi.heatmaps.subject import FEATURE_SOURCES, Subject
+from vebi.heatmaps.draw import choose_targets, merged_maps
+from vebi.heatmaps.methods import resampling_correlation
+from vebi.heatmaps.subject import Subject
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import list_layers
 from vebi.perturbation.metrics import channel_metrics
@@ -19,20 +20,24 @@ def subject() -> Subject:
     net.get_buffer("input.mean").fill_(120.0)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255
     layers = list_layers(net, images)
-    nothing = np.zeros((4, 0))
-    predictions = np.array([1, 3])
-    return Subject(net, images, layers, [], nothing[:2], nothing, predictions, np.array([5, 9]), 7)
+    return Subject(net, images, layers, np.array([1, 3]), np.array([5, 9]), seed=7)
 
 
 def test_rounds_over_the_layers_from_the_last() -> None:
     one = subject()
-    features, scores = FEATURE_SOURCES["correlation"](one, 5)
+    features, scores = resampling_correlation.choose(one, 5)
     wanted = convolution_responses(one.layers)
     for n, index in enumerate((5, 9)):
         found = resample(
-            one.model, one.images[n], one.layers, wanted, mean_pixels(one.model, one.images[n]),
-            Sampling(), (7, index), int(one.predictions[n]),
-        )  # fmt: skip
+            one.model,
+            one.images[n],
+            one.layers,
+            wanted,
+            mean=mean_pixels(one.model, one.images[n]),
+            sampling=Sampling(),
+            key=(7, index),
+            target=int(one.predictions[n]),
+        )
         best = {
             layer.index: np.argsort(
                 -channel_metrics(found.moments[layer.index]).correlation, kind="stable"

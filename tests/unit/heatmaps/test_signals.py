@@ -6,13 +6,23 @@ import torch
 from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
-from vebi.heatmaps.signals import RULES, feature_signals
+from vebi.heatmaps.methods import vebi, vebi_conv
+from vebi.heatmaps.signals import PLAIN, SignalGraph, feature_signals
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import Layer, list_layers
 
-ALL = list(RULES)
+RULES = {"deconv_gb": PLAIN, "vebi_conv": vebi_conv.RESAMPLED, "vebi": vebi.RESAMPLED}
+
+
+def by_every_rule(
+    net: nn.Module, images: Tensor, layers: list[Layer], features: np.ndarray
+) -> dict[str, Tensor]:
+    """Signals by name of the rule, of one forward pass."""
+    with SignalGraph(net, images, layers, features) as graph:
+        return {name: graph.signals(rule) for name, rule in RULES.items()}
 
 
 def captum_signal(net: nn.Module, layer: Layer, images: Tensor, channel: int) -> Tensor:
@@ -52,7 +62,7 @@ def test_deconv_gb_equals_captum(stride: int) -> None:
     layers = list_layers(net, images)
     for layer in layers[:-1]:
         features = np.full((3, 1, 2), (layer.index, 2))
-        ours = feature_signals(net, images, layers, features, ["deconv_gb"])["deconv_gb"][:, 0]
+        ours = feature_signals(net, images, layers, features, PLAIN)[:, 0]
         theirs = captum_signal(net, layer, images.clone().requires_grad_(), 2)
         assert theirs.abs().max() > 0
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6 * float(theirs.abs().max()))
@@ -64,7 +74,7 @@ def test_stride_one_everywhere_makes_all_rules_equal_bit_for_bit() -> None:
     features = np.stack(
         [np.random.default_rng(0).integers(0, len(layers), (4, 3)), np.ones((4, 3), int)], 2
     )
-    signals = feature_signals(net, images, layers, features, ALL)
+    signals = by_every_rule(net, images, layers, features)
     assert torch.equal(signals["vebi"], signals["deconv_gb"])
     assert torch.equal(signals["vebi_conv"], signals["deconv_gb"])
 
@@ -75,7 +85,7 @@ def test_rules_differ_only_below_strided_operations() -> None:
     images = torch.rand(2, 3, 112, 112) * 255
     layers = list_layers(net, images)
     features = np.array([[[0, 1], [1, 1]], [[4, 3], [0, 2]]])
-    signals = feature_signals(net, images, layers, features, ALL)
+    signals = by_every_rule(net, images, layers, features)
     # Its convolutions all have stride 1: the paper's fix acts in the poolings only.
     assert torch.equal(signals["vebi_conv"], signals["deconv_gb"])
     assert torch.equal(signals["vebi"][0, 0], signals["deconv_gb"][0, 0])
@@ -83,19 +93,19 @@ def test_rules_differ_only_below_strided_operations() -> None:
     assert not torch.equal(signals["vebi"][1, 0], signals["deconv_gb"][1, 0])
 
 
-@pytest.mark.parametrize("rule", ALL)
-def test_many_features_at_once_equal_one_at_a_time(rule: str) -> None:
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_many_features_at_once_equal_one_at_a_time(rule: frozenset[str]) -> None:
     net, images = small_net(), torch.randn(5, 3, 32, 32)
     layers = list_layers(net, images)
     rng = np.random.default_rng(1)
     features = np.stack([rng.integers(0, len(layers), (5, 4)), rng.integers(0, 6, (5, 4))], 2)
     features[0, 1], features[3] = -1, -1
-    together = feature_signals(net, images, layers, features, [rule])[rule]
+    together = feature_signals(net, images, layers, features, rule)
     for n in range(5):
         for slot in range(4):
             alone = feature_signals(
-                net, images[n : n + 1], layers, features[n : n + 1, slot : slot + 1], [rule]
-            )[rule]
+                net, images[n : n + 1], layers, features[n : n + 1, slot : slot + 1], rule
+            )
             torch.testing.assert_close(together[n, slot], alone[0, 0], rtol=1e-5, atol=1e-6)
             assert bool(alone.any()) == (features[n, slot, 0] >= 0)
 
@@ -128,7 +138,7 @@ class Tangled(nn.Module):
             c = self.c(torch.cat([y.relu(), other.relu()], 1))
             seed = torch.zeros_like(c)
             seed[:, channel] = c.relu()[:, channel]
-            back = torch.nn.grad.conv2d_input
+            back = conv2d_input
             gate = lambda g, pre: g.relu() * (pre > 0)  # noqa: E731
             g = back((1, 10, *c.shape[2:]), self.c.weight, gate(seed, c))
             gy, gother = gate(g[:, :5], y), gate(g[:, 5:], other)
@@ -141,10 +151,10 @@ def test_functional_inplace_and_branching_relus() -> None:
     layers = list_layers(net, image)
     last = layers[-1]
     assert last.name == "relu#5"
-    ours = feature_signals(net, image, layers, np.array([[[last.index, 2]]]), ALL)
+    ours = by_every_rule(net, image, layers, np.array([[[last.index, 2]]]))
     expected = net.signal(image, 2)
     assert expected.abs().max() > 0
-    for rule in ALL:
+    for rule in RULES:
         torch.testing.assert_close(ours[rule][0], expected, rtol=1e-5, atol=1e-6)
 
 
@@ -156,13 +166,13 @@ def test_padding_modes_are_the_network_s_own() -> None:
     image = torch.randn(1, 3, 10, 10)
     net = nn.Sequential(reflected, head)
     features = np.array([[[0, 1]]])
-    signal = feature_signals(net, image, list_layers(net, image), features, ["vebi"])["vebi"]
+    signal = feature_signals(net, image, list_layers(net, image), features, vebi.RESAMPLED)
 
     plain = nn.Conv2d(3, 4, 3, 2)
     plain.load_state_dict(reflected.state_dict())
     padded = functional.pad(image, (1, 1, 1, 1), mode="reflect")
     twin = nn.Sequential(plain, head)
-    inner = feature_signals(twin, padded, list_layers(twin, padded), features, ["vebi"])["vebi"]
+    inner = feature_signals(twin, padded, list_layers(twin, padded), features, vebi.RESAMPLED)
     leaf = image.clone().requires_grad_()
     expected = torch.autograd.grad(
         functional.pad(leaf, (1, 1, 1, 1), mode="reflect"), leaf, inner[0]
@@ -174,16 +184,16 @@ def test_features_that_do_not_exist() -> None:
     net, images = small_net(), torch.randn(1, 3, 32, 32)
     layers = list_layers(net, images)
     with pytest.raises(VebiError, match="no feature \\(layer 0, channel 6\\)"):
-        feature_signals(net, images, layers, np.array([[[0, 6]]]), ALL)
+        by_every_rule(net, images, layers, np.array([[[0, 6]]]))
     with pytest.raises(VebiError, match="no feature \\(layer 99, channel 0\\)"):
-        feature_signals(net, images, layers, np.array([[[99, 0]]]), ALL)
+        by_every_rule(net, images, layers, np.array([[[99, 0]]]))
     with pytest.raises(VebiError, match="expected \\(1, k, 2\\)"):
-        feature_signals(net, images, layers, np.zeros((2, 1, 2), int), ALL)
+        by_every_rule(net, images, layers, np.zeros((2, 1, 2), int))
 
 
 def test_no_features_give_zero() -> None:
     net, images = small_net(), torch.randn(2, 3, 32, 32)
-    signals = feature_signals(net, images, list_layers(net, images), np.full((2, 3, 2), -1), ALL)
+    signals = by_every_rule(net, images, list_layers(net, images), np.full((2, 3, 2), -1))
     assert all(s.shape == (2, 3, 3, 32, 32) and not s.any() for s in signals.values())
 
 
@@ -197,13 +207,13 @@ def test_a_detached_input_is_named() -> None:
     image = torch.randn(1, 3, 8, 8)
     net(image)
     with pytest.raises(VebiError, match="'0' has no gradient path"):
-        feature_signals(net, image, list_layers(net, image), np.zeros((1, 1, 2), int), ALL)
+        by_every_rule(net, image, list_layers(net, image), np.zeros((1, 1, 2), int))
 
 
 def test_parameters_keep_no_gradients() -> None:
     net, images = small_net(), torch.randn(2, 3, 32, 32)
     layers = list_layers(net, images)
-    feature_signals(net, images, layers, np.full((2, 1, 2), (5, 1)), ALL)
+    by_every_rule(net, images, layers, np.full((2, 1, 2), (5, 1)))
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
 
 
@@ -213,12 +223,12 @@ def test_relu6_closes_at_both_ends() -> None:
     net = nn.Sequential(nn.ReLU6(), head)
     image = torch.randn(1, 3, 9, 9) * 10
     layers = list_layers(net, image)
-    signal = feature_signals(net, image, layers, np.array([[[1, 2]]]), ["vebi"])["vebi"][0, 0]
+    signal = feature_signals(net, image, layers, np.array([[[1, 2]]]), vebi.RESAMPLED)[0, 0]
     convolution = head[0]
     with torch.no_grad():
         seed = torch.zeros(1, 4, 7, 7)
         seed[:, 2] = convolution(image.clamp(0, 6))[:, 2]
-        back = torch.nn.grad.conv2d_input((1, 3, 9, 9), convolution.weight, seed)
+        back = conv2d_input((1, 3, 9, 9), convolution.weight, seed)
         expected = back.relu() * ((image > 0) & (image < 6))
     torch.testing.assert_close(signal, expected[0])
 
@@ -240,12 +250,12 @@ def test_views_of_any_memory_layout() -> None:
     net, images = Viewing(), torch.randn(2, 3, 8, 8)
     layers = list_layers(net, images)
     features = np.array([[[2, 1]], [[2, 4]]])
-    ours = feature_signals(net, images, layers, features, ["vebi"])["vebi"][:, 0]
+    ours = feature_signals(net, images, layers, features, vebi.RESAMPLED)[:, 0]
     with torch.no_grad():
         conv = net.conv(images)
         responses = net.fc(conv.relu().flatten(1))
         seed = torch.zeros(2, 6)
         seed[[0, 1], [1, 4]] = responses[[0, 1], [1, 4]]
         back = (seed @ net.fc.weight).view_as(conv).relu() * (conv > 0)
-        expected = torch.nn.grad.conv2d_input(images.shape, net.conv.weight, back)
+        expected = conv2d_input(images.shape, net.conv.weight, back)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)

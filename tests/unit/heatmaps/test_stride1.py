@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from vebi.heatmaps.methods.vebi import RESAMPLED
 from vebi.heatmaps.signals import feature_signals
 from vebi.heatmaps.stride1 import nearest_resample
 from vebi.network import list_layers, responses
@@ -85,7 +86,7 @@ def signal_through(operation: nn.Module, image: Tensor, channel: int) -> tuple[T
     net(image)
     layers = list_layers(net, image)
     features = np.array([[[0, channel]]])
-    signal = feature_signals(net, image, layers, features, ["vebi"])["vebi"][0, 0]
+    signal = feature_signals(net, image, layers, features, RESAMPLED)[0, 0]
     seed = torch.zeros_like(responses(net, image, layers)[1][0])
     seed[:, channel] = responses(net, image, layers)[1][0][:, channel]
     return seed[0], signal

@@ -3,21 +3,18 @@ import pytest
 import torch
 from torch import nn
 
+from vebi.catalogue.architectures import ARCHITECTURES
 from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.io.errors import VebiError
-from vebi.models.nets import ARCHITECTURES, NetSpec, Normalise, build, initialise
+from vebi.models.nets import NetSpec, Normalise, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 
 declare_missing_ops()
 
+# Of an image (C, H, W).
 SHAPES = {
-    "matconvnet": (1, 28, 28),
-    "an8flower_strided": (3, 112, 112),
-    "an8flower_inferred": (3, 112, 112),
-    "vgg_f": (3, 224, 224),
-    "vgg_gap": (3, 64, 64),
-    "patch_cnn": (3, 64, 64),
-    "keras": (1, 28, 28),
+    name: (own.shape[2], *own.shape[:2]) if own.shape else (3, 64, 64)
+    for name, own in ARCHITECTURES.items()
 }
 
 

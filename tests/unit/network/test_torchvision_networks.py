@@ -9,10 +9,11 @@ import torch
 from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 
+from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.catalogue.methods import METHODS
 from vebi.compute.torchvision_ops import declare_missing_ops
-from vebi.descriptors import VARIANTS, describe_batch
-from vebi.heatmaps import METHODS, feature_maps
-from vebi.heatmaps.methods import FeatureMethod
+from vebi.descriptors import describe_batch
+from vebi.heatmaps import feature_maps
 from vebi.heatmaps.signals import feature_signals
 from vebi.network import Layer, list_layers, responses
 from vebi.network.passes import fast_layout
@@ -69,7 +70,7 @@ def test_responses_and_descriptors_of_every_unit(network) -> None:
             expected = expected.permute(0, 2, 3, 1)  # torchvision's LayerNorm2d permutes around it
         assert torch.equal(value, expected), layer.name
 
-    _, x = describe_batch(net, images, layers, VARIANTS["vebi_text"])
+    _, x = describe_batch(net, images, layers, DESCRIPTORS["vebi_text"])
     assert x.shape == (2, sum(layer.n_channels for layer in layers))
     start = 0
     everything = responses(net, images, layers)[1]
@@ -126,7 +127,7 @@ def test_deconv_gb_equals_captum(network) -> None:
                 lambda out, axis=axis: 0.5 * out.movedim(axis, 1)[:, 1].square().sum((1, 2)),
             )
         features = np.full((2, 1, 2), (layer.index, 1))
-        ours = feature_signals(net, images, layers, features, ["deconv_gb"])["deconv_gb"][:, 0]
+        ours = feature_signals(net, images, layers, features)[:, 0]
         scale = float(theirs.abs().max())
         assert scale > 0
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6 * scale)
@@ -137,7 +138,7 @@ def test_every_method_draws_features_of_every_depth(network) -> None:
     spatial = [layer.index for layer in layers if layer.spatial]
     chosen = [spatial[0], spatial[len(spatial) // 2], spatial[-1]]
     features = np.array([[(index, 0) for index in chosen]] * 2)
-    drawing = [name for name, method in METHODS.items() if isinstance(method, FeatureMethod)]
+    drawing = [name for name, method in METHODS.items() if method.explains == "features"]
     maps = feature_maps(net, images, layers, features, drawing)
     for name, values in maps.items():
         assert values.shape == (2, 3, SIZE, SIZE)
@@ -214,7 +215,7 @@ def test_fully_connected_networks_have_no_maps_but_are_explained() -> None:
     assert [(layer.type, layer.spatial) for layer in layers] == [("fc", False), ("relu", False)] * 2
     # Guided backpropagation through a chain: only positive signals pass each ReLU.
     features = np.array([[(3, 2)], [(3, 2)]])
-    signal = feature_signals(net, images, layers, features, ["deconv_gb"])["deconv_gb"][:, 0]
+    signal = feature_signals(net, images, layers, features)[:, 0]
     with torch.no_grad():
         first = net[1](images.flatten(1))
         second = net[3](first.relu())

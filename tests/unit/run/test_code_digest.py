@@ -96,3 +96,11 @@ def test_a_registry_leads_to_its_functions(package):
     before = package.digest("other.py")
     package.edit("vebi/b.py", "return x", "return 2 * x")
     assert package.digest("other.py") != before
+
+
+def test_a_function_alone_is_an_entry(package):
+    before = module.code_digest("vebi.b:used"), module.code_digest("vebi.b:unused")
+    package.edit("vebi/b.py", "return 1\n", "return 2\n")
+    module._load.cache_clear()
+    assert module.code_digest("vebi.b:used") == before[0]
+    assert module.code_digest("vebi.b:unused") != before[1]

@@ -1,9 +1,15 @@
-"""Data sets: one class per `kind`, each with `n_classes`, the `shape` (H, W, C) of its images, and
-`has_masks`: whether the region that explains the class is known."""
+"""Data sets: one class per `kind`.
 
+Each has `n_classes`, the `shape` (H, W, C) of its images, `has_masks` (whether the region that explains
+the class is known) and `loader`: what writes its dataset.h5, as text (`vebi.catalogue.record.resolve`),
+a function of the section, the file to write and a folder for downloads. To add a kind: a class here, in
+the union below, and a module with its loader.
+"""
+
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from vebi.config.base import Strict
 
@@ -11,8 +17,25 @@ from vebi.config.base import Strict
 MOST_CHUNKS = 10_000
 
 
-class An8FlowerConfig(Strict):
+class _DatasetSection(Strict):
+    """What every kind of data set has."""
+
+    loader: ClassVar[str] = ""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        raise NotImplementedError
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """Arguments of `vebi.data.decoding.Decoding`, for an image file to become like these images."""
+        return {"size": self.shape[0], "channels": self.shape[2]}
+
+
+class An8FlowerConfig(_DatasetSection):
     """A rendered flower data set with exact masks."""
+
+    # Without a loader: rules of its own render it in chunks, in an environment of its own.
 
     has_masks: ClassVar[bool] = True
     kind: Literal["an8flower"]
@@ -36,6 +59,10 @@ class An8FlowerConfig(Strict):
     def n_classes(self) -> int:
         # Every set's name says it, as the paper's names do.
         return 12 if "-12c" in self.flower_set else 6
+
+    @property
+    def has_distractors(self) -> bool:
+        return self.flower_set.endswith("-distractors")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,10 +94,12 @@ class An8FlowerConfig(Strict):
         return self
 
 
-class DigitsConfig(Strict):
+class DigitsConfig(_DatasetSection):
     """scikit-learn's 1,797 handwritten digits, enlarged."""
 
     has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
+    loader: ClassVar[str] = "vebi.data.digits:write"
     kind: Literal["digits"]
     size: int = Field(28, ge=8, le=256, description="height and width in pixels")
 
@@ -83,10 +112,12 @@ class DigitsConfig(Strict):
         return (self.size, self.size, 1)
 
 
-class MnistConfig(Strict):
+class MnistConfig(_DatasetSection):
     """MNIST's 70,000 digits, from $VEBI_DATA/mnist or downloaded."""
 
     has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
+    loader: ClassVar[str] = "vebi.data.mnist:write"
     kind: Literal["mnist"]
     train_images: int | None = Field(
         None, ge=10, le=60_000, description="as evenly over the classes as they allow; null: all"
@@ -113,9 +144,11 @@ LAYOUT_KEYS = {
 }
 
 
-class ImageFolderConfig(Strict):
+class ImageFolderConfig(_DatasetSection):
     """Image files on disk, which stay where they are."""
 
+    has_distractors: ClassVar[bool] = False
+    loader: ClassVar[str] = "vebi.data.image_folder:write"
     kind: Literal["image_folder"]
     path: str = Field(min_length=1, description="the folder; relative: below $VEBI_DATA, or here")
     layout: Literal["split_folders", "class_folders", "imagenet", "csv"]
@@ -159,6 +192,16 @@ class ImageFolderConfig(Strict):
     @property
     def has_masks(self) -> bool:
         return self.masks is not None
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        return {
+            "size": self.size,
+            "channels": self.channels,
+            "resize": self.resize,
+            "first_size": self.first_size,
+            "max_pixels": int(self.max_megapixels * 1e6),
+        }
 
     @property
     def test_name(self) -> str:
@@ -213,3 +256,11 @@ class ImageFolderConfig(Strict):
 DatasetConfig = Annotated[
     An8FlowerConfig | DigitsConfig | MnistConfig | ImageFolderConfig, Field(discriminator="kind")
 ]
+
+
+def parse_dataset(values: Mapping[str, Any]) -> DatasetConfig:
+    """A data set's section from plain values that have been checked before."""
+    return _ADAPTER.validate_python(dict(values))
+
+
+_ADAPTER: TypeAdapter[DatasetConfig] = TypeAdapter(DatasetConfig)

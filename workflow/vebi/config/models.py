@@ -6,23 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION, Architecture
 from vebi.config.base import Strict
 
-# Height, width and channels that an architecture of vebi.models.nets is made for.
-ARCHITECTURE_SHAPES: dict[str, tuple[int, int, int]] = {
-    "matconvnet": (28, 28, 1),
-    "an8flower_strided": (112, 112, 3),
-    "an8flower_inferred": (112, 112, 3),
-    "vgg_f": (224, 224, 3),
-    "keras": (28, 28, 1),
-}
-# What kwargs may say to an architecture of ours: key, smallest and largest number (of its type).
-OWN_KWARGS: dict[str, dict[str, tuple[float, float]]] = {
-    "keras": {"width": (1, 1024), "dropout": (0.0, 0.95)}
-}
-# Those that end in global average pooling, which takes any size from here on.
-ANY_SIZE, SMALLEST_OF_ANY = ("vgg_gap", "patch_cnn"), 16
-OWN = (*ARCHITECTURE_SHAPES, *ANY_SIZE)
 # Below that, torchvision's classifiers run out of pixels on the way.
 SMALLEST_TORCHVISION = 32
 
@@ -74,16 +60,21 @@ class ModelConfig(Strict):
     @property
     def network(self) -> str:
         """The network as one text, as in vebi.models.nets.NetSpec."""
-        return self.architecture or f"factory:{self.factory}"
+        return self.architecture or f"{FACTORY}{self.factory}"
+
+    @property
+    def own(self) -> Architecture | None:
+        """The record of an architecture of ours; None for torchvision's and a user's own."""
+        return ARCHITECTURES.get(self.architecture or "")
 
     @field_validator("architecture")
     @classmethod
     def _is_known(cls, value: str | None) -> str | None:
-        if value is None or value in OWN:
+        if value is None or value in ARCHITECTURES:
             return value
-        if re.fullmatch(r"torchvision:\w+", value):
+        if re.fullmatch(rf"{TORCHVISION}\w+", value):
             return value
-        known = [*OWN, "torchvision:NAME"]
+        known = [*ARCHITECTURES, f"{TORCHVISION}NAME"]
         close = difflib.get_close_matches(value, known, 1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise ValueError(
@@ -139,8 +130,9 @@ class ModelConfig(Strict):
         if (self.architecture is None) == (self.factory is None):
             both = "both are" if self.architecture else "neither is"
             problems.append(f"architecture or factory must be given; {both}")
-        if self.architecture in OWN:
-            allowed = OWN_KWARGS.get(self.architecture, {})
+        own = self.own
+        if own is not None:
+            allowed = own.kwargs
             for key, value in self.kwargs.items():
                 if key not in allowed:
                     some = ", ".join(allowed) or "none"
@@ -153,10 +145,11 @@ class ModelConfig(Strict):
         if (self.weights or "").endswith(".mat"):
             if self.scale not in (None, 1):
                 problems.append(f"scale: is {self.scale}, but MatConvNet's networks divide by 1")
-            if self.architecture not in ARCHITECTURE_SHAPES:
+            if own is None or own.shape is None:
+                fitting = [name for name, one in ARCHITECTURES.items() if one.shape is not None]
                 problems.append(
                     f"weights: '{self.weights}' is a file of MatConvNet, which fits the architectures "
-                    f"{', '.join(ARCHITECTURE_SHAPES)} only"
+                    f"{', '.join(fitting)} only"
                 )
         if self.freeze_up_to and not (self.weights or self.factory):
             problems.append("freeze_up_to: without weights the frozen layers would stay random")
@@ -166,14 +159,13 @@ class ModelConfig(Strict):
 
     def problem_with(self, shape: tuple[int, int, int]) -> str:
         """Why the network can't take images of a shape (height, width, channels); "" if it can."""
-        if self.architecture in ARCHITECTURE_SHAPES:
-            expected = ARCHITECTURE_SHAPES[self.architecture]
-            if shape != expected:
-                return f"architecture '{self.architecture}' takes {expected}"
-        elif self.architecture in ANY_SIZE:
-            if min(shape[:2]) < SMALLEST_OF_ANY:
-                size = SMALLEST_OF_ANY
-                return f"architecture '{self.architecture}' takes ({size} or more, {size} or more, any)"
+        own = self.own
+        if own is not None:
+            if own.shape is not None and shape != own.shape:
+                return f"architecture '{own.name}' takes {own.shape}"
+            if own.shape is None and min(shape[:2]) < own.smallest:
+                size = own.smallest
+                return f"architecture '{own.name}' takes ({size} or more, {size} or more, any)"
         elif self.architecture and (
             min(shape[:2]) < SMALLEST_TORCHVISION or shape[2] not in (1, 3)
         ):

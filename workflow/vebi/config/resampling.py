@@ -1,28 +1,18 @@
 """Input resampling: neurons that matter under perturbation."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from vebi.config.base import Name, Strict
-
-PerturbationName = Literal[
-    "multiplicative_noise",
-    "additive_noise",
-    "boxes_grid",
-    "boxes_random",
-    "blur_regions",
-    "superpixels",
-    "colour_jitter",
-    "affine",
-]
+from vebi.config.base import Name, OneOf, Strict
+from vebi.perturbation.perturbations import PERTURBATIONS
 
 
 class PerturbationConfig(Strict):
     """How the copies of an image are made."""
 
-    name: PerturbationName
+    name: Annotated[str, OneOf(PERTURBATIONS)]
     strength: float = Field(gt=0, description="what it means depends on the perturbation")
 
 

@@ -1,18 +1,22 @@
 """The studies of variants of the method: do the orderings hold, how many features are selected."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.config.base import OneOf, Strict
+
+# The descriptors that follow from the text's: a run computes one of them for all.
+CONVERTIBLE = tuple(
+    name for name, one in DESCRIPTORS.items() if DESCRIPTORS["vebi_text"].gives(one)
+)
 
 
 class VariantsConfig(Strict):
     """Every combination of the three lists is a setting."""
 
-    descriptors: list[Literal["vebi_text", "vebi_code"]] = Field(
-        ["vebi_text", "vebi_code"], min_length=1
-    )
+    descriptors: list[Annotated[str, OneOf(CONVERTIBLE)]] = Field(list(CONVERTIBLE), min_length=1)
     nonnegative: list[bool] = Field([False, True], min_length=1)
     mu: list[Annotated[float, Field(gt=0)]] = Field([10.0], min_length=1)
 

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vebi.config.base import Name, Scope, Strict
+from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.catalogue.methods import METHODS
+from vebi.config.base import Name, OneOf, Scope, Strict
 
 
 class ExperimentConfig(Strict):
@@ -20,7 +22,7 @@ class ExperimentConfig(Strict):
 class SelectionConfig(Strict):
     """The mu-Lasso of Eq. 1."""
 
-    descriptor: Literal["vebi_text", "vebi_code", "mcgill_matconvnet", "mcgill_keras"] = "vebi_text"
+    descriptor: Annotated[str, OneOf(DESCRIPTORS)] = "vebi_text"
     labels: Literal["annotations", "predictions"] = "annotations"
     nonnegative: bool = False
     solver: Literal["path", "spgl1"] = "path"
@@ -38,31 +40,11 @@ class AblationConfig(Strict):
     batch_size: int = Field(128, ge=1)
 
 
-HeatmapMethod = Literal[
-    # of features that the mu-Lasso has selected
-    "upsampled_activation",
-    "deconv_gb",
-    "vebi",
-    "vebi_conv",
-    # of features that stand out under perturbation of the image
-    "resampling_correlation",
-    "resampling_precision",
-    # of the predicted class
-    "gradient_x_input",
-    "integrated_gradients",
-    "grad_cam",
-    "guided_backprop",
-    "guided_grad_cam",
-    "lrp",
-    "smooth_deep_saliency",
-]
-
-
 class HeatmapConfig(Strict):
     """Explanations: of features (VEBI 3.2 and 3.3), and of the predicted class by other methods."""
 
-    methods: list[HeatmapMethod] = Field(
-        ["upsampled_activation", "deconv_gb", "vebi", "vebi_conv"], min_length=1
+    methods: list[Annotated[str, OneOf(METHODS)]] = Field(
+        [name for name, method in METHODS.items() if method.paper], min_length=1
     )
     scope: Scope = "all"
     top: int = Field(3, ge=1, le=64, description="features per image, by weighted response")

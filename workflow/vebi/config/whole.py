@@ -14,7 +14,7 @@ from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
 from vebi.config.resampling import ResamplingConfig
-from vebi.config.robustness import FeatureCountsConfig, RobustnessConfig
+from vebi.config.robustness import CONVERTIBLE, FeatureCountsConfig, RobustnessConfig
 from vebi.config.sanity import SanityConfig
 from vebi.config.stages import (
     AblationConfig,
@@ -124,10 +124,10 @@ class Config(Strict):
             if section is None:
                 continue
             problems += section.problems(name)
-            if self.selection.descriptor not in ("vebi_text", "vebi_code"):
+            if self.selection.descriptor not in CONVERTIBLE:
                 problems.append(
-                    f"{name}: needs selection.descriptor vebi_text or vebi_code, from which the other "
-                    f"follows; it is '{self.selection.descriptor}'"
+                    f"{name}: needs selection.descriptor {' or '.join(CONVERTIBLE)}, from which the "
+                    f"other follows; it is '{self.selection.descriptor}'"
                 )
         known = [self.datasets[e.dataset] for e in self.experiments if e.dataset in self.datasets]
         if self.robustness is not None and not any(dataset.has_masks for dataset in known):

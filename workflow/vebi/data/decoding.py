@@ -71,10 +71,7 @@ class Decoding:
 
 def decoding_for(config: "DatasetConfig") -> Decoding:
     """How an image file is brought into the form of a data set's images."""
-    if config.kind == "image_folder":
-        max_pixels = int(config.max_megapixels * 1e6)
-        return Decoding(config.size, config.channels, config.resize, config.first_size, max_pixels)
-    return Decoding(config.shape[0], config.shape[2])
+    return Decoding(**config.decoding)
 
 
 def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:

@@ -1,13 +1,21 @@
 """scikit-learn's 8 x 8 handwritten digits: 1,797 images that need no download."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from vebi.data.dataset import TEST, TRAIN, Images
+from vebi.config.datasets import DigitsConfig
+from vebi.data.dataset import TEST, TRAIN, Images, write_dataset
 
 TEST_FRACTION = 0.2
+
+
+def write(config: DigitsConfig, path: str | Path, cache: Path) -> None:
+    """Write the digits as dataset.h5; nothing is downloaded."""
+    write_dataset(path, load(config.size))
 
 
 def load(size: int = 28) -> Images:

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vebi.config.datasets import ImageFolderConfig
-from vebi.data.dataset import TEST, TRAIN, ImageIndex, n_decoders
+from vebi.data.dataset import TEST, TRAIN, ImageIndex, n_decoders, write_index
 from vebi.data.decoding import (
     Decoding,
     UnreadableImage,
@@ -50,6 +50,11 @@ class Checked:
     mask: str = ""
     mask_bytes: int = 0
     defect: str = ""
+
+
+def write(config: ImageFolderConfig, path: str | Path, cache: Path) -> None:
+    """Write the index of the images as dataset.h5; they stay where they are."""
+    write_index(path, index_images(config))
 
 
 def index_images(config: ImageFolderConfig) -> ImageIndex:

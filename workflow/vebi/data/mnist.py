@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vebi.data.dataset import TEST, TRAIN, Images
+from vebi.config.datasets import MnistConfig
+from vebi.data.dataset import TEST, TRAIN, Images, write_dataset
 from vebi.data.subset import spread_over_classes
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
@@ -20,6 +21,11 @@ FILES = {
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
+
+
+def write(config: MnistConfig, path: str | Path, cache: Path) -> None:
+    """Write MNIST, or a part of it, as dataset.h5; `cache` keeps what is downloaded."""
+    write_dataset(path, load(cache, config.train_images, config.test_images))
 
 
 def load(cache: Path, n_train: int | None = None, n_test: int | None = None) -> Images:

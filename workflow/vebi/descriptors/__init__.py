@@ -2,14 +2,13 @@
 
 from vebi.descriptors.describe import describe, describe_batch
 from vebi.descriptors.descriptor_file import DescriptorFile, layers_of, open_descriptors
-from vebi.descriptors.variants import VARIANTS, Variant
+from vebi.descriptors.layers import measured_layers
 
 __all__ = [
-    "VARIANTS",
     "DescriptorFile",
-    "Variant",
     "describe",
     "describe_batch",
     "layers_of",
+    "measured_layers",
     "open_descriptors",
 ]

@@ -9,20 +9,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
 from vebi.descriptors.descriptor_file import open_descriptors
-from vebi.descriptors.variants import VARIANTS
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 
-# The power of the L2 norm that a statistic is.
-_POWERS = {"l2": 1.0, "squared_l2": 2.0}
 _BLOCK = 4096
 
 
 def can_convert(source: str, target: str) -> bool:
     """Whether the descriptor `target` follows from `source` alone."""
-    a, b = VARIANTS[source], VARIANTS[target]
-    return a == b or (a.choose is b.choose and {a.statistic, b.statistic} <= set(_POWERS))
+    return DESCRIPTORS[source].gives(DESCRIPTORS[target])
 
 
 def convert_rows(
@@ -33,7 +30,10 @@ def convert_rows(
     `feature_layer` int64 (m), ascending. Equal to computing `target` from the network up to the
     rounding of float32; a layer without any response stays zero.
     """
-    power = _POWERS[VARIANTS[target].statistic] / _POWERS[VARIANTS[source].statistic]
+    powers = DESCRIPTORS[target].norm_power, DESCRIPTORS[source].norm_power
+    assert powers[0] is not None
+    assert powers[1] is not None
+    power = powers[0] / powers[1]
     values = rows.astype(np.float64) ** power
     starts = np.flatnonzero(np.diff(feature_layer, prepend=-1))
     total = np.add.reduceat(values, starts, axis=1)
@@ -50,9 +50,8 @@ def convert(source: str | Path, path: str | Path, target: str) -> None:
     does not follow from the variant in `source`.
     """
     descriptors = open_descriptors(source)
-    if target not in VARIANTS:
-        raise VebiError(f"Unknown descriptor '{target}'; known: {', '.join(VARIANTS)}.")
-    if descriptors.variant not in VARIANTS or not can_convert(descriptors.variant, target):
+    get_descriptor(target)
+    if descriptors.variant not in DESCRIPTORS or not can_convert(descriptors.variant, target):
         raise VebiError(
             f"{source} holds descriptor '{descriptors.variant}', from which '{target}' does not follow: "
             "they measure other layers or other statistics. Compute it from the network."

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vebi.catalogue.descriptors import Descriptor, get_descriptor
+from vebi.catalogue.record import resolve
 from vebi.data.dataset import Dataset
-from vebi.descriptors.variants import STATISTICS, VARIANTS, Variant
+from vebi.descriptors.layers import measured_layers
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.network.batches import computed
@@ -24,7 +26,7 @@ class _DescriptorPass(LayerPass):
     def __init__(self, layers: Sequence[Layer], chosen: Sequence[Layer], statistic: str) -> None:
         super().__init__(layers)
         self._chosen = {layer.index for layer in chosen}
-        self._statistic = STATISTICS[statistic]
+        self._statistic = resolve(statistic)
         self.parts: list[Tensor] = []
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
@@ -34,15 +36,15 @@ class _DescriptorPass(LayerPass):
 
 
 def describe_batch(
-    model: nn.Module, images: Tensor, layers: Sequence[Layer], variant: Variant
+    model: nn.Module, images: Tensor, layers: Sequence[Layer], descriptor: Descriptor
 ) -> tuple[Tensor, Tensor]:
     """Class scores (N, classes) and descriptors float32 (N, m) of images (N, C, H, W).
 
     The statistics of each layer are divided by their sum (L1 norm); a layer without any response
     stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity.
     """
-    chosen = variant.choose(layers)
-    described = _DescriptorPass(layers, chosen, variant.statistic)
+    chosen = measured_layers(descriptor, layers)
+    described = _DescriptorPass(layers, chosen, descriptor.statistic)
     with evaluating(model), torch.no_grad(), described:
         logits = model(images)
     for layer, part in zip(chosen, described.parts, strict=True):
@@ -63,6 +65,7 @@ def describe(
     dataset: Dataset,
     path: str | Path,
     variant: str = "vebi_text",
+    *,
     batch_size: int = 128,
     device: torch.device | str = "cpu",
 ) -> None:
@@ -72,15 +75,14 @@ def describe(
     `feature_channel` int64 (m), `layer_names`, `layer_types`, `layer_spatial` (L); attributes
     `descriptor` (the variant) and `classes`.
     """
-    if variant not in VARIANTS:
-        raise VebiError(f"Unknown descriptor '{variant}'; known: {', '.join(VARIANTS)}.")
+    descriptor = get_descriptor(variant)
     if not len(dataset):
         raise VebiError(f"{dataset.path} has no images.")
     model = model.to(device)
     indices = np.arange(len(dataset))
     example = next(dataset.batches(indices[:1], 1))[1]
     layers = list_layers(model, to_network_input(example, device))
-    chosen = VARIANTS[variant].choose(layers)
+    chosen = measured_layers(descriptor, layers)
     if not chosen:
         raise VebiError(f"The network has no layer that descriptor '{variant}' is made of.")
     feature_layer, feature_channel = feature_index(chosen)
@@ -99,7 +101,7 @@ def describe(
 
         def compute(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Tensor]:
             images = to_network_input(raw, device)
-            return describe_batch(model, images, layers, VARIANTS[variant])
+            return describe_batch(model, images, layers, descriptor)
 
         progress = tqdm(batches, "descriptors", total, unit="batch", disable=None)
         for rows, (logits, values) in computed(progress, compute):

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vebi.catalogue.descriptors import get_descriptor
+from vebi.catalogue.methods import OURS
 from vebi.descriptors.describe import describe_batch
 from vebi.descriptors.descriptor_file import open_descriptors
-from vebi.descriptors.variants import VARIANTS
-from vebi.explanation.explanation import Explanation, explain_batch
+from vebi.descriptors.layers import measured_layers
+from vebi.explanation.explain import Network, Pictures, Selected, explain_batch
+from vebi.explanation.explanation import Explanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
 from vebi.io.errors import VebiError
@@ -43,14 +46,21 @@ Preprocess = Callable[[Tensor], Tensor]
 class Explainer:
     """A network with the features that the mu-Lasso selected for each of its classes.
 
-    `solution` the selection, `mu` the bound whose weights explain; `classes` names in the order of the
-    network's outputs; `descriptor` a name of VARIANTS; `preprocess` as in `fit`.
+    Args:
+        model: the network.
+        solution: the selection; None if nothing has been selected, which not every method needs.
+        mu: the bound whose weights explain.
+        classes: names in the order of the network's outputs; none: their numbers.
+        descriptor: a name of the catalogue's DESCRIPTORS, on which the features were selected.
+        preprocess: as in `fit`.
+        device: where the network runs.
+        batch_size: images at a time.
     """
 
     model: nn.Module
-    solution: Solution
-    mu: float
-    classes: tuple[str, ...]
+    solution: Solution | None = None
+    mu: float = 10.0
+    classes: tuple[str, ...] = ()
     descriptor: str = "vebi_text"
     preprocess: Preprocess | None = None
     device: torch.device | str = "cpu"
@@ -59,58 +69,34 @@ class Explainer:
     @property
     def selected(self) -> pd.DataFrame:
         """The selected features: a row per class and feature, with its layer, channel and weight."""
+        if self.solution is None:
+            raise VebiError("No features have been selected: `vebi.fit` selects some.")
         table = selected_features_table(self.solution, [self.mu])
         names = [self.classes[label] for label in table["class"]]
         return table.assign(**{"class": names}).drop(columns=["scope", "mu"])
 
-    def explain(self, images: Images, method: str = "vebi", top: int = 3) -> list[Explanation]:
-        """Explain images (forms as in `fit`) by up to `top` features each."""
-        weights = self.solution.weights_at(self.mu)
-        variant = VARIANTS[self.descriptor]
+    def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> list[Explanation]:
+        """Explain images (forms as in `fit`) by any heatmap method, by up to `top` features each."""
+        selected = None
+        if self.solution is not None:
+            weights, descriptor = self.solution.weights_at(self.mu), get_descriptor(self.descriptor)
+            selected = Selected(weights, self.solution.index, descriptor)
+        network = Network(self.model.to(self.device), self.classes, selected)
 
-        def explain(_: np.ndarray, some: np.ndarray) -> list[Explanation]:
+        def explain(index: np.ndarray, some: np.ndarray) -> list[Explanation]:
             batch, shown = _prepare(some, self.preprocess, self.device)
-            layers = list_layers(self.model, batch[:1])
-            return explain_batch(
-                self.model,
-                batch,
-                shown,
-                layers,
-                self._described(layers),
-                weights,
-                variant,
-                self.classes,
-                top,
-                method,
-            )
+            return explain_batch(Pictures(batch, shown, index), network, method, top)
 
         batches = computed(cut(_as_array(images), self.batch_size), explain)
         return [explanation for _, found in batches for explanation in found]
 
     def panel(
-        self, images: Images, path: str | Path, method: str = "vebi", top: int = 3
+        self, images: Images, path: str | Path, method: str = OURS.name, top: int = 3
     ) -> list[Explanation]:
         """Explain images and draw them as the paper's Fig. 6: `path` (PNG), and a PDF beside it."""
         explanations = self.explain(images, method, top)
         save(draw_panels(explanations), path)
         return explanations
-
-    def _described(self, layers: Sequence[Layer]) -> list[Layer]:
-        names = dict.fromkeys(self.solution.index.layer.tolist())
-        by_name = {layer.name: layer for layer in layers}
-        missing = [name for name in names if name not in by_name]
-        if missing:
-            raise VebiError(
-                f"The features were selected on a network with a layer '{missing[0]}', which this one "
-                "does not have. Do they belong together?"
-            )
-        described = [by_name[name] for name in names]
-        if sum(layer.n_channels for layer in described) != len(self.solution.index):
-            raise VebiError(
-                f"The features were selected among {len(self.solution.index)} channels, this network "
-                f"has {sum(layer.n_channels for layer in described)} there. Do they belong together?"
-            )
-        return described
 
 
 def fit(
@@ -136,19 +122,18 @@ def fit(
 
     Raises VebiError for layers that can't be handled, by name, and for labels that don't fit.
     """
-    if descriptor not in VARIANTS:
-        raise VebiError(f"Unknown descriptor '{descriptor}'; known: {', '.join(VARIANTS)}.")
+    measured = get_descriptor(descriptor)
     array = _as_array(images)
     if not len(array):
         raise VebiError("There are no images to select features on.")
     model = model.to(device)
     example, _ = _prepare(array[:1], preprocess, device)
     layers = list_layers(model, example)
-    described = VARIANTS[descriptor].choose(layers)
+    described = measured_layers(measured, layers)
 
     def describe(_: np.ndarray, some: np.ndarray) -> tuple[Tensor, np.ndarray]:
         batch, _ = _prepare(some, preprocess, device)
-        logits, values = describe_batch(model, batch, layers, VARIANTS[descriptor])
+        logits, values = describe_batch(model, batch, layers, measured)
         return logits.cpu(), values.cpu().numpy()
 
     given = None if labels is None else np.asarray(labels)
@@ -207,7 +192,7 @@ def explain(
     selection: str | Path,
     *,
     mu: float = 10.0,
-    method: str = "vebi",
+    method: str = OURS.name,
     top: int = 3,
     preprocess: Preprocess | None = None,
     device: torch.device | str = "cpu",

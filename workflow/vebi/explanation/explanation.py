@@ -1,35 +1,40 @@
 """Explanations of single images: what was predicted, from which features, and where they look."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-
-from vebi.descriptors.describe import describe_batch
-from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
-from vebi.descriptors.variants import VARIANTS, Variant
-from vebi.heatmaps.methods import FeatureMethod, Targets, feature_maps, get_methods, merged_maps
-from vebi.heatmaps.subject import FEATURE_SOURCES, Subject
-from vebi.io.errors import VebiError
-from vebi.network.layers import Layer, feature_index, list_layers
-from vebi.network.passes import to_network_input
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FeatureExplanation:
-    """One feature behind a prediction. `share` is its part of all positive weighted response."""
+    """One feature behind a prediction.
+
+    Args:
+        layer_number: of the network's layers, from 1.
+        layer, layer_type: the layer's name and type.
+        spatial: whether the layer has maps, not single values.
+        channel: the feature's place in the layer.
+        heatmap: its map, float (H, W) in [0, 1].
+        metric: what the method ranks features by, as in its record.
+        value: the feature's: the weighted response ("relevance"), the mean size of the correlation with
+            the output, or the precision.
+        weight, response: the mu-Lasso's weight for the predicted class, and the descriptor's value; None
+            where no features have been selected, or not among those of the layer.
+        share: their product's part of all positive weighted response; 0 if it is not positive.
+    """
 
     layer_number: int
     layer: str
     layer_type: str
     spatial: bool
     channel: int
-    weight: float
-    response: float
-    share: float
     heatmap: np.ndarray
+    metric: str
+    value: float
+    weight: float | None = None
+    response: float | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,116 +60,31 @@ class Explanation:
     confidence: float
     features: tuple[FeatureExplanation, ...]
     heatmap: np.ndarray
-    method: str = "vebi"
+    method: str
     scores: tuple[ClassScore, ...] = ()
 
 
-def explain_images(
-    model: nn.Module,
-    images: np.ndarray,
-    descriptors: DescriptorFile,
-    weights: np.ndarray,
-    classes: list[str],
-    top: int = 3,
-    method: str = "vebi",
-    device: torch.device | str = "cpu",
-) -> list[Explanation]:
-    """Explain uint8 images (N, H, W, C) by up to `top` features each (VEBI 3.2, Fig. 6).
-
-    `weights` (classes, m) belong to the columns of `descriptors`, the file that says which layers and
-    which variant of the descriptor they were selected on.
-    """
-    batch = to_network_input(images, device)
-    layers = list_layers(model, batch[:1])
-    described = layers_of(layers, descriptors)
-    variant = VARIANTS[descriptors.variant]
-    return explain_batch(
-        model, batch, images, layers, described, weights, variant, classes, top, method
-    )
-
-
-def explain_batch(
-    model: nn.Module,
-    batch: Tensor,
-    shown: np.ndarray,
-    layers: Sequence[Layer],
-    described: Sequence[Layer],
-    weights: np.ndarray,
-    variant: Variant,
-    classes: Sequence[str],
-    top: int = 3,
-    method: str = "vebi",
-) -> list[Explanation]:
-    """Explain a batch (N, C, H, W) as the network takes it; `shown` (N, ...) are the same as pictures.
-
-    `weights` (classes, m) belong to the channels of the layers `described`, with this `variant` of the
-    descriptor; `layers` are all of the network's.
-    """
-    how = get_methods([method])[method]
-    logits, values = describe_batch(model, batch, layers, variant)
-    scores = logits.double()
-    probabilities = torch.softmax(scores, 1).cpu().numpy()
-    if not len(weights) == len(classes) == probabilities.shape[1]:
-        raise VebiError(
-            f"The network has {probabilities.shape[1]} outputs, the selection {len(weights)} classes, "
-            f"and there are {len(classes)} names. Do they belong together?"
-        )
-    predictions = probabilities.argmax(1)
-    x = values.cpu().numpy()
-    if isinstance(how, FeatureMethod):
-        subject = Subject(
-            model, batch, layers, described, x, weights, predictions, np.arange(len(batch))
-        )
-        features, _ = FEATURE_SOURCES[how.source](subject, top)
-        maps = feature_maps(model, batch, layers, features, [method])[method].cpu().numpy()
-        merged = maps.max(1) if top else np.zeros((len(maps), *batch.shape[2:]), np.float32)
-    else:
-        features = np.zeros((len(batch), 0, 2), np.int64)
-        targets = Targets(predictions, {})
-        merged = merged_maps(model, batch, layers, targets, [method])[method].cpu().numpy()
-    evidence = np.maximum(weights[predictions] * x, 0).sum(1)
-    column = {
-        (described[position].index, channel): i
-        for i, (position, channel) in enumerate(zip(*feature_index(described), strict=True))
+def as_plain(explanation: Explanation) -> dict[str, Any]:
+    """The numbers of an explanation, without images and maps, as plain values for a JSON file."""
+    return {
+        "predicted": explanation.predicted,
+        "confidence": explanation.confidence,
+        "scores": [
+            {"class": score.name, "score": score.score, "probability": score.probability}
+            for score in explanation.scores
+        ],
+        "features": [
+            {
+                "layer": feature.layer,
+                "layer_number": feature.layer_number,
+                "layer_type": feature.layer_type,
+                "channel": feature.channel,
+                "metric": feature.metric,
+                "value": feature.value,
+                "weight": feature.weight,
+                "response": feature.response,
+                "share": feature.share,
+            }
+            for feature in explanation.features
+        ],
     }
-    explanations = []
-    for n, image in enumerate(shown):
-        parts = []
-        for k, (index, channel) in enumerate(features[n]):
-            if index < 0:
-                continue
-            layer, at = layers[index], column[index, channel]
-            parts.append(
-                FeatureExplanation(
-                    layer_number=int(index) + 1,
-                    layer=layer.name,
-                    layer_type=layer.type,
-                    spatial=layer.spatial,
-                    channel=int(channel),
-                    weight=float(weights[predictions[n], at]),
-                    response=float(x[n, at]),
-                    share=_share(weights[predictions[n], at] * x[n, at], evidence[n]),
-                    heatmap=maps[n, k],
-                )
-            )
-        best = np.argsort(-probabilities[n], kind="stable")[:5]
-        explanations.append(
-            Explanation(
-                image=image,
-                predicted=classes[predictions[n]],
-                confidence=float(probabilities[n].max()),
-                features=tuple(parts),
-                heatmap=merged[n],
-                method=method,
-                scores=tuple(
-                    ClassScore(classes[j], float(scores[n, j]), float(probabilities[n, j]))
-                    for j in best
-                ),
-            )
-        )
-    return explanations
-
-
-def _share(relevance: float, evidence: float) -> float:
-    """Part of the positive relevance; 0 for a feature with none, as other methods may choose."""
-    return float(relevance / evidence) if relevance > 0 else 0.0

@@ -1,12 +1,17 @@
 """Explanation panels (the paper's Fig. 6)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from vebi.explanation.explanation import Explanation
-from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, METHOD_NAMES, get_layer_colour, new_figure, styled
+from vebi.catalogue.methods import METHODS
+from vebi.data.dataset import TEST, open_dataset
+from vebi.explanation.explainer import load
+from vebi.explanation.explanation import Explanation, FeatureExplanation
+from vebi.figures.images import pick_examples, show_image
+from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
+from vebi.models.model_file import load_model
 
 
 @styled
@@ -26,7 +31,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
         row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
         if not explanation.features and explanation.heatmap.any():
             show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            name = METHOD_NAMES.get(explanation.method, explanation.method)
+            name = METHODS[explanation.method].label
             row[1].set_title(name, fontsize=7.5)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
@@ -40,5 +45,36 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
                     "pad": 2,
                 },
             )
-            axis.set_xlabel(f"{feature.share:.0%} of the evidence", fontsize=7, labelpad=1)
+            axis.set_xlabel(_describe(feature), fontsize=7, labelpad=1)
     return figure
+
+
+@styled
+def draw_run_panels(
+    *,
+    dataset: Path,
+    model: Path,
+    descriptors: Path,
+    path: Path,
+    images: int,
+    top: int,
+    mu: float,
+    factories: Sequence[str] = (),
+) -> Figure:
+    """Panels of some test images of a run, from the files of one network.
+
+    `factories`: the user's own code that the network may be made with.
+    """
+    data = open_dataset(dataset)
+    network, classes = load_model(model, factories=factories)
+    chosen = pick_examples(data.labels, data.split, TEST, images)
+    explainer = load(network, descriptors, path, mu=mu, classes=classes)
+    return draw_panels(explainer.explain(data.read("images", chosen), top=top))
+
+
+def _describe(feature: FeatureExplanation) -> str:
+    """How strongly a feature stands for the prediction, by what its method ranks features by."""
+    if feature.metric == "relevance":
+        return f"{feature.share:.0%} of the evidence"
+    name = "mean |r|" if feature.metric == "correlation" else feature.metric
+    return f"{name} {feature.value:.3g}"

@@ -1,4 +1,7 @@
-"""One look for all figures: sizes, colours, names, and how a figure is saved."""
+"""One look for all figures: sizes, colours, names, and how a figure is saved.
+
+Colours, lines and names of heatmap methods stand in their records (`vebi.catalogue.methods`).
+"""
 
 import functools
 from collections.abc import Callable
@@ -9,6 +12,16 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+# Figures take all of their look from here.
+from vebi.catalogue.palette import BLACK as BLACK
+from vebi.catalogue.palette import BLUE as BLUE
+from vebi.catalogue.palette import GREEN as GREEN
+from vebi.catalogue.palette import GREY as GREY
+from vebi.catalogue.palette import ORANGE as ORANGE
+from vebi.catalogue.palette import PURPLE as PURPLE
+from vebi.catalogue.palette import SKY as SKY
+from vebi.catalogue.palette import VERMILION as VERMILION
+from vebi.catalogue.palette import YELLOW as YELLOW
 from vebi.io.files import atomic_path
 
 P = ParamSpec("P")
@@ -33,78 +46,6 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 
-# Okabe and Ito's palette: distinguishable with every common colour blindness, and in grey by order.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8c8c8c"
-
-METHOD_COLOURS = {
-    "upsampled_activation": SKY,
-    "deconv_gb": ORANGE,
-    "vebi": BLUE,
-    "vebi_conv": GREEN,
-    "resampling_correlation": VERMILION,
-    "resampling_precision": PURPLE,
-    # Tol's muted palette (but the first), for what stands beside the paper's methods.
-    "gradient_x_input": "#7F4A1E",
-    "integrated_gradients": "#882255",
-    "grad_cam": "#332288",
-    "guided_backprop": "#999933",
-    "guided_grad_cam": "#DDCC77",
-    "lrp": "#117733",
-    "smooth_deep_saliency": "#AA4499",
-    "random": GREY,
-}
-# Colours that are alike to some eyes have different lines (tests/unit/figures/test_palette.py).
-METHOD_LINES = {
-    "upsampled_activation": "-",
-    "deconv_gb": "-",
-    "vebi": "-",
-    "vebi_conv": "--",
-    "resampling_correlation": "-.",
-    "resampling_precision": "-.",
-    "gradient_x_input": "-",
-    "integrated_gradients": "-.",
-    "grad_cam": "-",
-    "guided_backprop": "--",
-    "guided_grad_cam": "-.",
-    "lrp": "--",
-    "smooth_deep_saliency": "--",
-    "random": ":",
-}
-# In the order of the figures. The first six draw features, the others the predicted class.
-METHOD_NAMES = {
-    "upsampled_activation": "upsampled activation",
-    "deconv_gb": "deconvnet + guided backprop",
-    "vebi": "VEBI (stride 1 in conv + pool)",
-    "vebi_conv": "VEBI (stride 1 in conv only)",
-    "resampling_correlation": "input resampling: correlation",
-    "resampling_precision": "input resampling: precision",
-    "gradient_x_input": "gradient × input",
-    "integrated_gradients": "integrated gradients",
-    "grad_cam": "Grad-CAM",
-    "guided_backprop": "guided backprop of the class",
-    "guided_grad_cam": "guided Grad-CAM",
-    "lrp": "LRP (epsilon plus flat)",
-    "smooth_deep_saliency": "Smooth Deep Saliency",
-    "random": "random map",
-}
-SHORT_NAMES = {
-    "upsampled_activation": "upsampled\nactivation",
-    "deconv_gb": "deconvnet +\nguided backprop",
-    "vebi": "VEBI\n(conv + pool)",
-    "vebi_conv": "VEBI\n(conv only)",
-    "resampling_correlation": "resampling:\ncorrelation",
-    "resampling_precision": "resampling:\nprecision",
-    "gradient_x_input": "gradient\n× input",
-    "integrated_gradients": "integrated\ngradients",
-    "grad_cam": "Grad-CAM",
-    "guided_backprop": "guided\nbackprop",
-    "guided_grad_cam": "guided\nGrad-CAM",
-    "lrp": "LRP",
-    "smooth_deep_saliency": "Smooth Deep\nSaliency",
-}
-# The paper's own comparison; all else but chance is a baseline, drawn thinner.
-PAPER_METHODS = ("upsampled_activation", "deconv_gb", "vebi", "vebi_conv")
 CONDITION_COLOURS = {
     "selected": VERMILION,
     "random": SKY,

@@ -1,11 +1,8 @@
 """The features that correlation or precision under perturbation chooses to explain an image with."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from vebi.heatmaps.subject import Chosen, Subject
 from vebi.perturbation.choose import top_channels
 from vebi.perturbation.metrics import Metrics, channel_metrics
 from vebi.perturbation.resample import (
@@ -14,9 +11,6 @@ from vebi.perturbation.resample import (
     mean_pixels,
     resample,
 )
-
-if TYPE_CHECKING:
-    from vebi.heatmaps.subject import Chosen, Subject
 
 
 def features_by_metric(subject: Subject, k: int, metric: str) -> Chosen:
@@ -54,7 +48,14 @@ def _measure(subject: Subject) -> list[dict[int, Metrics]]:
         mean = mean_pixels(subject.model, image)
         key = (subject.seed, int(index))
         found = resample(
-            subject.model, image, subject.layers, wanted, mean, Sampling(), key, int(predicted)
+            subject.model,
+            image,
+            subject.layers,
+            wanted,
+            mean=mean,
+            sampling=Sampling(),
+            key=key,
+            target=int(predicted),
         )
         measured.append({i: channel_metrics(moments) for i, moments in found.moments.items()})
     return measured

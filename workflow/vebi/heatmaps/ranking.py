@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vebi.heatmaps.subject import Chosen, Subject
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index
 
@@ -42,3 +43,24 @@ def top_features(
     missing = k - features.shape[1]
     features = np.pad(features, ((0, 0), (0, missing), (0, 0)), constant_values=-1)
     return features, np.pad(np.maximum(scores, 0), ((0, 0), (0, missing)))
+
+
+def relevant_features(subject: Subject, k: int) -> Chosen:
+    """The k features of each image with the highest weighted response: see `top_features`."""
+    return _ranked(subject, k, spatial_only=False)
+
+
+def relevant_maps(subject: Subject, k: int) -> Chosen:
+    """The same among the features that are maps."""
+    return _ranked(subject, k, spatial_only=True)
+
+
+def _ranked(subject: Subject, k: int, spatial_only: bool) -> Chosen:
+    weighted = subject.weighted
+    if weighted is None:
+        raise VebiError(
+            "This method explains by features that the mu-Lasso has selected, and none are given: "
+            "select some first, or use a method that needs none."
+        )
+    rows = weighted.descriptors, weighted.weights, subject.predictions
+    return top_features(*rows, weighted.layers, k, spatial_only)

@@ -5,7 +5,7 @@ operations ask at the time of the backward pass which rule to follow (`rules`).
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,12 +32,8 @@ from vebi.network.layers import Layer, evaluating
 from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, returns_indices
 from vebi.network.passes import LayerPass, fast_layout
 
-# In which operations each rule resamples the signal to stride 1.
-RULES: dict[str, frozenset[str]] = {
-    "deconv_gb": frozenset(),
-    "vebi_conv": frozenset({"conv"}),
-    "vebi": frozenset({"conv", "pool"}),
-}
+# A rule names the kinds of operations, "conv" and "pool", in which the signal is resampled to stride 1.
+PLAIN: frozenset[str] = frozenset()
 
 
 def feature_signals(
@@ -45,49 +41,85 @@ def feature_signals(
     images: Tensor,
     layers: Sequence[Layer],
     features: np.ndarray,
-    rules: Iterable[str],
+    resampled: frozenset[str] = PLAIN,
     peak_only: bool = False,
-) -> dict[str, Tensor]:
-    """Signal at the input pixels of every feature, for every rule (VEBI 3.2 and 3.3).
+) -> Tensor:
+    """Signals (N, k, C, H, W) of every feature by one rule: see `SignalGraph`."""
+    with SignalGraph(model, images, layers, features, peak_only) as graph:
+        return graph.signals(resampled)
 
-    `images` float (N, C, H, W); `features` int64 (N, k, 2): layer index and channel, -1 for none.
-    The backward pass starts at the feature's own layer with its whole activation map, the other
-    channels zero; with `peak_only` at the map's highest position alone. A ReLU lets through positive
-    signals where its input was positive; any other operation follows its gradient, or the stride-1
-    rule. Returns (N, k, C, H, W) per rule, zero where there is no feature. Raises VebiError for
-    features that the network does not have.
+
+class SignalGraph:
+    """The forward pass of a batch, from which the features' signals go back by any rule.
+
+    Args:
+        model: the network.
+        images: float (N, C, H, W).
+        layers: all of the network's, from `list_layers`.
+        features: int64 (N, k, 2), layer index and channel, -1 for none.
+        peak_only: start at the highest position of a feature's map instead of the whole map.
+
+    Raises:
+        VebiError: features that the network does not have.
+
+    It holds the whole graph: use it as a context, which lets go of it at the end.
     """
-    rules = list(rules)
-    _check_features(features, images, layers)
-    shape = (*features.shape[:2], *images.shape[1:])
-    signals = {rule: images.new_zeros(shape) for rule in rules}
-    if not (features[..., 0] >= 0).any():
-        return signals
-    order = _deepest_first(features)
-    forward = _SignalPass(layers, np.take_along_axis(features, order[..., None], 1), peak_only)
-    with evaluating(model), torch.enable_grad():
-        leaf = fast_layout(images.detach()).requires_grad_()
-        # The network may change its input in place, which autograd refuses for a leaf.
-        with suppress(_AllSeen), forward:
-            model(leaf.clone())
-    rows = torch.arange(len(images))
-    try:
-        for slot in range(features.shape[1]):
-            for rule in rules:
-                edges, seeds = forward.begin(slot, RULES[rule])
-                if not edges:
-                    continue
-                (signal,) = torch.autograd.grad(
-                    edges, leaf, seeds, retain_graph=True, allow_unused=True
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        layers: Sequence[Layer],
+        features: np.ndarray,
+        peak_only: bool = False,
+    ) -> None:
+        _check_features(features, images, layers)
+        self._images, self._features = images, features
+        self._pass: _SignalPass | None = None
+        if not (features[..., 0] >= 0).any():
+            return
+        self._order = _deepest_first(features)
+        in_order = np.take_along_axis(features, self._order[..., None], 1)
+        self._pass = _SignalPass(layers, in_order, peak_only)
+        with evaluating(model), torch.enable_grad():
+            self._leaf = fast_layout(images.detach()).requires_grad_()
+            # The network may change its input in place, which autograd refuses for a leaf.
+            with suppress(_AllSeen), self._pass:
+                model(self._leaf.clone())
+
+    def __enter__(self) -> "SignalGraph":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pass is not None:
+            self._pass.release()
+
+    def signals(self, resampled: frozenset[str] = PLAIN) -> Tensor:
+        """Signal at the input pixels of every feature (VEBI 3.2 and 3.3): (N, k, C, H, W).
+
+        The backward pass starts at the feature's own layer with its activation map, the other channels
+        zero. A ReLU lets through positive signals where its input was positive; any other operation
+        follows its gradient, or the stride-1 rule where its kind is in `resampled`. Zero where there is
+        no feature.
+        """
+        shape = (*self._features.shape[:2], *self._images.shape[1:])
+        signals = self._images.new_zeros(shape)
+        if self._pass is None:
+            return signals
+        rows = torch.arange(len(self._images))
+        for slot in range(shape[1]):
+            edges, seeds = self._pass.begin(slot, resampled)
+            if not edges:
+                continue
+            (signal,) = torch.autograd.grad(
+                edges, self._leaf, seeds, retain_graph=True, allow_unused=True
+            )
+            if signal is None:
+                raise VebiError(
+                    "The network's input gets no gradient from its layers: does it detach them?"
                 )
-                if signal is None:
-                    raise VebiError(
-                        "The network's input gets no gradient from its layers: does it detach them?"
-                    )
-                signals[rule][rows, torch.from_numpy(order[:, slot])] = signal
-    finally:
-        forward.release()
-    return signals
+            signals[rows, torch.from_numpy(self._order[:, slot])] = signal
+        return signals
 
 
 def _deepest_first(features: np.ndarray) -> np.ndarray:

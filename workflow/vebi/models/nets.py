@@ -2,18 +2,17 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION
+from vebi.catalogue.record import resolve
 from vebi.io.errors import VebiError
 from vebi.models.factory import call_factory
 from vebi.models.torchvision_nets import torchvision_network
-
-TORCHVISION, FACTORY = "torchvision:", "factory:"
 
 
 class Normalise(nn.Module):
@@ -190,22 +189,6 @@ def keras(
     ]
 
 
-Layers = list[tuple[str, nn.Module]]
-
-# The image's shape, the number of classes, and what the configuration gives as kwargs.
-ARCHITECTURES: dict[str, Callable[..., Layers]] = {
-    "matconvnet": matconvnet,
-    "an8flower_strided": an8flower_strided,
-    "an8flower_inferred": an8flower_inferred,
-    "vgg_f": vgg_f,
-    "vgg_gap": vgg_gap,
-    "patch_cnn": patch_cnn,
-    "keras": keras,
-}
-# Architectures whose first weights are drawn as Keras does (Glorot and Bengio, 2010).
-GLOROT = ("keras",)
-
-
 @dataclass(frozen=True)
 class NetSpec:
     """What is needed to build a network again.
@@ -274,7 +257,7 @@ def assemble(spec: NetSpec) -> nn.Module:
                 f"Architecture '{spec.architecture}' is unknown here; known: {known}, "
                 f"{TORCHVISION}NAME, {FACTORY}MODULE:FUNCTION."
             )
-        make = ARCHITECTURES[spec.architecture]
+        make = resolve(ARCHITECTURES[spec.architecture].function)
         layers = make(spec.input_shape, spec.n_classes, **spec.kwargs)
         return nn.Sequential(OrderedDict([("input", first), *layers, ("flatten", nn.Flatten())]))
     if spec.architecture.startswith(TORCHVISION):

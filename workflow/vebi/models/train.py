@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from vebi.catalogue.architectures import ARCHITECTURES, TORCHVISION
 from vebi.compute.determinism import derived_seed
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.io.errors import VebiError
-from vebi.models.nets import GLOROT, TORCHVISION, NetSpec, build, initialise
+from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.models.weights_places import find_weights
@@ -28,6 +30,31 @@ log = logging.getLogger(__name__)
 # Pixels of a data set up to this size are kept in memory while it is trained on.
 MEMORY_BYTES = 2**30
 OWN_SCALE = 64.0
+
+
+class Task(Protocol):
+    """What a network is for: images of a shape (H, W, C), and classes in the order of its outputs.
+
+    `class_ids` are what the classes are called where the images come from. A `Dataset` is one.
+    """
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def class_ids(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """A `Task` without images."""
+
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    class_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,6 +91,7 @@ def train(
     settings: TrainingSettings,
     seed: int,
     device: torch.device,
+    *,
     after_epoch: Callable[[int, nn.Module, NetSpec], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, NetSpec, pd.DataFrame]:
@@ -83,10 +111,11 @@ def train(
     labels = torch.from_numpy(dataset.labels)
     net, spec = first_network(dataset, architecture, settings, seed, pixels)
     net = net.to(device)
+    score = partial(_score, pixels=pixels, labels=labels, device=device, batch_size=at_once)
     if not settings.epochs:
-        loss, share = _score(net, pixels, labels, train_rows, device, at_once)
+        loss, share = score(net, rows=train_rows)
         row = {"epoch": 0, "loss": loss, "train_accuracy": share}
-        row["test_accuracy"] = _score(net, pixels, labels, test_rows, device, at_once)[1]
+        row["test_accuracy"] = score(net, rows=test_rows)[1]
         return net.eval(), spec, pd.DataFrame([row])
 
     body = net.get_submodule(spec.body)
@@ -106,7 +135,7 @@ def train(
         # Dropout draws from torch's own generators: seeded here, and given back as they were.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derived_seed(seed, 2, epoch))
-            loss = _train_epoch(net, optimiser, batches, labels, len(order), device)
+            loss = _train_epoch(net, optimiser, batches, labels, n_images=len(order), device=device)
         schedule.step()
         if not np.isfinite(loss):
             raise VebiError(
@@ -117,8 +146,8 @@ def train(
             {
                 "epoch": epoch,
                 "loss": loss,
-                "train_accuracy": _score(net, pixels, labels, train_rows, device, at_once)[1],
-                "test_accuracy": _score(net, pixels, labels, test_rows, device, at_once)[1],
+                "train_accuracy": score(net, rows=train_rows)[1],
+                "test_accuracy": score(net, rows=test_rows)[1],
             }
         )
         if after_epoch is not None:
@@ -139,32 +168,47 @@ def first_network(
 
     `pixels` gives the images of `dataset` where they have been read already.
     """
-    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
-    spec = network_spec(dataset, architecture, settings, weights)
-    net = build(spec, derived_seed(seed, 0))
-    if spec.is_own or settings.init_std is not None:
-        initialise(net, derived_seed(seed, 0), settings.init_std, architecture in GLOROT)
-    if weights is not None:
-        names = dataset.class_ids, dataset.classes
-        apply_weights(net, spec, weights, names, is_trained=settings.epochs > 0)
-    if spec.is_own and spec.mean is None and not (weights is not None and weights.has_mean):
+    net, spec, has_mean = given_network(dataset, architecture, settings, seed)
+    if not has_mean:
         mean = _mean_image(pixels or _streamed(dataset), dataset.indices(TRAIN))
         net.get_buffer("input.mean").copy_(mean)
     return net, spec
 
 
+def given_network(
+    task: Task, architecture: str, settings: TrainingSettings, seed: int
+) -> tuple[nn.Module, NetSpec, bool]:
+    """The network with its first weights, without a look at any image, and its specification.
+
+    The last value is False for an architecture of ours whose mean image is not there yet: neither
+    `settings` nor the file of weights has one.
+    """
+    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
+    spec = network_spec(task, architecture, settings, weights)
+    net = build(spec, derived_seed(seed, 0))
+    if spec.is_own or settings.init_std is not None:
+        own = ARCHITECTURES.get(architecture)
+        glorot = own is not None and own.first_weights == "glorot"
+        initialise(net, derived_seed(seed, 0), settings.init_std, glorot)
+    if weights is not None:
+        names = task.class_ids, task.classes
+        apply_weights(net, spec, weights, names, is_trained=settings.epochs > 0)
+    has_mean = not spec.is_own or spec.mean is not None
+    return net, spec, has_mean or (weights is not None and weights.has_mean)
+
+
 def network_spec(
-    dataset: Dataset, architecture: str, settings: TrainingSettings, weights: Weights | None
+    task: Task, architecture: str, settings: TrainingSettings, weights: Weights | None
 ) -> NetSpec:
-    """The specification of the network that is trained on `dataset`.
+    """The specification of the network for a task.
 
     Where `settings` leave `scale` and `mean` open: as in the file of weights if that says it; else
     64 and the mean image of the training split for our architectures, ImageNet's for torchvision's,
     raw pixels for a user's.
     """
-    height, width, channels = dataset.image_shape
+    height, width, channels = task.image_shape
     spec = NetSpec(
-        architecture, (channels, height, width), len(dataset.classes), 1.0, kwargs=settings.kwargs
+        architecture, (channels, height, width), len(task.classes), 1.0, kwargs=settings.kwargs
     )
     mean, scale = settings.mean, settings.scale
     stored = weights.scale if weights else None
@@ -219,7 +263,14 @@ def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch_size: int = 256
 ) -> float:
     """Fraction of images (N, C, H, W) whose highest output is their label; NaN for no images."""
-    return _score(net, _in_memory(images), labels, np.arange(len(images)), device, batch_size)[1]
+    return _score(
+        net,
+        _in_memory(images),
+        labels,
+        np.arange(len(images)),
+        device=device,
+        batch_size=batch_size,
+    )[1]
 
 
 def _score(
@@ -227,6 +278,7 @@ def _score(
     pixels: Pixels,
     labels: Tensor,
     rows: np.ndarray,
+    *,
     device: torch.device,
     batch_size: int,
 ) -> tuple[float, float]:
@@ -306,6 +358,7 @@ def _train_epoch(
     optimiser: torch.optim.Optimizer,
     batches: Iterable[tuple[np.ndarray, Tensor]],
     labels: Tensor,
+    *,
     n_images: int,
     device: torch.device,
 ) -> float:

@@ -1,5 +1,7 @@
 """Ways to perturb an image, each a generator of copies.
 
+To add one: a function here, and its record at the end of PERTURBATIONS.
+
 Every function takes an `image` and what no information looks like there (`mean`), both float32
 (C, H, W) in raw pixels, the number of copies `n`, a `strength`, and a random generator, and yields n
 arrays of the image's shape. Draws are made copy after copy, so that copy i is the same however many
@@ -9,15 +11,12 @@ are asked for at a time. Values may leave 0 to 255: the network sees them as the
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import torch
-from scipy import ndimage
-from torch.nn import functional
 
+from vebi.catalogue.record import by_name, look_up
 from vebi.io.errors import VebiError
+from vebi.record import record
 
-Perturbation = Callable[
-    [np.ndarray, np.ndarray, int, float, np.random.Generator], Iterator[np.ndarray]
-]
+# No torch and no scipy up here: the configuration imports this module to know the names.
 
 SEGMENTS_PER_SIDE = 7
 # How far apart two colours must be (levels of 255) to count as much as two neighbouring seeds.
@@ -78,6 +77,8 @@ def blur_regions(
     image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """One blurred box per copy: side a third of the image, Gaussian of `strength` x the smaller side."""
+    from scipy import ndimage
+
     sigma = strength * min(image.shape[1:])
     blurred = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="nearest")
     box = _box_size(image.shape[1:], 1 / 3)
@@ -119,6 +120,9 @@ def affine(
 
     Each is uniform in +-`strength` in the last copy. Bilinear; beyond the border its nearest pixel.
     """
+    import torch
+    from torch.nn import functional
+
     pixels = torch.from_numpy(image)[None]
     for level in _levels(n):
         angle, scale, down, right = strength * level * rng.uniform(-1, 1, 4)
@@ -130,16 +134,40 @@ def affine(
         yield moved[0].numpy()
 
 
-PERTURBATIONS: dict[str, Perturbation] = {
-    "multiplicative_noise": multiplicative_noise,
-    "additive_noise": additive_noise,
-    "boxes_grid": boxes_grid,
-    "boxes_random": boxes_random,
-    "blur_regions": blur_regions,
-    "superpixels": superpixels,
-    "colour_jitter": colour_jitter,
-    "affine": affine,
-}
+@record
+class Perturbation:
+    """A way to perturb an image.
+
+    Args:
+        name: in the configuration and in tables.
+        label: in figures, on two lines.
+        copies: the generator of copies.
+    """
+
+    name: str
+    label: str
+    copies: Callable[
+        [np.ndarray, np.ndarray, int, float, np.random.Generator], Iterator[np.ndarray]
+    ]
+
+
+# In the order of the figures. A place in it is part of the seed of a perturbation's draws: append.
+PERTURBATIONS: dict[str, Perturbation] = by_name(
+    (
+        Perturbation(
+            name="multiplicative_noise",
+            label="multiplicative\nnoise",
+            copies=multiplicative_noise,
+        ),
+        Perturbation(name="additive_noise", label="additive\nnoise", copies=additive_noise),
+        Perturbation(name="boxes_grid", label="boxes on\na grid", copies=boxes_grid),
+        Perturbation(name="boxes_random", label="boxes at\nrandom", copies=boxes_random),
+        Perturbation(name="blur_regions", label="blurred\nregions", copies=blur_regions),
+        Perturbation(name="superpixels", label="superpixels\nmasked", copies=superpixels),
+        Perturbation(name="colour_jitter", label="colour\njitter", copies=colour_jitter),
+        Perturbation(name="affine", label="small\nmoves", copies=affine),
+    )
+)
 
 
 def perturb(
@@ -155,9 +183,7 @@ def perturb(
 
     `mean` is anything that broadcasts to the image. `key` seeds the draws: one per image.
     """
-    if perturbation not in PERTURBATIONS:
-        known = ", ".join(PERTURBATIONS)
-        raise VebiError(f"Unknown perturbation '{perturbation}'; known: {known}.")
+    chosen = look_up("perturbation", perturbation, PERTURBATIONS)
     if n < 2:
         raise VebiError(f"{n} copies can't tell what varies; at least 2 are needed.")
     number = list(PERTURBATIONS).index(perturbation)
@@ -165,7 +191,7 @@ def perturb(
     image = np.ascontiguousarray(image, np.float32)
     mean = np.broadcast_to(np.asarray(mean, np.float32), image.shape)
     block: list[np.ndarray] = []
-    for copy in PERTURBATIONS[perturbation](image, mean, n, strength, rng):
+    for copy in chosen.copies(image, mean, n, strength, rng):
         block.append(copy)
         if len(block) == batch_size:
             yield np.stack(block)

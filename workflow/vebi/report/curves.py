@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES, PAPER_METHODS
+from vebi.catalogue.methods import CHANCE, DRAWN, in_order
 from vebi.selection.path import ClassPath
 from vebi.selection.path_file import read_solution
 
@@ -28,16 +28,16 @@ def iou_curves(table: pd.DataFrame) -> list[dict[str, Any]]:
     for (dataset, model), part in table.groupby(["dataset", "model"], sort=True):
         seeds = part["seed"].nunique()
         series = []
-        for method in [m for m in METHOD_NAMES if m in set(part["method"])]:
+        for method in in_order(part["method"]):
             by_threshold = part[part["method"] == method].groupby("threshold", sort=True)
             low, high = ("mean_iou", "mean_iou") if seeds > 1 else ("ci_low", "ci_high")
             means = by_threshold["mean_iou"].mean()
             series.append(
                 {
-                    "name": METHOD_NAMES[method],
-                    "colour": METHOD_COLOURS[method],
-                    "dash": method == "vebi_conv",
-                    "shown": method in PAPER_METHODS or method == "random",
+                    "name": DRAWN[method].label,
+                    "colour": DRAWN[method].colour,
+                    "dash": DRAWN[method].line != "-",
+                    "shown": DRAWN[method].paper or method == CHANCE.name,
                     "y": _rounded(means),
                     "low": _rounded(by_threshold[low].min()),
                     "high": _rounded(by_threshold[high].max()),

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from vebi.figures.style import METHOD_NAMES
+from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS
 
 Tables = Mapping[str, pd.DataFrame]
 Tone = Literal["holds", "in part", "undecided", "reversed", ""]
@@ -136,7 +136,7 @@ def _paired(
 
 
 def _best_methods(table: pd.DataFrame) -> Iterator[Finding]:
-    for place, part in _places(table[table["method"] != "random"]):
+    for place, part in _places(table[table["method"] != CHANCE.name]):
         for column, name in (
             ("relevance_mass", "Largest share of the map on the mask"),
             ("pointing", "Strongest pixel on the mask most often"),
@@ -144,15 +144,16 @@ def _best_methods(table: pd.DataFrame) -> Iterator[Finding]:
             means = part.groupby("method", sort=True)[column].mean()
             if means.notna().any():
                 best = str(means.idxmax())
-                vebi = f"; VEBI {means['vebi']:.2f}" if "vebi" in means and best != "vebi" else ""
-                yield Finding(name, place, f"{METHOD_NAMES[best]}, {means.max():.2f}{vebi}")
+                ours = OURS.name in means and best != OURS.name
+                text = f"; VEBI {means[OURS.name]:.2f}" if ours else ""
+                yield Finding(name, place, f"{DRAWN[best].label}, {means.max():.2f}{text}")
 
 
 def _distractors(table: pd.DataFrame) -> Iterator[Finding]:
-    for place, part in _places(table[table["method"] != "random"]):
+    for place, part in _places(table[table["method"] != CHANCE.name]):
         means = part.groupby("method", sort=True)["mass_on_distractors"].mean()
         area = part["area_distractors"].mean()
-        text = f"{means.max():.1%} of the map ({METHOD_NAMES[str(means.idxmax())]})"
+        text = f"{means.max():.1%} of the map ({DRAWN[str(means.idxmax())].label})"
         yield Finding(
             "Most that any method puts on distractors",
             place,
@@ -161,11 +162,11 @@ def _distractors(table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _sanity(table: pd.DataFrame) -> Iterator[Finding]:
-    for method in ("vebi", "deconv_gb", "guided_backprop", "grad_cam", "lrp"):
+    for method in [name for name, one in METHODS.items() if one.in_findings]:
         for place, part in _places(table[table["method"] == method]):
             row = part.iloc[0]
             correlation = f"correlation {row['correlation_all']:.2f} when all weights are random"
-            yield Finding(METHOD_NAMES[method], place, f"{row['verdict']}; {correlation}")
+            yield Finding(DRAWN[method].label, place, f"{row['verdict']}; {correlation}")
 
 
 def _robustness(table: pd.DataFrame) -> Iterator[Finding]:
@@ -209,7 +210,7 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
     "networks": (("training", _training),),
     "selection": (("selection_seeds", _counts), ("selection", _certificates)),
     "ablation": (("ablation_effect", _ablation),),
-    "overlap": (
+    "iou": (
         (
             "iou_paired",
             _paired(
@@ -248,5 +249,5 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
     "sanity": (("sanity_verdict", _sanity),),
     "robustness": (("robustness_summary", _robustness),),
     "mcgill": (("mcgill_verdict", _mcgill),),
-    "resampling": (("resampling_claims", _resampling),),
+    "perturbation": (("resampling_claims", _resampling),),
 }

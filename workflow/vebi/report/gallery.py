@@ -8,9 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from vebi.catalogue.methods import in_order
 from vebi.data.dataset import open_dataset
 from vebi.figures.images import read_rows
-from vebi.figures.style import METHOD_NAMES
 from vebi.report.pictures import encode_image, encode_map, encode_mask
 from vebi.studies.iou.curve import area_under_curve
 from vebi.studies.iou.iou_file import read_curves
@@ -58,7 +58,7 @@ def choose_images(
 def collect(files: Explained) -> dict[str, Any]:
     """Everything the page needs to show one network's explanations; images are data URIs."""
     dataset = open_dataset(files.images)
-    methods = [m for m in METHOD_NAMES if m in files.heatmaps]
+    methods = in_order(files.heatmaps)
     with h5py.File(files.heatmaps[methods[0]], "r") as file:
         index = file["image_index"][:]
     with h5py.File(files.descriptors, "r") as file:

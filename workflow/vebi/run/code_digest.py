@@ -6,17 +6,56 @@ hashes what it meets. So editing a function reruns the stages that reach it and 
 comments, docstrings and `touch` rerun nothing.
 
 The analysis is static. A registry must be a plain dict of functions (a name leads to them), not a
-decorator that registers on import.
+decorator that registers on import. Text of the form `vebi.module:name` counts as the name that it is.
+A field of a record (`vebi.record`) counts only where code is reached that reads an attribute
+of that name: whoever draws a method's colour does not depend on its function, nor the other way round.
 """
 
 import ast
+import copy
 import hashlib
-from collections.abc import Iterable
+import re
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 PACKAGE = "vebi"
 ROOT = Path(__file__).resolve().parents[2]
+_NAMED = re.compile(rf"({PACKAGE}(?:\.\w+)+):(\w+)")
+
+# A module name that no import can have.
+SCRIPT = "__script__"
+T = TypeVar("T", bound=ast.AST)
+# (module, name), or (module, "") for all of a module.
+Target = tuple[str, str]
+
+
+@dataclass
+class _Found:
+    """What some statements hold: their texts, the names that they lead to, the attributes that they
+    read, and fields of records, which wait until somebody reads them."""
+
+    texts: set[str] = field(default_factory=set)
+    targets: set[Target] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    fields: "list[_Field]" = field(default_factory=list)
+
+    def add(self, other: "_Found") -> None:
+        self.texts |= other.texts
+        self.targets |= other.targets
+        self.reads |= other.reads
+        self.fields += other.fields
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of a record that is made in `module`: its value, and what tells it from all others."""
+
+    name: str
+    module: "_Module"
+    value: ast.expr
+    place: str
 
 
 class _Module:
@@ -26,11 +65,11 @@ class _Module:
         self.name = name
         self.definitions: dict[str, list[ast.stmt]] = {}
         # Local name -> (module, attribute), or (module, "") for a module itself.
-        self.imports: dict[str, tuple[str, str]] = {}
+        self.imports: dict[str, Target] = {}
         self.always: list[ast.stmt] = []
-        # What has been worked out: a statement's text by its identity, a name's texts and targets.
-        self.texts: dict[int, str] = {}
-        self.found: dict[str, tuple[set[str], set[tuple[str, str]]]] = {}
+        # What has been worked out, by a statement's identity and by name.
+        self.examined: dict[int, _Found] = {}
+        self.found: dict[str, _Found] = {}
         tree = ast.parse(source)
         for node in ast.walk(tree):
             self._read_import(node, is_package)
@@ -63,36 +102,45 @@ class _Module:
 def code_digest(*entries: str | Path) -> str:
     """Hex digest (16 characters) of everything in the package that `entries` reach.
 
-    An entry is the path of a script, or the name of a module of the package (all of it counts).
+    An entry is the path of a script, the name of a module of the package (all of it counts), or that of
+    a function, `module:function`.
     """
-    pending: list[tuple[str, str]] = []
-    texts: set[str] = set()
+    all_found = _Found()
     for entry in entries:
         if isinstance(entry, Path) or str(entry).endswith(".py"):
-            script = _Module("__script__", Path(entry).read_text(encoding="utf-8"), False)
-            everything = [s for group in script.definitions.values() for s in group] + script.always
-            texts.update(_texts(script, everything))
-            pending.extend(_reached(script, everything))
+            script = _Module(SCRIPT, Path(entry).read_text(encoding="utf-8"), False)
+            for statement in [s for group in script.definitions.values() for s in group]:
+                all_found.add(_examine(script, statement))
+            for statement in script.always:
+                all_found.add(_examine(script, statement))
         else:
-            pending.append((entry, ""))
-    seen: set[tuple[str, str]] = set()
-    while pending:
-        target = pending.pop()
-        if target in seen:
-            continue
-        seen.add(target)
-        found, reached = _look_up(*target)
-        texts.update(found)
-        pending.extend(reached)
-    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:16]
+            named = _NAMED.fullmatch(str(entry))
+            all_found.targets.add((named[1], named[2]) if named else (str(entry), ""))
+    seen: set[Target] = set()
+    while True:
+        while new := all_found.targets - seen:
+            seen |= new
+            for target in new:
+                all_found.add(_look_up(*target))
+        read = [one for one in all_found.fields if one.name in all_found.reads]
+        if not read:
+            break
+        all_found.fields = [one for one in all_found.fields if one.name not in all_found.reads]
+        for one in read:
+            all_found.add(_examine_field(one))
+    return hashlib.sha256("\n".join(sorted(all_found.texts)).encode()).hexdigest()[:16]
 
 
-def _look_up(origin: str, name: str) -> tuple[set[str], set[tuple[str, str]]]:
-    """Texts and targets of a name; worked out once, since every job reads the digests of all scripts."""
+def _look_up(origin: str, name: str) -> _Found:
+    """What a name holds; worked out once, since every job reads the digests of all scripts."""
     module = _load(origin)
     if name not in module.found:
-        statements = _statements(module, name)
-        module.found[name] = _texts(module, statements), _reached(module, statements)
+        found = module.found[name] = _Found()
+        if name in module.imports and name not in module.definitions:  # re-exported: it leads on
+            found.targets.add(module.imports[name])
+        else:
+            for statement in _statements(module, name):
+                found.add(_examine(module, statement))
     return module.found[name]
 
 
@@ -100,56 +148,111 @@ def _statements(module: _Module, name: str) -> list[ast.stmt]:
     """The statements behind a name; all of them for a module itself or a name that is not found."""
     if name in module.definitions:
         return module.definitions[name] + module.always
-    if name in module.imports:  # re-exported: an empty body that leads on
-        return [ast.Expr(ast.Name(name, ast.Load()))]
     return [s for group in module.definitions.values() for s in group] + module.always
 
 
-def _reached(module: _Module, statements: Iterable[ast.stmt]) -> set[tuple[str, str]]:
-    """Package targets that are named in `statements`."""
+def _examine(module: _Module, statement: ast.stmt) -> _Found:
+    """What a statement of a module holds."""
+    found = module.examined.get(id(statement))
+    if found is None:
+        place = f"{module.name}: {' '.join(_bound_names(statement))}"
+        stripped, fields = _without_fields(module, statement, place)
+        text = f"{module.name}: {ast.dump(_without_docstrings(stripped))}"
+        found = _Found({text}, _reached(module, stripped), _read(stripped), fields)
+        module.examined[id(statement)] = found
+    return found
+
+
+def _examine_field(one: _Field) -> _Found:
+    """What a field's value holds; records inside it have fields of their own."""
+    value, fields = _without_fields(one.module, one.value, one.place)
+    text = f"{one.place}: {ast.dump(value)}"
+    return _Found({text}, _reached(one.module, value), _read(value), fields)
+
+
+def _without_fields(module: _Module, node: T, place: str) -> tuple[T, list[_Field]]:
+    """A piece of code with its outermost records emptied, and what they were made of."""
+    records = [
+        inner
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and _is_record(module, inner)
+    ]
+    if not records:
+        return node, []
+    node = copy.deepcopy(node)
+    fields = []
+    queue: list[ast.AST] = [node]
+    number = 0
+    while queue:
+        inner = queue.pop(0)
+        if isinstance(inner, ast.Call) and _is_record(module, inner):
+            number += 1
+            for keyword in inner.keywords:
+                at = f"{place} {number}.{keyword.arg}"
+                fields.append(_Field(keyword.arg or "", module, keyword.value, at))
+            inner.keywords = []
+        queue.extend(ast.iter_child_nodes(inner))
+    return node, fields
+
+
+def _is_record(module: _Module, call: ast.Call) -> bool:
+    """Whether a call makes a record: an object of a class that is decorated so, here or elsewhere."""
+    if not isinstance(call.func, ast.Name):
+        return False
+    name = call.func.id
+    if name in module.definitions:
+        return any(
+            isinstance(statement, ast.ClassDef)
+            and any(
+                isinstance(one, ast.Name) and one.id == "record" for one in statement.decorator_list
+            )
+            for statement in module.definitions[name]
+        )
+    origin, attribute = module.imports.get(name, ("", ""))
+    if not attribute or not _source_of(origin):
+        return False
+    return _is_record(_load(origin), ast.Call(ast.Name(attribute, ast.Load()), [], []))
+
+
+def _reached(module: _Module, code: ast.AST) -> set[Target]:
+    """Names of the package that stand in a piece of code, also as text."""
     targets = set()
-    for statement in statements:
-        attributes = {
-            id(node.value): node.attr
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Attribute)
-        }
-        for node in ast.walk(statement):
-            if not isinstance(node, ast.Name):
-                continue
+    attributes = {
+        id(node.value): node.attr for node in ast.walk(code) if isinstance(node, ast.Attribute)
+    }
+    for node in ast.walk(code):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if named := _NAMED.fullmatch(node.value):
+                targets.add((named[1], named[2]))
+        elif isinstance(node, ast.Name):
             if node.id in module.imports:
                 origin, attribute = module.imports[node.id]
                 if not attribute and id(node) in attributes:
                     attribute = attributes[id(node)]
                 targets.add((origin, attribute))
-            elif node.id in module.definitions and module.name != "__script__":
+            elif node.id in module.definitions and module.name != SCRIPT:
                 targets.add((module.name, node.id))
     return targets
 
 
-def _texts(module: _Module, statements: Iterable[ast.stmt]) -> set[str]:
-    texts = set()
-    for statement in statements:
-        # The one of a name that is passed on belongs to no module: it may be gone, its number reused.
-        is_passing = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name)
-        text = None if is_passing else module.texts.get(id(statement))
-        if text is None:
-            text = f"{module.name}: {ast.dump(_without_docstrings(statement))}"
-            if not is_passing:
-                module.texts[id(statement)] = text
-        texts.add(text)
-    return texts
+def _read(code: ast.AST) -> set[str]:
+    """Attributes that a piece of code reads."""
+    return {
+        node.attr
+        for node in ast.walk(code)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _without_docstrings(statement: ast.stmt) -> ast.stmt:
-    copy = ast.parse(ast.unparse(statement)).body[0]
-    for node in ast.walk(copy):
+    plain = ast.parse(ast.unparse(statement)).body[0]
+    for node in ast.walk(plain):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             first = node.body[0]
             is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
             if is_text and isinstance(first.value.value, str):  # type: ignore[attr-defined]
                 node.body = node.body[1:] or [ast.Pass()]
-    return copy
+    return plain
 
 
 def _bound_names(statement: ast.stmt) -> list[str]:

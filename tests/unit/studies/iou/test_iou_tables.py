@@ -2,10 +2,11 @@ import h5py
 import numpy as np
 import pytest
 
+from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import Images, write_dataset
-from vebi.io.tables import TABLES
+from vebi.report.places import TABLES
 from vebi.studies.iou.curve import area_under_curve, iou_curves
-from vebi.studies.iou.iou_file import CHANCE, LOCALISATION, Curves, measure, read_curves
+from vebi.studies.iou.iou_file import LOCALISATION, Curves, measure, read_curves
 from vebi.studies.iou.tables import auc_table, curve_table, paired_table, tabulate
 
 N, SIZE = 150, 8
@@ -34,7 +35,14 @@ def measured(tmp_path):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
             file["heatmaps"], file["image_index"] = maps, index
     paths = {name: tmp_path / f"{name}.h5" for name in ("good", "noise")}
-    measure(tmp_path / "d.h5", tmp_path / "descriptors.h5", paths, tmp_path / "iou.h5", 101, 7)
+    measure(
+        tmp_path / "d.h5",
+        tmp_path / "descriptors.h5",
+        paths,
+        tmp_path / "iou.h5",
+        n_thresholds=101,
+        seed=7,
+    )
     return tmp_path / "iou.h5", masks[index], {"good": good, "noise": noise}
 
 
@@ -46,7 +54,7 @@ def read(path, key):
 def test_curves_belong_to_their_images(measured):
     path, masks, maps = measured
     curves = read_curves(path)
-    assert set(curves) == {"good", "noise", CHANCE}
+    assert set(curves) == {"good", "noise", CHANCE.name}
     for name in maps:
         assert np.array_equal(curves[name].curves, iou_curves(maps[name], masks))
         assert np.array_equal(curves[name].image_index, np.arange(1, N, 2))
@@ -85,7 +93,7 @@ def test_chance_depends_on_seed_and_image_only(measured, tmp_path):
     expected = np.stack(
         [np.random.default_rng([7, i]).random((SIZE, SIZE)) for i in range(1, N, 2)]
     )
-    assert np.array_equal(read_curves(path)[CHANCE].curves, iou_curves(expected, masks))
+    assert np.array_equal(read_curves(path)[CHANCE.name].curves, iou_curves(expected, masks))
 
 
 def test_tables_hold_the_means_and_ordered_intervals(measured):
@@ -128,7 +136,7 @@ def test_tables_of_localisation_and_distractors(measured):
     assert parts.sum() == pytest.approx(1)
     assert spread[["area_part", "area_distractors", "area_elsewhere"]].sum() == pytest.approx(1)
     # Chance spreads its mass as the areas are.
-    chance = tables["distractors"].set_index("method").loc[CHANCE]
+    chance = tables["distractors"].set_index("method").loc[CHANCE.name]
     assert chance["mass_on_distractors"] == pytest.approx(chance["area_distractors"], abs=0.01)
     for name in tables:
         assert set(tables[name].columns) == set(TABLES[name].columns)
@@ -139,7 +147,14 @@ def test_without_distractors_there_is_no_table_of_them(tmp_path):
     with h5py.File(tmp_path / "d.h5", "a") as file:
         del file["distractor_masks"], file["base_scene"]
     paths = {"good": tmp_path / "good.h5"}
-    measure(tmp_path / "d.h5", tmp_path / "descriptors.h5", paths, tmp_path / "b.h5", 11, 7)
+    measure(
+        tmp_path / "d.h5",
+        tmp_path / "descriptors.h5",
+        paths,
+        tmp_path / "b.h5",
+        n_thresholds=11,
+        seed=7,
+    )
     found = read_curves(tmp_path / "b.h5")["good"]
     assert set(found.scores) == set(LOCALISATION)
     # Without base scenes each image is one.

@@ -38,7 +38,7 @@ def test_signal_of_a_peak_is_its_window() -> None:
     images = torch.rand(2, 2, 9, 11, generator=torch.Generator().manual_seed(0))
     layers = list_layers(net, images)
     features = np.array([[[0, 1]], [[0, 2]]])
-    signals = feature_signals(net, images, layers, features, ["deconv_gb"], peak_only=True)
+    signals = feature_signals(net, images, layers, features, peak_only=True)
     masks = patches(net, images, layers, features)
     for n, channel in enumerate((1, 2)):
         response = net[0](images)[n, channel].detach()
@@ -46,7 +46,7 @@ def test_signal_of_a_peak_is_its_window() -> None:
         expected = torch.zeros(2, 9, 11)
         window = slice(2 * row, 2 * row + 3), slice(2 * column, 2 * column + 3)
         expected[:, window[0], window[1]] = net[0].weight[channel].detach() * response.max()
-        torch.testing.assert_close(signals["deconv_gb"][n, 0], expected)
+        torch.testing.assert_close(signals[n, 0], expected)
         box = np.zeros((9, 11), bool)
         box[window] = True
         assert np.array_equal(masks[n], box)

@@ -2,20 +2,15 @@
 
 import copy
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
 import yaml
 
 from vebi.config import parse_config
-from vebi.config.resampling import PerturbationName
-from vebi.config.stages import HeatmapMethod
-from vebi.heatmaps.methods import METHODS
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build
 from vebi.network import list_layers
-from vebi.perturbation.perturbations import PERTURBATIONS
 from vebi.perturbation.resample import convolution_responses
 
 CONFIG = Path(__file__).parents[4] / "config"
@@ -42,11 +37,6 @@ def test_the_studys_own_configuration() -> None:
 
 def test_without_the_section_there_is_no_study() -> None:
     assert parse_config(BASE | {"resampling": None}).resampling is None
-
-
-def test_names_are_those_of_the_registries() -> None:
-    assert list(get_args(PerturbationName)) == list(PERTURBATIONS)
-    assert set(get_args(HeatmapMethod)) == set(METHODS)
 
 
 TWICE = [{"name": "affine", "strength": 0.1}, {"name": "affine", "strength": 0.2}]

@@ -3,13 +3,13 @@ import itertools
 import pandas as pd
 import pytest
 
-from vebi.figures.style import METHOD_COLOURS, METHOD_NAMES
+from vebi.catalogue.methods import METHODS
 from vebi.studies.sanity.figures import draw_sanity
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS
 
 
 def test_every_method_stands_in_colour_once_with_its_numbers():
-    methods = [m for m in METHOD_NAMES if m != "random"]
+    methods = list(METHODS)
     stages = ["fc", "conv", f"{ONLY}fc", RANDOM_LABELS]
     value = {(m, s): (i + j) / 20 for (i, m), (j, s) in itertools.product(
         enumerate(methods), enumerate(stages))}  # fmt: skip
@@ -22,7 +22,7 @@ def test_every_method_stands_in_colour_once_with_its_numbers():
     figure = draw_sanity(pd.DataFrame(rows), verdicts)
     figure.canvas.draw()
     lines = [line for axis in figure.axes for line in axis.lines if line.get_label()[0] != "_"]
-    assert [line.get_color() for line in lines] == [METHOD_COLOURS[m] for m in methods]
+    assert [line.get_color() for line in lines] == [METHODS[m].colour for m in methods]
     for method, line in zip(methods, lines, strict=True):
         assert line.get_ydata() == pytest.approx([1, value[method, "fc"], value[method, "conv"]])
     diamonds = [line for axis in figure.axes for line in axis.lines if line.get_marker() == "D"]

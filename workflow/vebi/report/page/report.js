@@ -374,8 +374,9 @@
     browser.hidden = false;
     const [sets, classes, wrong, over, methods, count, items, more] = ["g-set", "g-class", "g-wrong", "g-over", "g-methods", "g-count", "g-items", "g-more"]
       .map((id) => document.getElementById(id));
-    const PAPER = ["upsampled_activation", "deconv_gb", "vebi", "vebi_conv"], FIRST = 8;
-    const chosen = new Set([...PAPER, "lrp", "grad_cam"]);
+    const having = (what) => Object.keys(data.methods).filter((m) => data.methods[m][what]);
+    const PAPER = having("paper"), FIRST = 8;
+    const chosen = new Set(having("shown"));
     let limit = FIRST;
     const experiment = () => data.gallery[sets.value];
     const shot = (uri, alt, under) => make("div", { class: "shot" },

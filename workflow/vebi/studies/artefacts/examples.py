@@ -9,7 +9,7 @@ from torch import nn
 
 from vebi.data.dataset import Dataset
 from vebi.data.subset import spread_over_classes
-from vebi.heatmaps.methods import feature_maps
+from vebi.heatmaps.draw import feature_maps
 from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
 from vebi.studies.artefacts.artefacts_file import Artefacts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,17 +11,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vebi.catalogue.methods import DRAWN, in_order
+from vebi.data.dataset import open_dataset
 from vebi.figures.grid import get_experiments
 from vebi.figures.images import show_image
 from vebi.figures.style import (
     HEATMAP,
     LAYER_COLOURS,
-    METHOD_COLOURS,
-    METHOD_NAMES,
-    SHORT_NAMES,
     new_figure,
     styled,
 )
+from vebi.models.model_file import load_model
+from vebi.studies.artefacts.artefacts_file import read_artefacts
+from vebi.studies.artefacts.examples import draw_features
 
 if TYPE_CHECKING:
     from vebi.studies.artefacts.examples import DrawnFeature
@@ -44,7 +47,7 @@ def _zoom_window(drawn: DrawnFeature) -> tuple[slice, slice]:
 @styled
 def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
     """A pair of rows per feature: the image and each method's map, and below a part of them enlarged."""
-    methods = [m for m in METHOD_NAMES if features and m in features[0].maps]
+    methods = in_order(features[0].maps) if features else []
     columns = 1 + len(methods)
     rows = max(1, 2 * len(features))
     figure, axes = new_figure(rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.4))
@@ -74,7 +77,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
             f"{drawn.class_name}, stride {drawn.stride:g}\n{why}", fontsize=6.5, labelpad=1
         )
         axes[2 * number + 1, 0].set_ylabel("enlarged", fontsize=7)
-    for axis, name in zip(axes[0], ["image", *(SHORT_NAMES[m] for m in methods)], strict=False):
+    for axis, name in zip(axes[0], ["image", *(DRAWN[m].short for m in methods)], strict=False):
         axis.set_title(name, fontsize=7.5)
     return figure
 
@@ -87,7 +90,7 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
     """
     experiments = get_experiments(table)
     columns = max(1, len(experiments))
-    methods = [m for m in METHOD_NAMES if m in set(table["method"])]
+    methods = in_order(table["method"])
     figure, axes = new_figure(
         2,
         columns,
@@ -105,9 +108,9 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
         for row, method in enumerate(methods):
             rows = part[finished & (part["method"] == method)]
             if len(rows):
-                colour = METHOD_COLOURS[method]
+                colour = DRAWN[method].colour
                 _draw_interval(lower, rows, row, colour, vertical=False)
-        lower.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods], fontsize=7)
+        lower.set_yticks(range(len(methods)), [DRAWN[m].label for m in methods], fontsize=7)
         lower.axvline(0, color="#555555", lw=0.8)
         stride = part[finished]["cumulative_stride"].max()
         lower.set_xlabel(f"grid-artefact score of whole heatmaps, stride {stride:g}")
@@ -127,15 +130,15 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
 
 def _draw_layers(axis: Axes, part: pd.DataFrame) -> None:
     layers = part.drop_duplicates("layer_number").sort_values("layer_number")
-    methods = [m for m in METHOD_NAMES if m in set(part["method"])]
+    methods = in_order(part["method"])
     for place, (number, name, stride) in enumerate(
         zip(layers["layer_number"], layers["layer"], layers["cumulative_stride"], strict=True)
     ):
         for offset, method in enumerate(methods):
             rows = part[(part["layer_number"] == number) & (part["method"] == method)]
             at = place + 0.6 * (offset - (len(methods) - 1) / 2) / len(methods)
-            label = METHOD_NAMES[method] if place == 0 else None
-            _draw_interval(axis, rows, at, METHOD_COLOURS[method], label=label)
+            label = DRAWN[method].label if place == 0 else None
+            _draw_interval(axis, rows, at, DRAWN[method].colour, label=label)
         if place % 2:
             axis.axvspan(place - 0.5, place + 0.5, color="#f6f6f6", lw=0, zorder=0)
         layers.loc[layers["layer_number"] == number, "text"] = f"{name}\n{stride:g}"
@@ -161,3 +164,16 @@ def _draw_interval(
         axis.errorbar([at], [mean], yerr=ends, **options)
     else:
         axis.errorbar([mean], [at], xerr=ends, **options)
+
+
+@styled
+def draw_run_maps(
+    *, dataset: Path, model: Path, artefacts: Path, examples: int, factories: Sequence[str] = ()
+) -> Figure:
+    """Features of some scored images of one network, by every method, from its files.
+
+    `factories`: the user's own code that the network may be made with.
+    """
+    network, _ = load_model(model, factories=factories)
+    scores = read_artefacts(artefacts)
+    return draw_artefact_maps(list(draw_features(network, open_dataset(dataset), scores, examples)))

@@ -5,14 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vebi.catalogue.methods import CHANCE, DRAWN, OURS, in_order
 from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
 from vebi.figures.style import (
     GREEN,
     GREY,
-    METHOD_COLOURS,
-    METHOD_LINES,
-    METHOD_NAMES,
-    PAPER_METHODS,
     VERMILION,
     styled,
 )
@@ -37,10 +34,11 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
     the paper's as a reference.
     """
     experiments = get_experiments(curves)
-    present = [name for name in METHOD_NAMES if name in set(curves["method"])]
-    paper = [name for name in present if name in PAPER_METHODS or name == "random"]
+    present = in_order(curves["method"])
+    paper = [name for name in present if DRAWN[name].paper or name == CHANCE.name]
     others = [name for name in present if name not in paper]
-    rows = [paper] + ([[*others, *(m for m in ("vebi", "random") if m in paper)]] if others else [])
+    beside = [name for name in (OURS.name, CHANCE.name) if name in paper]
+    rows = [paper, [*others, *beside]] if others else [paper]
     figure, axes = new_grid(len(experiments), len(rows), width=4.4, height=4.2)
     for row, methods in enumerate(rows):
         for axis, (dataset, model) in zip(axes[row], experiments, strict=True):
@@ -79,8 +77,8 @@ def _draw_curve(
     if rows.empty:
         return
     line = rows.groupby("threshold")["mean_iou"].mean()
-    colour, style = METHOD_COLOURS[method], METHOD_LINES[method]
-    label = f"{METHOD_NAMES[method]}: {areas[areas['method'] == method]['auc'].mean():.3f}"
+    colour, style = DRAWN[method].colour, DRAWN[method].line
+    label = f"{DRAWN[method].label}: {areas[areas['method'] == method]['auc'].mean():.3f}"
     axis.plot(line.index, line, style, color=colour, lw=width, label=label)
     for _, one in rows.groupby("seed"):
         axis.plot(
@@ -106,13 +104,13 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
                         continue
                     one, at = found.iloc[0], place + offset
                     ends = one[f"{measure}_ci_low"], one[f"{measure}_ci_high"]
-                    axis.plot(ends, (at, at), color=METHOD_COLOURS[method], lw=1.2)
-                    axis.plot(one[measure], at, "o", ms=3, color=METHOD_COLOURS[method])
-            chance = part[part["method"] == "random"][measure].mean()
+                    axis.plot(ends, (at, at), color=DRAWN[method].colour, lw=1.2)
+                    axis.plot(one[measure], at, "o", ms=3, color=DRAWN[method].colour)
+            chance = part[part["method"] == CHANCE.name][measure].mean()
             axis.axvline(chance, color=GREY, ls=":", lw=1)
             axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), title=title)
             axis.set_yticks(range(len(methods)), [""] * len(methods))
-        row[0].set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
+        row[0].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
         row[0].set_ylabel(f"{dataset}\n{model}", fontsize=8)
         row[-1].annotate(
             f"{describe_sample(part['n_images'].iloc[0], len(seeds))}; dotted: chance",
@@ -157,7 +155,7 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
         for at, name, colour in ((1.07, "part", GREEN), (1.18, "distractors", VERMILION)):
             axis.text(at, -0.75, name, ha="center", fontsize=7, color=colour)
         axis.text(1.125, -1.35, "density, chance = 1", ha="center", fontsize=7, color="#555555")
-        axis.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
+        axis.set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
         # Room for the numbers right of the bars.
         axis.set(xlim=(0, 1.25), ylim=(len(methods) - 0.5, -0.5))
         axis.set_xticks(np.linspace(0, 1, 6))
@@ -171,4 +169,4 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
 
 
 def _methods(table: pd.DataFrame) -> list[str]:
-    return [name for name in METHOD_NAMES if name in set(table["method"])]
+    return in_order(table["method"])

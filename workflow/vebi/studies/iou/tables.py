@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
 from vebi.statistics import cluster_interval, sign_flip_test
 from vebi.studies.iou.curve import area_under_curve, get_thresholds
-from vebi.studies.iou.iou_file import CHANCE, LOCALISATION, Curves, read_curves
+from vebi.studies.iou.iou_file import LOCALISATION, Curves, read_curves
 
 # What is compared on the same images: the paper's orderings in Fig. 8, and everything with chance.
-REFERENCES = ("deconv_gb", "upsampled_activation", CHANCE)
+REFERENCES = references_of("iou")
 
 
 def tabulate(

@@ -5,10 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from vebi.catalogue.methods import DRAWN, PEER, in_order
 from vebi.figures.grid import get_experiments
-from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES, new_figure, styled
-
-REFERENCE = "deconv_gb"
+from vebi.figures.style import new_figure, styled
 
 
 @styled
@@ -18,7 +17,7 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
     `curves` the table occlusion, `paired` the table occlusion_paired. A column per experiment.
     """
     experiments = get_experiments(curves)
-    methods = [m for m in METHOD_NAMES if m in set(curves["method"])]
+    methods = in_order(curves["method"])
     figure, axes = new_figure(
         2,
         len(experiments),
@@ -36,12 +35,12 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
             f"{dataset}\n{model}, {images} test images, {seeds} seed{'s'[: seeds > 1]}"
         )
         of_experiment = (paired["dataset"] == dataset) & (paired["model"] == model)
-        rows = paired[of_experiment & (paired["reference"] == REFERENCE)].set_index("method")
+        rows = paired[of_experiment & (paired["reference"] == PEER.name)].set_index("method")
         _draw_differences(axes[1, column], rows, methods, named=column == 0)
     axes[0, 0].set_ylabel("confidence in the first prediction")
     axes[0, 0].set_ylim(top=1.02)
     axes[1, 0].set_ylim(len(methods) - 0.5, -0.5)
-    lines = ["below: mean over the curve minus that of deconvnet + guided backprop"]
+    lines = [f"below: mean over the curve minus that of {PEER.label}"]
     lines += ["bands and bars: 95 % over scenes"]
     if paired["published_difference"].notna().any():
         lines[1] += "; dotted: the paper's 2 %"
@@ -53,7 +52,7 @@ def _draw_curves(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     """Mean over seeds; the band is a network's 95 % interval over scenes, also the seeds' mean."""
     for method in methods:
         mean = table[table["method"] == method].groupby("covered_fraction").mean(numeric_only=True)
-        colour, style = METHOD_COLOURS[method], METHOD_LINES[method]
+        colour, style = DRAWN[method].colour, DRAWN[method].line
         axis.fill_between(
             mean.index, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.1, lw=0
         )
@@ -68,16 +67,16 @@ def _draw_differences(axis: Axes, rows: pd.DataFrame, methods: list[str], named:
     for size in rows["published_difference"].dropna():
         for sign in (-1, 1):
             axis.axvline(sign * size, color="#888888", lw=0.8, ls=":")
-    axis.axvline(0, color=METHOD_COLOURS[REFERENCE], lw=1)
+    axis.axvline(0, color=PEER.colour, lw=1)
     for place, method in enumerate(methods):
         if method not in rows.index:
             continue
         row = rows.loc[method]
-        axis.plot([row["ci_low"], row["ci_high"]], [place, place], color=METHOD_COLOURS[method])
-        axis.plot(row["difference"], place, "o", ms=4, color=METHOD_COLOURS[method])
+        axis.plot([row["ci_low"], row["ci_high"]], [place, place], color=DRAWN[method].colour)
+        axis.plot(row["difference"], place, "o", ms=4, color=DRAWN[method].colour)
     if named:
-        axis.set_yticks(range(len(methods)), [METHOD_NAMES[m] for m in methods])
+        axis.set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
         axis.tick_params(axis="y", labelsize=7.5, length=0)
         for label, method in zip(axis.get_yticklabels(), methods, strict=True):
-            label.set_color(METHOD_COLOURS[method])
+            label.set_color(DRAWN[method].colour)
     axis.set_xlabel("difference in confidence")

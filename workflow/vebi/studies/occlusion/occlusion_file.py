@@ -7,10 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from vebi.catalogue.methods import CHANCE
 from vebi.io.hdf5 import create_hdf5
 
 # Boxes at uniformly random places.
-CONTROL = "random"
+# Boxes anywhere.
+CONTROL = CHANCE.name
 
 
 @dataclass(frozen=True)

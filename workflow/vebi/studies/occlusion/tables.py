@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
 from vebi.statistics import cluster_interval, cluster_sign_flip_test
-from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, read_occlusion
+from vebi.studies.occlusion.occlusion_file import Occlusion, read_occlusion
 
-REFERENCES = ("deconv_gb", "upsampled_activation", CONTROL)
+REFERENCES = references_of("occlusion")
 # VEBI 4.2: "a mean difference of 2 %" in prediction confidence; its sign and averaging are not said.
 PUBLISHED = {("vebi", "deconv_gb"): 0.02}
 

@@ -1,9 +1,8 @@
 """Figures of input resampling: what is perturbed, what is selected, and what that does."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.grid import get_experiments, rows_of
 from vebi.figures.images import show_image
 from vebi.figures.style import (
@@ -18,18 +18,15 @@ from vebi.figures.style import (
     BLUE,
     GREEN,
     GREY,
-    HEATMAP,
     ORANGE,
     PURPLE,
     SKY,
     VERMILION,
-    get_layer_colour,
     new_figure,
     styled,
 )
-
-if TYPE_CHECKING:
-    from vebi.explanation.perturbed import ResampledExplanation
+from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
+from vebi.studies.perturbation.metrics_file import read_metrics
 
 # In the order of drawing. The last two are no choice of neurons.
 CHOICE_NAMES = {
@@ -56,16 +53,6 @@ PAIR_NAMES = {
     ("precision", "vebi"): "precision and VEBI",
 }
 PAIR_COLOURS = dict(zip(PAIR_NAMES, (ORANGE, VERMILION, PURPLE), strict=True))
-PERTURBATION_NAMES = {
-    "multiplicative_noise": "multiplicative\nnoise",
-    "additive_noise": "additive\nnoise",
-    "boxes_grid": "boxes on\na grid",
-    "boxes_random": "boxes at\nrandom",
-    "blur_regions": "blurred\nregions",
-    "superpixels": "superpixels\nmasked",
-    "colour_jitter": "colour\njitter",
-    "affine": "small\nmoves",
-}
 ALL_LAYERS = "all"
 # Last values of the curves that Lengerich et al. show, over 62 epochs on INRIA person.
 PUBLISHED_ACCURACY = {"network": 0.89, "precision": 0.85, "correlation": 0.81}
@@ -74,7 +61,7 @@ NOTE = {"fontsize": 8, "color": "#555555"}
 
 
 def _perturbations(table: pd.DataFrame) -> list[str]:
-    return [name for name in PERTURBATION_NAMES if name in set(table["perturbation"])]
+    return [name for name in PERTURBATIONS if name in set(table["perturbation"])]
 
 
 def _bars(
@@ -125,7 +112,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         rows = rows_of(table, *experiment)
         together = rows[rows["layer"] == ALL_LAYERS]
         _bars(above, together, perturbations, "perturbation", choices, *value)
-        names = [PERTURBATION_NAMES[name] for name in perturbations]
+        names = [PERTURBATIONS[name].label for name in perturbations]
         above.set_xticks(range(len(names)), names, fontsize=6.5)
         images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
         networks = f"{seeds} networks" if seeds > 1 else "one network"
@@ -134,7 +121,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         layers = list(dict.fromkeys(first["layer"]))
         _bars(below, first, layers, "layer", choices, *value)
         below.set_xticks(range(len(layers)), layers)
-        below.set_title(PERTURBATION_NAMES[perturbations[0]].replace("\n", " "), fontsize=8)
+        below.set_title(PERTURBATIONS[perturbations[0]].label.replace("\n", " "), fontsize=8)
     axes[0, 0].set_ylabel("score drop,\nall layers together")
     axes[1, 0].set_ylabel("score drop,\none layer alone")
     note = f"softmax of the predicted class before minus after removing {k} channels per layer"
@@ -173,7 +160,7 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
                     at, value, error, fmt="o", ms=4, mfc=face, color=colour, elinewidth=0.8
                 )
         axis.grid(axis="x", visible=False)
-        names = [PERTURBATION_NAMES[name] for name in perturbations]
+        names = [PERTURBATIONS[name].label for name in perturbations]
         axis.set_xticks(range(len(names)), names, fontsize=6.5)
         axis.set_title(f"{experiment[0]}\n{experiment[1]}")
     axes[0, 0].set_ylabel("share of other images\non which a channel fires")
@@ -331,38 +318,12 @@ def draw_contact_sheet(
     figure, axes = new_figure(len(copies), columns, figsize=(1.25 * columns, 1.42 * len(copies)))
     for row, (name, (strength, numbers, made)) in zip(axes, copies.items(), strict=True):
         show_image(row[0], image)
-        label = PERTURBATION_NAMES[name]
+        label = PERTURBATIONS[name].label
         row[0].set_ylabel(f"{label}\n{strength:g}", fontsize=7, rotation=0, ha="right", va="center")
         for axis, number, copy in zip(row[1:], numbers, made, strict=True):
             show_image(axis, copy.round().clip(0, 255).astype(np.uint8), vmin=0, vmax=255)
             axis.set_title(f"copy {number + 1}", fontsize=6.5, pad=2)
     axes[0, 0].set_title("image", fontsize=6.5, pad=2)
-    return figure
-
-
-@styled
-def draw_explanations(explanations: Sequence[ResampledExplanation]) -> Figure:
-    """Two rows per image: the channels that correlation selects, and those that precision selects.
-
-    Each map's label is the number of its layer, its name and its channel, as in the panels of VEBI.
-    """
-    counts = [len(f) for e in explanations for f in e.features.values()]
-    columns = 1 + max(1, *counts)
-    rows = [(e, metric) for e in explanations for metric in e.features]
-    figure, axes = new_figure(len(rows), columns, figsize=(1.8 * columns, 2.05 * len(rows)))
-    for axis in axes.flat:
-        axis.axis("off")
-    for row, (explanation, metric) in zip(axes, rows, strict=True):
-        show_image(row[0], explanation.image)
-        row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
-        row[0].set_ylabel(CHOICE_NAMES[metric], fontsize=8, color=CHOICE_COLOURS[metric])
-        for axis, feature in zip(row[1:], explanation.features[metric], strict=False):
-            show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            name = f"{feature.layer_number}: {feature.layer} / {feature.channel}"
-            box = {"facecolor": get_layer_colour("conv", True), "edgecolor": "none", "pad": 2}
-            axis.set_title(name, fontsize=7.5, color="white", bbox=box)
-            sign = "mean |r|" if metric == "correlation" else "precision"
-            axis.set_xlabel(f"{sign} {feature.value:.3g}", fontsize=7, labelpad=1)
     return figure
 
 
@@ -378,3 +339,31 @@ def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
         title=note,
         title_fontsize=7,
     )
+
+
+@styled
+def draw_run_scatter(metrics: Path, k: int, where: str) -> Figure:
+    """Every channel of one network, from its file; `where` names data set and model."""
+    perturbation, found = read_metrics(metrics)
+    images = len(next(iter(found.values()))["correlation"])
+    title = f"{where}: every channel of {images} images, {perturbation.replace('_', ' ')}"
+    return draw_scatter(found, k, title)
+
+
+@styled
+def draw_copies(
+    dataset: Path, perturbations: Sequence[Mapping[str, Any]], copies: int, seed: int
+) -> Figure:
+    """Some copies of a data set's first test image by every perturbation (name, strength)."""
+    data = open_dataset(dataset)
+    index = data.indices(TEST)[:1]
+    image = data.read("images", index)[0]
+    key = (seed, int(index[0]))
+    made = {
+        one["name"]: (
+            one["strength"],
+            *some_copies(image, one["name"], copies, one["strength"], key),
+        )
+        for one in perturbations
+    }
+    return draw_contact_sheet(image, made)

@@ -47,9 +47,7 @@ def patches(
     """
 
     def unite(rows: np.ndarray, some: Tensor) -> np.ndarray:
-        signals = feature_signals(
-            model, some, layers, features[rows], ["deconv_gb"], peak_only=True
-        )["deconv_gb"]
+        signals = feature_signals(model, some, layers, features[rows], peak_only=True)
         return boxes((signals != 0).any(2)).any(1).cpu().numpy()
 
     return np.concatenate([union for _, union in computed(cut(images, batch_size), unite)])

@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vebi.catalogue.methods import DRAWN, in_order
 from vebi.figures.grid import get_experiments
-from vebi.figures.style import METHOD_COLOURS, METHOD_LINES, METHOD_NAMES, new_figure, styled
+from vebi.figures.style import new_figure, styled
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS
 from vebi.studies.sanity.tables import KEPT, LOST
 
@@ -21,7 +22,7 @@ def draw_sanity(table: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
     in grey, so that many can be told apart; lines are means over seeds with their 95 % interval.
     """
     experiments = get_experiments(table)
-    methods = [m for m in METHOD_NAMES if m in set(table["method"])]
+    methods = in_order(table["method"])
     parts = np.array_split(np.array(methods, object), -(-len(methods) // PER_PANEL))
     groups = [part.tolist() for part in parts]
     figure, axes = new_figure(
@@ -76,12 +77,12 @@ def _draw_panel(
         if method not in group:
             axis.plot(places, values, color="#dddddd", lw=0.9, zorder=1)
             continue
-        colour = METHOD_COLOURS[method]
+        colour = DRAWN[method].colour
         low, high = [1.0, *mean["ci_low"]], [1.0, *mean["ci_high"]]
         axis.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
-        label = f"{METHOD_NAMES[method]}:\n{verdicts[method]}"
+        label = f"{DRAWN[method].label}:\n{verdicts[method]}"
         # A dashed line is seen on a solid one that it coincides with.
-        style = METHOD_LINES[method]
+        style = DRAWN[method].line
         order = 2 + len(style)
         axis.plot(places, values, f"o{style}", ms=3, color=colour, label=label, zorder=order)
         rows = labelled[labelled["method"] == method]["rank_correlation"]

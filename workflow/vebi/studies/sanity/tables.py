@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
+from vebi.run.plan import Run as TrainedNetwork
 from vebi.statistics import cluster_interval, cluster_sign_flip_test
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, read_sanity
 
-REFERENCES = ("deconv_gb", "guided_backprop")
+REFERENCES = references_of("sanity")
 # Cohen's (1988) cut points for a correlation, chosen before the first result was seen: below a medium
 # one a map counts as lost, from a large one on as kept.
 LOST, KEPT = 0.3, 0.5
@@ -205,3 +207,17 @@ def _stages(runs: Sequence[Run]) -> list[str]:
 def _mean(values: np.ndarray) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
+
+
+def tabulate_with_accuracies(
+    *,
+    paths: Sequence[Path],
+    histories: Sequence[Path],
+    runs: Sequence[TrainedNetwork],
+    random_label_runs: Sequence[TrainedNetwork],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """As `tabulate`; `histories` are those of the networks trained on shuffled labels."""
+    accuracies = random_label_accuracy(histories, random_label_runs)
+    return tabulate(paths, runs, n_resamples, seed, accuracies)

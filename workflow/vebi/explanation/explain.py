@@ -1,0 +1,239 @@
+"""A batch of images explained by any method of the catalogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vebi.catalogue.descriptors import Descriptor
+from vebi.catalogue.methods import Method, get_method
+from vebi.descriptors.describe import describe_batch
+from vebi.explanation.explanation import ClassScore, Explanation, FeatureExplanation
+from vebi.heatmaps.draw import Targets, choose_features, feature_maps, merged_maps
+from vebi.heatmaps.maps import merge
+from vebi.heatmaps.subject import Subject, WeightedDescriptors
+from vebi.io.errors import VebiError
+from vebi.network.layers import Layer, evaluating, feature_index, list_layers
+from vebi.selection.statistics import FeatureIndex
+
+# Classes that an explanation names.
+MOST_SCORES = 5
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What the mu-Lasso selected: weights (classes, m) of the m channels that `descriptor` measures.
+
+    `index` says which channels these are.
+    """
+
+    weights: np.ndarray
+    index: FeatureIndex
+    descriptor: Descriptor
+
+    def layers_in(self, layers: Sequence[Layer]) -> list[Layer]:
+        """The network's layers that the m channels belong to; VebiError if it is another network."""
+        names = dict.fromkeys(self.index.layer.tolist())
+        by_name = {layer.name: layer for layer in layers}
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            raise VebiError(
+                f"The features were selected on a network with a layer '{missing[0]}', which this one "
+                "does not have. Do they belong together?"
+            )
+        found = [by_name[name] for name in names]
+        n_channels = sum(layer.n_channels for layer in found)
+        if n_channels != len(self.index):
+            raise VebiError(
+                f"The features were selected among {len(self.index)} channels, this network has "
+                f"{n_channels} there. Do they belong together?"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network to be explained.
+
+    `classes` are the names of its outputs, none: their numbers. `selected`: None if no features have
+    been selected, which not every method needs.
+    """
+
+    model: nn.Module
+    classes: Sequence[str] = ()
+    selected: Selected | None = None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images to be explained: `batch` float (N, C, H, W) as the network takes them, `shown` uint8
+    (N, H, W, C), and `index` int64 (N), the key of any random draw."""
+
+    batch: Tensor
+    shown: np.ndarray
+    index: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """Class scores float64 (N, classes) with their softmax; and, where features are selected, what
+    they are ranked from."""
+
+    scores: np.ndarray
+    probabilities: np.ndarray
+    weighted: WeightedDescriptors | None
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The predicted classes, int64 (N)."""
+        return self.probabilities.argmax(1)
+
+
+def explain_batch(
+    pictures: Pictures, network: Network, method: str, top: int = 3, seed: int = 0
+) -> list[Explanation]:
+    """Explain images by a method of the catalogue (VEBI 3.2, Fig. 6), by up to `top` features each.
+
+    Args:
+        pictures: N images.
+        network: the network whose predictions are explained.
+        method: a name of the catalogue's METHODS.
+        top: features per image; methods that explain the class as one draw none.
+        seed: root of a method's random draws.
+
+    Raises:
+        VebiError: an unknown method; one that needs selected features where there are none; a selection,
+            or names of classes, of another network.
+    """
+    how = get_method(method)
+    layers = list_layers(network.model, pictures.batch[:1])
+    predicted = _predict(network, pictures.batch, layers)
+    names = list(network.classes) or [str(i) for i in range(predicted.scores.shape[1])]
+    features, maps = _draw(pictures, network.model, layers, predicted, how, top, seed)
+    explanations = []
+    for n, image in enumerate(pictures.shown):
+        probabilities = predicted.probabilities[n]
+        best = np.argsort(-probabilities, kind="stable")[:MOST_SCORES]
+        explanations.append(
+            Explanation(
+                image=image,
+                predicted=names[predicted.classes[n]],
+                confidence=float(probabilities.max()),
+                features=features[n],
+                heatmap=maps[n],
+                method=method,
+                scores=tuple(
+                    ClassScore(names[j], float(predicted.scores[n, j]), float(probabilities[j]))
+                    for j in best
+                ),
+            )
+        )
+    return explanations
+
+
+def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predicted:
+    selected, weighted = network.selected, None
+    if selected is None:
+        with evaluating(network.model), torch.no_grad():
+            logits = network.model(batch)
+    else:
+        logits, values = describe_batch(network.model, batch, layers, selected.descriptor)
+        described = selected.layers_in(layers)
+        weighted = WeightedDescriptors(described, values.cpu().numpy(), selected.weights)
+    n_outputs, n_names = logits.shape[1], len(network.classes) or logits.shape[1]
+    if selected is not None and not len(selected.weights) == n_names == n_outputs:
+        raise VebiError(
+            f"The network has {n_outputs} outputs, the selection {len(selected.weights)} classes, "
+            f"and there are {n_names} names. Do they belong together?"
+        )
+    if n_names != n_outputs:
+        raise VebiError(
+            f"The network has {n_outputs} outputs, and there are {n_names} names of classes: as many "
+            "are expected."
+        )
+    scores = logits.double()
+    probabilities = torch.softmax(scores, 1).cpu().numpy()
+    return _Predicted(scores.cpu().numpy(), probabilities, weighted)
+
+
+def _draw(
+    pictures: Pictures,
+    model: nn.Module,
+    layers: Sequence[Layer],
+    predicted: _Predicted,
+    method: Method,
+    top: int,
+    seed: int,
+) -> tuple[list[tuple[FeatureExplanation, ...]], np.ndarray]:
+    """The features of every image, and one map for each, float32 (N, H, W)."""
+    batch, name = pictures.batch, method.name
+    if method.explains == "class":
+        targets = Targets(predicted.classes, {})
+        merged = merged_maps(model, batch, layers, targets, [name])[name]
+        return [()] * len(batch), merged.cpu().numpy()
+    subject = Subject(
+        model, batch, layers, predicted.classes, pictures.index, predicted.weighted, seed
+    )
+    features, values = choose_features(subject, [name], top)[method.source]
+    maps = feature_maps(model, batch, layers, features, [name])[name]
+    drawn = maps.cpu().numpy()
+    weighing = _weighing(predicted)
+    explained = [
+        tuple(
+            FeatureExplanation(
+                layer_number=int(index) + 1,
+                layer=layers[index].name,
+                layer_type=layers[index].type,
+                spatial=layers[index].spatial,
+                channel=int(channel),
+                heatmap=drawn[n, k],
+                metric=method.metric,
+                value=float(values[n, k]),
+                **weighing[n].of(int(index), int(channel)),
+            )
+            for k, (index, channel) in enumerate(features[n])
+            if index >= 0
+        )
+        for n in range(len(batch))
+    ]
+    return explained, merge(maps).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class _Weighing:
+    """Weights of an image's predicted class and its descriptor (m), with each feature's column."""
+
+    weights: np.ndarray
+    values: np.ndarray
+    columns: dict[tuple[int, int], int]
+
+    def of(self, layer: int, channel: int) -> dict[str, float]:
+        """Weight, response and share of a feature, none for one that has no column."""
+        at = self.columns.get((layer, channel))
+        if at is None:
+            return {}
+        weight, response = self.weights[at], self.values[at]
+        relevance = weight * response
+        # 0 without relevance, which features of other methods' choice may lack.
+        evidence = np.maximum(self.weights * self.values, 0).sum()
+        share = float(relevance / evidence) if relevance > 0 else 0.0
+        return {"weight": float(weight), "response": float(response), "share": share}
+
+
+def _weighing(predicted: _Predicted) -> list[_Weighing]:
+    weighted = predicted.weighted
+    if weighted is None:
+        nothing = np.zeros(0)
+        return [_Weighing(nothing, nothing, {})] * len(predicted.scores)
+    places = zip(*feature_index(weighted.layers), strict=True)
+    columns = {
+        (weighted.layers[position].index, int(channel)): at
+        for at, (position, channel) in enumerate(places)
+    }
+    weights = weighted.weights[predicted.classes]
+    return [
+        _Weighing(of_class, values, columns)
+        for of_class, values in zip(weights, weighted.descriptors, strict=True)
+    ]

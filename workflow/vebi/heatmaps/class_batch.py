@@ -1,0 +1,171 @@
+"""What the methods that explain the predicted class share: the usual ones beside the paper's.
+
+Their signals are gradients of the class's score (before softmax), plain or changed on the way back.
+What an operation is comes from watching the torch functions that run (`OperationMode`), so that
+functional ReLUs, reused modules and branches count like any other.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn import functional
+
+from vebi.heatmaps.relevance import gradients_of
+from vebi.io.errors import VebiError
+from vebi.models.nets import Normalise
+from vebi.network.layers import Layer, evaluating
+from vebi.network.operations import RECTIFIERS, OperationMode
+from vebi.network.passes import LayerPass
+
+IG_STEPS = 16
+
+
+def class_gradient(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    mode: AbstractContextManager[Any] | None = None,
+) -> Tensor:
+    """Gradient (N, C, H, W) of each image's score of its class, at the network's input.
+
+    `classes` int64 (N). The forward pass runs inside `mode`, which may change what goes back.
+    """
+    with evaluating(model), torch.enable_grad():
+        leaf = images.detach().contiguous().requires_grad_()
+        with mode or nullcontext():
+            # The network may change its input in place, which autograd refuses for a leaf.
+            scores = model(leaf.clone())
+        return gradients_of(scores, classes, [leaf])[0]
+
+
+class GuidedMode(OperationMode):
+    """Guided backpropagation (Springenberg et al. 2015): ReLUs let only positive signals through."""
+
+    def operation(
+        self,
+        position: int,
+        kind: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        result = function(*args, **kwargs)
+        if kind in RECTIFIERS and result.requires_grad:
+            result.register_hook(lambda signal: signal.clamp(min=0))
+        return result
+
+
+class _CamPass(LayerPass):
+    """Keeps one layer's response and its place in the graph."""
+
+    def __init__(self, layers: Sequence[Layer], wanted: Layer | None) -> None:
+        super().__init__(layers)
+        self._wanted = wanted
+        self.response: Tensor | None = None
+        self.edge: GradientEdge | None = None
+
+    def arrived(self, layer: Layer, response: Tensor) -> Tensor:
+        if self._wanted is not None and layer.index == self._wanted.index:
+            kept = response.detach().movedim(layer.channel_axis, 1)
+            self.response = kept.clone() if layer.overwritten else kept
+            self.edge = get_gradient_edge(response)
+        return response
+
+
+def cam_layer(layers: Sequence[Layer]) -> Layer | None:
+    """The layer that Grad-CAM looks at: the last one whose maps are as large as the last convolution's.
+
+    So with ReLU, normalisation or sum after that convolution it is what they give, as in the paper.
+    None if no convolution has maps of more than one value.
+    """
+    convolutions = [layer for layer in layers if layer.type == "conv" and layer.spatial]
+    if not convolutions:
+        return None
+    size = _map_size(convolutions[-1])
+    return [layer for layer in layers if layer.spatial and _map_size(layer) == size][-1]
+
+
+def _map_size(layer: Layer) -> tuple[int, ...]:
+    return tuple(n for axis, n in enumerate(layer.shape, start=1) if axis != layer.channel_axis)
+
+
+def reference_image(model: nn.Module, images: Tensor) -> Tensor:
+    """What counts as "nothing to see", (C, H, W): the mean image that the network subtracts, else zero.
+
+    For a network that is given normalised images that is their usual zero.
+    """
+    shape = images.shape[1:]
+    for module in model.modules():
+        if isinstance(module, Normalise):
+            mean = module.mean.to(images)
+            if len(mean) != shape[0] == 1:
+                mean = mean.mean(0, keepdim=True)  # of the three that a grey image is made into
+            if mean.shape[1:] in ((1, 1), shape[1:]):
+                return mean.expand(shape)
+    return images.new_zeros(shape)
+
+
+@dataclass
+class ClassBatch:
+    """Images with their predicted classes; what several methods need is computed once.
+
+    `images` float (N, C, H, W), `predictions` int64 (N), `ig_steps` points on the path of integrated
+    gradients. A method's signal is (N, C, H, W), or (N, 1, H, W) as a class activation map's.
+    """
+
+    model: nn.Module
+    images: Tensor
+    layers: Sequence[Layer]
+    predictions: np.ndarray
+    ig_steps: int = IG_STEPS
+
+    @cached_property
+    def classes(self) -> Tensor:
+        return torch.from_numpy(np.asarray(self.predictions, np.int64)).to(self.images.device)
+
+    @cached_property
+    def difference(self) -> Tensor:
+        """The images minus the reference image."""
+        return self.images - reference_image(self.model, self.images)
+
+    @cached_property
+    def _plain(self) -> tuple[Tensor, Tensor | None]:
+        """Gradient at the input, and the class activation map, from one pass."""
+        wanted = cam_layer(self.layers)
+        watched = _CamPass(self.layers, wanted)
+        with evaluating(self.model), torch.enable_grad():
+            leaf = self.images.detach().contiguous().requires_grad_()
+            with watched:
+                scores = self.model(leaf.clone())
+            if wanted is None:
+                return gradients_of(scores, self.classes, [leaf])[0], None
+            assert watched.response is not None
+            assert watched.edge is not None
+            at_input, at_layer = gradients_of(scores, self.classes, [leaf, watched.edge])
+        at_layer = at_layer.movedim(wanted.channel_axis, 1)
+        weights = at_layer.mean((2, 3), keepdim=True)
+        return at_input, (weights * watched.response).sum(1, keepdim=True).clamp(min=0)
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        return self._plain[0]
+
+    @cached_property
+    def cam(self) -> Tensor:
+        """Grad-CAM (Selvaraju et al. 2017, Eqs. 1 and 2), bilinear at the size of the image."""
+        coarse = self._plain[1]
+        if coarse is None:
+            raise VebiError("Grad-CAM needs a convolution with maps; this network has none.")
+        size = (self.images.shape[2], self.images.shape[3])
+        return functional.interpolate(coarse, size, mode="bilinear")
+
+    @cached_property
+    def guided(self) -> Tensor:
+        return class_gradient(self.model, self.images, self.classes, GuidedMode())

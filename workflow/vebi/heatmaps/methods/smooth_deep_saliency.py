@@ -1,0 +1,52 @@
+"""Smooth Deep Saliency (Herdt et al. 2024, arXiv 2404.02282): gradients without checkerboards."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vebi.heatmaps.class_batch import ClassBatch, class_gradient
+from vebi.network.operations import Convolution, OperationMode
+
+
+def signal(batch: ClassBatch) -> Tensor:
+    """As gradient x input but for the hook, so that the two show what the hook does: (N, C, H, W)."""
+    smoothed = class_gradient(batch.model, batch.images, batch.classes, SmoothedMode())
+    return smoothed * batch.difference
+
+
+class SmoothedMode(OperationMode):
+    """The backward hook of Smooth Deep Saliency.
+
+    Below each convolution with stride S > 1 the gradient is replaced by its mean over all shifts by 0
+    to S - 1 pixels down and right, cyclic at the border, as the authors' code does for S = 2. Other
+    strides are our extension; poolings are left alone, as in their code.
+    """
+
+    def operation(
+        self,
+        position: int,
+        kind: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if kind != "conv2d":
+            return function(*args, **kwargs)
+        call = Convolution(*args, **kwargs)
+        stride = call.window().stride
+        if max(stride) == 1 or not call.input.requires_grad:
+            return function(*args, **kwargs)
+        # A view of its own: the hook sees what comes from this convolution and from no other branch.
+        source = call.input.view_as(call.input)
+        source.register_hook(lambda gradient: mean_over_shifts(gradient, stride))
+        arguments = (call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
+        return torch.conv2d(source, *arguments)
+
+
+def mean_over_shifts(maps: Tensor, stride: tuple[int, int]) -> Tensor:
+    """Mean of maps (..., H, W) shifted by 0 to stride - 1 pixels along both axes, cyclically."""
+    for axis, n in zip((-2, -1), stride, strict=True):
+        maps = sum(maps.roll(i, axis) for i in range(n)) / n  # type: ignore[assignment]
+    return maps
