@@ -46,13 +46,13 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 # For each scene: every change drawn whole from an empty Blender as it were, and in a window
-# after another scene; and the parts and light before and after, eight times as fine.
+# after another scene; and the parts and light before and after, sixteen times as fine.
 TWINS = """
 import sys, numpy as np
 from vebi.data.an8flower.changes import apply_change, changed_region, changes_of
 from vebi.data.an8flower.render import Renderer
 from vebi.data.an8flower.scene import sample_scene
-size, fine = 56, 8
+size, fine = 40, 16
 renderer = Renderer(size, 4)
 scenes = [text.split(":") for text in sys.argv[2:]]
 scenes = [sample_scene(name, 7, int(i), views_per_base=1) for name, i in scenes]
@@ -108,14 +108,14 @@ def test_a_window_gives_the_bytes_of_the_whole_picture(twins) -> None:
 
 
 def test_outside_the_changed_part_its_shadow_and_what_it_hid_nothing_changes(twins) -> None:
-    """No pixel may change that has none of the region in it, which eight times the resolution shows."""
-    size = 56
+    """No pixel may change that has none of the region in it, which 16 times the resolution shows."""
+    size, n = 40, 16
     seen = set()
     for k, change in enumerate(twins["names"]):
         changed = (twins["before"][k] != twins["after"][k]).any(-1)
-        fine = np.unpackbits(twins["fine"][k]).reshape(8 * size, 8 * size).astype(bool)
-        # Two fine pixels more, for slivers that miss the centres of the fine pixels.
-        reach = binary_dilation(fine, np.ones((5, 5))).reshape(size, 8, size, 8).any((1, 3))
+        fine = np.unpackbits(twins["fine"][k]).reshape(n * size, n * size).astype(bool)
+        # One fine pixel more, for slivers that miss the centres of the fine pixels.
+        reach = binary_dilation(fine, np.ones((3, 3))).reshape(size, n, size, n).any((1, 3))
         assert not (changed & ~reach).any(), (change, (changed & ~reach).sum())
         region = twins["region"][k]
         # At the real resolution it is the region and its rim, but for what is thinner than a pixel.

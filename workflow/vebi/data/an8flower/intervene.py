@@ -19,102 +19,72 @@ A scene is built once. A change draws only the window of pixels that it can reac
 bytes as drawing all of them (`Renderer.render_change`).
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
-from vebi.compute.processes import die_with
 from vebi.data.an8flower.changes import apply_change, changed_region, changes_of
-from vebi.data.an8flower.parts import part_names_of
-from vebi.data.an8flower.render import LIMITS, Renderer, check_limits, make_parser
-from vebi.data.an8flower.scene import sample_scene
-from vebi.io.errors import VebiError
+from vebi.data.an8flower.render import (
+    LIMITS,
+    Job,
+    Renderer,
+    check_limits,
+    make_parser,
+    run_command,
+    write_scenes,
+)
 from vebi.io.hdf5 import create_hdf5
 
 
-def render_interventions(
-    out: Path,
-    flower_set: str,
-    images: Sequence[int],
-    *,
-    seed: int = 0,
-    size: int = 112,
-    samples: int = 8,
-    views_per_base: int = 5,
-    threads: int = 1,
-    device: str = "cpu",
-) -> None:
+def render_interventions(out: Path, job: Job, images: Sequence[int]) -> None:
     """Write the interventions on some images of a set to the file `out`, atomically.
 
     Args:
         out: the file.
-        flower_set: the set's name.
-        images: their numbers in the set, ascending.
-        seed: of the set; it and the rest as in `render.render_chunk`.
-        size: height and width in pixels.
-        samples: samples per pixel.
-        views_per_base: images of a class that share a base scene.
-        threads: of Blender; the bytes stay the same.
-        device: cpu, gpu or auto.
+        job: the set, and how it is drawn.
+        images: the images' numbers in the set, ascending.
     """
-    changes = changes_of(flower_set)
-    scenes = [sample_scene(flower_set, seed, i, views_per_base) for i in images]
+    changes = changes_of(job.flower_set)
+    scenes = [job.scene(i) for i in images]
     n, k = len(scenes), len(changes)
-    picture, plane = (size, size, 3), (size, size)
-    renderer = Renderer(size, samples, threads, device)
+    plane = (job.size, job.size)
+    renderer = Renderer(job.size, job.samples, job.threads, job.device)
     try:
         with create_hdf5(out) as file:
-            arrays = {
-                name: file.create_dataset(
-                    name,
-                    (*before, *shape),
-                    kind,
-                    chunks=(*[1] * len(before), *shape),
-                    compression="gzip",
-                    compression_opts=1,
-                )
-                for name, before, shape, kind in (
-                    ("images", (n, k), picture, "u1"),
-                    ("masks", (n, k), plane, "?"),
-                    ("originals", (n,), picture, "u1"),
-                    ("parts", (n,), plane, "u1"),
-                    ("shadows", (n,), plane, "?"),
-                )
+            write_scenes(file, scenes)
+            file.attrs["change_parts"] = [change.part for change in changes]
+            file.attrs["change_kinds"] = [change.kind for change in changes]
+            shapes = {
+                "images": ((n, k), (*plane, 3), "u1"),
+                "masks": ((n, k), plane, "?"),
+                "originals": ((n,), (*plane, 3), "u1"),
+                "parts": ((n,), plane, "u1"),
+                "shadows": ((n,), plane, "?"),
             }
+            for name, (count, shape, kind) in shapes.items():
+                chunks = (*[1] * len(count), *shape)
+                file.create_dataset(name, (*count, *shape), kind, chunks=chunks, compression=1)
             applies = np.zeros((n, k), bool)
-            title = f"interventions on {flower_set} ({renderer.device})"
+            title = f"interventions on {job.flower_set} ({renderer.device})"
             for row, scene in enumerate(tqdm(scenes, title, unit="image", mininterval=2.0)):
                 before = renderer.render(scene)
-                arrays["originals"][row], arrays["parts"][row] = before.image, before.parts
-                arrays["shadows"][row] = before.shadows
+                file["originals"][row], file["parts"][row] = before.image, before.parts
+                file["shadows"][row] = before.shadows
                 for column, change in enumerate(changes):
                     changed = apply_change(scene, change)
                     if changed is None:
-                        arrays["images"][row, column] = before.image
+                        file["images"][row, column] = before.image
                         continue
                     after = renderer.render_change(scene, before, changed)
                     applies[row, column] = True
-                    arrays["images"][row, column] = after.image
-                    arrays["masks"][row, column] = changed_region(
-                        change, scene, before[1:], after[1:]
-                    )
+                    file["images"][row, column] = after.image
+                    region = changed_region(change, scene, before[1:], after[1:])
+                    file["masks"][row, column] = region
             file["applies"] = applies
-            file["labels"] = np.array([scene.label for scene in scenes], np.int64)
-            file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
-            file["index"] = np.array([scene.index for scene in scenes], np.int64)
-            file.create_dataset(
-                "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
-            )
-            file.attrs["change_parts"] = [change.part for change in changes]
-            file.attrs["change_kinds"] = [change.kind for change in changes]
-            file.attrs["part_names"] = list(part_names_of(flower_set))
-            file.attrs["flower_set"] = flower_set
     finally:
         renderer.close()
 
@@ -130,28 +100,17 @@ def parse_numbers(text: str) -> list[int]:
     return numbers
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
     parser = make_parser("Render images with one thing changed at a time.")
     parser.add_argument("--images", required=True, help="numbers in the set, such as 0-29,150-179")
     values = parser.parse_args(arguments)
-    check_limits(parser, values, {name: pair for name, pair in LIMITS.items() if name != "start"})
+    check_limits(parser, values, LIMITS)
     try:
-        values.images = parse_numbers(values.images)
+        images = parse_numbers(values.images)
     except ValueError as error:
         parser.error(f"--images: {error}")
-    return values
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
-    values = vars(_parse(arguments))
-    die_with(values.pop("owner"))
-    try:
-        render_interventions(**values)
-    except (VebiError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(values, lambda job: render_interventions(values.out, job, images))
 
 
 if __name__ == "__main__":

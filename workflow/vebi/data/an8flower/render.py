@@ -22,7 +22,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from tqdm import tqdm
 
 from vebi.compute.processes import die_with
 from vebi.data.an8flower import geometry
+from vebi.data.an8flower.materials import linear, make_material, make_part_material, make_world
 from vebi.data.an8flower.parts import (
     COMPANION_SUFFIX,
     PART_NAMES,
@@ -50,6 +52,33 @@ from vebi.data.an8flower.scene import (
 )
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which images are drawn, and how.
+
+    Args:
+        flower_set: the set's name.
+        seed: of the set.
+        size: height and width in pixels.
+        samples: samples per pixel.
+        views_per_base: images of a class that share a base scene.
+        threads: of Blender; the bytes stay the same.
+        device: cpu, gpu or auto.
+    """
+
+    flower_set: str
+    seed: int = 0
+    size: int = 112
+    samples: int = 8
+    views_per_base: int = 5
+    threads: int = 1
+    device: str = "cpu"
+
+    def scene(self, index: int) -> Scene:
+        """Image `index` of the set."""
+        return sample_scene(self.flower_set, self.seed, index, self.views_per_base)
 
 
 class Rendering(NamedTuple):
@@ -99,10 +128,10 @@ class Renderer:
         self._sun.data.angle = 0.0
         for item in (self._camera, self._sun):
             self._beauty.collection.objects.link(item)
-        self._world = _make_world(data)
-        solid = _make_material(data, "solid", gloss=0.06, translucency=0.0)
-        thin = _make_material(data, "thin", gloss=0.0, translucency=0.30)
-        dull = _make_material(data, "dull", gloss=0.0, translucency=0.0)
+        self._world = make_world(data)
+        solid = make_material(data, "solid", gloss=0.06, translucency=0.0)
+        thin = make_material(data, "thin", gloss=0.0, translucency=0.30)
+        dull = make_material(data, "dull", gloss=0.0, translucency=0.0)
         kinds = {"petals": thin, "leaves": thin, "ground": dull, "soil": dull}
         for name, item in self._objects.items():
             item.data.materials.append(kinds.get(name.rstrip(COMPANION_SUFFIX), solid))
@@ -115,7 +144,7 @@ class Renderer:
         self._flash.data.angle, self._flash.data.energy = 0.0, 1e5
         for item in [*self._objects.values(), self._camera, self._flash]:
             self._parts.collection.objects.link(item)
-        self._parts.view_layers[0].material_override = _make_part_material(data)
+        self._parts.view_layers[0].material_override = make_part_material(data)
         self._parts.view_settings.view_transform = "Raw"
         self._beauty.view_settings.view_transform = "Standard"
         self._beauty.world = self._world
@@ -212,7 +241,7 @@ class Renderer:
                 _fill_mesh(item.data, thing.mesh)
                 self._meshes[name] = thing.mesh
             item.matrix_world = _blender_matrix(thing.matrix)
-            item.color = (*map(_linear, thing.colour), view.ambient)
+            item.color = (*map(linear, thing.colour), view.ambient)
         self._camera.matrix_world = _blender_matrix(geometry.camera_matrix(scene.plant, view))
         self._camera.data.angle = math.radians(view.field_of_view)
         for lamp in (self._sun, self._flash):
@@ -220,7 +249,7 @@ class Renderer:
         self._sun.data.energy = view.sun
         for name in ("sky", "horizon"):
             node = self._world.node_tree.nodes[name]
-            node.outputs[0].default_value = (*map(_linear, scene.colours[name]), 1.0)
+            node.outputs[0].default_value = (*map(linear, scene.colours[name]), 1.0)
         self._beauty.cycles.seed = view.sampling_seed
 
     def _shoot_parts(self, window: geometry.Window | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -348,140 +377,12 @@ def _blender_matrix(matrix: np.ndarray) -> list[list[float]]:
     return mathutils.Matrix(matrix.tolist())
 
 
-def _linear(value: float) -> float:
-    """sRGB to linear light, which Blender's colours are in."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
-def _make_material(data: Any, name: str, gloss: float, translucency: float) -> Any:
-    """Colour and ambient light come from the object, the factor `shade` from the mesh."""
-    material = data.materials.new(name)
-    material.use_nodes = True
-    # Else Cycles takes the ambient emission for a lamp that lights the neighbours.
-    material.cycles.emission_sampling = "NONE"
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    info = nodes.new("ShaderNodeObjectInfo")
-    shade = nodes.new("ShaderNodeAttribute")
-    shade.attribute_name = "shade"
-    colour = nodes.new("ShaderNodeVectorMath")
-    colour.operation = "SCALE"
-    links.new(info.outputs["Color"], colour.inputs[0])
-    links.new(shade.outputs["Fac"], colour.inputs["Scale"])
-
-    surface = nodes.new("ShaderNodeBsdfDiffuse")
-    links.new(colour.outputs[0], surface.inputs["Color"])
-    for share, kind in (
-        (translucency, "ShaderNodeBsdfTranslucent"),
-        (gloss, "ShaderNodeBsdfGlossy"),
-    ):
-        if share:
-            extra, mix = nodes.new(kind), nodes.new("ShaderNodeMixShader")
-            if kind == "ShaderNodeBsdfTranslucent":
-                links.new(colour.outputs[0], extra.inputs["Color"])
-            else:
-                extra.inputs["Roughness"].default_value = 0.35
-            mix.inputs[0].default_value = share
-            links.new(surface.outputs[0], mix.inputs[1])
-            links.new(extra.outputs[0], mix.inputs[2])
-            surface = mix
-
-    # Ambient light: stronger on what faces up, as under an open sky. The object's alpha carries it.
-    turned = nodes.new("ShaderNodeSeparateXYZ")
-    links.new(nodes.new("ShaderNodeNewGeometry").outputs["Normal"], turned.inputs[0])
-    facing = nodes.new("ShaderNodeMath")
-    facing.operation = "MULTIPLY_ADD"
-    facing.inputs[1].default_value, facing.inputs[2].default_value = 0.30, 0.70
-    links.new(turned.outputs["Z"], facing.inputs[0])
-    strength = nodes.new("ShaderNodeMath")
-    strength.operation = "MULTIPLY"
-    links.new(facing.outputs[0], strength.inputs[0])
-    links.new(info.outputs["Alpha"], strength.inputs[1])
-    ambient = nodes.new("ShaderNodeEmission")
-    links.new(colour.outputs[0], ambient.inputs["Color"])
-    links.new(strength.outputs[0], ambient.inputs["Strength"])
-
-    both = nodes.new("ShaderNodeAddShader")
-    links.new(surface.outputs[0], both.inputs[0])
-    links.new(ambient.outputs[0], both.inputs[1])
-    links.new(both.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
-    return material
-
-
-def _make_part_material(data: Any) -> Any:
-    """Red: the object's number / 255, which 8 bits without colour management keep. Green: if it is lit.
-
-    Green is a surface, seen from either side, that lets the sun through to the other one: thin petals
-    and leaves are lit from behind, too.
-    """
-    material = data.materials.new("part")
-    material.use_nodes = True
-    material.cycles.emission_sampling = "NONE"
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    info, emission = nodes.new("ShaderNodeObjectInfo"), nodes.new("ShaderNodeEmission")
-    emission.inputs["Color"].default_value = (1.0, 0.0, 0.0, 1.0)
-    both = nodes.new("ShaderNodeAddShader")
-    links.new(emission.outputs[0], both.inputs[0])
-    light = nodes.new("ShaderNodeMixShader")
-    links.new(light.outputs[0], both.inputs[1])
-    for k, kind in enumerate(("ShaderNodeBsdfDiffuse", "ShaderNodeBsdfTranslucent")):
-        side = nodes.new(kind)
-        side.inputs["Color"].default_value = (0.0, 1.0, 0.0, 1.0)
-        links.new(side.outputs[0], light.inputs[1 + k])
-    scale = nodes.new("ShaderNodeMath")
-    scale.operation = "DIVIDE"
-    scale.inputs[1].default_value = 255.0
-    links.new(info.outputs["Object Index"], scale.inputs[0])
-    links.new(scale.outputs[0], emission.inputs["Strength"])
-    links.new(both.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
-    return material
-
-
-def _make_world(data: Any) -> Any:
-    """A sky that blends from `horizon` to `sky` up the picture and lights nothing."""
-    world = data.worlds.new("sky")
-    world.use_nodes = True
-    world.cycles.sampling_method = "NONE"
-    nodes, links = world.node_tree.nodes, world.node_tree.links
-    nodes.clear()
-    colours = []
-    for name in ("horizon", "sky"):
-        node = nodes.new("ShaderNodeRGB")
-        node.name = name
-        colours.append(node)
-    place, window = nodes.new("ShaderNodeSeparateXYZ"), nodes.new("ShaderNodeTexCoord")
-    links.new(window.outputs["Window"], place.inputs[0])
-    mix = nodes.new("ShaderNodeMix")
-    mix.data_type = "RGBA"
-    links.new(place.outputs["Y"], mix.inputs["Factor"])
-    inputs = [socket for socket in mix.inputs if socket.type == "RGBA"]
-    output = next(socket for socket in mix.outputs if socket.type == "RGBA")
-    for node, socket in zip(colours, inputs, strict=True):
-        links.new(node.outputs[0], socket)
-    background = nodes.new("ShaderNodeBackground")
-    links.new(output, background.inputs["Color"])
-    links.new(background.outputs[0], nodes.new("ShaderNodeOutputWorld").inputs["Surface"])
-    return world
-
-
-def render_chunk(
-    out: Path,
-    flower_set: str,
-    seed: int,
-    start: int,
-    stop: int,
-    size: int = 112,
-    samples: int = 8,
-    views_per_base: int = 5,
-    threads: int = 1,
-    device: str = "cpu",
-) -> None:
+def render_chunk(out: Path, job: Job, start: int, stop: int) -> None:
     """Render images `start` to `stop` (not included) to the chunk file `out`, atomically."""
-    with_distractors = get_flower_set(flower_set).distractors
-    scenes = [sample_scene(flower_set, seed, i, views_per_base) for i in range(start, stop)]
-    n = len(scenes)
-    renderer = Renderer(size, samples, threads, device)
+    with_distractors = get_flower_set(job.flower_set).distractors
+    scenes = [job.scene(i) for i in range(start, stop)]
+    n, size = len(scenes), job.size
+    renderer = Renderer(size, job.samples, job.threads, job.device)
     try:
         with create_hdf5(out) as file:
             images = file.create_dataset(
@@ -496,22 +397,12 @@ def render_chunk(
                 )
                 for name, kind in planes.items()
             }
-            file["labels"] = np.array([scene.label for scene in scenes], np.int64)
-            file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
-            file["index"] = np.arange(start, stop, dtype=np.int64)
-            file.create_dataset(
-                "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
-            )
-            file.attrs["part_names"] = list(part_names_of(flower_set))
-            file.attrs["flower_set"] = flower_set
-            title = f"{flower_set} {start}-{stop} ({renderer.device})"
+            write_scenes(file, scenes)
+            title = f"{job.flower_set} {start}-{stop} ({renderer.device})"
             for k, scene in enumerate(tqdm(scenes, title, unit="image", mininterval=2.0)):
                 made = renderer.render(scene)
-                images[k], arrays["parts"][k], arrays["shadows"][k] = (
-                    made.image,
-                    made.parts,
-                    made.shadows,
-                )
+                images[k], arrays["parts"][k] = made.image, made.parts
+                arrays["shadows"][k] = made.shadows
                 arrays["masks"][k] = mask_of(made.parts, scene)
                 if with_distractors:
                     arrays["distractor_masks"][k] = distractor_mask_of(made.parts, scene)
@@ -519,9 +410,20 @@ def render_chunk(
         renderer.close()
 
 
+def write_scenes(file: h5py.File, scenes: Sequence[Scene]) -> None:
+    """What a chunk file says of each image beside its pixels, and of its set."""
+    file["labels"] = np.array([scene.label for scene in scenes], np.int64)
+    file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
+    file["index"] = np.array([scene.index for scene in scenes], np.int64)
+    file.create_dataset(
+        "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
+    )
+    file.attrs["part_names"] = list(part_names_of(scenes[0].flower_set))
+    file.attrs["flower_set"] = scenes[0].flower_set
+
+
 LIMITS = {
     "seed": (0, 2**31),
-    "start": (0, 2**31),
     "size": (16, 1024),
     "samples": (1, 1024),
     "views_per_base": (1, 2**31),
@@ -562,25 +464,26 @@ def check_limits(
             parser.error(f"--{flag} is {value}, expected a whole number from {low} to {high}")
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = make_parser("Render a chunk of flower images with masks.")
-    parser.add_argument("--start", type=int, required=True, help="first image")
-    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
-    values = parser.parse_args(arguments)
-    check_limits(parser, values, {**LIMITS, "stop": (values.start + 1, 2**31)})
-    return values
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
-    values = vars(_parse(arguments))
-    die_with(values.pop("owner"))
+def run_command(values: argparse.Namespace, render: Callable[[Job], None]) -> int:
+    """Do `render` with the job that a command line describes; returns the exit status."""
+    die_with(values.owner)
     try:
-        render_chunk(**values)
+        render(Job(**{item.name: getattr(values, item.name) for item in fields(Job)}))
     except (VebiError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = make_parser("Render a chunk of flower images with masks.")
+    parser.add_argument("--start", type=int, required=True, help="first image")
+    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
+    values = parser.parse_args(arguments)
+    limits = {"start": (0, 2**31), "stop": (values.start + 1, 2**31)}
+    check_limits(parser, values, LIMITS | limits)
+    return run_command(values, lambda job: render_chunk(values.out, job, values.start, values.stop))
 
 
 if __name__ == "__main__":
