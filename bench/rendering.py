@@ -7,8 +7,10 @@ Runs Blender in the environment that has it, one thread per process. Steps of an
 memory and read back. The picture is split further by rendering with several numbers of samples: the
 slope of a line through the times is the cost of sampling, and its value at zero is what it takes to
 bring the scene to Cycles and the pixels back (`synchronise and write`). CPU seconds are medians over
-images. `images_per_second` is wall time of whole chunk jobs, start-up included, as the workflow runs
-them.
+images. `one intervention` is a scene with one thing changed: drawn whole from its parameters, and as
+the interventions' file is made, where the scene is reused and only the pixels that the change can reach
+are drawn; means over all changes of the set. `images_per_second` is wall time of whole chunk jobs,
+start-up included, as the workflow runs them; for interventions it is one over the CPU seconds.
 """
 
 from __future__ import annotations
@@ -56,19 +58,60 @@ json.dump(found, sys.stdout)
 """
 
 
+INTERVENTIONS = """
+import json, sys, time
+from vebi.data.an8flower.changes import apply_change, changes_of
+from vebi.data.an8flower.render import Renderer
+from vebi.data.an8flower.scene import sample_scene
+images, count, side, name = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+found = {"drawn whole": [], "scene reused": []}
+renderer = Renderer(side, count)
+renderer.render(sample_scene(name, 0, 0, 5))
+for i in range(images):
+    scene = sample_scene(name, 0, 7 * i, 5)
+    before = renderer.render(scene)
+    for changed in filter(None, (apply_change(scene, change) for change in changes_of(name))):
+        start = time.process_time()
+        after = renderer.render_change(scene, before, changed)
+        middle = time.process_time()
+        whole = renderer.render(changed)
+        end = time.process_time()
+        assert (after.image == whole.image).all()
+        found["scene reused"].append(middle - start)
+        found["drawn whole"].append(end - middle)
+renderer.close()
+json.dump(found, sys.stdout)
+"""
+
+
+def run_worker(code: str, images: int, samples: int) -> dict[str, list[float]]:
+    """Seconds by step, as a program in Blender's environment prints them."""
+    done = subprocess.run(
+        [get_render_python(), "-c", code, str(images), str(samples), str(SIDE), SET],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure_interventions(images: int) -> list[dict[str, Any]]:
+    """Mean CPU seconds of an intervention, with the scene reused and without."""
+    rows = []
+    for step, seconds in run_worker(INTERVENTIONS, images, SAMPLES).items():
+        cost = statistics.fmean(seconds)
+        row = {"work": "one intervention", "step": step, "cpu_seconds": cost}
+        rows.append(row | {"images": len(seconds), "images_per_second": 1.0 / cost})
+    return rows
+
+
 def measure_steps(images: int, samples: list[int]) -> dict[str, list[float]]:
     """CPU seconds of every step; `picture` once for every number of samples, a process for each."""
     found: dict[str, list[float]] = {}
     for count in samples:
-        arguments = [str(images), str(count), str(SIDE), SET]
-        done = subprocess.run(
-            [get_render_python(), "-c", WORKER, *arguments],
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        for step, seconds in json.loads(done.stdout.splitlines()[-1]).items():
+        for step, seconds in run_worker(WORKER, images, count).items():
             # The first image pays for what Cycles loads once.
             found.setdefault(step, []).extend(seconds if step == "start-up" else seconds[1:])
     return found
@@ -126,6 +169,7 @@ def run(out_csv: str | Path, quick: bool) -> pd.DataFrame:
     images, chunk, rounds = (6, 12, 1) if quick else (40, 150, 3)
     samples = [2, SAMPLES, 12]
     rows = steps_table(measure_steps(images, samples), samples)
+    rows += measure_interventions(2 if quick else 8)
     for processes in (1, 2):
         found = [measure_processes(processes, chunk) for _ in range(rounds)]
         rows.append(sorted(found, key=lambda row: row["seconds"])[len(found) // 2])

@@ -48,6 +48,14 @@ class Solver(StrEnum):
     spgl1 = "spgl1"
 
 
+class Format(StrEnum):
+    """How a published flower set is stored."""
+
+    hdf5 = "hdf5"
+    png = "png"
+    coco = "coco"
+
+
 @app.command()
 def select(
     descriptors: Annotated[Path, typer.Argument(help="HDF5 with X (N, m) and labels (N).")],
@@ -194,6 +202,34 @@ def claims(
     from vebi.claims.command import run_claims
 
     run_claims(runs, markdown)
+
+
+@app.command()
+def flowers(
+    flower_set: Annotated[str, typer.Option("--set", help="single-6c, double-12c, shape-6c, ...")],
+    images: Annotated[int, typer.Option(help="How many: a multiple of the number of classes.")],
+    out: Annotated[Path, typer.Option(help="Root folder; the set is in OUT/SET.")],
+    form: Annotated[Format, typer.Option("--format", help="See the docs.")] = Format.hdf5,
+    seed: Annotated[int, typer.Option(help="Other scenes from the same rules.")] = 0,
+    size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 112,
+    samples: Annotated[int, typer.Option(help="Samples per pixel.")] = 6,
+    views_per_base: Annotated[int, typer.Option(help="Images of a class on one base scene.")] = 5,
+    folds: Annotated[int, typer.Option(help="One base scene in so many is for testing.")] = 5,
+    fold: Annotated[int, typer.Option(help="Which of them.")] = 0,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Renderers at once; default: one per core.")
+    ] = None,
+) -> None:
+    """Render a flower set with exact masks of every part, for use without the pipeline.
+
+    Read it with `vebi.data.Flowers(OUT, set=SET)`, which needs no Blender.
+    """
+    from vebi.data.an8flower.publish import FlowerRequest, publish, usable_processes
+
+    request = FlowerRequest(
+        flower_set, images, seed, size, samples, views_per_base, folds=folds, fold=fold
+    )
+    typer.echo(publish(request, out, form.value, processes or usable_processes()))
 
 
 @app.command()

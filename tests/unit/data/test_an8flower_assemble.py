@@ -22,6 +22,7 @@ def write_chunk(path: Path, name: str, start: int, stop: int, side: int = 4) -> 
         file["images"] = np.repeat(planes[..., None] % 256, 3, axis=-1).astype(np.uint8)
         file["parts"] = (planes % 12).astype(np.uint8)
         file["masks"] = planes % 2 == 0
+        file["shadows"] = planes % 5 == 0
         if FLOWER_SETS[name].distractors:
             file["distractor_masks"] = planes % 3 == 0
         file["labels"] = np.array([scene.label for scene in scenes])

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -21,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from vebi.data.an8flower import geometry
 from vebi.data.an8flower.assemble import assemble
-from vebi.data.an8flower.scene import CLASS_COLOURS, Scene, sample_scene
+from vebi.data.an8flower.parts import PART_NUMBERS, part_mask, visible_names
+from vebi.data.an8flower.scene import CLASS_COLOURS, PETAL_FORMS, Scene, sample_scene
 
 ROOT = Path(__file__).parents[3]
 RENDER_PYTHON = Path(os.environ.get("VEBI_RENDER_PYTHON", ROOT / ".venv-render/bin/python"))
@@ -80,6 +82,24 @@ def test_bytes_do_not_depend_on_chunks_or_threads(tmp_path) -> None:
     assert expected["images"].std() > 10
 
 
+@pytest.mark.parametrize(
+    ("flower_set", "images", "masks", "parts"),
+    [
+        ("single-6c", "f206f5467818cd18", "c3ef4cd2be5ba639", "6aa5c032ef3bf8b3"),
+        ("double-12c", "9c908d803b93a3d6", "7851db23b357c3cb", "ee081824cb98b051"),
+        (DISTRACTORS, "7a0fda458ba2facc", "7851db23b357c3cb", "53d2aa516a95b8fa"),
+    ],
+)
+def test_pixels_of_published_sets_stay_as_they_are(
+    tmp_path, flower_set, images, masks, parts
+) -> None:
+    """SHA-256 of what these sets looked like before they had company: the name is a promise."""
+    more = ("--size", 64, "--samples", 4, "--views-per-base", 1, "--seed", 5)
+    chunk = read(render(tmp_path / "c.h5", flower_set, 7, 19, *more))
+    for name, expected in (("images", images), ("masks", masks), ("parts", parts)):
+        assert sha256(chunk[name].tobytes()).hexdigest()[:16] == expected, name
+
+
 def test_parameters_give_the_image_back(tmp_path) -> None:
     chunk = read(render(tmp_path / "c.h5", "single-6c", 29, 33, "--size", 16, "--samples", 1))
     scenes = [Scene.from_json(text.decode()) for text in chunk["parameters"]]
@@ -92,14 +112,15 @@ def test_parameters_give_the_image_back(tmp_path) -> None:
 RENDER_SCENES = """
 import sys, numpy as np
 from pathlib import Path
-from vebi.data.an8flower.render import Renderer, mask_of, distractor_mask_of
+from vebi.data.an8flower.parts import mask_of, distractor_mask_of
+from vebi.data.an8flower.render import Renderer
 from vebi.data.an8flower.scene import Scene
 renderer = Renderer(int(sys.argv[2]), 8)
 scenes = [Scene.from_json(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-images, parts = zip(*[renderer.render(scene) for scene in scenes])
+images, parts, lit = zip(*[renderer.render(scene) for scene in scenes])
 masks = [mask_of(p, s) for p, s in zip(parts, scenes)]
 distractors = [distractor_mask_of(p, s) for p, s in zip(parts, scenes)]
-np.savez(sys.argv[3], images=images, parts=parts, masks=masks, distractors=distractors)
+np.savez(sys.argv[3], images=images, parts=parts, lit=lit, masks=masks, distractors=distractors)
 renderer.close()
 """
 
@@ -121,7 +142,8 @@ from vebi.data.an8flower.render import Renderer
 from vebi.data.an8flower.scene import Scene
 renderer = Renderer(int(sys.argv[2]), 1)
 scenes = [Scene.from_json(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-np.savez(sys.argv[3], parts=[renderer.render_parts(scene) for scene in scenes])
+parts, lit = zip(*[renderer.render_parts(scene) for scene in scenes])
+np.savez(sys.argv[3], parts=parts, lit=lit)
 renderer.close()
 """
 
@@ -176,20 +198,12 @@ def cast_rays(scene: Scene, size: int) -> np.ndarray:
 
     Shares the meshes and the camera with the renderer, but nothing of Blender.
     """
-    names = {
-        name: k + 1 for k, name in enumerate(["petals", "centre", "stem", "leaves", "pot", "soil"])
-    }
     plant, view = scene.plant, scene.view
-    head = geometry.head_matrix(plant, view.head_spin, view.head_nod)
     solids = [
-        (names[name], mesh.moved(head) if name in ("petals", "centre") else mesh)
-        for name, mesh in geometry.plant_meshes(plant).items()
+        (PART_NUMBERS[name], thing.mesh.moved(thing.matrix))
+        for name, thing in geometry.things_of(scene).items()
+        if name != "ground"
     ]
-    for k, item in enumerate(d for d in scene.distractors if d.size):
-        place = geometry.translation(*item.place, 0.0) @ geometry.rotation("z", item.turn)
-        place[:3, :3] *= item.size
-        solids.append((8 + k, geometry.object_mesh(item.kind).moved(place)))
-
     camera = geometry.camera_matrix(plant, view)
     focal = 0.5 * size / np.tan(np.radians(view.field_of_view) / 2)
     centre = np.arange(size) + 0.5
@@ -225,8 +239,41 @@ def cast_rays(scene: Scene, size: int) -> np.ndarray:
     return parts
 
 
+def shadowed_ground(scene: Scene, size: int) -> np.ndarray:
+    """Where the ground is in shadow: every triangle is thrown on it along the sun's rays, and seen."""
+    view = scene.view
+    camera, sun = geometry.camera_matrix(scene.plant, view), geometry.sun_matrix(view)[:3, 2]
+    focal = 0.5 * size / np.tan(np.radians(view.field_of_view) / 2)
+    centre = np.arange(size) + 0.5
+    dark = np.zeros((size, size), bool)
+    for name, thing in geometry.things_of(scene).items():
+        if name == "ground":
+            continue
+        thrown = thing.vertices - sun * (thing.vertices[:, 2:] / sun[2])
+        seen = (thrown - camera[:3, 3]) @ camera[:3, :3]
+        column = size / 2 - focal * seen[:, 0] / seen[:, 2]
+        row = size / 2 + focal * seen[:, 1] / seen[:, 2]
+        for triangle in np.concatenate(
+            [thing.mesh.quads[:, [0, 1, 2]], thing.mesh.quads[:, [0, 2, 3]]]
+        ):
+            c, r = column[triangle], row[triangle]
+            left, right = np.searchsorted(centre, [c.min(), c.max()])
+            top, bottom = np.searchsorted(centre, [r.min(), r.max()])
+            px, py = centre[None, left:right], centre[top:bottom, None]
+            edges = [
+                (c[(k + 1) % 3] - c[k]) * (py - r[k]) - (r[(k + 1) % 3] - r[k]) * (px - c[k])
+                for k in range(3)
+            ]
+            inside = np.all([e >= 0 for e in edges], 0) | np.all([e <= 0 for e in edges], 0)
+            dark[top:bottom, left:right] |= inside
+    return dark
+
+
 def test_parts_agree_with_rays_cast_without_blender(tmp_path) -> None:
     scenes = [sample_scene(DISTRACTORS, 6, i, views_per_base=1) for i in (0, 7, 20, 33)]
+    scenes += [sample_scene("double-12c-swap", 6, i, views_per_base=1) for i in (2, 8, 14, 20)]
+    scenes += [sample_scene(name, 6, 4, views_per_base=1) for name in ("shape-6c", "pair-6c")]
+    assert {scene.hangs for scene in scenes} == {True, False}
     made = render_scenes(tmp_path, scenes, 96)
     for k, scene in enumerate(scenes):
         expected = cast_rays(scene, 96)
@@ -235,10 +282,15 @@ def test_parts_agree_with_rays_cast_without_blender(tmp_path) -> None:
         assert differs.sum() <= 0.001 * differs.size, differs.sum()
         number = {"petals": 1, "pot": 5}[scene.part]
         assert (made["masks"][k] ^ (expected == number)).sum() <= 5
+        shadow = shadowed_ground(scene, 96)
+        wrong = (expected == 7) & ~differs & (shadow == made["lit"][k])
+        assert wrong.sum() <= 0.002 * differs.size, wrong.sum()
+        assert (shadow & (expected == 7)).sum() > 50
         coloured = [
             {"centre": 2, "stem": 3, "leaves": 4}[d.kind] for d in scene.distractors if not d.size
         ]
-        wrong = made["distractors"][k] ^ (np.isin(expected, coloured) | (expected >= 8))
+        objects = (expected >= 8) & (expected < 12)
+        wrong = made["distractors"][k] ^ (np.isin(expected, coloured) | objects)
         assert wrong.sum() <= 5
 
 
@@ -330,6 +382,121 @@ def test_colour_of_the_part_tells_the_class(flowers) -> None:
     features = np.hstack([features * part, features * (1 - part), part]) * 30
     hits = cross_validated_hits(features, flowers["labels"], flowers["base_scene"])
     assert hits >= 0.98 * 360, hits
+
+
+@pytest.fixture(scope="module")
+def other_sets(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+    """One view of 20 base scenes for each class of the sets that ask another question."""
+    folder = tmp_path_factory.mktemp("sets")
+    more = ("--size", 48, "--samples", 2, "--views-per-base", 1, "--seed", 23)
+    found = {}
+    for name, n in (("double-12c-swap", 240), ("shape-6c", 120), ("pair-6c", 120)):
+        assemble([render(folder / f"{name}.h5", name, 0, n, *more)], folder / "all.h5", name)
+        found[name] = read(folder / "all.h5")
+        if name == "double-12c-swap":
+            # Of two images of a class in turn one hangs: to know one is to know the other.
+            found[name]["base_scene"] //= 2
+        found[name]["scenes"] = [Scene.from_json(t.decode()) for t in found[name]["parameters"]]
+    return found
+
+
+def masks_of(flowers: dict[str, np.ndarray], *names: str) -> np.ndarray:
+    """Pixels (n, H, W) of some parts."""
+    return np.any([part_mask(name, flowers["parts"], flowers["shadows"]) for name in names], axis=0)
+
+
+def shrunk(masks: np.ndarray) -> np.ndarray:
+    """Pixels (n, H, W) whose neighbours are all in the mask: none of them mixes parts."""
+    return ~binary_dilation(~masks, np.ones((1, 3, 3)))
+
+
+@pytest.mark.parametrize("name", ["double-12c-swap", "shape-6c", "pair-6c"])
+def test_part_masks_are_a_partition(other_sets, name) -> None:
+    flowers = other_sets[name]
+    masks = [part_mask(part, flowers["parts"], flowers["shadows"]) for part in visible_names(name)]
+    assert (np.sum(masks, axis=0) == 1).all()
+    shown = {part for part, mask in zip(visible_names(name), masks, strict=True) if mask.any()}
+    assert shown == set(visible_names(name))
+    carriers = np.where(np.isin([s.part for s in flowers["scenes"]], "pot"), 5, 1)
+    assert np.array_equal(flowers["masks"], flowers["parts"] == carriers[:, None, None])
+    area = flowers["masks"].mean((1, 2))
+    assert 0.008 < area.min() < area.max() < 0.35
+    number = PART_NUMBERS["ground"]
+    assert (flowers["parts"][flowers["shadows"]] == number).all()
+    # A shadow is darker than the same ground in the sun.
+    bright = flowers["images"].mean(-1)
+    for k in range(0, len(area), 17):
+        sun, shade = (
+            shrunk(m[k : k + 1])[0]
+            for m in (masks[visible_names(name).index("ground")], flowers["shadows"])
+        )
+        if shade.sum() > 20:
+            assert bright[k][shade].mean() < 0.9 * bright[k][sun].mean()
+
+
+@pytest.mark.parametrize("name", ["double-12c-swap", "shape-6c", "pair-6c"])
+def test_colours_of_what_carries_nothing_tell_nothing(other_sets, name) -> None:
+    """The mean colour of every part that is not the carrier, of the lower flower's petals too."""
+    flowers = other_sets[name]
+    carriers = {scene.part for scene in flowers["scenes"]}
+    names = [part for part in visible_names(name) if part not in carriers]
+    features = np.hstack([mean_colour(flowers, shrunk(masks_of(flowers, part))) for part in names])
+    n, classes = len(features), len(set(flowers["labels"]))
+    hits = cross_validated_hits(features, flowers["labels"], flowers["base_scene"])
+    assert_chance(hits, n, 1 / classes)
+
+
+def test_in_the_swap_set_place_tells_neither_part_nor_colour(other_sets) -> None:
+    flowers = other_sets["double-12c-swap"]
+    part, colour = np.divmod(flowers["labels"], 6)
+    bases, rows = flowers["base_scene"], np.indices((48, 48))[0]
+    row = np.array([rows[mask].mean() for mask in flowers["masks"]])[:, None]
+    # Above or below the picture's middle, and how far below linearly: in double-12c it tells the part.
+    assert_chance(int(((row[:, 0] > 23.5) == part).sum()), 240, 1 / 2)
+    assert_chance(cross_validated_hits(row, part, bases), 240, 1 / 2)
+    assert_chance(cross_validated_hits(row, colour, bases), 240, 1 / 6)
+    hangs = np.array([scene.hangs for scene in flowers["scenes"]])
+    hits = cross_validated_hits(np.hstack([row, row * hangs[:, None], hangs[:, None]]), part, bases)
+    assert hits > 0.97 * 240, "the control: with the arrangement known, place would tell"
+    outside = ~binary_dilation(flowers["masks"], np.ones((1, 3, 3)))
+    pixels = np.hstack(
+        [shrink(flowers["images"] * outside[..., None]), mean_colour(flowers, outside)]
+    )
+    assert_chance(cross_validated_hits(pixels, colour, bases), 240, 1 / 6)
+
+
+def test_in_the_shape_set_colour_tells_nothing_and_the_outline_the_class(other_sets) -> None:
+    flowers = other_sets["shape-6c"]
+    labels, bases = flowers["labels"], flowers["base_scene"]
+    inside = mean_colour(flowers, shrunk(flowers["masks"]))
+    assert_chance(cross_validated_hits(inside, labels, bases), 120, 1 / 6)
+    ground = mean_colour(flowers, shrunk(masks_of(flowers, "ground", "sky")))
+    assert_chance(cross_validated_hits(ground, labels, bases), 120, 1 / 6)
+    # The control: how the petals' pixels lie around the head tells the form.
+    head = masks_of(flowers, "petals")
+    rim = (head & ~shrunk(head)).sum((1, 2)) / np.sqrt(head.sum((1, 2)))
+    ring = binary_dilation(head, np.ones((1, 5, 5))).sum((1, 2)) / head.sum((1, 2))
+    features = np.stack([rim, ring, rim**2, ring**2, rim * ring], 1)
+    hits = cross_validated_hits(features, labels, bases)
+    assert hits > 2 * 120 / len(PETAL_FORMS), hits
+
+
+def test_in_a_pair_neither_side_nor_the_lower_flower_tells_the_class(other_sets) -> None:
+    flowers = other_sets["pair-6c"]
+    labels, bases = flowers["labels"], flowers["base_scene"]
+    outside = ~binary_dilation(flowers["masks"], np.ones((1, 3, 3)))
+    pixels = np.hstack(
+        [shrink(flowers["images"] * outside[..., None]), mean_colour(flowers, outside)]
+    )
+    assert_chance(cross_validated_hits(pixels, labels, bases), 120, 1 / 6)
+    rows, columns = np.indices((48, 48))
+    place = np.array([[f[mask].mean() for f in (rows, columns)] for mask in flowers["masks"]])
+    assert_chance(cross_validated_hits(place, labels, bases), 120, 1 / 6)
+    left = place[:, 1] < 23.5
+    assert_chance(int(left.sum()), 120, 1 / 2)
+    inside = mean_colour(flowers, flowers["masks"])
+    control = 30 * np.hstack([inside, inside**2, inside * np.roll(inside, 1, axis=1)])
+    assert cross_validated_hits(control, labels, bases) >= 0.98 * 120
 
 
 @pytest.mark.parametrize(

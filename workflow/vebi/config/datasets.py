@@ -39,7 +39,14 @@ class An8FlowerConfig(_DatasetSection):
 
     has_masks: ClassVar[bool] = True
     kind: Literal["an8flower"]
-    flower_set: Literal["single-6c", "double-12c", "double-12c-distractors"]
+    flower_set: Literal[
+        "single-6c",
+        "double-12c",
+        "double-12c-distractors",
+        "double-12c-swap",
+        "shape-6c",
+        "pair-6c",
+    ]
     images: int = Field(ge=12, description="number of images, a multiple of the number of classes")
     size: int = Field(112, ge=16, le=1024, description="height and width in pixels")
     samples: int = Field(6, ge=1, le=1024, description="Cycles samples per pixel")
@@ -50,7 +57,8 @@ class An8FlowerConfig(_DatasetSection):
 
     @property
     def n_classes(self) -> int:
-        return 6 if self.flower_set == "single-6c" else 12
+        # Every set's name says it, as the paper's names do.
+        return 12 if "-12c" in self.flower_set else 6
 
     @property
     def has_distractors(self) -> bool:

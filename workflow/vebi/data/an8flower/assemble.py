@@ -1,5 +1,7 @@
 """Join the rendered chunks to one data set file."""
 
+import contextlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from vebi.data.an8flower.scene import get_flower_set, split_of_base
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 
 def assemble(
@@ -21,8 +23,9 @@ def assemble(
     """Write the data set file `out` from chunks that together hold the images 0 to N - 1.
 
     The split is by base scene (`split_of_base`). Memory holds one chunk's pixels at a time. Beside the
-    arrays of every data set file there are `masks` bool, `parts` uint8 and, with distractors,
-    `distractor_masks` bool, all (N, H, W), `base_scene` int64 (N) and `parameters`, JSON of each scene.
+    arrays of every data set file there are `masks` bool, `parts` uint8, `shadows` bool and, with
+    distractors, `distractor_masks` bool, all (N, H, W), `base_scene` int64 (N) and `parameters`, JSON of
+    each scene.
 
     Raises VebiError, naming the chunk's file, when a chunk is of another set or size or can't be read,
     and when images are missing or there twice.
@@ -43,7 +46,7 @@ def assemble(
     if not chunks:
         raise VebiError(f"no chunks of {flower_set} were given: nothing to assemble.")
 
-    planes = ["images", "masks", "parts"] + ["distractor_masks"] * chosen.distractors
+    planes = ["images", "masks", "parts", "shadows"] + ["distractor_masks"] * chosen.distractors
     columns: dict[str, list[np.ndarray]] = {"labels": [], "base_scene": [], "parameters": []}
     with create_hdf5(out) as file:
         for start, stop, path in chunks:
@@ -75,6 +78,71 @@ def assemble(
         file.attrs["part_names"] = part_names
 
 
+def assemble_interventions(
+    chunk_paths: Sequence[str | Path], out: str | Path, flower_set: str
+) -> None:
+    """Write the interventions of all chunks to one file in their format (`intervene`), by index.
+
+    Memory holds one image's interventions at a time.
+
+    Args:
+        chunk_paths: files of `intervene.render_interventions`, in any order.
+        out: the file to write.
+        flower_set: the set that they must be of.
+
+    Raises:
+        VebiError: a chunk of another set, size or list of changes, or an image that is there twice.
+    """
+    rows: list[tuple[int, Path, int]] = []
+    for path in map(Path, chunk_paths):
+        with open_hdf5(path, "a chunk of interventions") as chunk:
+            found = str(chunk.attrs.get("flower_set", "no set"))
+            if found != flower_set or "applies" not in chunk:
+                raise VebiError(
+                    f"{path} holds images of {found}, expected interventions on {flower_set}."
+                )
+            rows += [(int(index), path, row) for row, index in enumerate(chunk["index"][:])]
+    if not rows:
+        raise VebiError(f"no interventions on {flower_set} were given: nothing to assemble.")
+    rows.sort()
+    for (index, before, _), (following, path, _) in itertools.pairwise(rows):
+        if index == following:
+            raise VebiError(
+                f"image {index} is in {before} and in {path}. Delete the chunk that is wrong."
+            )
+    with create_hdf5(out) as file, contextlib.ExitStack() as stack:
+        chunks = {
+            path: stack.enter_context(h5py.File(path, "r"))
+            for path in dict.fromkeys(path for _, path, _ in rows)
+        }
+        first = chunks[rows[0][1]]
+        for path, chunk in chunks.items():
+            _check_alike(path, chunk, rows[0][1], first)
+        for name in first:
+            if first[name].chunks:
+                _create_like(file, first[name], len(rows))
+                for k, (_, path, row) in enumerate(rows):
+                    file[name][k] = chunks[path][name][row]
+            else:
+                values = np.array([chunks[path][name][row] for _, path, row in rows])
+                file.create_dataset(name, data=values, dtype=first[name].dtype)
+        for key, value in first.attrs.items():
+            file.attrs[key] = value
+
+
+def _check_alike(path: Path, chunk: h5py.File, first_path: Path, first: h5py.File) -> None:
+    for name in first:
+        shapes = [file[name].shape[1:] if name in file else None for file in (chunk, first)]
+        if shapes[0] != shapes[1]:
+            raise VebiError(
+                f"{path}: {name} are {shapes[0]}, but in {first_path} {shapes[1]}. Render all chunks "
+                "with one size and one version."
+            )
+    for key in ("change_parts", "change_kinds"):
+        if list(chunk.attrs[key]) != list(first.attrs[key]):
+            raise VebiError(f"{path} and {first_path} hold other changes. Render them again.")
+
+
 def _read_index(path: Path, flower_set: str) -> tuple[int, int, Path]:
     """First image, one past the last image, and the path of a chunk, checked."""
     try:
@@ -82,7 +150,7 @@ def _read_index(path: Path, flower_set: str) -> tuple[int, int, Path]:
             index, found = file["index"][:], str(file.attrs["flower_set"])
             lengths = {
                 name: len(file[name])
-                for name in ("images", "masks", "parts", "labels", "parameters")
+                for name in ("images", "masks", "parts", "shadows", "labels", "parameters")
             }
     except (OSError, KeyError) as error:
         raise VebiError(

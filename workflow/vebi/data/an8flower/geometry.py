@@ -1,18 +1,29 @@
-"""Meshes, camera and sun of a scene as numpy arrays, in scene units, z up, pot on the ground at 0.
+"""Meshes, camera and sun of a scene as numpy arrays, in scene units, z up, the ground at 0.
 
-The plant is built with its head leaning towards +x. Nothing here knows of Blender, so that a test can
-cast rays at the same shapes.
+A plant is built with its head leaning towards +x and its pot's foot at the origin. Nothing here knows
+of Blender, so that a test can cast rays at the same shapes.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from vebi.data.an8flower.scene import Leaf, Plant, View
+from vebi.data.an8flower.parts import COMPANION_SUFFIX
+from vebi.data.an8flower.scene import DISTRACTOR_OBJECTS, Leaf, Plant, Rgb, Scene, View
+
+# A hanging flower faces forwards where an upright one looks up.
+HANGING_TILT = 50.0
+# Height of a hanging flower's head from the foot of its pot.
+HANGING_DROP = -0.50
+# How far the ground is darker around a pot, in radii of its foot.
+CONTACT_REACH = 1.8
 
 
-@dataclass(frozen=True)
+# Meshes are compared by identity: equal shapes come out of the caches below as one object.
+@dataclass(frozen=True, eq=False)
 class Mesh:
     """`vertices` float64 (V, 3), `quads` int32 (F, 4), `shade` (V): a factor on the surface's colour."""
 
@@ -77,65 +88,211 @@ def translation(x: float, y: float, z: float) -> np.ndarray:
     return matrix
 
 
-def plant_meshes(plant: Plant) -> dict[str, Mesh]:
+@dataclass(frozen=True)
+class Thing:
+    """An object of a scene: its shape, where it is (4, 4), and its colour in sRGB."""
+
+    mesh: Mesh
+    matrix: np.ndarray
+    colour: Rgb
+
+    @property
+    def vertices(self) -> np.ndarray:
+        """Corners (V, 3) in the scene's frame."""
+        return self.mesh.vertices @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+
+
+def things_of(scene: Scene, with_removed: bool = False) -> dict[str, Thing]:
+    """All objects of a scene by the names of `parts.PART_NAMES`, by default without removed ones."""
+    plant, view, companion = scene.plant, scene.view, scene.companion
+    stands = np.eye(4)
+    if scene.hangs:
+        # Half towards the camera, so that the flower stays in the picture, and in front of the stand.
+        stands = translation(0, 0, stand_height(plant)) @ rotation("z", 0.5 * view.azimuth)
+    elif companion is not None:
+        stands = translation(-companion.place[0], -companion.place[1], 0.0)
+    head = head_matrix(plant, view.head_spin, view.head_nod, scene.hangs)
+    found = _place_plant(plant_meshes(plant, scene.form, scene.hangs), stands, head, scene.colours)
+    if scene.hangs:
+        found["stand"] = Thing(_stand(stand_height(plant)), np.eye(4), scene.colours["stand"])
+    foot = plant.pot_bottom_radius if _has_contact(scene) else 0.0
+    ground = _ground(foot, "pot" not in scene.removed)
+    found["ground"] = Thing(ground, np.eye(4), scene.colours["ground"])
+    if companion is not None:
+        stands = translation(*companion.place, 0.0) @ rotation("z", companion.turn)
+        head = head_matrix(companion.plant, companion.head_spin, companion.head_nod)
+        meshes = plant_meshes(companion.plant)
+        for name, thing in _place_plant(meshes, stands, head, companion.colours).items():
+            found[name + COMPANION_SUFFIX] = thing
+    objects = [item for item in scene.distractors if item.kind in DISTRACTOR_OBJECTS]
+    for k, item in enumerate(objects):
+        matrix = translation(*item.place, 0.0) @ rotation("z", item.turn)
+        matrix[:3, :3] *= item.size
+        found[f"object{k}"] = Thing(object_mesh(item.kind), matrix, item.rgb)
+    gone = () if with_removed else scene.removed
+    return {name: thing for name, thing in found.items() if name not in gone}
+
+
+def _has_contact(scene: Scene) -> bool:
+    """Whether the ground is darker where the pot stands: the first sets have one pot, in the middle."""
+    return scene.companion is None and not scene.hangs
+
+
+def contact_pixels(scene: Scene, size: int) -> np.ndarray:
+    """Where the ground would be darker for the pot that stands on it, if seen: bool (size, size)."""
+    if not _has_contact(scene):
+        return np.zeros((size, size), bool)
+    camera = camera_matrix(scene.plant, scene.view)
+    x, y = np.meshgrid(*[(np.arange(size) + 0.5) - size / 2] * 2)
+    rays = np.stack([x, -y, np.full_like(x, -_focal(scene.view, size))], -1) @ camera[:3, :3].T
+    along = np.where(rays[..., 2] < 0, -camera[2, 3] / np.minimum(rays[..., 2], -1e-9), np.inf)
+    with np.errstate(invalid="ignore"):
+        point = camera[:2, 3] + along[..., None] * rays[..., :2]
+    return np.linalg.norm(point, axis=-1) < CONTACT_REACH * scene.plant.pot_bottom_radius
+
+
+def _focal(view: View, size: int) -> float:
+    """The camera's focal length in pixels."""
+    return 0.5 * size / math.tan(math.radians(view.field_of_view) / 2.0)
+
+
+def _place_plant(
+    meshes: dict[str, Mesh], stands: np.ndarray, head: np.ndarray, colours: dict[str, Rgb]
+) -> dict[str, Thing]:
+    return {
+        name: Thing(mesh, stands @ head if name in ("petals", "centre") else stands, colours[name])
+        for name, mesh in meshes.items()
+    }
+
+
+@lru_cache(maxsize=8)
+def plant_meshes(plant: Plant, form: str = "", hangs: bool = False) -> dict[str, Mesh]:
     """Meshes of the plant's parts and the pot, by name; petals and centre in the head's own frame."""
     return {
-        "petals": _petals(plant),
+        "petals": _petals(plant, form),
         "centre": _centre(plant),
-        "stem": _stem(plant),
-        "leaves": join([_leaf(plant, leaf) for leaf in plant.leaves]),
+        "stem": _stem(plant, hangs),
+        "leaves": join([_leaf(plant, leaf, hangs) for leaf in plant.leaves]),
         "pot": _pot(plant),
         "soil": _soil(plant),
     }
 
 
-def _soil_height(plant: Plant) -> float:
-    return plant.pot_height - 0.07
+def stem_point(
+    plant: Plant, place: np.ndarray | float, hangs: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points and unit tangents (..., 3) of the stem's curve, which lies in the x-z plane.
 
-
-def stem_point(plant: Plant, place: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """Points and unit tangents (..., 3) of the stem's curve, a quadratic Bezier in the x-z plane."""
+    Upright it is a quadratic Bezier curve; hanging it is one of degree 4 that rises, bends over the
+    pot's rim, comes down outside it and turns forward to the head.
+    """
     t = np.asarray(place, dtype=float)[..., None]
-    foot = np.array([0.0, 0.0, _soil_height(plant) - 0.02])
-    bend = np.array([0.0, 0.0, _soil_height(plant) + 0.62 * plant.stem_height])
-    top = np.array(
-        [plant.stem_lean * plant.stem_height, 0.0, _soil_height(plant) + plant.stem_height]
-    )
-    point = (1 - t) ** 2 * foot + 2 * t * (1 - t) * bend + t**2 * top
-    tangent = 2 * (1 - t) * (bend - foot) + 2 * t * (top - bend)
+    foot = np.array([0.0, 0.0, plant.soil_height - 0.02])
+    if hangs:
+        rim, top = plant.pot_top_radius + plant.rim_overhang, plant.pot_height
+        points = [
+            foot,
+            np.array([0.0, 0.0, top + 0.60]),
+            np.array([rim + 0.60, 0.0, top + 0.85]),
+            np.array([rim + 0.05, 0.0, HANGING_DROP + 0.05]),
+            np.array([rim + 0.36, 0.0, HANGING_DROP]),
+        ]
+        point, tangent = _bezier(points, t)
+    else:
+        bend = np.array([0.0, 0.0, plant.soil_height + 0.62 * plant.stem_height])
+        end = np.array(
+            [plant.stem_lean * plant.stem_height, 0.0, plant.soil_height + plant.stem_height]
+        )
+        point = (1 - t) ** 2 * foot + 2 * t * (1 - t) * bend + t**2 * end
+        tangent = 2 * (1 - t) * (bend - foot) + 2 * t * (end - bend)
     return point, tangent / np.linalg.norm(tangent, axis=-1, keepdims=True)
 
 
-def head_matrix(plant: Plant, spin: float = 0.0, nod: float = 0.0) -> np.ndarray:
+def _bezier(points: list[np.ndarray], t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points and derivatives of a Bezier curve by its Bernstein form."""
+
+    def curve(points: list[np.ndarray]) -> np.ndarray:
+        n = len(points) - 1
+        terms = [
+            math.comb(n, k) * t**k * (1 - t) ** (n - k) * point for k, point in enumerate(points)
+        ]
+        return np.sum(terms, axis=0)
+
+    steps = [end - start for start, end in itertools.pairwise(points)]
+    return curve(points), (len(points) - 1) * curve(steps)
+
+
+def stand_height(plant: Plant) -> float:
+    """How high a hanging plant's pot stands: the petals stay clear of the ground."""
+    return 1.05 * plant.petal_length + 0.15 - HANGING_DROP
+
+
+def head_matrix(
+    plant: Plant, spin: float = 0.0, nod: float = 0.0, hangs: bool = False
+) -> np.ndarray:
     """Places the flower head (axis z) on the stem's end, tilted towards +x."""
-    top, _ = stem_point(plant, 1.0)
-    return translation(*top) @ rotation("y", plant.head_tilt + nod) @ rotation("z", spin)
+    top, _ = stem_point(plant, 1.0, hangs)
+    tilt = plant.head_tilt + nod + (HANGING_TILT if hangs else 0.0)
+    return translation(*top) @ rotation("y", tilt) @ rotation("z", spin)
 
 
-def _petals(plant: Plant) -> Mesh:
+def _petals(plant: Plant, form: str = "") -> Mesh:
     rings = []
     for ring in range(plant.petal_rings):
         scale, lift = (1.0, plant.petal_lift) if ring == 0 else (0.70, plant.petal_lift + 0.42)
         for k in range(plant.petals):
             # Neighbours alternate in height, so that they overlap without cutting each other.
-            petal = _petal(plant, scale, lift + 0.07 * (k % 2))
+            petal = _petal(plant, scale, lift + 0.07 * (k % 2), form)
             turn = 360.0 * (k + 0.5 * ring) / plant.petals
             rings.append(petal.moved(rotation("z", turn) @ translation(0, 0, 0.03 * ring)))
     return join(rings)
 
 
-def _petal(plant: Plant, scale: float, lift: float) -> Mesh:
-    u = np.linspace(0.0, 1.0, 12)[:, None]
-    v = np.linspace(-1.0, 1.0, 7)[None, :]
-    outline = (0.25 + 0.75 * u) ** 0.9 * (1.0 - u**plant.petal_point) ** 0.5
+def _petal(plant: Plant, scale: float, lift: float, form: str) -> Mesh:
+    rows, columns = (29, 13) if form else (12, 7)
+    u = np.linspace(0.0, 1.0, rows)[:, None]
+    v = np.linspace(-1.0, 1.0, columns)[None, :]
+    if form:
+        outline, reach = petal_outline(form, u, v)
+    else:
+        outline, reach = (0.25 + 0.75 * u) ** 0.9 * (1.0 - u**plant.petal_point) ** 0.5, u
     half = scale * plant.petal_width * outline
-    along = 0.5 * plant.centre_radius + scale * plant.petal_length * u * (1.0 - 0.25 * lift)
+    along = 0.5 * plant.centre_radius + scale * plant.petal_length * reach * (1.0 - 0.25 * lift)
     height = scale * plant.petal_length * (lift * u + plant.petal_curl * u**2)
     # A trough across the petal and slight furrows along it catch the light.
     height = height + 0.22 * half * v**2 - 0.03 * half * np.cos(2.5 * np.pi * v)
     points = np.stack(np.broadcast_arrays(along, half * v, height), axis=-1)
     shade = 0.62 + 0.38 * np.clip(1.6 * u, 0.0, 1.0) ** 0.8 - 0.06 * (1.0 - np.abs(v))
     return _grid(points, np.clip(shade, 0.0, 1.0))
+
+
+def petal_outline(form: str, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The form of a petal that is a class: half its width, and how far out it reaches.
+
+    Args:
+        form: one of `scene.PETAL_FORMS`.
+        u: (R, 1) from the petal's foot, 0, to its tip, 1.
+        v: (1, C) from its left edge, -1, to its right one, 1.
+
+    Returns:
+        Half the width (R, 1) in units of `Plant.petal_width`, and the reach (R, C) or (R, 1) in
+        units of `Plant.petal_length`.
+    """
+    foot = 0.25 + 0.75 * u
+    if form == "round":
+        return foot**0.9 * (1.0 - u**4) ** 0.5, u
+    if form == "pointed":
+        return np.minimum(0.30 + 1.8 * u, 1.55 * (1.0 - u)), u
+    if form == "notched":
+        return foot**0.8 * (1.0 - u**12) ** 0.5, u * (1.0 - 0.5 * u**3 * (1.0 - np.abs(v)) ** 1.2)
+    if form == "strap":
+        return np.broadcast_to(0.38 * (1.0 - u**16) ** 0.5, u.shape), u
+    if form == "spoon":
+        bowl = np.clip(1.0 - ((u - 0.76) / 0.24) ** 2, 0.0, 1.0) ** 0.5
+        return np.maximum(0.16 * (u < 0.8), 0.80 * bowl), u
+    if form == "fan":
+        return 0.10 + 0.80 * u, u
+    raise ValueError(f"petal form '{form}' is unknown")
 
 
 def _centre(plant: Plant) -> Mesh:
@@ -151,9 +308,9 @@ def _centre(plant: Plant) -> Mesh:
     return _grid(points, shade, closed=True)
 
 
-def _stem(plant: Plant) -> Mesh:
-    place = np.linspace(0.0, 1.0, 14)
-    point, tangent = stem_point(plant, place)
+def _stem(plant: Plant, hangs: bool) -> Mesh:
+    place = np.linspace(0.0, 1.0, 28 if hangs else 14)
+    point, tangent = stem_point(plant, place, hangs)
     angle = np.linspace(0.0, 2.0 * np.pi, 12, endpoint=False)
     side = np.array([0.0, 1.0, 0.0])
     front = np.cross(side, tangent)
@@ -168,10 +325,10 @@ def _stem(plant: Plant) -> Mesh:
         [0.9] * len(polar),
         16,
     )
-    return join([tube, cup.moved(head_matrix(plant))])
+    return join([tube, cup.moved(head_matrix(plant, hangs=hangs))])
 
 
-def _leaf(plant: Plant, leaf: Leaf) -> Mesh:
+def _leaf(plant: Plant, leaf: Leaf, hangs: bool) -> Mesh:
     u = np.linspace(0.0, 1.0, 11)[:, None]
     v = np.linspace(-1.0, 1.0, 5)[None, :]
     half = leaf.width * np.sin(np.pi * u**0.75) ** 0.85 + 0.012 * (1.0 - u)
@@ -180,7 +337,7 @@ def _leaf(plant: Plant, leaf: Leaf) -> Mesh:
     height = leaf.length * (u * math.sin(rise) - leaf.droop * u**2) + 0.35 * half * np.abs(v)
     points = np.stack(np.broadcast_arrays(along, half * v, height), axis=-1)
     shade = 0.80 + 0.20 * np.abs(v) + 0.0 * u
-    start, _ = stem_point(plant, leaf.place)
+    start, _ = stem_point(plant, leaf.place, hangs)
     return _grid(points, shade).moved(translation(*start) @ rotation("z", leaf.azimuth))
 
 
@@ -204,19 +361,38 @@ def _pot(plant: Plant) -> Mesh:
 
 
 def _soil(plant: Plant) -> Mesh:
-    height, radius = _soil_height(plant), plant.pot_top_radius - 0.045
+    height, radius = plant.soil_height, plant.pot_top_radius - 0.045
     profile = [(0.001, height + 0.02), (0.4 * radius, height + 0.015), (0.8 * radius, height)]
     return _lathe([*profile, (radius, height - 0.01)], [1.0, 1.0, 0.85, 0.55])
 
 
-def ground_mesh(plant: Plant) -> Mesh:
-    """A wide disc, darker where the pot stands on it."""
-    foot = plant.pot_bottom_radius
-    radii = [0.9 * foot, foot, 1.06 * foot, 1.15 * foot, 1.35 * foot, 1.8 * foot, 6.0, 60.0]
-    shade = [0.55, 0.55, 0.68, 0.80, 0.92, 1.0, 1.0, 1.0]
+@lru_cache(maxsize=8)
+def _stand(height: float) -> Mesh:
+    """A column with a plate, for a pot that a plant hangs from."""
+    runs = [
+        ([(0.34, 0.0), (0.34, 0.05)], [0.75, 0.8]),
+        ([(0.34, 0.05), (0.20, 0.06)], [0.85, 0.8]),
+        ([(0.20, 0.06), (0.16, 0.35), (0.16, height - 0.20)], [0.8, 0.95, 0.95]),
+        ([(0.16, height - 0.20), (0.38, height - 0.06)], [0.8, 0.75]),
+        ([(0.38, height - 0.06), (0.38, height)], [0.95, 1.0]),
+        ([(0.38, height), (0.01, height)], [0.8, 0.6]),
+    ]
+    return join([_lathe(profile, shade) for profile, shade in runs])
+
+
+@lru_cache(maxsize=8)
+def _ground(foot: float, is_darkened: bool) -> Mesh:
+    """A wide disc, darker where a pot with a foot of that radius stands in its middle (0: none)."""
+    radii, shade = [0.001, 6.0, 60.0], [1.0, 1.0, 1.0]
+    if foot:
+        radii[1:1] = [0.9 * foot, foot, 1.06 * foot, 1.15 * foot, 1.35 * foot, CONTACT_REACH * foot]
+        shade = [0.55, 0.55, 0.55, 0.68, 0.80, 0.92, 1.0, 1.0, 1.0]
+    if not is_darkened:
+        shade = [1.0] * len(radii)
     return _lathe([(radius, 0.0) for radius in radii], shade, 48)
 
 
+@lru_cache(maxsize=8)
 def object_mesh(kind: str) -> Mesh:
     """A thing of size 1 that stands on the ground at the origin: ball, pebble or cube."""
     if kind == "cube":
@@ -262,3 +438,57 @@ def camera_matrix(plant: Plant, view: View) -> np.ndarray:
 def sun_matrix(view: View) -> np.ndarray:
     """(4, 4) of the sun, which shines along its -z; its azimuth counts from the camera's."""
     return rotation("z", view.azimuth + view.sun_azimuth) @ rotation("y", 90.0 - view.sun_elevation)
+
+
+# Columns and rows of a picture, each from the first to one past the last.
+Window = tuple[int, int, int, int]
+
+
+def window_of_change(before: Scene, after: Scene, size: int) -> tuple[Window, bool]:
+    """The pixels outside which two scenes look the same, and whether any shape differs.
+
+    Exact, not an estimate: perspective keeps convex hulls, so that a thing's pixels lie in the box
+    around its projected corners. A thing that comes, goes or moves also changes its shadow, and what
+    a ray of the sun meets after the thing lies between it and the ground. Where more than things
+    differs (light, sky, camera), it is the whole picture.
+
+    Returns:
+        The window (left, right, top, bottom) in pixels of a picture of side `size`, of area 0 if
+        nothing that differs can be in the picture.
+    """
+    whole = (0, size, 0, size)
+    old, new = things_of(before), things_of(after)
+    shadows = "shadow" in before.removed or "shadow" in after.removed
+    skies = [[scene.colours[name] for name in ("sky", "horizon")] for scene in (before, after)]
+    if (before.plant, before.view) != (after.plant, after.view) or skies[0] != skies[1] or shadows:
+        return whole, True
+    sun = sun_matrix(before.view)[:3, 2]
+    corners, is_reshaped = [], False
+    for name in old.keys() | new.keys():
+        one, other = old.get(name), new.get(name)
+        if one and other and one.mesh is other.mesh and np.array_equal(one.matrix, other.matrix):
+            if one.colour != other.colour:
+                corners.append(one.vertices)
+            continue
+        is_reshaped = True
+        for thing in (one, other):
+            if thing is not None:
+                points = thing.vertices
+                if name == "ground":
+                    # Only its shade differs, and only around the pot.
+                    points = points[np.linalg.norm(points, axis=1) < 6.0 - 1e-6]
+                corners += [points, points - sun * (points[:, 2:] / sun[2])]
+    if not corners:
+        return (0, 0, 0, 0), is_reshaped
+    camera = camera_matrix(before.plant, before.view)
+    seen = (np.concatenate(corners) - camera[:3, 3]) @ camera[:3, :3]
+    away = -seen[:, 2]
+    if away.min() < 0.1:
+        return whole, is_reshaped
+    focal = _focal(before.view, size)
+    column = size / 2 + focal * seen[:, 0] / away
+    row = size / 2 - focal * seen[:, 1] / away
+    # One pixel more, for the rounding of Blender's single precision.
+    low = [int(np.floor(np.clip(values.min() - 1, 0, size))) for values in (column, row)]
+    high = [int(np.ceil(np.clip(values.max() + 1, 0, size))) for values in (column, row)]
+    return (low[0], high[0], low[1], high[1]), is_reshaped

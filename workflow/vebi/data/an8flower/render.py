@@ -6,12 +6,13 @@ Run it with the rendering environment's Python:
 
 The chunk file holds, for the n images from `start` to `stop`: `images` uint8 (n, H, W, 3), `masks` bool
 (n, H, W) of the part that carries the class, `parts` uint8 (n, H, W) numbers into the attribute
-`part_names`, `labels`, `base_scene` and `index` int64 (n), `parameters` (n) JSON of the scene, and for
-sets with distractors `distractor_masks` bool (n, H, W).
+`part_names`, `shadows` bool (n, H, W) of the ground in shadow, `labels`, `base_scene` and `index` int64
+(n), `parameters` (n) JSON of the scene, and for sets with distractors `distractor_masks` bool (n, H, W).
 
 The light is chosen so that the colour of a part stays on it: one sun of angle 0, ambient light as
 emission that only the camera sees, no bounces, no denoiser. That also leaves no noise but
-anti-aliasing. The part of a pixel is what a ray through its centre hits.
+anti-aliasing. The part of a pixel is what a ray through its centre hits, and it is in shadow if the
+sun does not reach that point. `parts` has masks of each part.
 """
 
 import argparse
@@ -21,9 +22,10 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -32,11 +34,18 @@ from tqdm import tqdm
 
 from vebi.compute.processes import die_with
 from vebi.data.an8flower import geometry
+from vebi.data.an8flower.materials import linear, make_material, make_part_material, make_world
+from vebi.data.an8flower.parts import (
+    COMPANION_SUFFIX,
+    PART_NAMES,
+    PART_NUMBERS,
+    distractor_mask_of,
+    mask_of,
+    part_names_of,
+)
 from vebi.data.an8flower.scene import (
+    DISTRACTOR_OBJECTS,
     FLOWER_SETS,
-    MAX_OBJECTS,
-    PARTS,
-    Plant,
     Scene,
     get_flower_set,
     sample_scene,
@@ -44,13 +53,45 @@ from vebi.data.an8flower.scene import (
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 
-# What the pixels of `parts` number: sky is what no ray hits, the other parts are objects.
-PART_NAMES = (
-    "sky",
-    *(part for part in PARTS if part not in ("sky", "horizon")),
-    *(f"object{k}" for k in range(MAX_OBJECTS)),
-)
-PART_NUMBERS = {name: number for number, name in enumerate(PART_NAMES)}
+
+@dataclass(frozen=True)
+class Job:
+    """Which images are drawn, and how.
+
+    Args:
+        flower_set: the set's name.
+        seed: of the set.
+        size: height and width in pixels.
+        samples: samples per pixel.
+        views_per_base: images of a class that share a base scene.
+        threads: of Blender; the bytes stay the same.
+        device: cpu, gpu or auto.
+    """
+
+    flower_set: str
+    seed: int = 0
+    size: int = 112
+    samples: int = 8
+    views_per_base: int = 5
+    threads: int = 1
+    device: str = "cpu"
+
+    def scene(self, index: int) -> Scene:
+        """Image `index` of the set."""
+        return sample_scene(self.flower_set, self.seed, index, self.views_per_base)
+
+
+class Rendering(NamedTuple):
+    """A picture uint8 (H, W, 3), its part numbers uint8 (H, W), and bool (H, W) what the sun reaches."""
+
+    image: np.ndarray
+    parts: np.ndarray
+    lit: np.ndarray
+
+    @property
+    def shadows(self) -> np.ndarray:
+        """Pixels (H, W) of the ground that lie in shadow."""
+        return (self.parts == PART_NUMBERS["ground"]) & ~self.lit
 
 
 class Renderer:
@@ -61,8 +102,9 @@ class Renderer:
 
     def __init__(self, size: int, samples: int, threads: int = 1, device: str = "cpu") -> None:
         self._bpy = _import_bpy(threads)
-        self._plant: Plant | None = None
+        self._size = size
         self._objects: dict[str, Any] = {}
+        self._meshes: dict[str, geometry.Mesh] = {}
         self._folder = tempfile.TemporaryDirectory(
             prefix="vebi-render-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         )
@@ -78,29 +120,31 @@ class Renderer:
             item.visible_diffuse = item.visible_glossy = item.visible_transmission = False
             self._objects[name] = item
             self._beauty.collection.objects.link(item)
-        self._shapes = {
-            kind: self._new_mesh(kind, geometry.object_mesh(kind))
-            for kind in ("ball", "pebble", "cube")
-        }
+        self._shapes = {geometry.object_mesh(kind): kind for kind in DISTRACTOR_OBJECTS}
+        for mesh, kind in self._shapes.items():
+            _fill_mesh(data.meshes.new(kind), mesh)
         self._camera = data.objects.new("camera", data.cameras.new("camera"))
         self._sun = data.objects.new("sun", data.lights.new("sun", "SUN"))
         self._sun.data.angle = 0.0
         for item in (self._camera, self._sun):
             self._beauty.collection.objects.link(item)
-        self._world = _make_world(data)
-        solid = _make_material(data, "solid", gloss=0.06, translucency=0.0)
-        thin = _make_material(data, "thin", gloss=0.0, translucency=0.30)
-        dull = _make_material(data, "dull", gloss=0.0, translucency=0.0)
+        self._world = make_world(data)
+        solid = make_material(data, "solid", gloss=0.06, translucency=0.0)
+        thin = make_material(data, "thin", gloss=0.0, translucency=0.30)
+        dull = make_material(data, "dull", gloss=0.0, translucency=0.0)
         kinds = {"petals": thin, "leaves": thin, "ground": dull, "soil": dull}
         for name, item in self._objects.items():
-            item.data.materials.append(kinds.get(name, solid))
-        for mesh in self._shapes.values():
-            mesh.materials.append(solid)
+            item.data.materials.append(kinds.get(name.rstrip(COMPANION_SUFFIX), solid))
+        for kind in DISTRACTOR_OBJECTS:
+            data.meshes[kind].materials.append(solid)
 
         self._parts = data.scenes.new("parts")
-        for item in [*self._objects.values(), self._camera]:
+        # So strong that whatever it reaches is white, however it is turned.
+        self._flash = data.objects.new("flash", data.lights.new("flash", "SUN"))
+        self._flash.data.angle, self._flash.data.energy = 0.0, 1e5
+        for item in [*self._objects.values(), self._camera, self._flash]:
             self._parts.collection.objects.link(item)
-        self._parts.view_layers[0].material_override = _make_part_material(data)
+        self._parts.view_layers[0].material_override = make_part_material(data)
         self._parts.view_settings.view_transform = "Raw"
         self._beauty.view_settings.view_transform = "Standard"
         self._beauty.world = self._world
@@ -111,9 +155,10 @@ class Renderer:
         # approximation of indirect light cuts that step to this length: a tenth of the time, and not
         # a pixel changes.
         self._world.light_settings.distance = 1e-4
-        self._beauty.cycles.use_fast_gi = True
-        self._beauty.cycles.fast_gi_method = "REPLACE"
-        self._beauty.cycles.ao_bounces_render = 1
+        for scene in (self._beauty, self._parts):
+            scene.cycles.use_fast_gi = True
+            scene.cycles.fast_gi_method = "REPLACE"
+            scene.cycles.ao_bounces_render = 1
         for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
             self._set_up(scene, size, scene_samples, threads)
         # The samples of a pixel stay within it, so that a pixel has a part's colour only if the part
@@ -144,64 +189,90 @@ class Renderer:
         cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
         cycles.caustics_reflective = cycles.caustics_refractive = False
 
-    def render(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-        """The image uint8 (H, W, 3) and the part numbers uint8 (H, W) of a scene."""
+    def render(self, scene: Scene) -> Rendering:
+        """Picture, parts and light of a scene."""
         self._place(scene)
-        return self._shoot(self._beauty), self._shoot(self._parts)[..., 0]
+        return Rendering(self._shoot(self._beauty), *self._shoot_parts())
 
-    def render_parts(self, scene: Scene) -> np.ndarray:
-        """The part numbers uint8 (H, W) alone."""
+    def render_parts(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+        """The part numbers uint8 (H, W) and bool (H, W) what the sun reaches, alone."""
         self._place(scene)
-        return self._shoot(self._parts)[..., 0]
+        return self._shoot_parts()
+
+    def render_change(self, scene: Scene, before: Rendering, changed: Scene) -> Rendering:
+        """As `render(changed)`, byte for byte, but draws only the pixels that the change can reach.
+
+        Args:
+            scene: what `before` shows.
+            before: its rendering.
+            changed: the same scene with something changed.
+        """
+        window, is_reshaped = geometry.window_of_change(scene, changed, self._size)
+        left, right, top, bottom = window
+        if left >= right or top >= bottom:
+            return before
+        self._place(changed)
+        inside = (slice(top, bottom), slice(left, right))
+        image = before.image.copy()
+        image[inside] = self._shoot(self._beauty, window)
+        if not is_reshaped:
+            return before._replace(image=image)
+        parts, lit = before.parts.copy(), before.lit.copy()
+        parts[inside], lit[inside] = self._shoot_parts(window)
+        return Rendering(image, parts, lit)
 
     def _place(self, scene: Scene) -> None:
         """Bring every object to the scene's state, whatever was rendered before."""
-        plant, view = scene.plant, scene.view
-        if plant != self._plant:
-            meshes = {**geometry.plant_meshes(plant), "ground": geometry.ground_mesh(plant)}
-            for name, mesh in meshes.items():
-                _fill_mesh(self._objects[name].data, mesh)
-            self._plant = plant
-        head = geometry.head_matrix(plant, view.head_spin, view.head_nod)
-        for name in ("petals", "centre"):
-            self._objects[name].matrix_world = _blender_matrix(head)
-        for name, rgb in scene.colours.items():
-            if name in self._objects:
-                self._objects[name].color = (*map(_linear, rgb), view.ambient)
-        things = [d for d in scene.distractors if d.kind in self._shapes]
-        for k in range(MAX_OBJECTS):
-            item = self._objects[f"object{k}"]
-            item.hide_render = k >= len(things)
-            if k < len(things):
-                thing = things[k]
-                item.data = self._shapes[thing.kind]
-                matrix = geometry.translation(*thing.place, 0.0) @ geometry.rotation(
-                    "z", thing.turn
-                )
-                matrix[:3, :3] *= thing.size
-                item.matrix_world = _blender_matrix(matrix)
-                item.color = (*map(_linear, thing.rgb), view.ambient)
-        self._camera.matrix_world = _blender_matrix(geometry.camera_matrix(plant, view))
+        view = scene.view
+        things = geometry.things_of(scene, with_removed=True)
+        for name, item in self._objects.items():
+            thing = things.get(name)
+            item.hide_render = thing is None
+            # What is removed stays in Cycles' scene and is only not seen, so that not a bit changes in
+            # how rays meet the rest.
+            item.visible_camera = name not in scene.removed
+            item.visible_shadow = not {name, "shadow"} & set(scene.removed)
+            if thing is None:
+                continue
+            if thing.mesh in self._shapes:
+                # Two objects of one kind share Blender's mesh; copies differ in the last bit of a ray.
+                item.data = self._bpy.data.meshes[self._shapes[thing.mesh]]
+            elif thing.mesh is not self._meshes.get(name):
+                _fill_mesh(item.data, thing.mesh)
+                self._meshes[name] = thing.mesh
+            item.matrix_world = _blender_matrix(thing.matrix)
+            item.color = (*map(linear, thing.colour), view.ambient)
+        self._camera.matrix_world = _blender_matrix(geometry.camera_matrix(scene.plant, view))
         self._camera.data.angle = math.radians(view.field_of_view)
-        self._sun.matrix_world = _blender_matrix(geometry.sun_matrix(view))
+        for lamp in (self._sun, self._flash):
+            lamp.matrix_world = _blender_matrix(geometry.sun_matrix(view))
         self._sun.data.energy = view.sun
         for name in ("sky", "horizon"):
             node = self._world.node_tree.nodes[name]
-            node.outputs[0].default_value = (*map(_linear, scene.colours[name]), 1.0)
+            node.outputs[0].default_value = (*map(linear, scene.colours[name]), 1.0)
         self._beauty.cycles.seed = view.sampling_seed
 
-    def _shoot(self, scene: Any) -> np.ndarray:
+    def _shoot_parts(self, window: geometry.Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        shot = self._shoot(self._parts, window)
+        return shot[..., 0], shot[..., 1] > 0
+
+    def _shoot(self, scene: Any, window: geometry.Window | None = None) -> np.ndarray:
+        """The picture, or a window of it: the same pixels as in the whole."""
         path = Path(self._folder.name) / f"{scene.name}.tga"
-        scene.render.filepath = str(path)
+        render = scene.render
+        render.filepath = str(path)
+        render.use_border = render.use_crop_to_border = window is not None
+        if window is not None:
+            # Blender cuts off fractions of pixels, so aim at their middle. Rows count from below.
+            left, right, top, bottom = window
+            across = [(edge + 0.5) / self._size for edge in (left, right)]
+            upwards = [(self._size - edge + 0.5) / self._size for edge in (bottom, top)]
+            render.border_min_x, render.border_max_x = across
+            render.border_min_y, render.border_max_y = upwards
         with _silence():
             self._bpy.ops.render.render(write_still=True, scene=scene.name)
         with Image.open(path) as image:
             return np.array(image)
-
-    def _new_mesh(self, name: str, mesh: geometry.Mesh) -> Any:
-        made = self._bpy.data.meshes.new(name)
-        _fill_mesh(made, mesh)
-        return made
 
     def close(self) -> None:
         """Remove the temporary files."""
@@ -306,145 +377,18 @@ def _blender_matrix(matrix: np.ndarray) -> list[list[float]]:
     return mathutils.Matrix(matrix.tolist())
 
 
-def _linear(value: float) -> float:
-    """sRGB to linear light, which Blender's colours are in."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
-def _make_material(data: Any, name: str, gloss: float, translucency: float) -> Any:
-    """Colour and ambient light come from the object, the factor `shade` from the mesh."""
-    material = data.materials.new(name)
-    material.use_nodes = True
-    # Else Cycles takes the ambient emission for a lamp that lights the neighbours.
-    material.cycles.emission_sampling = "NONE"
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    info = nodes.new("ShaderNodeObjectInfo")
-    shade = nodes.new("ShaderNodeAttribute")
-    shade.attribute_name = "shade"
-    colour = nodes.new("ShaderNodeVectorMath")
-    colour.operation = "SCALE"
-    links.new(info.outputs["Color"], colour.inputs[0])
-    links.new(shade.outputs["Fac"], colour.inputs["Scale"])
-
-    surface = nodes.new("ShaderNodeBsdfDiffuse")
-    links.new(colour.outputs[0], surface.inputs["Color"])
-    for share, kind in (
-        (translucency, "ShaderNodeBsdfTranslucent"),
-        (gloss, "ShaderNodeBsdfGlossy"),
-    ):
-        if share:
-            extra, mix = nodes.new(kind), nodes.new("ShaderNodeMixShader")
-            if kind == "ShaderNodeBsdfTranslucent":
-                links.new(colour.outputs[0], extra.inputs["Color"])
-            else:
-                extra.inputs["Roughness"].default_value = 0.35
-            mix.inputs[0].default_value = share
-            links.new(surface.outputs[0], mix.inputs[1])
-            links.new(extra.outputs[0], mix.inputs[2])
-            surface = mix
-
-    # Ambient light: stronger on what faces up, as under an open sky. The object's alpha carries it.
-    turned = nodes.new("ShaderNodeSeparateXYZ")
-    links.new(nodes.new("ShaderNodeNewGeometry").outputs["Normal"], turned.inputs[0])
-    facing = nodes.new("ShaderNodeMath")
-    facing.operation = "MULTIPLY_ADD"
-    facing.inputs[1].default_value, facing.inputs[2].default_value = 0.30, 0.70
-    links.new(turned.outputs["Z"], facing.inputs[0])
-    strength = nodes.new("ShaderNodeMath")
-    strength.operation = "MULTIPLY"
-    links.new(facing.outputs[0], strength.inputs[0])
-    links.new(info.outputs["Alpha"], strength.inputs[1])
-    ambient = nodes.new("ShaderNodeEmission")
-    links.new(colour.outputs[0], ambient.inputs["Color"])
-    links.new(strength.outputs[0], ambient.inputs["Strength"])
-
-    both = nodes.new("ShaderNodeAddShader")
-    links.new(surface.outputs[0], both.inputs[0])
-    links.new(ambient.outputs[0], both.inputs[1])
-    links.new(both.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
-    return material
-
-
-def _make_part_material(data: Any) -> Any:
-    """Emits the object's number / 255, which an 8-bit image without colour management keeps exactly."""
-    material = data.materials.new("part")
-    material.use_nodes = True
-    material.cycles.emission_sampling = "NONE"
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    info, emission = nodes.new("ShaderNodeObjectInfo"), nodes.new("ShaderNodeEmission")
-    scale = nodes.new("ShaderNodeMath")
-    scale.operation = "DIVIDE"
-    scale.inputs[1].default_value = 255.0
-    links.new(info.outputs["Object Index"], scale.inputs[0])
-    links.new(scale.outputs[0], emission.inputs["Strength"])
-    links.new(emission.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
-    return material
-
-
-def _make_world(data: Any) -> Any:
-    """A sky that blends from `horizon` to `sky` up the picture and lights nothing."""
-    world = data.worlds.new("sky")
-    world.use_nodes = True
-    world.cycles.sampling_method = "NONE"
-    nodes, links = world.node_tree.nodes, world.node_tree.links
-    nodes.clear()
-    colours = []
-    for name in ("horizon", "sky"):
-        node = nodes.new("ShaderNodeRGB")
-        node.name = name
-        colours.append(node)
-    place, window = nodes.new("ShaderNodeSeparateXYZ"), nodes.new("ShaderNodeTexCoord")
-    links.new(window.outputs["Window"], place.inputs[0])
-    mix = nodes.new("ShaderNodeMix")
-    mix.data_type = "RGBA"
-    links.new(place.outputs["Y"], mix.inputs["Factor"])
-    inputs = [socket for socket in mix.inputs if socket.type == "RGBA"]
-    output = next(socket for socket in mix.outputs if socket.type == "RGBA")
-    for node, socket in zip(colours, inputs, strict=True):
-        links.new(node.outputs[0], socket)
-    background = nodes.new("ShaderNodeBackground")
-    links.new(output, background.inputs["Color"])
-    links.new(background.outputs[0], nodes.new("ShaderNodeOutputWorld").inputs["Surface"])
-    return world
-
-
-def mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
-    """Pixels (H, W) that show the part which carries the class."""
-    return parts == PART_NUMBERS[scene.part]
-
-
-def distractor_mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
-    """Pixels (H, W) that show a distractor, part or object."""
-    names = [d.kind for d in scene.distractors if d.kind in PART_NUMBERS]
-    names += PART_NAMES[-MAX_OBJECTS:]
-    return np.isin(parts, [PART_NUMBERS[name] for name in names])
-
-
-def render_chunk(
-    out: Path,
-    flower_set: str,
-    seed: int,
-    start: int,
-    stop: int,
-    size: int = 112,
-    samples: int = 8,
-    views_per_base: int = 5,
-    threads: int = 1,
-    device: str = "cpu",
-) -> None:
+def render_chunk(out: Path, job: Job, start: int, stop: int) -> None:
     """Render images `start` to `stop` (not included) to the chunk file `out`, atomically."""
-    with_distractors = get_flower_set(flower_set).distractors
-    scenes = [sample_scene(flower_set, seed, i, views_per_base) for i in range(start, stop)]
-    n = len(scenes)
-    renderer = Renderer(size, samples, threads, device)
+    with_distractors = get_flower_set(job.flower_set).distractors
+    scenes = [job.scene(i) for i in range(start, stop)]
+    n, size = len(scenes), job.size
+    renderer = Renderer(size, job.samples, job.threads, job.device)
     try:
         with create_hdf5(out) as file:
             images = file.create_dataset(
                 "images", (n, size, size, 3), "u1", chunks=(1, size, size, 3)
             )
-            planes = {"masks": "?", "parts": "u1"}
+            planes = {"masks": "?", "parts": "u1", "shadows": "?"}
             if with_distractors:
                 planes["distractor_masks"] = "?"
             arrays = {
@@ -453,31 +397,45 @@ def render_chunk(
                 )
                 for name, kind in planes.items()
             }
-            file["labels"] = np.array([scene.label for scene in scenes], np.int64)
-            file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
-            file["index"] = np.arange(start, stop, dtype=np.int64)
-            file.create_dataset(
-                "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
-            )
-            file.attrs["part_names"] = list(PART_NAMES)
-            file.attrs["flower_set"] = flower_set
-            title = f"{flower_set} {start}-{stop} ({renderer.device})"
+            write_scenes(file, scenes)
+            title = f"{job.flower_set} {start}-{stop} ({renderer.device})"
             for k, scene in enumerate(tqdm(scenes, title, unit="image", mininterval=2.0)):
-                images[k], parts = renderer.render(scene)
-                arrays["parts"][k] = parts
-                arrays["masks"][k] = mask_of(parts, scene)
+                made = renderer.render(scene)
+                images[k], arrays["parts"][k] = made.image, made.parts
+                arrays["shadows"][k] = made.shadows
+                arrays["masks"][k] = mask_of(made.parts, scene)
                 if with_distractors:
-                    arrays["distractor_masks"][k] = distractor_mask_of(parts, scene)
+                    arrays["distractor_masks"][k] = distractor_mask_of(made.parts, scene)
     finally:
         renderer.close()
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Render a chunk of flower images with masks.")
+def write_scenes(file: h5py.File, scenes: Sequence[Scene]) -> None:
+    """What a chunk file says of each image beside its pixels, and of its set."""
+    file["labels"] = np.array([scene.label for scene in scenes], np.int64)
+    file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
+    file["index"] = np.array([scene.index for scene in scenes], np.int64)
+    file.create_dataset(
+        "parameters", data=[scene.to_json() for scene in scenes], dtype=h5py.string_dtype()
+    )
+    file.attrs["part_names"] = list(part_names_of(scenes[0].flower_set))
+    file.attrs["flower_set"] = scenes[0].flower_set
+
+
+LIMITS = {
+    "seed": (0, 2**31),
+    "size": (16, 1024),
+    "samples": (1, 1024),
+    "views_per_base": (1, 2**31),
+    "threads": (1, 1024),
+}
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with what every command that renders has."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--set", required=True, dest="flower_set", choices=list(FLOWER_SETS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=int, required=True, help="first image")
-    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
     parser.add_argument("--size", type=int, default=112, help="height and width in pixels")
     parser.add_argument("--samples", type=int, default=8, help="samples per pixel")
     parser.add_argument("--views-per-base", type=int, default=5)
@@ -490,34 +448,42 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default="cpu",
         help="auto takes a GPU if there is one; the CPU is the reference for the pixels",
     )
-    values = parser.parse_args(arguments)
-    limits = {
-        "seed": (0, 2**31),
-        "start": (0, 2**31),
-        "stop": (values.start + 1, 2**31),
-        "size": (16, 1024),
-        "samples": (1, 1024),
-        "views_per_base": (1, 2**31),
-        "threads": (1, 1024),
-    }
+    return parser
+
+
+def check_limits(
+    parser: argparse.ArgumentParser,
+    values: argparse.Namespace,
+    limits: dict[str, tuple[int, int]],
+) -> None:
+    """End with an error of the parser where a whole number is out of its limits."""
     for name, (low, high) in limits.items():
         value = getattr(values, name)
         if not low <= value <= high:
             flag = name.replace("_", "-")
             parser.error(f"--{flag} is {value}, expected a whole number from {low} to {high}")
-    return values
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
-    values = vars(_parse(arguments))
-    die_with(values.pop("owner"))
+def run_command(values: argparse.Namespace, render: Callable[[Job], None]) -> int:
+    """Do `render` with the job that a command line describes; returns the exit status."""
+    die_with(values.owner)
     try:
-        render_chunk(**values)
+        render(Job(**{item.name: getattr(values, item.name) for item in fields(Job)}))
     except (VebiError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = make_parser("Render a chunk of flower images with masks.")
+    parser.add_argument("--start", type=int, required=True, help="first image")
+    parser.add_argument("--stop", type=int, required=True, help="one past the last image")
+    values = parser.parse_args(arguments)
+    limits = {"start": (0, 2**31), "stop": (values.start + 1, 2**31)}
+    check_limits(parser, values, LIMITS | limits)
+    return run_command(values, lambda job: render_chunk(values.out, job, values.start, values.stop))
 
 
 if __name__ == "__main__":

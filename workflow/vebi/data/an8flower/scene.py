@@ -3,7 +3,7 @@
 Image i shows class i mod C and base scene (i // C) // V, for C classes and V views per base. The
 plant's shape belongs to the base scene and is shared by all classes; camera, light and colours
 belong to the image. So a class differs from another only in what its name says, and the split by
-base scene keeps near-duplicates together.
+base scene keeps near-duplicates together. What each set's classes mean stands in `FLOWER_SETS`.
 
 Only `Generator.random` and `math` are used: both give the same bits for every numpy version, so the
 rendering environment and the main one draw the same scenes.
@@ -13,7 +13,8 @@ import colorsys
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import replace as replaced
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,6 +48,9 @@ NEUTRAL_COLOURS: dict[str, tuple[_Range, _Range, _Range]] = {
     "horizon": ((0.0, 360.0), (0.00, 0.10), (0.60, 0.97)),
 }
 PARTS = tuple(NEUTRAL_COLOURS)
+PLANT_PARTS = ("petals", "centre", "stem", "leaves", "pot", "soil")
+# What a hanging plant's pot stands on.
+STAND_COLOUR: tuple[_Range, _Range, _Range] = ((0.0, 360.0), (0.00, 0.08), (0.35, 0.70))
 
 # Parts of the plant that a distractor may colour, and things that lie on the ground.
 DISTRACTOR_PARTS = ("leaves", "stem", "centre")
@@ -55,25 +59,76 @@ MAX_OBJECTS = 4
 OBJECT_SIZE = (0.24, 0.34)  # radius in scene units
 
 
+# Outlines of a petal where the form is the class; all petals are then of one colour.
+PETAL_FORMS = ("round", "pointed", "notched", "strap", "spoon", "fan")
+FORM_COLOUR = "red"
+
+# A pair of flowers: the height of the lower head above the ground, and how much higher the other is.
+# The least difference exceeds what the camera's roll and the pots' depths can make of it in the picture.
+LOWER_HEAD, HEAD_DIFFERENCE = (1.45, 1.95), (0.45, 0.65)
+PAIR_EXTENT = 3.1  # what the camera frames, in scene units: two plants side by side
+
+
 @dataclass(frozen=True)
 class FlowerSet:
-    """What a set's classes are: `parts` that may be coloured, in label order, times the colours."""
+    """What a set's classes are: `parts` that carry them, in label order, times colours or forms.
+
+    Sets of one `family` draw the same scenes: with distractors, or with hanging plants, image i is
+    image i without, plus or but for them. `about` says in a sentence what tells the classes.
+    """
 
     parts: tuple[str, ...]
-    distractors: bool
-    # Sets of one family draw the same scenes: with distractors, image i is image i without, plus them.
     family: int
+    about: str
+    distractors: bool = False
+    forms: tuple[str, ...] = ()
+    hanging: bool = False
+    pair: bool = False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What a part can show: a form, or else a colour."""
+        return self.forms or tuple(CLASS_COLOURS)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in label order, such as `petals-red`."""
-        return tuple(f"{part}-{colour}" for part in self.parts for colour in CLASS_COLOURS)
+        words = ("taller",) if self.pair else self.parts
+        return tuple(f"{word}-{value}" for word in words for value in self.values)
 
 
 FLOWER_SETS: dict[str, FlowerSet] = {
-    "single-6c": FlowerSet(("petals",), False, 1),
-    "double-12c": FlowerSet(("petals", "pot"), False, 2),
-    "double-12c-distractors": FlowerSet(("petals", "pot"), True, 2),
+    "single-6c": FlowerSet(("petals",), 1, "The class is the colour of the petals."),
+    "double-12c": FlowerSet(
+        ("petals", "pot"), 2, "The class is the one coloured part, petals or pot, and its colour."
+    ),
+    "double-12c-distractors": FlowerSet(
+        ("petals", "pot"),
+        2,
+        "As double-12c, and every class colour is in each image once more where it means nothing.",
+        distractors=True,
+    ),
+    "double-12c-swap": FlowerSet(
+        ("petals", "pot"),
+        2,
+        "As double-12c, but in half of the images, in each class alike, the pot is up on a stand and "
+        "the flower hangs below it: the place of the colour says nothing of the class, only the shape "
+        "of what has it does.",
+        hanging=True,
+    ),
+    "shape-6c": FlowerSet(
+        ("petals",),
+        3,
+        "The class is the form of the petals; their colour is the same in all classes.",
+        forms=PETAL_FORMS,
+    ),
+    "pair-6c": FlowerSet(
+        ("petals",),
+        4,
+        "The class is the petals' colour of the taller of two flowers: the one whose head is higher "
+        "above the ground. The lower one's petals have any of the six colours, independently.",
+        pair=True,
+    ),
 }
 
 
@@ -119,6 +174,11 @@ class Plant:
         """Rough height of plant and pot above the ground, used to frame the picture."""
         return self.pot_height + self.stem_height + 0.55 * self.petal_length
 
+    @property
+    def soil_height(self) -> float:
+        """Height of the soil above the pot's foot."""
+        return self.pot_height - 0.07
+
 
 @dataclass(frozen=True)
 class View:
@@ -161,8 +221,30 @@ class Distractor:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """The second, lower flower of a pair.
+
+    Its pot stands at `place` (x, y), the first one's at minus that. `turn` is the direction that its
+    head leans to, in degrees from the first one's; `colours` are those of its own parts.
+    """
+
+    plant: Plant
+    place: tuple[float, float]
+    turn: float
+    head_spin: float
+    head_nod: float
+    colour: str
+    colours: dict[str, Rgb]
+
+
+@dataclass(frozen=True)
 class Scene:
-    """Every parameter of one image. Colours are sRGB in [0, 1]."""
+    """Every parameter of one image. Colours are sRGB in [0, 1].
+
+    Which parts are where: the plant stands at the origin and grows upwards, or is one of a pair, or
+    `hangs` from a pot on a stand. `removed` names parts that are left out, `shadow` meaning that
+    nothing casts one: no image of a set has any, but interventions do.
+    """
 
     flower_set: str
     seed: int
@@ -175,29 +257,48 @@ class Scene:
     view: View
     colours: dict[str, Rgb]
     distractors: tuple[Distractor, ...]
+    form: str = ""
+    hangs: bool = False
+    companion: Companion | None = None
+    removed: tuple[str, ...] = ()
 
     @property
     def class_name(self) -> str:
-        return f"{self.part}-{self.colour}"
+        return get_flower_set(self.flower_set).classes[self.label]
 
     def to_json(self) -> str:
-        """One line of JSON with sorted keys: equal scenes give equal text."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """One line of JSON with sorted keys: equal scenes give equal text.
+
+        Fields that have a default and hold it are left out, so that the text of a set stays the same
+        when another set needs one field more.
+        """
+        values = asdict(self)
+        for item in fields(self):
+            if item.default is not MISSING and getattr(self, item.name) == item.default:
+                del values[item.name]
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Scene":
         """The inverse of `to_json`."""
         values = json.loads(text)
-        plant = dict(
-            values["plant"], leaves=tuple(_build(Leaf, v) for v in values["plant"]["leaves"])
-        )
+        companion = values.get("companion")
+        if companion is not None:
+            values["companion"] = _build(
+                Companion,
+                dict(
+                    companion,
+                    plant=_build_plant(companion["plant"]),
+                    colours=_build_colours(companion["colours"]),
+                ),
+            )
         return _build(
             cls,
             dict(
                 values,
-                plant=_build(Plant, plant),
+                plant=_build_plant(values["plant"]),
                 view=_build(View, values["view"]),
-                colours={part: tuple(rgb) for part, rgb in values["colours"].items()},
+                colours=_build_colours(values["colours"]),
                 distractors=tuple(_build(Distractor, v) for v in values["distractors"]),
             ),
         )
@@ -209,6 +310,14 @@ _Built = TypeVar("_Built")
 def _build(cls: type[_Built], values: dict[str, Any]) -> _Built:
     """A dataclass from JSON's values; lists become tuples."""
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _build_plant(values: dict[str, Any]) -> Plant:
+    return _build(Plant, dict(values, leaves=tuple(_build(Leaf, v) for v in values["leaves"])))
+
+
+def _build_colours(values: dict[str, Any]) -> dict[str, Rgb]:
+    return {part: tuple(rgb) for part, rgb in values.items()}
 
 
 def get_flower_set(name: str) -> FlowerSet:
@@ -236,34 +345,55 @@ def split_of_base(base: int, n_folds: int = 5, fold: int = 0) -> int:
 def sample_scene(flower_set: str, seed: int, index: int, views_per_base: int = 5) -> Scene:
     """Draw image `index` of a set. Depends on the arguments only, not on the set's size."""
     chosen = get_flower_set(flower_set)
-    for name, value, least in (
+    for name, given, least in (
         ("seed", seed, 0),
         ("index", index, 0),
         ("views", views_per_base, 1),
     ):
-        if value < least:
-            raise VebiError(f"{name} is {value}, expected at least {least}.")
+        if given < least:
+            raise VebiError(f"{name} is {given}, expected at least {least}.")
     label = index % len(chosen.classes)
     base = base_of_index(flower_set, index, views_per_base)
-    part_number, colour_number = divmod(label, len(CLASS_COLOURS))
-    part, colour = chosen.parts[part_number], tuple(CLASS_COLOURS)[colour_number]
+    part_number, value_number = divmod(label, len(chosen.values))
+    part, value = chosen.parts[part_number], chosen.values[value_number]
+    colour, form = (FORM_COLOUR, value) if chosen.forms else (value, "")
 
-    plant = _sample_plant(_Draw(seed, chosen.family, 0, base))
-    draw = _Draw(seed, chosen.family, 1, index)
-    view = _sample_view(draw, plant)
+    shapes = Draw(seed, chosen.family, 0, base)
+    plant = _sample_plant(shapes)
+    second = _sample_lower_plant(shapes, plant) if chosen.pair else None
+    if second is not None:
+        plant = second[1]
+    draw = Draw(seed, chosen.family, 1, index)
+    view = sample_view(draw, PAIR_EXTENT if chosen.pair else plant.height)
     # Every colour is drawn for every class, so that no class shifts the stream of another.
-    colours = {name: _neutral(draw, name) for name in PARTS}
-    colours[part] = _class_colour(draw, colour)
+    colours = {name: draw_neutral(draw, name) for name in PARTS}
+    colours[part] = draw_class_colour(draw, colour)
     distractors: tuple[Distractor, ...] = ()
     if chosen.distractors:
-        distractors = _sample_distractors(_Draw(seed, chosen.family, 2, index), plant, view)
+        distractors = _sample_distractors(Draw(seed, chosen.family, 2, index), plant, view)
         colours.update({d.kind: d.rgb for d in distractors if d.kind in DISTRACTOR_PARTS})
+    hangs, companion = False, None
+    if chosen.hanging:
+        # One of every two images of a class in turn, by lot which.
+        turn, which = divmod(index // len(chosen.classes), 2)
+        lot = Draw(seed, chosen.family, 3, len(chosen.classes) * turn + label).integer(0, 1)
+        hangs = which == lot
+        if hangs:
+            # Pot above flower is taller, and nearer to the camera, than flower above pot.
+            pan = (view.pan[0], round(view.pan[1] + 0.12, 5))
+            view = replaced(view, distance=round(1.15 * view.distance, 5), pan=pan)
+        colours["stand"] = draw_colour(Draw(seed, chosen.family, 4, index), STAND_COLOUR)
+    if second is not None:
+        companion = _sample_companion(Draw(seed, chosen.family, 5, index), second[0], view)
     return Scene(
-        flower_set, seed, index, base, label, part, colour, plant, view, colours, distractors
+        *(flower_set, seed, index, base, label, part, colour, plant, view, colours, distractors),
+        form=form,
+        hangs=hangs,
+        companion=companion,
     )
 
 
-class _Draw:
+class Draw:
     """A stream of numbers for one purpose; numbers are rounded to keep the stored JSON short."""
 
     def __init__(self, *key: int) -> None:
@@ -285,7 +415,7 @@ class _Draw:
         return [left.pop(self.integer(0, len(left) - 1)) for _ in range(n)]
 
 
-def _sample_plant(draw: _Draw) -> Plant:
+def _sample_plant(draw: Draw) -> Plant:
     rings = draw.integer(1, 2)
     petals = draw.integer(5, 9)
     petal_length = draw.uniform(0.62, 0.80)
@@ -332,10 +462,41 @@ def _sample_plant(draw: _Draw) -> Plant:
     )
 
 
-def _sample_view(draw: _Draw, plant: Plant) -> View:
+def _sample_lower_plant(draw: Draw, plant: Plant) -> tuple[Plant, Plant]:
+    """Another plant, and `plant` with a stem that brings its head above the other's."""
+    other = _sample_plant(draw)
+    low = draw.uniform(*LOWER_HEAD)
+    high = low + draw.uniform(*HEAD_DIFFERENCE)
+    return (
+        replaced(other, stem_height=round(low - other.soil_height, 5)),
+        replaced(plant, stem_height=round(high - plant.soil_height, 5)),
+    )
+
+
+def _sample_companion(draw: Draw, plant: Plant, view: View) -> Companion:
+    """Left or right of the first flower as seen by the camera, and at the same distance from it."""
+    side = 90.0 if draw.integer(0, 1) else -90.0
+    angle = math.radians(view.azimuth + side + draw.uniform(-5.0, 5.0))
+    radius = draw.uniform(1.0, 1.1)
+    colour = draw.pick(tuple(CLASS_COLOURS))
+    colours = {name: draw_neutral(draw, name) for name in PLANT_PARTS}
+    colours["petals"] = draw_class_colour(draw, colour)
+    return Companion(
+        plant=plant,
+        place=(round(radius * math.cos(angle), 5), round(radius * math.sin(angle), 5)),
+        turn=round(view.azimuth - draw.uniform(-65.0, 65.0), 5),
+        head_spin=draw.uniform(0.0, 360.0),
+        head_nod=draw.uniform(-8.0, 8.0),
+        colour=colour,
+        colours=colours,
+    )
+
+
+def sample_view(draw: Draw, extent: float) -> View:
+    """Camera and light; `extent` is what the picture is to frame, in scene units."""
     field_of_view = draw.uniform(28.0, 38.0)
     fill = draw.uniform(0.66, 0.80)
-    distance = plant.height / fill / (2.0 * math.tan(math.radians(field_of_view) / 2.0))
+    distance = extent / fill / (2.0 * math.tan(math.radians(field_of_view) / 2.0))
     return View(
         head_spin=draw.uniform(0.0, 360.0),
         head_nod=draw.uniform(-8.0, 8.0),
@@ -353,7 +514,7 @@ def _sample_view(draw: _Draw, plant: Plant) -> View:
     )
 
 
-def _sample_distractors(draw: _Draw, plant: Plant, view: View) -> tuple[Distractor, ...]:
+def _sample_distractors(draw: Draw, plant: Plant, view: View) -> tuple[Distractor, ...]:
     """One distractor in each class colour, the image's own included: parts and objects.
 
     Every image shows every class colour where it means nothing, so that no colour alone says anything
@@ -364,7 +525,9 @@ def _sample_distractors(draw: _Draw, plant: Plant, view: View) -> tuple[Distract
     found = []
     for kind in draw.some(DISTRACTOR_PARTS, n_parts):
         colour = colours.pop()
-        found.append(Distractor(kind, colour, _class_colour(draw, colour), (0.0, 0.0), 0.0, 0.0))
+        found.append(
+            Distractor(kind, colour, draw_class_colour(draw, colour), (0.0, 0.0), 0.0, 0.0)
+        )
     # One quarter of the ground for each object, left and right of the line from camera to pot, so far
     # apart in angle (degrees) that the largest neither touch nor hide each other or the pot.
     quarters = ("62", "114", "-62", "-114")
@@ -378,7 +541,7 @@ def _sample_distractors(draw: _Draw, plant: Plant, view: View) -> tuple[Distract
             Distractor(
                 kind,
                 colour,
-                _class_colour(draw, colour),
+                draw_class_colour(draw, colour),
                 (round(radius * math.cos(angle), 5), round(radius * math.sin(angle), 5)),
                 size,
                 draw.uniform(0.0, 360.0),
@@ -387,7 +550,7 @@ def _sample_distractors(draw: _Draw, plant: Plant, view: View) -> tuple[Distract
     return tuple(found)
 
 
-def _class_colour(draw: _Draw, name: str) -> Rgb:
+def draw_class_colour(draw: Draw, name: str) -> Rgb:
     hue, saturation, value = CLASS_COLOURS[name]
     return _rgb(
         hue + draw.uniform(-HUE_JITTER, HUE_JITTER),
@@ -396,8 +559,12 @@ def _class_colour(draw: _Draw, name: str) -> Rgb:
     )
 
 
-def _neutral(draw: _Draw, part: str) -> Rgb:
-    hue, saturation, value = NEUTRAL_COLOURS[part]
+def draw_neutral(draw: Draw, part: str) -> Rgb:
+    return draw_colour(draw, NEUTRAL_COLOURS[part])
+
+
+def draw_colour(draw: Draw, ranges: tuple[_Range, _Range, _Range]) -> Rgb:
+    hue, saturation, value = ranges
     return _rgb(draw.uniform(*hue), draw.uniform(*saturation), draw.uniform(*value))
 
 
