@@ -35,12 +35,14 @@ def inversion(image, mean, n, strength, rng):
 
 """
 NETWORK = """
-def tiny(shape: tuple[int, int, int], n_classes: int, width: int = 4) -> Layers:
+def tiny(shape: tuple[int, int, int], n_classes: int, width: int = 4) -> list[tuple[str, nn.Module]]:
     return [
         ("conv1", nn.Conv2d(shape[0], width, 3)),
         ("gap", nn.AdaptiveAvgPool2d(1)),
         ("fc", nn.Conv2d(width, n_classes, 1)),
     ]
+
+
 """
 KIND = '''class StripesConfig(_DatasetSection):
     """Stripes up or across."""
@@ -168,11 +170,7 @@ def test_a_network_takes_a_record_and_a_function(scratch) -> None:
         'kwargs={"width": (1, 9)}),\n'
     )
     scratch.insert("catalogue/architectures.py", "        # They end in global", record)
-    scratch.insert(
-        "models/nets.py",
-        "@dataclass(frozen=True)\nclass NetSpec",
-        NETWORK.replace("Layers", "list") + "\n\n",
-    )
+    scratch.insert("models/nets.py", "@dataclass(frozen=True)\nclass NetSpec", NETWORK)
     scratch.run("""
 tiny = {"architecture": "tiny", "epochs": 2, "kwargs": {"width": 7}}
 values["models"]["small"] = tiny
