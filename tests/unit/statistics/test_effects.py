@@ -282,3 +282,11 @@ def test_a_prediction_that_can_not_be_made_says_why(values: list[float], problem
     found = predict(np.array(values))
     assert found.problem == problem
     assert np.isnan([found.low, found.high]).all()
+
+
+def test_two_networks_and_two_scenes_are_the_least():
+    values = np.array([[0.1, 0.4], [0.3, 0.5]])
+    found = over_networks_and_scenes(values)
+    assert found.problem == ""
+    # MS of networks 0.0225, of scenes 0.0625, rest 0.0025: 0.0825 / 4.
+    assert found.standard_error**2 == pytest.approx(0.0825 / 4)

@@ -38,7 +38,7 @@ class Comparability(StrEnum):
     """How like the published experiment ours is.
 
     Same design: the data, network and procedure that the work describes. Stand-in: something
-    smaller or other in the place of what can't be had. Not comparable: a different quantity.
+    smaller or different in place of something unavailable. Not comparable: a different quantity.
     Vacuous: the experiment could not have come out otherwise, as with two dead networks. No data:
     nothing was run.
     """
