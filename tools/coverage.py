@@ -185,9 +185,8 @@ def crossed_rows(grid: Grid) -> Iterator[dict[str, Any]]:
                     setting = Setting("mean over networks and scenes", data, n, j, spread)
                     if spread == (0, 0, 1) and setting.promise == WITHIN:
                         setting.promise = AT_LEAST
-                    values = crossed_values(
-                        setting.rng, DISTRIBUTIONS[data], grid.many, n, j, spread
-                    )
+                    shape = grid.many, n, j
+                    values = crossed_values(setting.rng, DISTRIBUTIONS[data], shape, spread)
                     found = over_networks_and_scenes(values)
                     yield setting.row("over_networks_and_scenes", *found.interval())
                     if grid.rivals:
@@ -200,11 +199,12 @@ def crossed_rows(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def crossed_values(
-    rng: np.random.Generator, draw: Draw, many: int, n: int, j: int, spread: Sequence[float]
+    rng: np.random.Generator, draw: Draw, shape: tuple[int, int, int], spread: Sequence[float]
 ) -> np.ndarray:
-    """Effects (many, n, j) around 0."""
+    """Effects around 0; `shape` is (many, n, j)."""
+    many, n, j = shape
     networks, scenes, rest = spread
-    values = rest * draw(rng, (many, n, j))
+    values = rest * draw(rng, shape)
     values += networks * draw(rng, (many, n, 1))
     values += scenes * draw(rng, (many, 1, j))
     return values
@@ -244,7 +244,7 @@ def uneven_rows(grid: Grid) -> Iterator[dict[str, Any]]:
 
 def _uneven(setting: Setting, many: int, n: int, j: int, missing: bool) -> np.ndarray:
     rng, draw = setting.rng, DISTRIBUTIONS[setting.data]
-    values = crossed_values(rng, draw, many, n, j, (*setting.spread[:2], 0))
+    values = crossed_values(rng, draw, (many, n, j), (*setting.spread[:2], 0))
     noise = setting.spread[2] * draw(rng, (many, n, j))
     if not missing:
         return values + noise * np.sqrt(12 / rng.integers(5, 41, j))
@@ -278,7 +278,7 @@ def accuracy_rows(grid: Grid) -> Iterator[dict[str, Any]]:
 
 def _hits(setting: Setting, level: float, many: int, n: int, j: int) -> np.ndarray:
     """Share of hits among 12 images (many, n, j)."""
-    around = crossed_values(setting.rng, DISTRIBUTIONS["normal"], many, n, j, setting.spread)
+    around = crossed_values(setting.rng, DISTRIBUTIONS["normal"], (many, n, j), setting.spread)
     return setting.rng.binomial(12, special.expit(special.logit(level) + around)) / 12
 
 

@@ -115,9 +115,9 @@ def test_a_name_stands_once():
     with pytest.raises(ValueError, match="'a' stands in the catalogue twice"):
         by_name([Thing(name="a"), Thing(name="b"), Thing(name="a")])
     with pytest.raises(TypeError):
-        Thing("a")
+        Thing("a")  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
-        Thing(name="a").name = "b"
+        Thing(name="a").name = "b"  # type: ignore[misc]
 
 
 def test_the_catalogue_and_the_configuration_import_neither_numpy_nor_torch():
