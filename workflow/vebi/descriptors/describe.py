@@ -14,8 +14,11 @@ from vebi.descriptors.variants import STATISTICS, VARIANTS, Variant
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.network.batches import computed
-from vebi.network.layers import Layer, evaluating, feature_index, list_layers
+from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
+from vebi.network.running import run
+
+_SHORT = (torch.float16, torch.bfloat16)
 
 
 class _DescriptorPass(LayerPass):
@@ -29,7 +32,9 @@ class _DescriptorPass(LayerPass):
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         if layer.index in self._chosen:
-            self.parts.append(self._statistic(response.movedim(layer.channel_axis, 1)))
+            # Squares soon leave the range of short formats.
+            values = response.float() if response.dtype in _SHORT else response
+            self.parts.append(self._statistic(values.movedim(layer.channel_axis, 1)))
         return response
 
 
@@ -43,8 +48,12 @@ def describe_batch(
     """
     chosen = variant.choose(layers)
     described = _DescriptorPass(layers, chosen, variant.statistic)
-    with evaluating(model), torch.no_grad(), described:
-        logits = model(images)
+    logits = run(model, images, described)
+    if bool(logits.isnan().any()):
+        raise VebiError(
+            "The network's class scores are NaN for an image. Check its weights, and that it takes "
+            "pixels from 0 to 255."
+        )
     for layer, part in zip(chosen, described.parts, strict=True):
         if not bool(part.isfinite().all()):
             raise VebiError(

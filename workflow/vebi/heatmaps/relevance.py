@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from vebi.io.errors import VebiError
-from vebi.network.layers import evaluating
-from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED, OperationMode
+from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED
+from vebi.network.running import as_written, leaf_of, run
+from vebi.network.watching import OperationMode
 
 EPSILON = 1e-6
 
@@ -27,22 +28,21 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
     It starts as 1 at that score; what biases and epsilon take is not spread over the pixels. Raises
     VebiError, naming it, for an operation without a rule.
     """
-    with evaluating(model), torch.enable_grad():
-        leaf = images.detach().contiguous().requires_grad_()
-        with _RelevanceMode(model):
-            scores = model(leaf.clone())
-        return gradients_of(scores, classes, [leaf])[0]
+    leaf = leaf_of(images).contiguous().requires_grad_()
+    scores = run(model, leaf, _RelevanceMode(model), gradients=True)
+    return gradients_of(scores, classes, [leaf])[0]
 
 
 def gradients_of(
     scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
 ) -> tuple[Tensor, ...]:
     """What goes back from each image's score of its class to the places in the graph."""
-    total = scores.gather(1, classes[:, None]).sum()
-    if total.requires_grad:
-        found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
-        if all(gradient is not None for gradient in found):
-            return found
+    with torch.inference_mode(False), torch.enable_grad():
+        total = scores.gather(1, classes[:, None]).sum()
+        if total.requires_grad:
+            found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
+            if all(gradient is not None for gradient in found):
+                return found
     raise VebiError("The network's scores have no gradient path to its input: it detaches it.")
 
 
@@ -181,7 +181,8 @@ class _RelevanceMode(OperationMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._names = {
-            id(parameter): name.rpartition(".")[0] for name, parameter in model.named_parameters()
+            id(parameter): name.rpartition(".")[0]
+            for name, parameter in as_written(model).named_parameters()
         }
         self._weighted: dict[int, tuple[Tensor, _Weighted]] = {}
         self._last = "the input"
@@ -270,7 +271,9 @@ class _RelevanceMode(OperationMode):
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         name = getattr(function, "__name__", "")
-        tensors = [v for v in args if isinstance(v, Tensor) and v.requires_grad]
+        tensors = [
+            v for v in args if isinstance(v, Tensor) and v.requires_grad and not self.is_constant(v)
+        ]
         if not tensors or name in _MOVING:
             return function(*args, **kwargs)
         if name in _ELEMENTWISE:

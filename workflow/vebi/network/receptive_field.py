@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
-from vebi.network.layers import Layer, evaluating
+from vebi.network.layers import Layer
 from vebi.network.operations import (
     ACTIVATIONS,
     CONVOLUTIONS,
@@ -27,6 +27,7 @@ from vebi.network.operations import (
     response_of,
 )
 from vebi.network.passes import LayerPass
+from vebi.network.running import run
 
 
 def receptive_fields(
@@ -54,8 +55,8 @@ def receptive_fields(
         for image, (axis, position) in zip(images, batch.tolist(), strict=True):
             image.select(axis + 1, position).fill_(torch.nan)
         forward = _MarkPass(layers, reached)
-        with evaluating(model), torch.no_grad(), suppress(_AllSeen), forward:
-            model(images)
+        with suppress(_AllSeen):
+            run(model, images, forward)
         return {feature: marks.cpu().numpy() for feature, marks in forward.marks.items()}
 
     for _, found in computed(cut(lines, batch_size), mark):
