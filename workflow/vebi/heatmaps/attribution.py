@@ -17,6 +17,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from vebi.heatmaps.relevance import class_relevance, gradients_of
+from vebi.heatmaps.rules import let_positive_pass
 from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
 from vebi.network.layers import Layer
@@ -53,12 +54,8 @@ class GuidedMode(OperationMode):
     ) -> Any:
         result = function(*args, **kwargs)
         if kind in RECTIFIERS:
-            self.when_recorded(result, _let_positive_pass)
+            self.when_recorded(result, let_positive_pass)
         return result
-
-
-def _let_positive_pass(response: Tensor) -> None:
-    response.register_hook(lambda signal: signal.clamp(min=0))
 
 
 class SmoothedMode(OperationMode):

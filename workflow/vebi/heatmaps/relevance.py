@@ -16,6 +16,7 @@ from torch.autograd.graph import GradientEdge
 
 from vebi.io.errors import VebiError
 from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED
+from vebi.network.reading import COMPARISONS, MAKERS, NEGATIONS
 from vebi.network.running import as_written, leaf_of, run
 from vebi.network.watching import OperationMode
 
@@ -29,7 +30,9 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
     VebiError, naming it, for an operation without a rule.
     """
     leaf = leaf_of(images).contiguous().requires_grad_()
-    scores = run(model, leaf, _RelevanceMode(model), gradients=True)
+    mode = _RelevanceMode(model)
+    scores = run(model, leaf, mode, gradients=True)
+    mode.check()
     return gradients_of(scores, classes, [leaf])[0]
 
 
@@ -43,7 +46,10 @@ def gradients_of(
             found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
             if all(gradient is not None for gradient in found):
                 return found
-    raise VebiError("The network's scores have no gradient path to its input: it detaches it.")
+    raise VebiError(
+        "The network's scores have no gradient path to its input: it detaches it, or computes without "
+        "gradients (quantised)."
+    )
 
 
 def stabilised(values: Tensor, epsilon: float = EPSILON) -> Tensor:
@@ -173,6 +179,8 @@ _MOVING = frozenset(
         *("stochastic_depth", "ndimension", "stride", "data_ptr", "is_complex", "nelement"),
     )
 )
+# Nothing of a tensor's values goes on in their results.
+_WITHOUT_VALUES = frozenset((*MAKERS, *COMPARISONS, *NEGATIONS))
 
 
 class _RelevanceMode(OperationMode):
@@ -186,6 +194,7 @@ class _RelevanceMode(OperationMode):
         }
         self._weighted: dict[int, tuple[Tensor, _Weighted]] = {}
         self._last = "the input"
+        self._closed: dict[int, str] = {}
         self._first = True
 
     def operation(
@@ -197,11 +206,29 @@ class _RelevanceMode(OperationMode):
         kwargs: dict[str, Any],
     ) -> Any:
         source = args[0] if args else kwargs["input"]
-        rest = args[1:]
-        named = {key: value for key, value in kwargs.items() if key != "input"}
         self._last = f"operation {position} ({kind})"
         if not source.requires_grad:
             return function(*args, **kwargs)
+        result = self._run(kind, function, args, kwargs)
+        self._watch(kind, result)
+        return result
+
+    def _watch(self, kind: str, result: Any) -> None:
+        """Remember what runs inside an `autograd.Function`: its rule only holds for its result."""
+        if not torch.is_grad_enabled() and isinstance(result, Tensor):
+            self._closed[id(result)] = f"{kind} inside an autograd.Function"
+            self.when_recorded(result, lambda response: self._closed.pop(id(response), None))
+
+    def check(self) -> None:
+        """After the pass: raise VebiError for what has gone back by other rules than ours."""
+        if self._closed:
+            raise self._no_rule(next(iter(self._closed.values())))
+
+    def _run(
+        self, kind: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        source, rest = args[0] if args else kwargs["input"], args[1:]
+        named = {key: value for key, value in kwargs.items() if key != "input"}
         if kind in WEIGHTED:
             return self._run_weighted(kind, function, source, rest, named)
         if kind == "batch_norm":
@@ -274,8 +301,20 @@ class _RelevanceMode(OperationMode):
         tensors = [
             v for v in args if isinstance(v, Tensor) and v.requires_grad and not self.is_constant(v)
         ]
-        if not tensors or name in _MOVING:
+        if not tensors or name in _MOVING or name in _WITHOUT_VALUES:
             return function(*args, **kwargs)
+        result = self._run_other(name, tensors, function, args, kwargs)
+        self._watch(name, result)
+        return result
+
+    def _run_other(
+        self,
+        name: str,
+        tensors: list[Tensor],
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         if name in _ELEMENTWISE:
             if len(tensors) == 1:
                 # With a constant: relevance stays where it is.

@@ -80,6 +80,12 @@ def gated(signal: Tensor, gate: Tensor) -> Tensor:
     return aten.threshold_backward(signal, gate, 0).relu_()
 
 
+def let_positive_pass(response: Tensor) -> None:
+    """Let only the positive part of what comes back to a response go on, before its own way back."""
+    # Nothing comes back from an operation that has no gradient: no zeros either.
+    response.register_hook(lambda signal: None if signal is None else signal.clamp(min=0))
+
+
 class SignalConvolution(torch.autograd.Function):
     """A convolution without gradients of its parameters."""
 

@@ -24,6 +24,7 @@ from vebi.heatmaps.rules import (
     SignalResponseNorm,
     filter_signals,
     gated,
+    let_positive_pass,
     pooling_signal,
 )
 from vebi.heatmaps.stride1 import dense_pooling
@@ -217,7 +218,7 @@ class _SignalPass(LayerPass):
             result = GuidedRectifier.apply(source, call, layer, kept)
             if not torch.is_grad_enabled():
                 # Inside an autograd.Function, which goes back its own way: guided all the same.
-                self.when_recorded(result, _let_positive_pass)
+                self.when_recorded(result, let_positive_pass)
             gate = kept[0]
             step.alone = lambda rows, channels, maps, _: gated(maps, gate[rows, channels][:, None])
             return result
@@ -331,10 +332,6 @@ class _SignalPass(LayerPass):
         start = fast_layout(maps.new_zeros(size))
         start.movedim(axis, 1)[rows, seed.channels] = maps
         return edge, start, entry
-
-
-def _let_positive_pass(response: Tensor) -> None:
-    response.register_hook(lambda signal: signal.clamp(min=0))
 
 
 def _set_edge(seed: _Seed, response: Tensor) -> None:

@@ -57,6 +57,13 @@ COUNTED: dict[Callable[..., Any], str] = dict(
 UNREADABLE: dict[Callable[..., Any], str] = dict(_functions(CLOSED))
 
 
+_RECTIFYING: dict[tuple[float | None, ...], str] = {
+    (0, None): "relu",
+    (0, math.inf): "relu",
+    (0, 6): "relu6",
+}
+
+
 def kind_of_bounded(
     kind: str,
     args: tuple[Any, ...],

@@ -28,7 +28,7 @@ class Call:
 
 
 # They make tensors of their own, whatever tensor they are given to take a shape from.
-_MAKERS = frozenset(
+MAKERS = frozenset(
     (
         *("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "tensor", "scalar_tensor"),
         *("zeros_like", "ones_like", "full_like", "empty_like"),
@@ -74,7 +74,7 @@ class Constants:
         """Take in what a call has made, or written into."""
         name = getattr(function, "__name__", "")
         results = result if isinstance(result, (list, tuple)) else (result,)
-        if name in _MAKERS:
+        if name in MAKERS:
             self._add(results)
             return
         given = list(tensors_in(args, kwargs))
@@ -111,12 +111,12 @@ class _Sign:
     positive: bool
 
 
-_COMPARISONS = {
+COMPARISONS = {
     **dict.fromkeys(("gt", "greater", "__gt__", "ge", "greater_equal", "__ge__"), True),
     **dict.fromkeys(("lt", "less", "__lt__", "le", "less_equal", "__le__"), False),
 }
 _CONVERSIONS = frozenset(("float", "double", "half", "bfloat16", "to", "type", "type_as"))
-_NEGATIONS = frozenset(("logical_not", "bitwise_not", "__invert__"))
+NEGATIONS = frozenset(("logical_not", "bitwise_not", "__invert__"))
 # Functions that are a counted operation for certain arguments: `take(reader, inplace, args, kwargs)`.
 _Take = Callable[["Reader", bool, tuple[Any, ...], dict[str, Any]], Call | None]
 _TAKERS: dict[str, _Take] = {}
@@ -194,16 +194,16 @@ class Reader:
         self, name: str, args: tuple[Any, ...]
     ) -> tuple["weakref.ref[Tensor]", int, bool] | None:
         source = args[0]
-        if name in _COMPARISONS:
+        if name in COMPARISONS:
             if len(args) == 2 and self.number(args[1]) == 0:
-                return weakref.ref(source), _version(source), _COMPARISONS[name]
+                return weakref.ref(source), _version(source), COMPARISONS[name]
             return None
-        if name not in _CONVERSIONS and name not in _NEGATIONS:
+        if name not in _CONVERSIONS and name not in NEGATIONS:
             return None
         found = self._signs.get(id(source))
         if found is None or found.itself() is not source:
             return None
-        return found.of, found.version, found.positive != (name in _NEGATIONS)
+        return found.of, found.version, found.positive != (name in NEGATIONS)
 
 
 def _version(tensor: Tensor) -> int:
