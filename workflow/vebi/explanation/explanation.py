@@ -15,6 +15,7 @@ from vebi.heatmaps.subject import FEATURE_SOURCES, Subject
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
+from vebi.network.scores import probabilities
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class FeatureExplanation:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """A class with the network's output and its softmax."""
+    """A class with the network's output and its probability."""
 
     name: str
     score: float
@@ -43,7 +44,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One image (H, W, C), its prediction with the softmax confidence, and its features, best first.
+    """One image (H, W, C), its prediction with its probability, and its features, best first.
 
     `heatmap` (H, W) in [0, 1] is the maximum over the features' maps, or the only map of a method that
     explains the class as one, which has no features. `method` made it; `scores` are the most probable
@@ -75,6 +76,8 @@ def explain_images(
     which variant of the descriptor they were selected on.
     """
     batch = to_network_input(images, device)
+    if not len(images):
+        raise VebiError("There are no images to explain.")
     layers = list_layers(model, batch[:1])
     described = layers_of(layers, descriptors)
     variant = VARIANTS[descriptors.variant]
@@ -101,23 +104,27 @@ def explain_batch(
     descriptor; `layers` are all of the network's.
     """
     how = get_methods([method])[method]
+    if top < 0:
+        raise VebiError(f"top is {top}; expected is how many features to draw, 0 or more.")
     logits, values = describe_batch(model, batch, layers, variant)
-    scores = logits.double()
-    probabilities = torch.softmax(scores, 1).cpu().numpy()
-    if not len(weights) == len(classes) == probabilities.shape[1]:
+    scores, probability = logits.double(), probabilities(logits).cpu().numpy()
+    if not len(weights) == len(classes) == probability.shape[1]:
         raise VebiError(
-            f"The network has {probabilities.shape[1]} outputs, the selection {len(weights)} classes, "
+            f"The network has {probability.shape[1]} outputs, the selection {len(weights)} classes, "
             f"and there are {len(classes)} names. Do they belong together?"
         )
-    predictions = probabilities.argmax(1)
+    predictions = probability.argmax(1)
     x = values.cpu().numpy()
     if isinstance(how, FeatureMethod):
         subject = Subject(
             model, batch, layers, described, x, weights, predictions, np.arange(len(batch))
         )
-        features, _ = FEATURE_SOURCES[how.source](subject, top)
+        features, _ = FEATURE_SOURCES[how.source](subject, min(top, x.shape[1]))
+        features = features[:, : int((features[..., 0] >= 0).sum(1).max(initial=0))]
         maps = feature_maps(model, batch, layers, features, [method])[method].cpu().numpy()
-        merged = maps.max(1) if top else np.zeros((len(maps), *batch.shape[2:]), np.float32)
+        merged = (
+            maps.max(1) if maps.shape[1] else np.zeros((len(maps), *batch.shape[2:]), np.float32)
+        )
     else:
         features = np.zeros((len(batch), 0, 2), np.int64)
         targets = Targets(predictions, {})
@@ -147,17 +154,17 @@ def explain_batch(
                     heatmap=maps[n, k],
                 )
             )
-        best = np.argsort(-probabilities[n], kind="stable")[:5]
+        best = np.argsort(-probability[n], kind="stable")[:5]
         explanations.append(
             Explanation(
                 image=image,
                 predicted=classes[predictions[n]],
-                confidence=float(probabilities[n].max()),
+                confidence=float(probability[n].max()),
                 features=tuple(parts),
                 heatmap=merged[n],
                 method=method,
                 scores=tuple(
-                    ClassScore(classes[j], float(scores[n, j]), float(probabilities[n, j]))
+                    ClassScore(classes[j], float(scores[n, j]), float(probability[n, j]))
                     for j in best
                 ),
             )

@@ -14,6 +14,8 @@ from vebi.heatmaps.subject import FEATURE_SOURCES, Subject
 from vebi.io.errors import VebiError
 from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
+from vebi.network.running import run
+from vebi.network.scores import probabilities
 from vebi.perturbation.choose import METRICS
 
 
@@ -56,14 +58,13 @@ def explain_by_resampling(
     model = model.to(device)
     batch = to_network_input(images, device)
     layers = list_layers(model, batch[:1])
-    with torch.no_grad():
-        probabilities = torch.softmax(model(batch).double(), 1).cpu().numpy()
-    if probabilities.shape[1] != len(classes):
+    probability = probabilities(run(model, batch)).cpu().numpy()
+    if probability.shape[1] != len(classes):
         raise VebiError(
-            f"The network has {probabilities.shape[1]} outputs, and there are {len(classes)} names of "
+            f"The network has {probability.shape[1]} outputs, and there are {len(classes)} names of "
             "classes: as many are expected."
         )
-    predictions = probabilities.argmax(1)
+    predictions = probability.argmax(1)
     nothing = np.zeros((len(images), 0))
     subject = Subject(
         model, batch, layers, [], nothing, nothing, predictions, np.arange(len(images)), seed
@@ -95,6 +96,6 @@ def explain_by_resampling(
             features=features_of,
         )
         for image, prediction, row, features_of in zip(
-            images, predictions, probabilities, found, strict=True
+            images, predictions, probability, found, strict=True
         )
     ]

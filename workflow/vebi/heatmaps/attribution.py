@@ -82,7 +82,7 @@ class SmoothedMode(OperationMode):
             return function(*args, **kwargs)
         # A view of its own: the hook sees what comes from this convolution and from no other branch.
         source = call.input.view_as(call.input)
-        source.register_hook(lambda gradient: mean_over_shifts(gradient, stride))
+        source.register_hook(lambda g: None if g is None else mean_over_shifts(g, stride))
         arguments = (call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
         return torch.conv2d(source, *arguments)
 

@@ -41,7 +41,8 @@ def gradients_of(
 ) -> tuple[Tensor, ...]:
     """What goes back from each image's score of its class to the places in the graph."""
     with torch.inference_mode(False), torch.enable_grad():
-        total = scores.gather(1, classes[:, None]).sum()
+        # A copy: autograd keeps no tensor of inference mode.
+        total = scores.gather(1, classes.clone()[:, None]).sum()
         if total.requires_grad:
             found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
             if all(gradient is not None for gradient in found):
@@ -72,19 +73,20 @@ class _Weighted:
         self.bias = shift if self.bias is None else self.bias * scale + shift
 
     def back(self, source: Tensor, relevance: Tensor) -> Tensor:
+        # Under autocast the layer computes in another format than its arguments have.
+        source, weight = source.to(relevance.dtype), self.weight.to(relevance.dtype)
+        bias = None if self.bias is None else self.bias.to(relevance.dtype)
         if self.rule == "flat":
             ones = torch.ones_like(source)
-            return _share(
-                lambda x: self.call(x, torch.ones_like(self.weight), None), ones, relevance
-            )
+            return _share(lambda x: self.call(x, torch.ones_like(weight), None), ones, relevance)
         if self.rule == "epsilon":
-            return _share(lambda x: self.call(x, self.weight, self.bias), source, relevance)
-        bias = None if self.bias is None else self.bias.clamp(min=0)
+            return _share(lambda x: self.call(x, weight, bias), source, relevance)
+        positive_bias = None if bias is None else bias.clamp(min=0)
 
         def positive(parts: Tensor) -> Tensor:
             above, below = parts.chunk(2)
-            return self.call(above, self.weight.clamp(min=0), bias) + self.call(
-                below, self.weight.clamp(max=0), None
+            return self.call(above, weight.clamp(min=0), positive_bias) + self.call(
+                below, weight.clamp(max=0), None
             )
 
         both = torch.cat([source.clamp(min=0), source.clamp(max=0)])
@@ -217,7 +219,10 @@ class _RelevanceMode(OperationMode):
         """Remember what runs inside an `autograd.Function`: its rule only holds for its result."""
         if not torch.is_grad_enabled() and isinstance(result, Tensor):
             self._closed[id(result)] = f"{kind} inside an autograd.Function"
-            self.when_recorded(result, lambda response: self._closed.pop(id(response), None))
+            self.when_recorded(result, self._open)
+
+    def _open(self, response: Tensor) -> None:
+        self._closed.pop(id(response), None)
 
     def check(self) -> None:
         """After the pass: raise VebiError for what has gone back by other rules than ours."""
@@ -255,8 +260,8 @@ class _RelevanceMode(OperationMode):
         options = {key: value for key, value in named.items() if key not in ("weight", "bias")}
         given |= {key: value for key, value in named.items() if key in ("weight", "bias")}
         weight, bias = given["weight"], given.get("bias")
-        if kind not in ("conv2d", "linear"):
-            raise self._no_rule(kind)
+        if kind not in ("conv2d", "linear") or not isinstance(weight, Tensor):
+            raise self._no_rule(getattr(function, "_qualified_op_name", kind))
         item = _Weighted(
             lambda x, w, b: function(x, w, b, *rest[2:], **options),
             weight.detach(),

@@ -57,13 +57,17 @@ def feature_signals(
     The backward pass starts at the feature's own layer with its whole activation map, the other
     channels zero; with `peak_only` at the map's highest position alone. A ReLU lets through positive
     signals where its input was positive; any other operation follows its gradient, or the stride-1
-    rule. Returns (N, k, C, H, W) per rule, zero where there is no feature. Raises VebiError for
+    rule. Returns (N, k, C, H, W) per rule, zero where there is no feature; networks in half precision
+    start with maps scaled to at most 1. Raises VebiError for
     features that the network does not have.
     """
     rules = list(rules)
     _check_features(features, images, layers)
     shape = (*features.shape[:2], *images.shape[1:])
-    signals = {rule: images.new_zeros(shape) for rule in rules}
+    with torch.inference_mode(False):
+        signals = {
+            rule: torch.zeros(shape, dtype=images.dtype, device=images.device) for rule in rules
+        }
     if not (features[..., 0] >= 0).any():
         return signals
     order = _deepest_first(features)
@@ -279,6 +283,10 @@ class _SignalPass(LayerPass):
                 maps = values[torch.from_numpy(rows).to(values.device), channels]
                 if self._peak_only:
                     maps = peaks(maps)
+                if maps.dtype == torch.float16:
+                    # Sums of a whole map's signals soon leave the range of the format; a signal's
+                    # scale says nothing.
+                    maps = maps / _highest(maps)
                 seed = _Seed(step, rows, channels, maps, response.shape)
                 seeds.append(seed)
                 self.when_recorded(response, partial(_set_edge, seed))
@@ -336,6 +344,14 @@ class _SignalPass(LayerPass):
 
 def _set_edge(seed: _Seed, response: Tensor) -> None:
     seed.edge = get_gradient_edge(response)
+
+
+def _highest(maps: Tensor) -> Tensor:
+    """The largest absolute value of each of the maps (R, ...), 1 for a map of zeros."""
+    highest = (
+        maps.abs().amax(tuple(range(1, maps.ndim)), keepdim=True) if maps.ndim > 1 else maps.abs()
+    )
+    return torch.where(highest > 0, highest, 1.0)
 
 
 def peaks(maps: Tensor) -> Tensor:
