@@ -44,22 +44,23 @@ def describe_batch(
     """Class scores (N, classes) and descriptors float32 (N, m) of images (N, C, H, W).
 
     The statistics of each layer are divided by their sum (L1 norm); a layer without any response
-    stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity.
+    stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity, and for
+    class scores that are NaN.
     """
     chosen = variant.choose(layers)
     described = _DescriptorPass(layers, chosen, variant.statistic)
     logits = run(model, images, described)
-    if bool(logits.isnan().any()):
-        raise VebiError(
-            "The network's class scores are NaN for an image. Check its weights, and that it takes "
-            "pixels from 0 to 255."
-        )
     for layer, part in zip(chosen, described.parts, strict=True):
         if not bool(part.isfinite().all()):
             raise VebiError(
                 f"Layer '{layer.name}' responds with NaN or infinity to an image. Check the "
                 "network's weights and that it takes pixels from 0 to 255."
             )
+    if bool(logits.isnan().any()):
+        raise VebiError(
+            "The network's class scores are NaN for an image. Check its weights, and that it takes "
+            "pixels from 0 to 255."
+        )
     normalised = []
     for part in described.parts:
         total = part.sum(1, keepdim=True)

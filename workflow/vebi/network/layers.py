@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vebi.io.errors import VebiError
 from vebi.network.axes import ChannelAxes
+from vebi.network.lattice import Lattices, Lattices2d
 from vebi.network.operations import (
     ACTIVATIONS,
     COUNTED,
@@ -42,6 +43,7 @@ class Layer:
     channel is a map of more than one value; `window` for convolutions and poolings.
     `joined`: where its maps go on, joined with others (concatenated, added) before any other counted
     operation: after how many calls of torch functions, and the channel axis there.
+    `lattices`: where its positions lie in the image, where the windows before it tell.
     """
 
     index: int
@@ -55,6 +57,7 @@ class Layer:
     inplace: bool  # it writes into its input
     position: int
     joined: tuple[int, int] | None = None
+    lattices: Lattices | None = None
 
     @property
     def n_channels(self) -> int:
@@ -144,6 +147,7 @@ class _Lister(OperationMode):
     def begin(self, model: nn.Module, images: Tensor) -> None:
         super().begin(model, images)
         self._axes, self._batch = ChannelAxes(images), images.shape[0]
+        self._lattices = Lattices2d(images)
         self._origins[id(images)] = (images, frozenset())
 
     @contextmanager
@@ -198,6 +202,7 @@ class _Lister(OperationMode):
         response = response_of(result)
         found.inplace = response is source
         found.result, found.version = response, response._version
+        self._lattices.respond(kind, found.window, source, response)
         if response.ndim not in (2, 4):
             found.problem = (
                 f"its response has shape {tuple(response.shape)}; images of shape (N, C, H, W) "
@@ -228,6 +233,8 @@ class _Lister(OperationMode):
             result = function(*args, **kwargs)
         if isinstance(result, (Tensor, tuple, list)):
             self._axes.follow(function, args, kwargs, result)
+            results = result if isinstance(result, (tuple, list)) else (result,)
+            self._lattices.follow(function, args, kwargs, results, self._map_size)
             self._follow(function, args, kwargs, result)
         return result
 
@@ -263,6 +270,10 @@ class _Lister(OperationMode):
             if isinstance(tensor, Tensor):
                 self._origins[id(tensor)] = (tensor, origin)
                 self._note_joined(tensor, origin)
+
+    def _map_size(self, tensor: Tensor) -> list[int] | None:
+        axis = None if self.is_constant(tensor) else self._axes.single(tensor)
+        return None if axis is None else _map_size(tensor, axis)
 
     def _note_joined(self, tensor: Tensor, origin: frozenset[int]) -> None:
         if not self.found or self.found[-1].axis is None or tensor.ndim != 4:
@@ -304,6 +315,7 @@ class _Lister(OperationMode):
                     inplace=found.inplace,
                     position=position,
                     joined=found.joined,
+                    lattices=self._lattices.of(found.result),
                 )
             )
         return layers
