@@ -207,7 +207,7 @@ def get_chunks(wildcards):
 
 def get_sums():
     """Sums over the parts of a descriptor file; none where the selection reads the file itself."""
-    if CONFIG.selection.parts == 1 and not GPUS:
+    if not CONFIG.sums_descriptors_apart:
         return []
     return [
         RESULTS / "selection" / RUN / f"sums/{part}.h5"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vebi.network.deterministic import in_fixed_order
 from vebi.network.operations import BOUNDED, COUNTED, kind_of_bounded
 
 
@@ -141,7 +142,8 @@ class Reader:
         if kind in BOUNDED:
             kind = kind_of_bounded(kind, args, kwargs, self.number)
         if kind:
-            call: Call | None = Call(kind, function, args, kwargs)
+            source = args[0] if args else kwargs["input"]
+            call: Call | None = Call(kind, in_fixed_order(function, source), args, kwargs)
         else:
             name = getattr(function, "__name__", "")
             take = _TAKERS.get(name)

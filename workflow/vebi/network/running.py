@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
+from vebi.network.deterministic import InFixedOrder
 from vebi.network.watching import OperationMode
 
 _LOCK = threading.Lock()
@@ -113,7 +114,8 @@ def run(
         own = images.to(own_format(network))
         own = own.clone() if own is images else own
         if mode is None:
-            return network(own)
+            with InFixedOrder():
+                return network(own)
         mode.begin(network, own)
         with mode:
             result = network(own)
