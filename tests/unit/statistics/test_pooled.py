@@ -138,3 +138,12 @@ def test_cells_that_do_not_fit_together_are_refused():
         pool([some[0], some[0]])
     with pytest.raises(VebiError, match="factors"):
         pool([some[0], Cell(some[1].values, "x", {"dataset": "u"}, scenes=None)])
+
+
+def test_a_level_without_interval_leaves_the_others_to_be_compared():
+    lone = Cell(np.array([0.2]), "u, 4", {"dataset": "u", "stride": "4"}, scenes=None)
+    some = [lone, *cells({("u", "1"): 0.1, ("u", "2"): 0.5})]
+    found = interaction(some, "stride")
+    assert found.levels == ("1", "2")
+    # The one pair that can be tested is a family of its own.
+    assert found.p_value == pytest.approx(contrast(some[1:], [1.0, -1.0]).p_value())

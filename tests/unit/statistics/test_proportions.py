@@ -95,3 +95,15 @@ def test_misses_that_cluster_make_the_interval_wider():
     spread = clustered_proportion_interval(np.full(10, 9), np.full(10, 10))
     clustered = clustered_proportion_interval(np.array([0] + [10] * 9), np.full(10, 10))
     assert clustered[1] - clustered[0] > 3 * (spread[1] - spread[0])
+
+
+def test_a_share_near_zero_is_the_mirror_of_one_near_one():
+    """Two scenes of twelve hold a hit: two degrees of freedom, as with two that hold a miss."""
+    hits, totals = np.array([3, 1] + [0] * 10), np.full(12, 10)
+    low, high = clustered_proportion_interval(hits, totals)
+    mirrored = clustered_proportion_interval(totals - hits, totals)
+    assert (1 - high, 1 - low) == pytest.approx(mirrored)
+    share, t = 4 / 120, stats.t.ppf(0.975, 2)
+    variance = ((hits / 10 - share) ** 2).sum() / 11 / 12
+    trials = share * (1 - share) / variance
+    assert abs(share - high) == pytest.approx(t * np.sqrt(high * (1 - high) / trials))
