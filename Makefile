@@ -22,7 +22,7 @@ help:
 	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
 	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
 	@echo "make test-faults one run that is killed 30 times (KILLS=), then compared with an undisturbed one"
-	@echo "make check       lint, format, types"
+	@echo "make check       lint, format, types, layers"
 	@echo "make env         the two environments only (.venv, .venv-render)"
 
 # A stamp per environment: made again when its list of packages changes.
@@ -105,6 +105,7 @@ check: dev-env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	$(VENV)/bin/snakefmt --check Snakefile workflow
 	$(VENV)/bin/snakemake --lint
 

@@ -26,7 +26,7 @@ include: "workflow/rules/occlusion.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/robustness.smk"
 include: "workflow/rules/feature_counts.smk"
-include: "workflow/rules/resampling.smk"
+include: "workflow/rules/perturbation.smk"
 include: "workflow/rules/mcgill.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/claims.smk"
@@ -47,3 +47,4 @@ rule all:
         get_figures(),
         RESULTS / "manifest.json",
         RESULTS / "report.html",
+        CAPTIONS,

@@ -24,8 +24,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -64,12 +65,12 @@ def an8flower() -> tuple[nn.Module, Tensor]:
 
 def vgg_f() -> tuple[nn.Module, Tensor]:
     """VGG-F (Chatfield et al. 2014) with random weights at 224 x 224."""
-    norm = {"size": 5, "alpha": 5e-4, "beta": 0.75, "k": 2.0}
+    norm = partial(nn.LocalResponseNorm, size=5, alpha=5e-4, beta=0.75, k=2.0)
     widths = [(256, 256)] * 3
     net = nn.Sequential(
-        *(nn.Conv2d(3, 64, 11, 4), nn.ReLU(), nn.LocalResponseNorm(**norm)),
+        *(nn.Conv2d(3, 64, 11, 4), nn.ReLU(), norm()),
         *(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2)),
-        *(nn.Conv2d(64, 256, 5, padding=2), nn.ReLU(), nn.LocalResponseNorm(**norm)),
+        *(nn.Conv2d(64, 256, 5, padding=2), nn.ReLU(), norm()),
         nn.MaxPool2d(3, 2),
         *(part for w in widths for part in (nn.Conv2d(*w, 3, padding=1), nn.ReLU())),
         *(nn.MaxPool2d(3, 2), nn.Conv2d(256, 4096, 6), nn.ReLU(), nn.Conv2d(4096, 4096, 1)),
@@ -251,11 +252,18 @@ def prepared(network: str, batch: int) -> tuple[nn.Module, Tensor, list[Layer]]:
     return net, images[:batch], list_layers(net, images)
 
 
-def measure_signals(
-    network: str, batch: int, k: int, which: str, tool: str, repeats: int, example: str
-) -> dict[str, float]:
-    net, images, layers = prepared(network, batch)
-    features = draw_features(layer_of(layers, which), batch, k)
+class SignalCase(NamedTuple):
+    """`k` features of the layer `which`, of each of `batch` images."""
+
+    network: str
+    batch: int
+    which: str
+    k: int
+
+
+def measure_signals(case: SignalCase, tool: str, repeats: int, example: str) -> dict[str, float]:
+    net, images, layers = prepared(case.network, case.batch)
+    features = draw_features(layer_of(layers, case.which), case.batch, case.k)
     cost = timed(lambda: TOOLS[tool](net, images, layers, features), repeats)
     np.save(example, TOOLS[tool](net, images[:2], layers, features[:2]).detach().numpy())
     return cost
@@ -381,7 +389,7 @@ def run(out_csv: str | Path, quick: bool) -> pd.DataFrame:
     tasks: list[tuple[dict[str, Any], Callable[..., dict[str, float]], tuple[Any, ...]]] = []
     with tempfile.TemporaryDirectory() as folder:
         for network, batch in networks.items():
-            shared = {"network": network, "batch": batch}
+            shared: dict[str, Any] = {"network": network, "batch": batch}
             for which in ("first ReLU", "last convolution"):
                 for k in (5,) if quick else (3, 5):
                     for tool in tools:
@@ -390,8 +398,8 @@ def run(out_csv: str | Path, quick: bool) -> pd.DataFrame:
                             "work": "heatmaps", "layer": which, "features_per_image": k, "tool": tool,
                             "note": NOTES.get(tool, ""), "example": example,
                         }  # fmt: skip
-                        arguments = (network, batch, k, which, tool, repeats, example)
-                        tasks.append((row, measure_signals, arguments))
+                        case = SignalCase(network, batch, which, k)
+                        tasks.append((row, measure_signals, (case, tool, repeats, example)))
             for tool in ("plain forward pass", "forward hooks", "vebi"):
                 row = shared | {"work": "descriptors", "tool": tool}
                 tasks.append((row, measure_descriptors, (network, batch, tool, repeats)))
@@ -399,8 +407,7 @@ def run(out_csv: str | Path, quick: bool) -> pd.DataFrame:
                 for tool in ("forward hooks", "vebi"):
                     note = "25 conditions: none, and for four sizes one nested and five random sets"
                     row = shared | {"work": "ablation", "layer": scope, "tool": tool, "note": note}
-                    arguments = (network, batch, scope, tool, 1)
-                    tasks.append((row, measure_ablation, arguments))
+                    tasks.append((row, measure_ablation, (network, batch, scope, tool, 1)))
         found: list[list[dict[str, float]]] = [[] for _ in tasks]
         for _ in range(rounds):
             for (row, task, arguments), results in zip(tasks, found, strict=True):

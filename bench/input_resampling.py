@@ -24,6 +24,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,9 @@ def streamed(copies: int) -> Found:
     """Ours."""
     net, image, layers = prepared()
     sampling = Sampling("multiplicative_noise", 0.01, copies)
-    found = resample(net, image, layers, layers, mean_pixels(net, image), sampling, (0,))
+    found = resample(
+        net, image, layers, layers, mean=mean_pixels(net, image), sampling=sampling, key=(0,)
+    )
     moments = list(found.moments.values())
     return {
         "correlation": np.concatenate([m.correlation.numpy().ravel() for m in moments]),
@@ -123,7 +126,8 @@ def measure(tool: str, copies: int, path: str) -> dict[str, float]:
         "cpu_seconds": time.process_time() - start[1],
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    np.savez(path, **found)
+    arrays: dict[str, Any] = dict(found)
+    np.savez(path, **arrays)
     return cost
 
 

@@ -49,7 +49,8 @@ def run(out_csv: str | Path, quick: bool) -> pd.DataFrame:
         "vebi": lambda: iou_curves(heatmaps, masks, THRESHOLDS),
         "loop": lambda: loop_over_thresholds(heatmaps, masks),
     }
-    assert np.array_equal(*(work() for work in tools.values()))
+    ours, loop = (work() for work in tools.values())
+    assert np.array_equal(ours, loop)
     rounds = 3 if quick else 15
     seconds: dict[str, list[float]] = {name: [] for name in tools}
     for _ in range(rounds):

@@ -401,11 +401,11 @@ def times_ours(table: pd.DataFrame) -> pd.Series:
     reference = [
         ours[
             "end to end, every mu"
-            if row.work.startswith(("sweep", "end"))
+            if row["work"].startswith(("sweep", "end"))
             else "path, every mu, certified",
-            row.classes,
+            row["classes"],
         ]
-        for row in table.itertuples()
+        for row in table.to_dict("records")
     ]
     return table.cpu_seconds / np.array(reference)
 

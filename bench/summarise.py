@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,13 +89,13 @@ def heatmaps(table: pd.DataFrame) -> Iterator[Row]:
     maps = table[(table.work == "heatmaps") & (table.features_per_image == 5)]
     goals = {"last convolution": 2.0, "first ReLU": 5.0}
     for (network, layer), group in maps.groupby(["network", "layer"], sort=True):
-        tools = group.set_index("tool")
+        tools: Any = group.set_index("tool")
         ours = tools.loc["vebi: deconv_gb"]
         where = f"top-5 maps, {network}, {layer}"
         for tool in ("captum", "zennit", "pytorch-grad-cam"):
             if tool in tools.index:
                 row = tools.loc[tool]
-                goal = goals[layer] if tool == "captum" else 1.0
+                goal = goals[str(layer)] if tool == "captum" else 1.0
                 yield Row(
                     "heatmaps", where, tool, f"{ours.batch / ours.cpu_seconds:.1f} images per CPU s",
                     f"{row.batch / row.cpu_seconds:.1f}", row.cpu_seconds / ours.cpu_seconds, goal,
@@ -123,7 +124,7 @@ def heatmaps(table: pd.DataFrame) -> Iterator[Row]:
 
 def iou(table: pd.DataFrame) -> Iterator[Row]:
     """The IoU curve."""
-    tools = table.set_index("tool")
+    tools: Any = table.set_index("tool")
     ours, loop = tools.loc["vebi"], tools.loc["loop"]
     yield Row(
         "IoU", f"{ours.thresholds:.0f} thresholds, {ours.side:.0f} x {ours.side:.0f}",
@@ -134,7 +135,7 @@ def iou(table: pd.DataFrame) -> Iterator[Row]:
 
 def input_resampling(table: pd.DataFrame) -> Iterator[Row]:
     """Statistics of all neurons over the perturbed copies."""
-    tools = table.set_index("tool")
+    tools: Any = table.set_index("tool")
     if {"vebi", "naive"} <= set(tools.index):
         ours, naive = tools.loc["vebi"], tools.loc["naive"]
         yield Row(
@@ -148,6 +149,8 @@ def input_resampling(table: pd.DataFrame) -> Iterator[Row]:
 def rendering(table: pd.DataFrame) -> Iterator[Row]:
     """Images per second and core, and what a second process adds."""
     chunks = table[table.work == "chunks"].set_index("processes")
+    one: Any
+    two: Any
     one, two = chunks.loc[1], chunks.loc[2]
     yield Row(
         "rendering", "images with masks, one process", "goal of 6 images/s",

@@ -103,7 +103,8 @@ def measure(out_csv: str | Path, run: Path, quick: bool) -> pd.DataFrame:
     scripts = script_of_rules()
     at_start, per_job = snakemake_per_job(rounds)
     rows = []
-    for rule, group in jobs.groupby("rule_name", sort=True):
+    for name, group in jobs.groupby("rule_name", sort=True):
+        rule = str(name)
         start = start_up(scripts[rule], rounds) if rule in scripts else 0.0
         rows.append(
             {

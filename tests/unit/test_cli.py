@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
+import click
 import h5py
 import numpy as np
 import pytest
@@ -71,7 +73,7 @@ def test_select_explains_what_is_wrong(descriptors, tmp_path, arguments, says):
     assert not (tmp_path / "out").exists()
 
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = cast(click.Group, typer.main.get_command(app)).commands
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

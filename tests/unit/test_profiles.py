@@ -6,15 +6,27 @@ from pathlib import Path
 import pytest
 import yaml
 
+from vebi.generated import generated_files
+from vebi.studies.registry import STUDIES
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def rules() -> dict[str, str]:
-    """The text of every rule by its name."""
+    """The text of every rule by its name; those that a loop makes of records stand for themselves."""
     text = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
     parts = re.split(r"^rule (\w+):$", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+    written = dict(zip(parts[::2], parts[1::2], strict=True))
+    made = {}
+    for study in STUDIES:
+        if study.tabulate:
+            made[f"tabulate_{study.name}"] = f"mem_mb={study.tabulate.memory_mb}"
+        for name, figure in study.figures.items():
+            if figure.draw:
+                made[f"draw_{name}"] = f"mem_mb={figure.memory_mb}"
+    assert not written.keys() & made.keys()
+    return written | made
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +76,8 @@ def test_threads_are_the_configurations(rules):
 def test_locally_one_job_has_the_gpu():
     default = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
     assert default["resources"] == {"gpu": 1}
+
+
+@pytest.mark.parametrize("path", generated_files())
+def test_files_that_are_made_from_records_are_as_these_make_them(path):
+    assert (ROOT / path).read_text() == generated_files()[path], "run python -m vebi.generated"

@@ -103,7 +103,7 @@ def test_another_project_runs_the_workflow_as_a_module(project):
     source = project / "vebi/workflow/vebi/studies/ablation/measure.py"
     source.write_text(source.read_text().replace('"none", 0))', '"none", 1))'))
     planned = re.findall(r"^(?:local)?rule (\w+):", snakemake(project, "-n").stdout, re.MULTILINE)
-    assert set(planned) == {"vebi_ablate", "vebi_tabulate_runs", "count_selected"}
+    assert set(planned) == {"vebi_ablate", "vebi_tabulate_ablation", "count_selected"}
 
 
 def test_the_module_has_every_rule_and_checks_the_configuration(project):

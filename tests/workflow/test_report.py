@@ -16,10 +16,11 @@ from scipy.sparse import csr_array
 
 from vebi.data.dataset import Images, write_dataset
 from vebi.figures.style import save
-from vebi.io.tables import TABLES, write_table
+from vebi.io.tables import write_table
 from vebi.report.curves import Selected
 from vebi.report.gallery import Explained
 from vebi.report.page import Sources, render, write_report
+from vebi.report.places import TABLES
 from vebi.run.manifest import write_manifest
 from vebi.selection.path import ClassPath
 from vebi.selection.path_file import Solution, write_solution
@@ -59,7 +60,7 @@ def make_experiment(folder, name, classes, size, channels, with_masks):
                 file["features"] = np.tile([[0, 3], [1, number], [-1, -1]], (n, 1, 1))
     iou = folder / f"{name}-iou.h5" if with_masks else None
     if iou:
-        measure(data, descriptors, heatmaps, iou, 11, 0)
+        measure(data, descriptors, heatmaps, iou, n_thresholds=11, seed=0)
     return Explained(name, "net", 0, data, descriptors, heatmaps, iou)
 
 
@@ -80,7 +81,10 @@ def make_path(path):
         mus=np.array([4.0]),
         objective=np.zeros((1, 2)),
         relative_gap=np.zeros((1, 2)),
-        **{"scope": "all", "labels": "annotations", "nonnegative": False, "solver": "path"},
+        scope="all",
+        labels="annotations",
+        nonnegative=False,
+        solver="path",
         n_samples=9,
     )
     write_solution(path, solution)
@@ -90,7 +94,7 @@ def make_tables(folder, iou):
     """The IoU tables as the pipeline makes them, and others with a few rows."""
     run = {"dataset": "flowers", "model": "net", "seed": 0}
     for name, frame in tabulate([iou], [run], 20, 0).items():
-        write_table(folder / f"{name}.csv", frame, name)
+        write_table(folder / f"{name}.csv", frame, TABLES[name])
     filled = {
         "training": [{**run, "epochs": 2, "test_accuracy": 0.9, "n_test": 18}],
         "selected_features": [
@@ -132,7 +136,7 @@ def make_tables(folder, iou):
     }
     for name, rows in filled.items():
         frame = pd.DataFrame(rows).reindex(columns=TABLES[name].columns)
-        write_table(folder / f"{name}.csv", frame, name)
+        write_table(folder / f"{name}.csv", frame, TABLES[name])
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +167,6 @@ def sources(root, tmp_path_factory):
         tables=sorted((folder / "tables").glob("*.csv")),
         figures=sorted((folder / "figures").glob("*.png")),
         manifest=folder / "manifest.json",
-        captions=root / "workflow/report",
         explained=[flowers, digits],
         selected=[Selected("flowers", "net", 0, folder / "path.h5", ("red", "blue"), 1.5)],
     )
@@ -521,9 +524,7 @@ def test_results_of_an_unknown_kind_are_shown_too(visit):
 @pytest.mark.parametrize("left_out", ["gallery", "everything"])
 def test_a_run_with_less_has_a_page_too(browser, sources, tmp_path, left_out):
     tables = [p for p in sources.tables if p.stem in ("training", "claims")]
-    less = Sources(
-        "less", tables if left_out == "gallery" else [], [], sources.manifest, sources.captions
-    )
+    less = Sources("less", tables if left_out == "gallery" else [], [], sources.manifest)
     write_report(tmp_path / "report.html", less)
     context = browser.new_context(offline=True)
     page, wrong = context.new_page(), []

@@ -25,9 +25,7 @@ rule explain:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(
-            CONFIG.heatmaps, "methods", "top", "ig_steps", "batch_size"
-        ),
+        settings=get_settings(CONFIG.heatmaps),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,

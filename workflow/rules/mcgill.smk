@@ -1,5 +1,28 @@
 # mcgill/: the McGill report's two networks, what they lose, and why. A folder per network and seed.
 
+from vebi.config.mcgill import RemovalConfig, SensitivityConfig
+from vebi.studies.mcgill import get_networks, get_seeds
+from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
+
+
+def get_mcgill_network(wildcards):
+    """The settings of a network of the McGill report."""
+    place = wildcards.dataset, wildcards.model
+    return next(n for n in get_networks(PLAN) if (n.dataset, n.model) == place)
+
+
+def get_mcgill_descriptor(wildcards):
+    """The descriptor that the report uses for a network."""
+    return WORKS[get_mcgill_network(wildcards).kind].descriptor
+
+
+def get_mcgill_features(wildcards):
+    """What each solver selects in a network."""
+    return [
+        RESULTS / "mcgill" / RUN.format(**wildcards) / solver / "features.csv"
+        for solver in get_mcgill_network(wildcards).solvers
+    ]
+
 
 rule train_mcgill_controls:
     """The same network untrained, and trained on shuffled labels."""
@@ -135,11 +158,7 @@ rule remove_mcgill:
         gpu=GPUS,
     params:
         kind=lambda wildcards: get_mcgill_network(wildcards).kind,
-        settings=(
-            get_settings(CONFIG.mcgill, "repeats", "images", "batch_size")
-            if CONFIG.mcgill
-            else {}
-        ),
+        settings=get_settings(CONFIG.mcgill, *RemovalConfig.model_fields),
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("remove_mcgill.py"),
@@ -153,7 +172,7 @@ rule compare_mcgill:
     input:
         [
             RESULTS / "mcgill/{dataset}/{model}" / f"seed{seed}" / f"{training}.h5"
-            for seed in get_mcgill_seeds()
+            for seed in get_seeds(PLAN)
             for training in ("trained", "untrained", "shuffled_labels")
         ],
     output:
@@ -170,7 +189,7 @@ rule compare_mcgill:
     params:
         places=[
             (seed, training)
-            for seed in get_mcgill_seeds()
+            for seed in get_seeds(PLAN)
             for training in ("trained", "untrained", "shuffled_labels")
         ],
         mu=CONFIG.mcgill and CONFIG.mcgill.compared_mu,
@@ -200,78 +219,9 @@ rule vary_mcgill:
     params:
         kind=lambda wildcards: get_mcgill_network(wildcards).kind,
         mu_max=lambda wildcards: max(get_mcgill_network(wildcards).mu),
-        settings=(
-            get_settings(CONFIG.mcgill, "compared_mu", "sizes", "size_repeats")
-            if CONFIG.mcgill
-            else {}
-        ),
+        settings=get_settings(CONFIG.mcgill, *SensitivityConfig.model_fields),
         root_seed=CONFIG.seed,
         code=get_code("vary_mcgill.py"),
         compute_threads=CONFIG.compute_threads,
     script:
         "../scripts/vary_mcgill.py"
-
-
-rule tabulate_mcgill:
-    """All networks and seeds of the McGill report, beside what it printed."""
-    input:
-        histories=get_mcgill_files("models" / Path(RUN) / "history.csv"),
-        studies=get_mcgill_files("mcgill" / Path(RUN) / "study.csv"),
-        solutions=[path for _, _, path in get_mcgill_solutions()],
-        invariance=[
-            RESULTS / "mcgill" / network.dataset / network.model / "invariance.csv"
-            for network in get_mcgill_networks(audit=True)
-        ],
-        sensitivity=get_mcgill_files(
-            "mcgill" / Path(RUN) / "sensitivity.csv", audit=True
-        ),
-    output:
-        [in_report(RESULTS / "tables" / f"{name}.csv") for name in get_mcgill_tables()]
-        or RESULTS / "tables/mcgill_none.csv",
-    log:
-        RESULTS / "logs/tables/mcgill.log",
-    benchmark:
-        RESULTS / "benchmarks/tables/mcgill.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: CONFIG.compute_threads
-    resources:
-        mem_mb=1000,
-    params:
-        networks=get_mcgill_facts(),
-        seeds=get_mcgill_seeds(),
-        solvers=[(model, seed) for model, seed, _ in get_mcgill_solutions()],
-        audited=[network.model for network in get_mcgill_networks(audit=True)],
-        bootstrap=CONFIG.mcgill and CONFIG.mcgill.bootstrap,
-        root_seed=CONFIG.seed,
-        code=get_code("tabulate_mcgill.py"),
-        compute_threads=CONFIG.compute_threads,
-    script:
-        "../scripts/tabulate_mcgill.py"
-
-
-rule draw_mcgill:
-    """The report's two figures beside ours, where the tipping point goes, and what moves it."""
-    input:
-        [RESULTS / "tables" / f"{name}.csv" for name in get_mcgill_tables()],
-    output:
-        [
-            in_report(RESULTS / "figures" / f"{name}.png")
-            for name in get_mcgill_figures()
-        ]
-        or RESULTS / "figures/mcgill_none.png",
-    log:
-        RESULTS / "logs/figures/mcgill.log",
-    benchmark:
-        RESULTS / "benchmarks/figures/mcgill.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: CONFIG.compute_threads
-    resources:
-        mem_mb=1000,
-    params:
-        networks=get_mcgill_facts(),
-        code=get_code("draw_mcgill.py"),
-        compute_threads=CONFIG.compute_threads,
-    script:
-        "../scripts/draw_mcgill.py"

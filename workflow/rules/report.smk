@@ -1,6 +1,34 @@
 # manifest.json: what was run with what, and the checksum of every result. report.html: the run, to read.
 
 
+def get_first_files(pattern, experiments):
+    """One file per experiment, of its first seed's network."""
+    return PLAN.files(pattern, PLAN.runs(experiments, [PLAN.first_seed]))
+
+
+def get_page_digest():
+    """Digest of the page that the report is made from; an edit makes it again."""
+    return files_digest(WORKFLOW / "vebi/report/page")
+
+
+rule write_captions:
+    """What Snakemake's own report says of each figure and table."""
+    output:
+        directory(CAPTIONS),
+    log:
+        RESULTS / "logs/captions.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
+    resources:
+        mem_mb=500,
+    params:
+        captions=captions(PLAN),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/write_captions.py"
+
+
 rule write_manifest:
     """Write down configuration, versions, machine and checksums."""
     input:
@@ -27,18 +55,16 @@ rule write_report:
     """One page for readers: claims, studies with figures and tables, a gallery of explanations."""
     input:
         get_first_files("data/{dataset}/dataset.h5", CONFIG.experiments),
-        get_first_files("descriptors" / Path(RUN) / "descriptors.h5", get_explained()),
-        get_first_files("iou" / Path(RUN) / "iou.h5", MASKED),
+        get_first_files(f"descriptors/{RUN}/descriptors.h5", PLAN.explained),
+        get_first_files(f"iou/{RUN}/iou.h5", PLAN.masked),
         get_first_files(
-            "selection" / Path(RUN) / CONFIG.heatmaps.scope / "path.h5",
+            f"selection/{RUN}/{CONFIG.heatmaps.scope}/path.h5",
             CONFIG.experiments,
         ),
         [
             path
             for method in CONFIG.heatmaps.methods
-            for path in get_first_files(
-                "heatmaps" / Path(RUN) / f"{method}.h5", get_explained()
-            )
+            for path in get_first_files(f"heatmaps/{RUN}/{method}.h5", PLAN.explained)
         ],
         tables=get_tables(),
         figures=get_figures(),
@@ -54,8 +80,8 @@ rule write_report:
         mem_mb=3000,
     params:
         explained=[
-            {"dataset": e.dataset, "model": e.model, "masks": e in MASKED}
-            for e in get_explained()
+            {"dataset": e.dataset, "model": e.model, "masks": e in PLAN.masked}
+            for e in PLAN.explained
         ],
         selected=[
             {"dataset": e.dataset, "model": e.model, "mu": e.heatmap_mu}

@@ -20,7 +20,7 @@ rule study_robustness:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(CONFIG.robustness) if CONFIG.robustness else {},
+        settings=get_settings(CONFIG.robustness),
         labels=CONFIG.selection.labels,
         heatmaps=get_settings(CONFIG.heatmaps, "top", "batch_size"),
         thresholds=CONFIG.iou.thresholds,
@@ -31,56 +31,3 @@ rule study_robustness:
         compute_threads=CONFIG.compute_threads,
     script:
         "../scripts/study_robustness.py"
-
-
-rule tabulate_robustness:
-    """Judge every ordering in every setting, over the seeds' networks."""
-    input:
-        findings=get_run_files("robustness" / Path(RUN) / "robustness.h5", MASKED),
-        datasets=[
-            RESULTS / "data" / dataset / "dataset.h5"
-            for dataset in dict.fromkeys(e.dataset for e in MASKED)
-        ],
-    output:
-        table=in_report(RESULTS / "tables/robustness.csv"),
-        summary=in_report(RESULTS / "tables/robustness_summary.csv"),
-    log:
-        RESULTS / "logs/tables/robustness.log",
-    benchmark:
-        RESULTS / "benchmarks/tables/robustness.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: CONFIG.compute_threads
-    resources:
-        mem_mb=1000,
-    params:
-        runs=get_runs(MASKED),
-        datasets=list(dict.fromkeys(e.dataset for e in MASKED)),
-        bootstrap=CONFIG.iou.bootstrap,
-        root_seed=CONFIG.seed,
-        code=get_code("tabulate_robustness.py"),
-        compute_threads=CONFIG.compute_threads,
-    script:
-        "../scripts/tabulate_robustness.py"
-
-
-rule draw_robustness:
-    """Where each ordering holds, at a glance."""
-    input:
-        RESULTS / "tables/robustness.csv",
-    output:
-        in_report(RESULTS / "figures/robustness.png"),
-    log:
-        RESULTS / "logs/figures/robustness.log",
-    benchmark:
-        RESULTS / "benchmarks/figures/robustness.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: CONFIG.compute_threads
-    resources:
-        mem_mb=1000,
-    params:
-        code=get_code("draw_robustness.py"),
-        compute_threads=CONFIG.compute_threads,
-    script:
-        "../scripts/draw_robustness.py"

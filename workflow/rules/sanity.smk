@@ -1,5 +1,22 @@
 # sanity.h5: how alike heatmaps stay when the network forgets what it learnt.
 
+from vebi.config.sanity import RandomisationConfig
+from vebi.studies.sanity import random_label_runs
+
+
+def get_random_label_settings(wildcards):
+    """How a network is trained on shuffled labels: as its model, for its own number of epochs."""
+    settings = CONFIG.models[wildcards.model].settings()
+    return {**settings, "epochs": CONFIG.sanity.random_label_epochs}
+
+
+def get_random_label_model(wildcards):
+    """The network of a run that was trained on shuffled labels, if there is one."""
+    run = {**wildcards, "seed": int(wildcards.seed)}
+    if run not in random_label_runs(PLAN):
+        return []
+    return str(RESULTS / "models" / RUN / "random_labels.pt").format(**run)
+
 
 rule train_random_labels:
     """Train the same network on shuffled labels (Adebayo et al. 2018, data randomisation)."""
@@ -51,10 +68,8 @@ rule check_sanity:
         mem_mb=3000,
         gpu=GPUS,
     params:
-        settings=get_settings(CONFIG.sanity, "images", "layers", "independent"),
-        heatmaps=get_settings(
-            CONFIG.heatmaps, "methods", "top", "ig_steps", "batch_size"
-        ),
+        settings=get_settings(CONFIG.sanity, *RandomisationConfig.model_fields),
+        heatmaps=get_settings(CONFIG.heatmaps),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,
@@ -62,58 +77,3 @@ rule check_sanity:
         compute_threads=CONFIG.compute_threads,
     script:
         "../scripts/check_sanity.py"
-
-
-rule tabulate_sanity:
-    """Similarities with intervals, paired differences, and a verdict on every method."""
-    input:
-        sanity=get_run_files("sanity" / Path(RUN) / "sanity.h5"),
-        histories=[
-            RESULTS / "models" / RUN.format(**run) / "random_labels.csv"
-            for run in get_random_label_runs()
-        ],
-    output:
-        sanity=in_report(RESULTS / "tables/sanity.csv"),
-        sanity_paired=in_report(RESULTS / "tables/sanity_paired.csv"),
-        sanity_verdict=in_report(RESULTS / "tables/sanity_verdict.csv"),
-    log:
-        RESULTS / "logs/tables/sanity.log",
-    benchmark:
-        RESULTS / "benchmarks/tables/sanity.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: CONFIG.compute_threads
-    resources:
-        mem_mb=1000,
-    params:
-        runs=get_runs(),
-        random_label_runs=get_random_label_runs(),
-        bootstrap=CONFIG.iou.bootstrap,
-        root_seed=CONFIG.seed,
-        code=get_code("tabulate_sanity.py"),
-        compute_threads=CONFIG.compute_threads,
-    script:
-        "../scripts/tabulate_sanity.py"
-
-
-rule draw_sanity:
-    """Rank correlation of the maps against the layers randomised."""
-    input:
-        sanity=RESULTS / "tables/sanity.csv",
-        sanity_verdict=RESULTS / "tables/sanity_verdict.csv",
-    output:
-        in_report(RESULTS / "figures/sanity.png"),
-    log:
-        RESULTS / "logs/figures/sanity.log",
-    benchmark:
-        RESULTS / "benchmarks/figures/sanity.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: CONFIG.compute_threads
-    resources:
-        mem_mb=1000,
-    params:
-        code=get_code("draw_sanity.py"),
-        compute_threads=CONFIG.compute_threads,
-    script:
-        "../scripts/draw_sanity.py"

@@ -1,6 +1,16 @@
 # path.h5: the mu-Lasso of every class, for every mu at once.
 
 
+def get_sums():
+    """Sums over the parts of a descriptor file; none where the selection reads the file itself."""
+    if CONFIG.selection.parts == 1 and not GPUS:
+        return []
+    return [
+        RESULTS / "selection" / RUN / f"sums/{part}.h5"
+        for part in range(CONFIG.selection.parts)
+    ]
+
+
 rule sum_descriptors:
     """Sum X'X and X'L over one part of the rows, on the GPU if there is one."""
     input:

@@ -2,29 +2,25 @@
 
 import pandas as pd
 
-from vebi.compute.devices import choose_device
+from vebi.config.stages import AblationConfig
 from vebi.data.dataset import TEST, open_dataset
 from vebi.io.files import write_text
-from vebi.models.model_file import load_model
 from vebi.run.job import job
 from vebi.studies.ablation.hits_file import Hits, write_hits
 from vebi.studies.ablation.measure import run_study
+from vebi.studies.job_inputs import load_network
 
-with job(snakemake):
-    params = snakemake.params
-    device = choose_device(params.device)
-    model, _ = load_model(snakemake.input.model, device)
-    dataset = open_dataset(snakemake.input.dataset)
-    selections = zip(params.scopes, snakemake.input.features, strict=True)
+with job(snakemake) as task:
+    dataset = open_dataset(task.input.dataset)
+    features = zip(task.params.scopes, task.input.features, strict=True)
     table, hits = run_study(
-        model,
+        load_network(task),
         dataset,
-        {scope: pd.read_csv(path, dtype={"layer": str}) for scope, path in selections},
-        params.mu,
-        params.settings["repeats"],
-        [params.root_seed, int(snakemake.wildcards.seed)],
-        params.settings["batch_size"],
-        device,
+        {scope: pd.read_csv(path, dtype={"layer": str}) for scope, path in features},
+        task.settings(AblationConfig),
+        mus=task.params.mu,
+        key=task.seed_key,
+        device=task.device,
     )
-    write_text(snakemake.output.table, table.to_csv(index=False, lineterminator="\n"))
-    write_hits(snakemake.output.hits, Hits(hits, dataset.labels[dataset.indices(TEST)]))
+    write_text(task.output.table, table.to_csv(index=False, lineterminator="\n"))
+    write_hits(task.output.hits, Hits(hits, dataset.labels[dataset.indices(TEST)]))

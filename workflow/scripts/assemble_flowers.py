@@ -5,11 +5,11 @@ from pathlib import Path
 from vebi.data.an8flower.assemble import assemble
 from vebi.run.job import job
 
-with job(snakemake):
-    settings = snakemake.params.settings
+with job(snakemake) as task:
+    settings = task.params.settings
     assemble(
-        [Path(chunk) for chunk in snakemake.input],
-        Path(snakemake.output[0]),
+        [Path(chunk) for chunk in task.input],
+        Path(task.output[0]),
         settings["flower_set"],
         settings["folds"],
         settings["fold"],

@@ -1,18 +1,16 @@
 """descriptors.h5 to the numbers of features that every variant selects."""
 
+from vebi.config.robustness import FeatureCountsConfig
 from vebi.io.files import write_text
 from vebi.run.job import job
 from vebi.selection.select import to_csv
 from vebi.studies.feature_counts.measure import count_features
 
-with job(snakemake):
-    settings = snakemake.params.settings
+with job(snakemake) as task:
     table = count_features(
-        snakemake.input[0],
-        settings["descriptors"],
-        settings["nonnegative"],
-        snakemake.params.scopes,
-        settings["mu"],
-        snakemake.params.labels,
+        task.input[0],
+        task.settings(FeatureCountsConfig),
+        task.params.scopes,
+        task.params.labels,
     )
-    write_text(snakemake.output[0], to_csv(table))
+    write_text(task.output[0], to_csv(table))

@@ -2,28 +2,16 @@
 
 from pathlib import Path
 
-from vebi.compute.devices import choose_device
-from vebi.data.dataset import TEST, open_dataset
-from vebi.descriptors import open_descriptors
+from vebi.config.stages import HeatmapConfig
 from vebi.heatmaps import write_heatmaps
-from vebi.models.model_file import load_model
 from vebi.run.job import job
-from vebi.selection.path_file import read_solution
+from vebi.studies.job_inputs import load_interpreted_network
 
-with job(snakemake):
-    settings = snakemake.params.settings
-    device = choose_device(snakemake.params.device)
-    model, _ = load_model(snakemake.input.model, device)
+with job(snakemake) as task:
+    settings = task.settings(HeatmapConfig)
     write_heatmaps(
-        model,
-        open_dataset(snakemake.input.dataset),
-        open_descriptors(snakemake.input.descriptors),
-        read_solution(snakemake.input.path).weights_at(snakemake.params.mu),
-        dict(zip(settings["methods"], map(Path, snakemake.output), strict=True)),
-        TEST,
-        settings["top"],
-        settings["batch_size"],
-        device,
-        snakemake.params.root_seed,
-        settings["ig_steps"],
+        load_interpreted_network(task),
+        dict(zip(settings.methods, map(Path, task.output), strict=True)),
+        settings,
+        seed=task.params.root_seed,
     )

@@ -2,20 +2,19 @@
 
 from pathlib import Path
 
-from vebi.compute.devices import choose_device
 from vebi.data.dataset import open_dataset
 from vebi.io.files import write_text
 from vebi.perturbation.resample import Sampling
 from vebi.run.job import job
 from vebi.studies.perturbation.epochs import EpochSettings, follow_epochs
 
-with job(snakemake):
-    settings = snakemake.params.settings
+with job(snakemake) as task:
+    settings = task.params.settings
     study, first = settings["epoch_study"], settings["perturbations"][0]
-    folder = Path(snakemake.input.checkpoints)
+    folder = Path(task.input.checkpoints)
     patches, similarity = follow_epochs(
-        {epoch: folder / f"{epoch}.pt" for epoch in snakemake.params.epochs},
-        open_dataset(snakemake.input.dataset),
+        {epoch: folder / f"{epoch}.pt" for epoch in task.params.epochs},
+        open_dataset(task.input.dataset),
         Sampling(first["name"], first["strength"], settings["copies"], settings["batch_size"]),
         EpochSettings(
             train_images=study["train_images"],
@@ -23,8 +22,9 @@ with job(snakemake):
             k=settings["k"][0],
             classifier_epochs=study["classifier_epochs"],
         ),
-        snakemake.params.root_seed,
-        choose_device(snakemake.params.device),
+        seed=task.params.root_seed,
+        device=task.device,
+        factories=task.factories,
     )
-    write_text(snakemake.output.patches, patches.to_csv(index=False))
-    write_text(snakemake.output.similarity, similarity.to_csv(index=False))
+    write_text(task.output.patches, patches.to_csv(index=False))
+    write_text(task.output.similarity, similarity.to_csv(index=False))

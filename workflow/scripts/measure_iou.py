@@ -5,12 +5,12 @@ from pathlib import Path
 from vebi.run.job import job
 from vebi.studies.iou.iou_file import measure
 
-with job(snakemake):
+with job(snakemake) as task:
     measure(
-        Path(snakemake.input.dataset),
-        Path(snakemake.input.descriptors),
-        {Path(path).stem: Path(path) for path in snakemake.input.heatmaps},
-        Path(snakemake.output[0]),
-        snakemake.params.thresholds,
-        snakemake.params.root_seed,
+        Path(task.input.dataset),
+        Path(task.input.descriptors),
+        {Path(path).stem: Path(path) for path in task.input.heatmaps},
+        Path(task.output[0]),
+        n_thresholds=task.params.thresholds,
+        seed=task.params.root_seed,
     )

@@ -2,21 +2,19 @@
 
 from pathlib import Path
 
-from vebi.compute.devices import choose_device
+from vebi.config.occlusion import OcclusionConfig
 from vebi.data.dataset import open_dataset
-from vebi.models.model_file import load_model
 from vebi.run.job import job
-from vebi.studies.occlusion.measure import OcclusionSettings, measure
+from vebi.studies.job_inputs import load_network
+from vebi.studies.occlusion.measure import measure
 
-with job(snakemake):
-    device = choose_device(snakemake.params.device)
-    model, _ = load_model(snakemake.input.model, device)
+with job(snakemake) as task:
     measure(
-        model,
-        open_dataset(snakemake.input.dataset),
-        {Path(path).stem: Path(path) for path in snakemake.input.heatmaps},
-        Path(snakemake.output[0]),
-        OcclusionSettings(**snakemake.params.settings),
-        snakemake.params.root_seed,
-        device,
+        load_network(task),
+        open_dataset(task.input.dataset),
+        {Path(path).stem: Path(path) for path in task.input.heatmaps},
+        Path(task.output[0]),
+        task.settings(OcclusionConfig),
+        seed=task.params.root_seed,
+        device=task.device,
     )

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from vebi.run.job import job
-from vebi.selection.select import select
+from vebi.selection.select import Problem, select
 
-with job(snakemake):
-    settings = snakemake.params.settings
+with job(snakemake) as task:
+    settings = task.params.settings
     select(
-        Path(snakemake.input.descriptors),
+        Path(task.input.descriptors),
         settings["mu"],
-        Path(snakemake.output.path).parent,
-        scope=snakemake.wildcards.scope,
-        labels=settings["labels"],
-        nonnegative=settings["nonnegative"],
-        solver=settings["solver"],
-        sums=list(snakemake.input.sums),
+        Path(task.output.path).parent,
+        Problem(
+            scope=task.wildcards.scope,
+            labels=settings["labels"],
+            nonnegative=settings["nonnegative"],
+            solver=settings["solver"],
+        ),
+        sums=list(task.input.sums),
     )

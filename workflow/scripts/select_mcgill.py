@@ -6,10 +6,9 @@ from vebi.selection.select import to_csv
 from vebi.studies.mcgill.report_networks import WORKS
 from vebi.studies.mcgill.solve import select_features
 
-with job(snakemake):
-    params = snakemake.params
+with job(snakemake) as task:
     features, solutions = select_features(
-        snakemake.input[0], WORKS[params.kind], sorted(params.mu), snakemake.wildcards.solver
+        task.input[0], WORKS[task.params.kind], sorted(task.params.mu), task.wildcards.solver
     )
-    write_text(snakemake.output.features, to_csv(features))
-    write_text(snakemake.output.solutions, to_csv(solutions))
+    write_text(task.output.features, to_csv(features))
+    write_text(task.output.solutions, to_csv(solutions))

@@ -1,34 +1,26 @@
 """One network in every variant of the method, to robustness.h5."""
 
-from itertools import product
-
-from vebi.compute.devices import choose_device
+from vebi.config.robustness import RobustnessConfig
 from vebi.data.dataset import open_dataset
-from vebi.models.model_file import load_model
 from vebi.run.job import job
-from vebi.studies.robustness.measure import run_study
-from vebi.studies.robustness.robustness_file import Setting, write_findings
+from vebi.studies.job_inputs import load_network
+from vebi.studies.robustness.measure import Measures, run_study
+from vebi.studies.robustness.robustness_file import write_findings
 
-with job(snakemake):
-    params = snakemake.params
-    settings = params.settings
-    device = choose_device(params.device)
-    model, _ = load_model(snakemake.input.model, device)
+with job(snakemake) as task:
     findings = run_study(
-        model,
-        open_dataset(snakemake.input.dataset),
-        snakemake.input.descriptors,
-        [
-            Setting(*values)
-            for values in product(settings["descriptors"], settings["nonnegative"], settings["mu"])
-        ],
-        settings["repeats"],
-        [params.root_seed, int(snakemake.wildcards.seed)],
-        params.labels,
-        params.heatmaps["top"],
-        params.thresholds,
-        params.heatmaps["batch_size"],
-        params.ablation_batch,
-        device,
+        load_network(task),
+        open_dataset(task.input.dataset),
+        task.input.descriptors,
+        task.settings(RobustnessConfig),
+        Measures(
+            labels=task.params.labels,
+            top=task.params.heatmaps["top"],
+            thresholds=task.params.thresholds,
+            heatmap_batch=task.params.heatmaps["batch_size"],
+            ablation_batch=task.params.ablation_batch,
+        ),
+        key=task.seed_key,
+        device=task.device,
     )
-    write_findings(snakemake.output[0], findings)
+    write_findings(task.output[0], findings)

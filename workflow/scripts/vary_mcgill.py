@@ -1,13 +1,13 @@
 """Descriptors of one network to sensitivity.csv."""
 
+from vebi.config.mcgill import SensitivityConfig
 from vebi.io.files import write_text
 from vebi.run.job import job
 from vebi.studies.mcgill.report_networks import WORKS
 from vebi.studies.mcgill.sensitivity import vary
 
-with job(snakemake):
-    params, given = snakemake.params, snakemake.input
-    work = WORKS[params.kind]
+with job(snakemake) as task:
+    work, given = WORKS[task.params.kind], task.input
     table = vary(
         {
             work.descriptor: given.trained,
@@ -15,10 +15,8 @@ with job(snakemake):
             "vebi_code": given.vebi_code,
         },
         work,
-        sorted(params.settings["compared_mu"]),
-        params.mu_max,
-        params.settings["sizes"],
-        params.settings["size_repeats"],
-        [params.root_seed, int(snakemake.wildcards.seed)],
+        task.settings(SensitivityConfig),
+        mu_max=task.params.mu_max,
+        key=task.seed_key,
     )
-    write_text(snakemake.output[0], table.to_csv(index=False, lineterminator="\n"))
+    write_text(task.output[0], table.to_csv(index=False, lineterminator="\n"))

@@ -9,18 +9,16 @@ from vebi.run.job import job
 from vebi.run.job_context import read_context
 from vebi.run.manifest import build_manifest, write_manifest
 
-with job(snakemake):
-    run = Path(snakemake.output[0]).parent
-    config = snakemake.params.config
+with job(snakemake) as task:
+    run = Path(task.output[0]).parent
+    config = task.params.config
     manifest = build_manifest(
         run,
         config=config,
         package_digest=package_digest(),
         seeds=config["seeds"],
         device=device_of_networks(config["device"], config["ask_for_gpu"]),
-        compute_threads=config["compute_threads"],
         cores=read_context().cores or None,
-        benchmarks=run / "benchmarks",
         render_env=PACKAGE_ROOT.parent / ".venv-render",
     )
-    write_manifest(Path(snakemake.output[0]), manifest)
+    write_manifest(Path(task.output[0]), manifest)

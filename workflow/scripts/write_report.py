@@ -1,6 +1,7 @@
 """Everything that a run has made to report.html."""
 
 from pathlib import Path
+from typing import Any
 
 from vebi.data.dataset import open_dataset
 from vebi.report.curves import Selected
@@ -12,10 +13,10 @@ with job(snakemake):
     output = Path(snakemake.output[0])
     run = output.parent
 
-    def place(stage, one):
+    def place(stage: str, one: dict[str, Any]) -> Path:
         return run / stage / one["dataset"] / one["model"] / f"seed{snakemake.params.seed}"
 
-    def data(one):
+    def data(one: dict[str, Any]) -> Path:
         return run / "data" / one["dataset"] / "dataset.h5"
 
     sources = Sources(
@@ -23,7 +24,6 @@ with job(snakemake):
         tables=[Path(path) for path in snakemake.input.tables],
         figures=[Path(path) for path in snakemake.input.figures],
         manifest=Path(snakemake.input.manifest),
-        captions=Path(snakemake.scriptdir).parent / "report",
         explained=[
             Explained(
                 one["dataset"],

@@ -64,17 +64,22 @@ def select(
     processes: Annotated[int, typer.Option(min=1, help="Cores; the numbers stay the same.")] = 1,
 ) -> None:
     """Select features with the mu-Lasso from any descriptor file."""
+    from vebi.run.checksums import check_files
+    from vebi.selection.select import Problem
     from vebi.selection.select import select as run
     from vebi.selection.tables import selection_table
 
+    check_files(descriptors)
     solution = run(
         descriptors,
         mu,
         out,
-        scope=scope.value,
-        labels=labels.value,
-        nonnegative=nonnegative,
-        solver=solver.value,
+        Problem(
+            scope=scope.value,
+            labels=labels.value,
+            nonnegative=nonnegative,
+            solver=solver.value,
+        ),
         processes=processes,
     )
     _print(selection_table(solution))
@@ -94,8 +99,10 @@ def iou(
 ) -> None:
     """Measure how well heatmaps cover masks: the IoU curve and the area under it."""
     from vebi.io.files import write_text
+    from vebi.run.checksums import check_files
     from vebi.studies.iou.compare_files import compare_files
 
+    check_files(heatmaps, masks)
     curve, areas = compare_files(heatmaps, masks, thresholds)
     _print(areas)
     if out is not None:
@@ -123,8 +130,11 @@ def diff(
 ) -> None:
     """Compare two results folders. Exit code 0: alike, 1: different, 2: could not compare."""
     from vebi.diff.command import run_diff
+    from vebi.generated import known_tables
 
-    raise typer.Exit(run_diff(a, b, tolerances, strict, json, html))
+    known = known_tables()
+    code = run_diff(a, b, tolerances, strict=strict, json_path=json, html_path=html, known=known)
+    raise typer.Exit(code)
 
 
 @app.command()

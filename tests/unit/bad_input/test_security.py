@@ -374,7 +374,6 @@ def test_only_the_named_factory_is_imported_and_it_is_announced(tmp_path, monkey
 
 def test_checking_a_configuration_or_loading_a_model_runs_no_factory(tmp_path, monkeypatch, config):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VEBI_FACTORIES", raising=False)
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
     config["models"]["net"] = {"factory": "evil.py:make", "epochs": 1}
     parse_config(config)

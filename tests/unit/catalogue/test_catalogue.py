@@ -11,10 +11,11 @@ import pytest
 from vebi.catalogue.architectures import ARCHITECTURES
 from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, get_method, in_order, references_of
-from vebi.catalogue.record import by_name, record, resolve
+from vebi.catalogue.record import by_name, resolve
 from vebi.config.datasets import DatasetConfig, parse_dataset
 from vebi.io.errors import VebiError
 from vebi.perturbation.perturbations import PERTURBATIONS
+from vebi.record import record
 
 KINDS = get_args(get_args(DatasetConfig)[0])
 
@@ -114,9 +115,9 @@ def test_a_name_stands_once():
     with pytest.raises(ValueError, match="'a' stands in the catalogue twice"):
         by_name([Thing(name="a"), Thing(name="b"), Thing(name="a")])
     with pytest.raises(TypeError):
-        Thing("a")
+        Thing("a")  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
-        Thing(name="a").name = "b"
+        Thing(name="a").name = "b"  # type: ignore[misc]
 
 
 def test_the_catalogue_and_the_configuration_import_neither_numpy_nor_torch():

@@ -21,14 +21,16 @@ from vebi.claims.claim import (
     Part,
     judge,
 )
-from vebi.claims.facts import READ, facts_of
+from vebi.claims.facts import facts_of
 from vebi.claims.merge import merge, read_claims
 from vebi.claims.run import Run, difference_interval, hull
 from vebi.claims.show import counts, to_markdown
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
-from vebi.io.tables import TABLES, read_table, write_table
+from vebi.io.tables import read_table, write_table
+from vebi.report.places import TABLES
+from vebi.studies.registry import STUDY_TABLES
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "results" / "reference" / "default" / "tables"
@@ -68,7 +70,7 @@ def write(folder: Path, **tables: pd.DataFrame) -> dict[str, Path]:
     paths = {}
     for name, frame in tables.items():
         paths[name] = folder / f"{name}.csv"
-        write_table(paths[name], frame.reindex(columns=TABLES[name].columns), name)
+        write_table(paths[name], frame.reindex(columns=TABLES[name].columns), TABLES[name])
     return paths
 
 
@@ -493,7 +495,7 @@ def test_without_dropout_more_filters_must_go(tmp_path):
 
 @pytest.fixture(scope="module")
 def reference() -> pd.DataFrame:
-    there = {name: REFERENCE / f"{name}.csv" for name in READ}
+    there = {path.stem: path for path in REFERENCE.glob("*.csv") if path.stem != "claims"}
     return tabulate({n: p for n, p in there.items() if p.is_file()}, FACTS)
 
 
@@ -502,7 +504,7 @@ def test_the_default_run_tests_most_claims_and_every_verdict_follows_from_its_ro
     tested = reference[reference["verdict"] != NOT_TESTED].to_dict("records")
     for row in tested:
         assert row["ci_low"] <= row["measured"] <= row["ci_high"]
-        assert row["table"].split(":")[0].split(" and ")[0].removesuffix(".csv") in READ
+        assert row["table"].split(":")[0].split(" and ")[0].removesuffix(".csv") in STUDY_TABLES
         one = BY_ID[row["claim_id"]]
         if one.rule is ORDER:
             assert (row["verdict"] == REPRODUCED) == (row["ci_low"] > 0)
@@ -513,7 +515,7 @@ def test_the_default_run_tests_most_claims_and_every_verdict_follows_from_its_ro
 
 
 def test_orderings_of_the_mcgill_report_are_those_of_its_own_table(reference):
-    own = read_table(REFERENCE / "mcgill_claims.csv", "mcgill_claims").set_index("claim_id")
+    own = read_table(REFERENCE / "mcgill_claims.csv", TABLES["mcgill_claims"]).set_index("claim_id")
     rows = reference[reference["table"].str.startswith("mcgill_claims.csv")]
     assert len(rows) >= 5
     for row in rows.to_dict("records"):
@@ -524,8 +526,8 @@ def test_orderings_of_the_mcgill_report_are_those_of_its_own_table(reference):
 
 def test_the_table_is_written_and_read_as_the_contract_says(reference, tmp_path):
     path = tmp_path / "claims.csv"
-    write_table(path, reference, "claims")
-    again = read_table(path, "claims")
+    write_table(path, reference, TABLES["claims"])
+    again = read_table(path, TABLES["claims"])
     assert list(again.columns)[:8] == [
         *("claim_id", "source", "statement", "published"),
         *("measured", "ci_low", "ci_high", "verdict"),
@@ -599,7 +601,7 @@ def test_a_folder_without_claims_is_named(tmp_path):
 
 
 def test_claims_are_found_in_a_run_its_tables_and_the_file_itself(tmp_path):
-    write_table(tmp_path / "run" / "tables" / "claims.csv", rows_of(a=REPRODUCED), "claims")
+    write_table(tmp_path / "run" / "tables" / "claims.csv", rows_of(a=REPRODUCED), TABLES["claims"])
     folder = tmp_path / "run"
     for path in (folder, folder / "tables", folder / "tables" / "claims.csv"):
         assert read_claims(path)["claim_id"].tolist() == ["a"]

@@ -65,9 +65,9 @@ def test_arrays_against_a_plain_loop(
     original, arrays.BLOCK_ELEMENTS = arrays.BLOCK_ELEMENTS, block
     try:
         result = FileResult("x", "hdf5")
-        compare_arrays(result, "X", a, other, tolerance, None)
+        compare_arrays(result, "X", a, other, tolerance)
         same = FileResult("x", "hdf5")
-        compare_arrays(same, "X", a, a.copy(), EXACT, None)
+        compare_arrays(same, "X", a, a.copy(), EXACT)
     finally:
         arrays.BLOCK_ELEMENTS = original
     expected = 0

@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from vebi.diff import Outcome, compare, run_diff, sources
+from vebi.diff.sources import list_files
 from vebi.io.errors import VebiError
+from vebi.run.manifest import build_manifest
 
 AUC = (
     "dataset,model,seed,method,auc,auc_ci_low,auc_ci_high,best_iou,n_images,"
@@ -108,29 +110,29 @@ def test_figures_follow_the_tables(runs, tolerances, tmp_path):
 
 def test_a_reference_has_only_tables(runs, tolerances, tmp_path):
     small = reference(runs[0], tmp_path / "reference")
-    for pair in ((runs[1], small), (small, runs[1])):
-        report = compare(*pair, tolerances)
+    for one, other in ((runs[1], small), (small, runs[1])):
+        report = compare(one, other, tolerances)
         assert report.exit_code == 0
         assert sorted(report.only_a + report.only_b) == [
             "figures/iou.png",
             "heatmaps/vebi.h5",
             "report.html",
         ]
-        assert compare(*pair, tolerances, strict=True).exit_code == 1
+        assert compare(one, other, tolerances, strict=True).exit_code == 1
     assert compare(runs[1] / "tables", small, tolerances).exit_code == 0
 
 
 def test_a_missing_table_is_a_difference(runs, tolerances):
     shutil.copy(runs[0] / "tables" / "iou_auc.csv", runs[0] / "tables" / "more.csv")
-    for pair in (runs, runs[::-1]):
-        report = compare(*pair, tolerances)
+    for one, other in (runs, runs[::-1]):
+        report = compare(one, other, tolerances)
         assert (report.exit_code, report.missing_tables) == (1, ["tables/more.csv"])
 
 
 def test_provenance_is_listed_apart(runs, tolerances, capsys):
     manifest = {"config": {"mu": 20}, "seeds": [0, 1], "measured": {"s": 1}, "results": {"x": 1}}
     (runs[1] / "manifest.json").write_text(json.dumps(manifest))
-    report = compare(*runs, tolerances)
+    report = compare(runs[0], runs[1], tolerances)
     assert report.exit_code == 0
     assert [(c.section, c.entry, c.a, c.b) for c in report.provenance] == [
         ("config", "mu", "10", "20"),
@@ -138,7 +140,7 @@ def test_provenance_is_listed_apart(runs, tolerances, capsys):
     ]
     for broken in (b"", b"[]", b"{", b"[" * 100_000, b"\xff"):
         (runs[1] / "manifest.json").write_bytes(broken)
-        report = compare(*runs, tolerances)
+        report = compare(runs[0], runs[1], tolerances)
         assert (report.exit_code, report.provenance) == (0, [])
         assert "Provenance" in report.notes[0] or "provenance" in report.notes[0]
 
@@ -277,7 +279,7 @@ def test_odd_folders(runs, tolerances, tmp_path, capsys):
     os.mkfifo(runs[1] / "tables" / "pipe.csv")
     (runs[1] / "loop").symlink_to(runs[1])
     (runs[1] / ".hidden").write_text("x")
-    assert run_diff(*runs, tolerances) == 0
+    assert run_diff(runs[0], runs[1], tolerances) == 0
     assert run_diff(runs[1] / "tables" / "pipe.csv", runs[0], tolerances) == 2
     assert "neither a folder nor a regular file" in capsys.readouterr().err
 
@@ -285,16 +287,25 @@ def test_odd_folders(runs, tolerances, tmp_path, capsys):
 def test_names_that_are_no_utf8(runs, tolerances, tmp_path, capsys):
     with open(os.fsencode(runs[1]) + b"/\xff\x1b[31m.txt", "w") as stream:  # noqa: PTH123
         stream.write("x")
-    assert run_diff(*runs, tolerances, False, tmp_path / "o.json", tmp_path / "o.html") == 0
+    assert (
+        run_diff(
+            runs[0],
+            runs[1],
+            tolerances,
+            json_path=tmp_path / "o.json",
+            html_path=tmp_path / "o.html",
+        )
+        == 0
+    )
     assert "\x1b[31m" not in capsys.readouterr().out
 
 
 def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
     (tmp_path / "t.tsv").write_text("nonsense")
-    assert run_diff(*runs, tmp_path / "t.tsv") == 2
-    assert run_diff(*runs, tmp_path / "missing.tsv") == 2
+    assert run_diff(runs[0], runs[1], tmp_path / "t.tsv") == 2
+    assert run_diff(runs[0], runs[1], tmp_path / "missing.tsv") == 2
     (tmp_path / "file").write_text("")
-    assert run_diff(*runs, None, False, tmp_path / "file" / "o.json") == 2
+    assert run_diff(runs[0], runs[1], None, json_path=tmp_path / "file" / "o.json") == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     assert "unexpected" not in captured.err
@@ -302,7 +313,7 @@ def test_broken_tolerances_and_outputs(runs, tmp_path, capsys):
 
 def test_json(runs, tolerances, tmp_path, capsys):
     c = make_run(tmp_path / "c", auc=0.6)
-    assert run_diff(runs[0], c, tolerances, False, Path("-")) == 1
+    assert run_diff(runs[0], c, tolerances, json_path=Path("-")) == 1
     out = json.loads(capsys.readouterr().out)
     assert out["exit_code"] == 1
     [changed] = [f for f in out["files"] if f["outcome"] == "different"]
@@ -312,7 +323,7 @@ def test_json(runs, tolerances, tmp_path, capsys):
     assert finding["difference"] == pytest.approx(0.1)
     # Two runs of the same comparison write the same bytes.
     for name in ("1.json", "2.json"):
-        run_diff(runs[0], c, tolerances, False, tmp_path / name)
+        run_diff(runs[0], c, tolerances, json_path=tmp_path / name)
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
@@ -342,7 +353,7 @@ def test_html_is_whole_alone_and_safe(runs, tolerances, tmp_path):
     bad = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&"
     c = make_run(tmp_path / "c", method=bad.replace('"', '""').join('""'), shade=40)
     page_path = tmp_path / "o.html"
-    assert run_diff(runs[0], c, tolerances, False, None, page_path) == 1
+    assert run_diff(runs[0], c, tolerances, html_path=page_path) == 1
     text = page_path.read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
@@ -359,3 +370,21 @@ def test_terminal_shows_markup_and_control_characters_as_text(runs, tolerances, 
     out = capsys.readouterr().out
     assert "[red]x[/]" in out
     assert "\x1b[2J" not in out
+
+
+def test_what_is_a_result_is_the_same_to_the_manifest_and_to_diff(tmp_path):
+    """A file that was set aside as damaged, a log and a hidden file are no results to either."""
+    for name in (
+        "tables/a.csv",
+        "x.h5",
+        "x.h5.broken",
+        "logs/a.log",
+        "b.part",
+        ".lock",
+        "sub/.a/b",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    config = {"compute_threads": 1}
+    manifest = build_manifest(tmp_path, config=config, package_digest="", seeds=[0], device="cpu")
+    assert list(list_files(tmp_path)) == sorted(manifest["results"]) == ["tables/a.csv", "x.h5"]

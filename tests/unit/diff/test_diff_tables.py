@@ -33,8 +33,8 @@ def write(path, rows):
 
 
 def diff(tmp, a, b, tolerances=CLOSE):
-    pair = [write(tmp / side / "t.csv", rows) for side, rows in (("a", a), ("b", b))]
-    return compare_files("tables/t.csv", *pair, tolerances, KEYS)[0]
+    one, other = (write(tmp / side / "t.csv", rows) for side, rows in (("a", a), ("b", b)))
+    return compare_files("tables/t.csv", one, other, tolerances, KEYS)[0]
 
 
 @pytest.fixture(scope="module")
@@ -248,8 +248,8 @@ def test_changed_verdicts_are_named(tmp_path):
         (tmp_path / side / "tables" / "claims.csv").write_text(head + line)
     report = compare(tmp_path / "a", tmp_path / "b")
     assert report.exit_code == 1
-    [verdict] = report.verdicts
-    assert (verdict.claim, verdict.a, verdict.b) == ("V1", "reproduced", "not reproduced")
+    [found] = report.verdicts
+    assert (found.claim, found.a, found.b) == ("V1", "reproduced", "not reproduced")
     json.dumps(report.to_json(), allow_nan=False)
 
 
@@ -263,9 +263,9 @@ def test_verdicts_of_every_table_are_named_also_where_they_are_no_difference(tmp
     rules.write_text("file\tcolumn\tkind\tatol\trtol\twhy\n*\tverdict\tshow\t\t\t\n")
     report = compare(tmp_path / "a", tmp_path / "b", rules)
     assert report.exit_code == 0
-    [verdict] = report.verdicts
-    assert verdict.claim == "sanity_verdict: digits, net, vebi"
-    assert (verdict.a, verdict.b) == ("depends", "does not")
+    [found] = report.verdicts
+    assert found.claim == "sanity_verdict: digits, net, vebi"
+    assert (found.a, found.b) == ("depends", "does not")
 
 
 @given(a=st.binary(max_size=80), b=st.binary(max_size=80))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vebi.diff.numbers import differences, excesses, interval_excesses
 from vebi.diff.tolerances import EXACT, Tolerance, read_tolerances
 from vebi.io.errors import VebiError
-from vebi.io.tables import TABLES
+from vebi.report.places import TABLES
 
 NUMBERS = st.floats(-1e9, 1e9)
 ANY = st.floats(allow_nan=True, allow_infinity=True)

@@ -1,10 +1,12 @@
 import itertools
+from typing import cast
 
 import matplotlib.colors
 import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
@@ -15,7 +17,7 @@ from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
 from vebi.studies.iou.figures import draw_distractors, draw_iou_curves, draw_localisation
 from vebi.studies.iou.iou_file import LOCALISATION
-from vebi.studies.networks.figures import draw_montage, draw_training
+from vebi.studies.networks.figures import draw_histories, draw_montage
 from vebi.studies.selection.figures import draw_selection_path
 
 PAPER_METHODS = [name for name, method in METHODS.items() if method.paper]
@@ -82,7 +84,9 @@ DISTRACTED = [
 LINE = (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
 FIGURES = {
-    "training": lambda: draw_training({("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}),
+    "training": lambda: draw_histories(
+        {("d", "m", 0): HISTORY, ("d", "m", 1): HISTORY}, {"d": 360}
+    ),
     "ablation": lambda: draw_ablation(ablation_table()),
     "bars": lambda: draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}),
     "iou": lambda: draw_iou_curves(*iou_tables()),
@@ -112,7 +116,7 @@ def test_equal_input_is_equal_bytes(name, tmp_path):
 
 def test_bars_show_the_means_and_the_counts():
     axis = draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
-    heights = [patch.get_height() for patch in axis.patches]
+    heights = [patch.get_height() for patch in cast(list[Rectangle], axis.patches)]
     assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 1.0])
     assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "0"]
 
@@ -140,7 +144,9 @@ def test_bars_of_distractors_add_up_to_the_whole_map():
         mass_on_part=0.5, mass_on_distractors=0.3, mass_elsewhere=0.2, area_part=0.1
     )
     axis = draw_distractors(table).axes[0]
-    ends = sorted(patch.get_x() + patch.get_width() for patch in axis.patches)
+    ends = sorted(
+        patch.get_x() + patch.get_width() for patch in cast(list[Rectangle], axis.patches)
+    )
     assert ends == pytest.approx([0.5] * 6 + [0.8] * 6 + [1.0] * 6)
     # Half of the mass on a tenth of the area is five times as dense as chance.
     assert "5.0" in [text.get_text() for text in axis.texts]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from vebi.catalogue.methods import METHODS
 from vebi.catalogue.record import resolve
@@ -90,7 +91,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score() -> None:
     net = build(NetSpec("an8flower_strided", (3, 112, 112), 6, 64.0))
     initialise(net, 0)
     net.input.mean.copy_(torch.rand(3, 112, 112) * 255)
-    for layer in net:
+    for layer in net.modules():
         # Without biases the gradient would be the same all along the path.
         if isinstance(layer, nn.Conv2d):
             layer.bias.data.normal_()
@@ -123,7 +124,7 @@ class Branching(nn.Module):
 
     def guided(self, image: Tensor, label: int) -> Tensor:
         with torch.no_grad():
-            a, back = self.a(image), torch.nn.grad.conv2d_input
+            a, back = self.a(image), conv2d_input
             x = a.relu()
             b = self.b(x)
             y = b.relu() + x
@@ -199,7 +200,7 @@ def test_smoothing_below_strided_convolutions_only() -> None:
     head = nn.Sequential(nn.Flatten(), nn.Linear(5 * 16, 2))
     net, image = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), head), torch.randn(1, 3, 8, 8)
     with torch.no_grad():
-        a, back = first(image), torch.nn.grad.conv2d_input
+        a, back = first(image), conv2d_input
         b = second(a.relu())
         signal = head[1].weight[1].reshape(1, 5, 4, 4) * (b > 0)
         signal = back(a.shape, second.weight, signal, 2, 1)
@@ -236,13 +237,13 @@ def test_another_branch_of_the_same_input_is_not_smoothed() -> None:
 def test_an_image_s_map_does_not_depend_on_its_batch(name: str) -> None:
     net, images = small_net(), torch.randn(5, 3, 32, 32)
     layers, classes = list_layers(net, images), np.array([0, 1, 2, 3, 1])
-    together = merged_maps(net, images, layers, Targets(classes, {}), [name], 4)[name]
+    together = merged_maps(net, images, layers, Targets(classes, {}), [name], ig_steps=4)[name]
     assert together.shape == (5, 32, 32)
     assert together.dtype == torch.float32
     assert together.amax((1, 2)).tolist() == [1.0] * 5
     for n in range(5):
         targets = Targets(classes[n : n + 1], {})
-        alone = merged_maps(net, images[n : n + 1], layers, targets, [name], 4)[name]
+        alone = merged_maps(net, images[n : n + 1], layers, targets, [name], ig_steps=4)[name]
         torch.testing.assert_close(together[n], alone[0], rtol=1e-4, atol=1e-5)
 
 
@@ -251,7 +252,7 @@ def test_one_convention_makes_maps_of_all_signals() -> None:
     layers = list_layers(net, images)
     names = [name for name in METHODS if name in SIGNALS]
     assert len(names) == len(SIGNALS) == 7
-    maps = merged_maps(net, images, layers, Targets(np.array([2, 2]), {}), names, 16)
+    maps = merged_maps(net, images, layers, Targets(np.array([2, 2]), {}), names, ig_steps=16)
     batch = batch_of(net, images, [2, 2])
     for name in names:
         torch.testing.assert_close(maps[name], map_of_signal(SIGNALS[name](batch)))

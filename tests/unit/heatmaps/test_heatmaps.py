@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vebi.catalogue.methods import METHODS
+from vebi.config.stages import HeatmapConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.heatmaps import (
@@ -21,6 +22,7 @@ from vebi.heatmaps import (
     top_features,
     write_heatmaps,
 )
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.maps import map_of_signal, scale_to_unit
 from vebi.heatmaps.methods.vebi import RESAMPLED
 from vebi.heatmaps.signals import feature_signals
@@ -125,7 +127,8 @@ def test_files(net, layers, tmp_path: Path) -> None:
 
     def write(folder: str) -> dict[str, Path]:
         paths = {name: tmp_path / folder / f"{name}.h5" for name in METHODS}
-        write_heatmaps(net, dataset, descriptors, weights, paths, 1, batch_size=3, ig_steps=2)
+        network = InterpretedNetwork(net, dataset, descriptors, weights)
+        write_heatmaps(network, paths, HeatmapConfig(batch_size=3, ig_steps=2))
         return paths
 
     paths, again = write("a"), write("b")
@@ -142,7 +145,7 @@ def test_files(net, layers, tmp_path: Path) -> None:
             if METHODS[name].explains == "class":
                 assert set(file) == {"heatmaps", "image_index"}
                 targets = Targets(descriptors.predictions[rows], {})
-                drawn = merged_maps(net, images, layers, targets, [name], 2)[name]
+                drawn = merged_maps(net, images, layers, targets, [name], ig_steps=2)[name]
                 np.testing.assert_allclose(maps, drawn, rtol=1e-3, atol=1e-4)
                 continue
             features = file["features"][:]
@@ -176,7 +179,8 @@ def test_files_of_a_descriptor_of_some_layers(net, layers, tmp_path: Path) -> No
     descriptors = open_descriptors(tmp_path / "descriptors.h5")
     weights = np.zeros((3, 224))
     weights[:, 32 + 7] = 1  # channel 7 of relu2
-    write_heatmaps(net, dataset, descriptors, weights, {"vebi": tmp_path / "vebi.h5"}, split=1, k=1)
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    write_heatmaps(network, {"vebi": tmp_path / "vebi.h5"}, HeatmapConfig(top=1))
     with h5py.File(tmp_path / "vebi.h5") as file:
         assert file["features"][:].tolist() == [[[1, 7]], [[1, 7]]]
         maps = file["heatmaps"][:]
@@ -190,8 +194,9 @@ def test_an_empty_split_and_an_unknown_method_are_named(net, tmp_path: Path) -> 
     write_dataset(tmp_path / "dataset.h5", data)
     dataset = open_dataset(tmp_path / "dataset.h5")
     describe(net, dataset, tmp_path / "x.h5")
-    arguments = net, dataset, open_descriptors(tmp_path / "x.h5"), np.zeros((3, 800))
+    descriptors = open_descriptors(tmp_path / "x.h5")
+    network = InterpretedNetwork(net, dataset, descriptors, np.zeros((3, 800)))
     with pytest.raises(VebiError, match="no images in split 1"):
-        write_heatmaps(*arguments, {"vebi": tmp_path / "v.h5"}, split=1)
+        write_heatmaps(network, {"vebi": tmp_path / "v.h5"}, HeatmapConfig(), split=1)
     with pytest.raises(VebiError, match="'lime'"):
-        write_heatmaps(*arguments, {"lime": tmp_path / "v.h5"}, split=0)
+        write_heatmaps(network, {"lime": tmp_path / "v.h5"}, HeatmapConfig(), split=0)

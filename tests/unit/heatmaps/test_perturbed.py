@@ -29,9 +29,15 @@ def test_rounds_over_the_layers_from_the_last() -> None:
     wanted = convolution_responses(one.layers)
     for n, index in enumerate((5, 9)):
         found = resample(
-            one.model, one.images[n], one.layers, wanted, mean_pixels(one.model, one.images[n]),
-            Sampling(), (7, index), int(one.predictions[n]),
-        )  # fmt: skip
+            one.model,
+            one.images[n],
+            one.layers,
+            wanted,
+            mean=mean_pixels(one.model, one.images[n]),
+            sampling=Sampling(),
+            key=(7, index),
+            target=int(one.predictions[n]),
+        )
         best = {
             layer.index: np.argsort(
                 -channel_metrics(found.moments[layer.index]).correlation, kind="stable"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.heatmaps.relevance import class_relevance
@@ -137,7 +138,7 @@ def test_a_residual_shares_by_what_each_branch_adds() -> None:
         )
         r = r * x / (y + 1e-9) + x * back
         total = r.sum(1, keepdim=True) / 27
-        flat = torch.nn.grad.conv2d_input(images.shape, torch.ones(1, 3, 3, 3).double(), total)
+        flat = conv2d_input(images.shape, torch.ones(1, 3, 3, 3).double(), total)
     torch.testing.assert_close(relevance, flat, rtol=1e-3, atol=1e-6)
 
 

@@ -6,6 +6,7 @@ import torch
 from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from vebi.heatmaps.methods import vebi, vebi_conv
 from vebi.heatmaps.signals import PLAIN, SignalGraph, feature_signals
@@ -137,7 +138,7 @@ class Tangled(nn.Module):
             c = self.c(torch.cat([y.relu(), other.relu()], 1))
             seed = torch.zeros_like(c)
             seed[:, channel] = c.relu()[:, channel]
-            back = torch.nn.grad.conv2d_input
+            back = conv2d_input
             gate = lambda g, pre: g.relu() * (pre > 0)  # noqa: E731
             g = back((1, 10, *c.shape[2:]), self.c.weight, gate(seed, c))
             gy, gother = gate(g[:, :5], y), gate(g[:, 5:], other)
@@ -227,7 +228,7 @@ def test_relu6_closes_at_both_ends() -> None:
     with torch.no_grad():
         seed = torch.zeros(1, 4, 7, 7)
         seed[:, 2] = convolution(image.clamp(0, 6))[:, 2]
-        back = torch.nn.grad.conv2d_input((1, 3, 9, 9), convolution.weight, seed)
+        back = conv2d_input((1, 3, 9, 9), convolution.weight, seed)
         expected = back.relu() * ((image > 0) & (image < 6))
     torch.testing.assert_close(signal, expected[0])
 
@@ -256,5 +257,5 @@ def test_views_of_any_memory_layout() -> None:
         seed = torch.zeros(2, 6)
         seed[[0, 1], [1, 4]] = responses[[0, 1], [1, 4]]
         back = (seed @ net.fc.weight).view_as(conv).relu() * (conv > 0)
-        expected = torch.nn.grad.conv2d_input(images.shape, net.conv.weight, back)
+        expected = conv2d_input(images.shape, net.conv.weight, back)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from vebi.io.errors import VebiError
-from vebi.io.tables import TABLES, read_table, stack_runs, write_table
+from vebi.io.tables import read_table, stack_runs, write_table
+from vebi.report.places import TABLES
 
 
 def training(**changes):
@@ -24,7 +25,7 @@ def training(**changes):
 
 
 def test_bytes_are_sorted_formatted_and_end_in_lf(tmp_path):
-    write_table(tmp_path / "t.csv", training(), "training")
+    write_table(tmp_path / "t.csv", training(), TABLES["training"])
     assert (tmp_path / "t.csv").read_bytes() == (
         b"dataset,model,seed,epochs,train_accuracy,test_accuracy,"
         b"test_accuracy_ci_low,test_accuracy_ci_high,n_test\n"
@@ -35,14 +36,14 @@ def test_bytes_are_sorted_formatted_and_end_in_lf(tmp_path):
 
 def test_row_order_does_not_change_the_bytes(tmp_path):
     frame = training()
-    write_table(tmp_path / "a.csv", frame, "training")
-    write_table(tmp_path / "b.csv", frame[::-1], "training")
+    write_table(tmp_path / "a.csv", frame, TABLES["training"])
+    write_table(tmp_path / "b.csv", frame[::-1], TABLES["training"])
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
 def test_nan_is_an_empty_cell(tmp_path):
-    write_table(tmp_path / "t.csv", training(test_accuracy=np.nan), "training")
-    assert read_table(tmp_path / "t.csv", "training")["test_accuracy"].isna().all()
+    write_table(tmp_path / "t.csv", training(test_accuracy=np.nan), TABLES["training"])
+    assert read_table(tmp_path / "t.csv", TABLES["training"])["test_accuracy"].isna().all()
     assert b"nan" not in (tmp_path / "t.csv").read_bytes()
 
 
@@ -56,14 +57,14 @@ def test_nan_is_an_empty_cell(tmp_path):
 )
 def test_wrong_tables_are_refused(tmp_path, frame, says):
     with pytest.raises(VebiError, match=says):
-        write_table(tmp_path / "t.csv", frame, "training")
+        write_table(tmp_path / "t.csv", frame, TABLES["training"])
     assert not (tmp_path / "t.csv").exists()
 
 
 def test_reading_another_table_names_the_missing_columns(tmp_path):
-    write_table(tmp_path / "t.csv", training(), "training")
+    write_table(tmp_path / "t.csv", training(), TABLES["training"])
     with pytest.raises(VebiError, match="mean_iou"):
-        read_table(tmp_path / "t.csv", "iou_curve")
+        read_table(tmp_path / "t.csv", TABLES["iou_curve"])
 
 
 def test_stacking_puts_the_runs_keys_in_front(tmp_path):
@@ -90,8 +91,8 @@ def test_contract_keys_come_first_and_once():
 def test_names_stay_text_and_numbers_are_numbers(tmp_path):
     rows = {"dataset": ["7"], "model": ["m"], "seed": [0], "method": ["a"], "threshold": [0.5]}
     values = {"mean_iou": [0.1], "ci_low": [0.0], "ci_high": [0.2]}
-    write_table(tmp_path / "t.csv", pd.DataFrame({**rows, **values}), "iou_curve")
-    frame = read_table(tmp_path / "t.csv", "iou_curve")
+    write_table(tmp_path / "t.csv", pd.DataFrame({**rows, **values}), TABLES["iou_curve"])
+    frame = read_table(tmp_path / "t.csv", TABLES["iou_curve"])
     assert frame["dataset"].item() == "7"
     assert frame["threshold"].item() == 0.5
     assert frame["seed"].item() == 0

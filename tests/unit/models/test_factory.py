@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vebi.io.errors import VebiError
-from vebi.models.factory import ALLOWED, call_factory, find_source
+from vebi.models.factory import call_factory, find_source
 from vebi.models.model_file import load_model, save_model
 from vebi.models.nets import NetSpec, build
 
@@ -120,7 +120,7 @@ def test_the_source_is_found_without_running_it(folder, tmp_path):
     assert not any(folder in name for name in sys.modules)
 
 
-def test_a_file_runs_code_only_if_the_user_names_it_too(folder, tmp_path, monkeypatch):
+def test_a_file_runs_code_only_if_the_user_names_it_too(folder, tmp_path):
     factory = f"{folder}_nets:make"
     spec = NetSpec(f"factory:{factory}", (3, 8, 8), 6, 2.0, (1.0, 2.0, 3.0), {"n_classes": 3})
     net = build(spec, seed=4)
@@ -128,15 +128,12 @@ def test_a_file_runs_code_only_if_the_user_names_it_too(folder, tmp_path, monkey
     for name in [name for name in sys.modules if folder in name]:
         del sys.modules[name]
 
-    with pytest.raises(VebiError, match=f"pass --factory {factory}"):
-        load_model(tmp_path / "m.pt")
+    for named in ([], ["other:make"], [f"{factory}s"]):
+        with pytest.raises(VebiError, match=f"pass --factory {factory}"):
+            load_model(tmp_path / "m.pt", factories=named)
     assert not any(folder in name for name in sys.modules)
 
     images = torch.rand(2, 3, 8, 8)
-    for allow in ("argument", "configuration"):
-        if allow == "configuration":
-            monkeypatch.setenv(ALLOWED, f"other:make\n{factory}")
-        named = factory if allow == "argument" else None
-        loaded, classes = load_model(tmp_path / "m.pt", factory=named)
-        assert torch.equal(loaded(images), net(images))
-        assert classes == list("abcdef")
+    loaded, classes = load_model(tmp_path / "m.pt", factories=["other:make", factory])
+    assert torch.equal(loaded(images), net(images))
+    assert classes == list("abcdef")

@@ -1,5 +1,7 @@
 """MatConvNet's files beside a twin that computes what its manual says, in numpy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -212,7 +214,7 @@ def test_outputs_are_put_in_the_order_of_the_data_set_by_name(tmp_path, mnist):
     )
 
 
-def changed(mnist, name, **options):
+def changed(mnist, name, **options) -> tuple[list[dict], Any]:
     layers, mean = mnist
     layers = [{**layer, **(options if layer["name"] == name else {})} for layer in layers]
     return layers, mean
@@ -253,8 +255,11 @@ def test_a_file_of_another_network_is_refused_by_layer(tmp_path, mnist, name, op
 
 def test_padding_at_the_end_only_counts_through_the_size(tmp_path, mnist):
     # 24 pixels pooled by 2: one more row at the end starts no further window.
-    write(tmp_path / "plain.mat", *mnist, DIGITS)
-    write(tmp_path / "padded.mat", *changed(mnist, "pool1", pad=[0, 1, 0, 1]), DIGITS)
+    for name, (layers, mean) in (
+        ("plain", mnist),
+        ("padded", changed(mnist, "pool1", pad=[0, 1, 0, 1])),
+    ):
+        write(tmp_path / f"{name}.mat", layers, mean, DIGITS)
     plain, padded = (
         network("matconvnet", (1, 28, 28), 10, tmp_path / f"{name}.mat", DIGITS).state_dict()
         for name in ("plain", "padded")

@@ -12,9 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vebi.data.dataset import TEST, Images, open_dataset, write_dataset
+from vebi.config.artefacts import ArtefactScoreConfig
+from vebi.config.occlusion import OcclusionConfig
+from vebi.config.robustness import RobustnessConfig
+from vebi.config.sanity import RandomisationConfig
+from vebi.config.stages import HeatmapConfig
+from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.heatmaps import write_heatmaps
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.train import TrainingSettings, accuracy, to_batch, train
@@ -99,9 +105,11 @@ def test_ablation_complete_and_partial(dataset, net) -> None:
     layers = list_layers(net, torch.zeros(1, 1, 28, 28))
     conditions = [np.zeros((0, 2), int), np.array([[0, 0], [0, 3]])]
     for removal in ("complete", "partial"):
-        whole = predict_without(net, dataset, indices, conditions, removal, layers)
+        whole = predict_without(net, dataset, indices, conditions, removal=removal, layers=layers)
         with memory_for(5) as sizes:
-            parts = predict_without(net, dataset, indices, conditions, removal, layers)
+            parts = predict_without(
+                net, dataset, indices, conditions, removal=removal, layers=layers
+            )
         assert max(sizes) <= 5
         np.testing.assert_array_equal(parts, whole)
 
@@ -111,12 +119,12 @@ def test_heatmaps(dataset, net, tmp_path: Path) -> None:
     descriptors = open_descriptors(tmp_path / "d.h5")
     weights = np.random.default_rng(1).random((10, descriptors.rows(np.arange(1)).shape[1]))
     methods = ("vebi", "grad_cam", "integrated_gradients")
-    arguments = net, dataset, descriptors, weights
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
     for name in ("whole", "parts"):
         paths = {method: tmp_path / f"{name}-{method}.h5" for method in methods}
         # Integrated gradients take a batch's points of the path one after the other.
         with memory_for(4 if name == "parts" else 100) as sizes:
-            write_heatmaps(*arguments, paths, split=1, batch_size=8)
+            write_heatmaps(network, paths, HeatmapConfig(batch_size=8))
         assert max(sizes) == (4 if name == "parts" else 8)
     for method in methods:
         with (
@@ -132,14 +140,15 @@ def test_heatmaps(dataset, net, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def explained(dataset, net, tmp_path_factory):
-    """Descriptors, weights that choose features of every layer, and finished heatmaps."""
+    """The network with weights that choose features of every layer, and finished heatmaps."""
     folder = tmp_path_factory.mktemp("explained")
     describe(net, dataset, folder / "descriptors.h5")
     descriptors = open_descriptors(folder / "descriptors.h5")
     weights = np.random.default_rng(1).random((10, len(descriptors.feature_layer)))
     paths = {"vebi": folder / "vebi.h5"}
-    write_heatmaps(net, dataset, descriptors, weights, paths, split=TEST)
-    return descriptors, weights, paths
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    write_heatmaps(network, paths, HeatmapConfig())
+    return network, paths
 
 
 def assert_same_content(first: Path, second: Path) -> None:
@@ -158,32 +167,38 @@ def assert_same_content(first: Path, second: Path) -> None:
 def score_artefacts(net, dataset, explained, out: Path) -> None:
     from vebi.studies.artefacts.measure import measure
 
-    measure(net, dataset, *explained, out, n_images=11, max_layers=9, batch_size=8)
+    network, paths = explained
+    measure(network, paths, out, ArtefactScoreConfig(images=11, layers=9, batch_size=8))
 
 
 def occlude(net, dataset, explained, out: Path) -> None:
-    from vebi.studies.occlusion.measure import OcclusionSettings, measure
+    from vebi.studies.occlusion.measure import measure
 
-    settings = OcclusionSettings(2, 2, 3, 0.3, 0.1, "mean_image", 8)
-    measure(net, dataset, explained[2], out, settings, 0)
+    settings = OcclusionConfig(images=2, draws=2, steps=3, box=0.1, batch_size=8)
+    measure(net, dataset, explained[1], out, settings, seed=0)
 
 
 def check_sanity(net, dataset, explained, out: Path) -> None:
     from vebi.studies.sanity.measure import measure
 
-    descriptors, weights, _ = explained
-    methods = ["vebi", "grad_cam", "integrated_gradients", "resampling_correlation"]
-    options = {"n_images": 9, "key": [0, 0], "batch_size": 8, "layers_at_most": 1, "ig_steps": 2}
-    measure(net, dataset, descriptors, weights, out, methods, **options)
+    maps = HeatmapConfig(
+        methods=["vebi", "grad_cam", "integrated_gradients", "resampling_correlation"],
+        batch_size=8,
+        ig_steps=2,
+    )
+    # One layer: fewer stages than a configuration may ask for.
+    settings = RandomisationConfig.model_construct(images=9, layers=1)
+    measure(explained[0], out, settings, maps, key=[0, 0])
 
 
 def study_robustness(net, dataset, explained, out: Path) -> None:
-    from vebi.studies.robustness.measure import run_study
-    from vebi.studies.robustness.robustness_file import Setting, write_findings
+    from vebi.studies.robustness.measure import Measures, run_study
+    from vebi.studies.robustness.robustness_file import write_findings
 
-    settings = [Setting("vebi_text", sign, 5.0) for sign in (False, True)]
-    sizes = {"labels": "predictions", "heatmap_batch": 8, "ablation_batch": 8}
-    findings = run_study(net, dataset, explained[0].path, settings, 1, [0, 0], **sizes)
+    variants = RobustnessConfig(descriptors=["vebi_text"], mu=[5.0], repeats=1)
+    measures = Measures(labels="predictions", heatmap_batch=8, ablation_batch=8)
+    path = explained[0].descriptors.path
+    findings = run_study(net, dataset, path, variants, measures, key=[0, 0])
     write_findings(out, findings)
 
 
@@ -192,11 +207,12 @@ def resample(net, dataset, explained, out: Path) -> None:
     from vebi.studies.perturbation.measure import Selected, StudySettings, run_study
     from vebi.studies.perturbation.metrics_file import write_metrics
 
-    descriptors, weights, _ = explained
-    selected = Selected(weights, descriptors.feature_layer, descriptors.feature_channel)
+    network, _ = explained
+    descriptors = network.descriptors
+    selected = Selected(network.weights, descriptors.feature_layer, descriptors.feature_channel)
     samplings = [Sampling("additive_noise", 0.2, 16, 8)]
     settings = StudySettings(9, 9, (2,), 1, 20, 8)
-    findings = run_study(net, dataset, selected, samplings, settings, 0)
+    findings = run_study(net, dataset, selected, samplings, settings, seed=0)
     write_metrics(out, findings.measured, samplings)
 
 

@@ -98,7 +98,7 @@ def test_shift_moves_by_whole_pixels() -> None:
 
     image = np.zeros((1, 20, 20), np.float32)
     image[0, 5, 7] = 1
-    moved = list(PERTURBATIONS["affine"].copies(image, image, 2, 0.1, Fixed()))[1]  # type: ignore[arg-type]
+    moved = list(PERTURBATIONS["affine"].copies(image, image, 2, 0.1, Fixed()))[1]
     assert moved[0, 7, 8] == pytest.approx(1, abs=1e-4)
 
 

@@ -42,7 +42,7 @@ def test_equals_everything_kept(name: str) -> None:
     mean = mean_pixels(net, image)
     assert mean == pytest.approx(image.mean((1, 2)).numpy()[:, None, None])
     sampling = Sampling(name, 0.3, 13, 4)
-    found = resample(net, image, layers, layers, mean, sampling, (7,))
+    found = resample(net, image, layers, layers, mean=mean, sampling=sampling, key=(7,))
 
     copies = torch.from_numpy(
         np.concatenate(list(perturb(image.numpy(), mean, name, 13, 0.3, (7,))))
@@ -92,4 +92,12 @@ def test_outputs_that_are_not_finite() -> None:
     image = torch.rand(1, 4, 4)
     layers = list_layers(net, image)
     with pytest.raises(VebiError, match="not finite"):
-        resample(net, image, layers, layers, np.zeros(1), Sampling(strength=1e38), (0,))
+        resample(
+            net,
+            image,
+            layers,
+            layers,
+            mean=np.zeros(1),
+            sampling=Sampling(strength=1e38),
+            key=(0,),
+        )

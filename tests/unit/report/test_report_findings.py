@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.io.tables import TABLES
 from vebi.report.claims import count_verdicts, draw, read_claims
 from vebi.report.curves import iou_curves
 from vebi.report.findings import find, judge
+from vebi.report.places import TABLES
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False)
 
@@ -51,7 +51,7 @@ def test_less_grid_and_less_confidence_are_what_the_paper_claims():
 
 def test_one_scene_has_no_interval_and_decides_nothing():
     table = paired("iou_paired", auc_difference=0.3, ci_low=math.nan, ci_high=math.nan)
-    (finding,) = find("overlap", {"iou_paired": table})
+    (finding,) = find("iou", {"iou_paired": table})
     assert (finding.tone, finding.result) == ("undecided", "+0.300 in area under the IoU curve")
 
 
@@ -69,7 +69,7 @@ def test_ablation_counts_the_values_of_mu():
 
 
 def test_a_run_without_the_tables_has_no_findings():
-    assert find("overlap", {}) == []
+    assert find("iou", {}) == []
     assert find("explanations", {}) == []
 
 

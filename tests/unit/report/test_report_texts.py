@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.io.tables import TABLES
-from vebi.report.captions import read_caption, to_html
+from vebi.report.captions import to_html, to_paragraphs
+from vebi.report.places import TABLES, caption_of_figure, caption_of_table, place_in_report
 from vebi.report.tables import FIRST_ROWS, embed
-from vebi.studies.registry import OTHERS, STUDIES, describe, find_figure, find_table
+from vebi.studies.registry import OTHERS, STUDIES, sections, study_of_figure, study_of_table
 
 FIGURES = [name for study in STUDIES for name in study.figures]
+CAPTIONS = {f"figure {name}": caption_of_figure(name) for name in FIGURES}
+CAPTIONS |= {f"table {name}": caption_of_table(name) for name in TABLES}
 
 
 def body_of(text):
@@ -28,19 +30,13 @@ def body_of(text):
     return parts["body"]
 
 
-@pytest.mark.parametrize("name", [*FIGURES, *(f"tables/{name}" for name in TABLES), "workflow"])
-def test_every_figure_and_table_has_a_caption_that_docutils_reads_alike(root, name):
-    path = root / "workflow/report" / f"{name}.rst"
-    expected = re.sub(r"<[^>]+>", "", body_of(path.read_text(encoding="utf-8")))
-    found = re.sub(r"<[^>]+>", "", read_caption(path).replace("</p><p>", "</p> <p>"))
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_every_figure_and_table_has_a_caption_that_docutils_reads_alike(name):
+    assert CAPTIONS[name].strip()
+    expected = re.sub(r"<[^>]+>", "", body_of(CAPTIONS[name]))
+    found = re.sub(r"<[^>]+>", "", to_paragraphs(CAPTIONS[name]).replace("</p><p>", "</p> <p>"))
     # Only line breaks may differ.
     assert html.unescape(found).split() == html.unescape(expected).split()
-
-
-def test_no_caption_file_is_left_over(root):
-    files = (root / "workflow/report").rglob("*.rst")
-    known = {*FIGURES, *TABLES, "workflow"}
-    assert {path.stem for path in files} <= known
 
 
 @given(st.text(st.characters(blacklist_characters="*`\\", blacklist_categories=("Cs", "Cc"))))
@@ -55,10 +51,15 @@ def test_markup():
     )
 
 
-def test_every_table_of_the_contract_stands_in_one_study():
-    shown = [name for study in STUDIES for name in study.tables]
+def test_a_name_belongs_to_one_study():
+    shown = [
+        *(n for s in STUDIES for n in s.tables),
+        *(f"{n}.png" for s in STUDIES for n in s.figures),
+    ]
     assert len(shown) == len(set(shown))
-    assert set(shown) == set(TABLES) - {"claims"}
+    names = [study.name for study in STUDIES]
+    assert len(names) == len(set(names))
+    assert {study.section for study in STUDIES} - {""} <= set(names)
 
 
 @pytest.mark.parametrize(
@@ -73,27 +74,28 @@ def test_every_table_of_the_contract_stands_in_one_study():
     ],
 )
 def test_a_figure_is_filed_by_the_longest_name(name, study, family):
-    found, found_family = find_figure(name)
-    assert (found.key, found_family) == (study, family)
+    found, found_family = study_of_figure(name)
+    assert (found.name, found_family) == (study, family)
 
 
 def test_results_that_no_study_knows_are_shown_at_the_end():
-    assert find_table("new_table") is OTHERS
-    category, kind, caption, labels = describe(Path("results/x/tables/new_table.csv"))
-    assert category.endswith(OTHERS.title)
-    assert (kind, caption) == ("tables", "tables/new_table.rst")
-    assert labels == {"table": "new table", "of": "all"}
+    assert study_of_table("new_table") is OTHERS
+    place = place_in_report(Path("results/x/tables/new_table.csv"))
+    assert place.category.endswith(OTHERS.title)
+    assert (place.subcategory, place.caption) == ("tables", "table_new_table")
+    assert place.labels == {"table": "new table", "of": "all"}
 
 
 def test_wildcards_of_a_figure_become_its_label():
-    _, kind, caption, labels = describe(Path("r/figures/panels_{dataset}_{model}.png"))
-    assert (kind, caption) == ("figures", "panels.rst")
-    assert labels == {"figure": "panels", "of": "{dataset} {model}"}
+    place = place_in_report(Path("r/figures/panels_{dataset}_{model}.png"))
+    assert (place.subcategory, place.caption) == ("figures", "figure_panels")
+    assert place.labels == {"figure": "panels", "of": "{dataset} {model}"}
 
 
 def test_categories_sort_in_the_order_of_the_studies():
-    paths = [Path(f"t/{study.tables[0]}.csv") for study in STUDIES if study.tables]
-    categories = [describe(path)[0] for path in [Path("t/claims.csv"), *paths, Path("t/new.csv")]]
+    paths = [Path(f"t/{next(iter(one.tables))}.csv") for one in sections() if one.tables]
+    paths = [Path("t/claims.csv"), *paths, Path("t/new.csv")]
+    categories = [place_in_report(path).category for path in paths]
     assert categories == sorted(categories)
 
 

@@ -1,14 +1,17 @@
-from types import SimpleNamespace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from snakemake.iocontainers import Params, Wildcards
 
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.models import train as training
 from vebi.models.model_file import save_model
 from vebi.models.train import TrainingSettings, train
 from vebi.run.checkpoint import STATE, Checkpoint, checkpoint_of
+from vebi.run.job import Task
 
 CPU = torch.device("cpu")
 EPOCHS = 4
@@ -66,7 +69,9 @@ def train_through(dataset, network, how, checkpoint, stop):
     cuts = 0
     while True:
         try:
-            return cuts, train(dataset, network, how, 0, CPU, stop, checkpoint)
+            return cuts, train(
+                dataset, network, how, 0, CPU, after_epoch=stop, checkpoint=checkpoint
+            )
         except CutOffError:
             cuts += 1
 
@@ -93,23 +98,61 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     assert cuts == 4
     assert bytes_of(tmp_path / "b.pt", trained) == expected
     # All epochs are done: nothing is trained again.
-    again = train(dataset, network, how, 0, CPU, cut_off_at(1, 2, 3, 4), checkpoint)
+    again = train(
+        dataset, network, how, 0, CPU, after_epoch=cut_off_at(1, 2, 3, 4), checkpoint=checkpoint
+    )
     assert bytes_of(tmp_path / "c.pt", again) == expected
+
+
+def train_checked(dataset, checkpoint, after_epoch):
+    return train(
+        dataset,
+        "matconvnet",
+        settings(),
+        0,
+        CPU,
+        after_epoch=after_epoch,
+        checkpoint=checkpoint,
+    )
 
 
 def test_only_the_epochs_after_the_checkpoint_are_trained(dataset, tmp_path):
     checkpoint = Checkpoint(tmp_path / "checkpoint", "key")
     seen = []
     with pytest.raises(CutOffError):
-        train(dataset, "matconvnet", settings(), 0, CPU, cut_off_at(3), checkpoint)
-    train(dataset, "matconvnet", settings(), 0, CPU, lambda e, *_: seen.append(e), checkpoint)
+        train(
+            dataset,
+            "matconvnet",
+            settings(),
+            0,
+            CPU,
+            after_epoch=cut_off_at(3),
+            checkpoint=checkpoint,
+        )
+    train(
+        dataset,
+        "matconvnet",
+        settings(),
+        0,
+        CPU,
+        after_epoch=lambda e, *_: seen.append(e),
+        checkpoint=checkpoint,
+    )
     assert seen == [3, 4]
 
 
 def cut_training(dataset, folder, key="key"):
     checkpoint = Checkpoint(folder, key)
     with pytest.raises(CutOffError):
-        train(dataset, "matconvnet", settings(), 0, CPU, cut_off_at(3), checkpoint)
+        train(
+            dataset,
+            "matconvnet",
+            settings(),
+            0,
+            CPU,
+            after_epoch=cut_off_at(3),
+            checkpoint=checkpoint,
+        )
     assert (folder / STATE).is_file()
     return checkpoint
 
@@ -129,7 +172,13 @@ def test_a_checkpoint_of_something_else_or_a_damaged_one_is_not_used(dataset, tm
         state.write_bytes({"cut": content[:-1], "flipped": flipped, "empty": b""}[damage])
     seen = []
     trained = train(
-        dataset, "matconvnet", settings(), 0, CPU, lambda e, *_: seen.append(e), checkpoint
+        dataset,
+        "matconvnet",
+        settings(),
+        0,
+        CPU,
+        after_epoch=lambda e, *_: seen.append(e),
+        checkpoint=checkpoint,
     )
     assert seen == [1, 2, 3, 4]
     whole = train(dataset, "matconvnet", settings(), 0, CPU)
@@ -137,7 +186,7 @@ def test_a_checkpoint_of_something_else_or_a_damaged_one_is_not_used(dataset, tm
 
 
 def test_buffers_outside_the_state_dict_come_back(tmp_path):
-    def make():
+    def make() -> tuple[Any, Any, Any]:
         net = torch.nn.Linear(2, 2)
         net.register_buffer("count", torch.zeros(3), persistent=False)
         optimiser = torch.optim.SGD(net.parameters(), 0.1)
@@ -153,8 +202,12 @@ def test_buffers_outside_the_state_dict_come_back(tmp_path):
 
 def rule(dataset, **changes):
     values = {"settings": {"epochs": 4}, "code": "abc", "device": "cpu", **changes}
-    return SimpleNamespace(
-        rule="train", wildcards={"seed": "0"}, params=values, input=[str(dataset.path)]
+    return Task(
+        rule="train",
+        input=[str(dataset.path)],
+        output=None,
+        params=Params(fromdict=values),
+        wildcards=Wildcards(fromdict={"seed": "0"}),
     )
 
 
@@ -163,7 +216,7 @@ def test_a_checkpoint_belongs_to_parameters_and_data_and_goes_when_the_job_is_do
 ):
     keys = []
     for changes in ({}, {}, {"code": "abd"}, {"settings": {"epochs": 5}}):
-        with checkpoint_of(rule(dataset, **changes), tmp_path / "model.pt", CPU) as checkpoint:
+        with checkpoint_of(rule(dataset, **changes), tmp_path / "model.pt") as checkpoint:
             checkpoint.folder.mkdir()
             keys.append(checkpoint.key)
         assert not checkpoint.folder.exists()
@@ -171,7 +224,7 @@ def test_a_checkpoint_belongs_to_parameters_and_data_and_goes_when_the_job_is_do
     assert len(set(keys)) == 3
 
     def fail():
-        with checkpoint_of(rule(dataset), tmp_path / "model.pt", CPU) as checkpoint:
+        with checkpoint_of(rule(dataset), tmp_path / "model.pt") as checkpoint:
             checkpoint.folder.mkdir()
             raise CutOffError
 
@@ -180,6 +233,6 @@ def test_a_checkpoint_belongs_to_parameters_and_data_and_goes_when_the_job_is_do
     assert (tmp_path / ".model.pt.checkpoint").is_dir()
     other = tmp_path / "other.h5"
     other.write_bytes(dataset.path.read_bytes() + b"\0")
-    moved = SimpleNamespace(**{**vars(rule(dataset)), "input": [str(other)]})
-    with checkpoint_of(moved, tmp_path / "model.pt", CPU) as checkpoint:
+    moved = replace(rule(dataset), input=[str(other)])
+    with checkpoint_of(moved, tmp_path / "model.pt") as checkpoint:
         assert checkpoint.key != keys[0]

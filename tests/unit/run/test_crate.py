@@ -15,6 +15,7 @@ from vebi.run.crate import METADATA, write_crate
 from vebi.run.manifest import build_manifest, write_manifest
 
 DAY = date(2020, 2, 29)
+CONFIG = {"run": "r", "seeds": [0, 1], "compute_threads": 1}
 TABLE = "dataset,model,seed,epochs,train_accuracy,test_accuracy\nd,m,0,3,1.0,0.9\n"
 
 
@@ -23,8 +24,9 @@ def make_run(folder, digest):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(TABLE if name.endswith(".csv") else name)
-    settings = {"config": {"run": "r", "seeds": [0, 1]}, "seeds": [0, 1], "package_digest": digest}
-    manifest = build_manifest(folder, **settings, device="cpu", compute_threads=1)
+    manifest = build_manifest(
+        folder, config=CONFIG, seeds=[0, 1], package_digest=digest, device="cpu"
+    )
     manifest["versions"] = {"python": "3.11.7", "numpy": "2.4.6", "render/bpy": "4.5.15"}
     write_manifest(folder / "manifest.json", manifest)
     return folder
@@ -76,7 +78,7 @@ def test_it_says_what_was_run_on_what_with_what(crate, run):
     assert ids(action["instrument"]) == {"Snakefile"}
     assert ids(action["object"]) == {"config.json"}
     assert ids(action["result"]) == {"tables/training.csv", "figures/training.png", "manifest.json"}
-    assert json.loads((crate / "config.json").read_text()) == {"run": "r", "seeds": [0, 1]}
+    assert json.loads((crate / "config.json").read_text()) == CONFIG
     # Every reference leads to an entity of the crate, or out to the web.
     for entity in graph.values():
         for value in entity.values():

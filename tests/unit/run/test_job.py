@@ -3,9 +3,14 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from pydantic import ValidationError
+from snakemake.iocontainers import Params, Wildcards
 
+from vebi.config.occlusion import OcclusionConfig
+from vebi.config.sanity import RandomisationConfig, SanityConfig
 from vebi.io.errors import VebiError
 from vebi.run.job import job
+from vebi.run.job_context import VARIABLE, JobContext, read_context
 
 
 def fake_rule(tmp_path, threads=1):
@@ -33,6 +38,59 @@ def test_a_problem_is_one_message_on_the_terminal_and_in_the_log(tmp_path, capsy
 def test_a_defect_keeps_its_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError), job(fake_rule(tmp_path)):
         1 / 0  # noqa: B018
+
+
+def task_of(tmp_path, **params):
+    """The task of a rule with these parameters."""
+    rule = SimpleNamespace(
+        rule="occlude",
+        input=["a.h5"],
+        output=["b.h5"],
+        log=[tmp_path / "a.log"],
+        params=Params(fromdict={"compute_threads": 1, **params}),
+        wildcards=Wildcards(fromdict={"dataset": "d", "seed": "3"}),
+    )
+    with job(rule) as task:
+        return task
+
+
+def test_a_task_says_where_and_from_which_seeds_it_computes(tmp_path):
+    task = task_of(tmp_path, root_seed=7, device="cpu")
+    assert (task.seed, task.seed_key) == (3, [7, 3])
+    assert task.device.type == "cpu"
+    assert (task.input, task.output) == (["a.h5"], ["b.h5"])
+
+
+def test_a_section_of_the_configuration_comes_back_as_it_was(tmp_path):
+    section = OcclusionConfig(images=5, box=0.25)
+    assert task_of(tmp_path, settings=section.model_dump()).settings(OcclusionConfig) == section
+
+
+def test_a_part_of_a_section_is_all_of_that_part(tmp_path):
+    section = SanityConfig(images=5, layers=None, random_label_epochs=3)
+    values = section.model_dump(include=set(RandomisationConfig.model_fields))
+    task = task_of(tmp_path, part=values)
+    assert task.settings(RandomisationConfig, "part") == RandomisationConfig(images=5, layers=None)
+    with pytest.raises(TypeError, match=r"rule occlude: params\.part lacks random_label_epochs"):
+        task.settings(SanityConfig, "part")
+
+
+def test_a_key_that_a_rule_leaves_out_is_no_default(tmp_path):
+    values = OcclusionConfig().model_dump(exclude={"box"})
+    with pytest.raises(TypeError, match=r"lacks box of OcclusionConfig.*\.model_fields"):
+        task_of(tmp_path, settings=values).settings(OcclusionConfig)
+    values = {**OcclusionConfig().model_dump(), "boxes": 1}
+    with pytest.raises(ValidationError, match="boxes"):
+        task_of(tmp_path, settings=values).settings(OcclusionConfig)
+
+
+def test_what_the_workflow_tells_its_jobs_arrives(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
+    assert read_context() == JobContext()
+    context = JobContext("", "", 4, False, ("nets.py:make", "my.nets:other"))
+    context.publish()
+    assert read_context() == context
+    assert task_of(tmp_path).factories == ("nets.py:make", "my.nets:other")
 
 
 @pytest.mark.parametrize("threads", [1, 2])

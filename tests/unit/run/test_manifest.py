@@ -46,11 +46,10 @@ def run(tmp_path):
 
 def build(run, **changes):
     arguments = {
-        "config": {"run": "default", "mu": [5, 10], "rate": 1e-3},
+        "config": {"run": "default", "mu": [5, 10], "rate": 1e-3, "compute_threads": 1},
         "package_digest": "0" * 64,
         "seeds": [1, 0],
         "device": "cpu",
-        "compute_threads": 1,
     }
     return build_manifest(run, **(arguments | changes))
 
@@ -94,9 +93,10 @@ def test_manifest(run):
 
 
 def test_what_varies_stands_apart(run, tmp_path):
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "train.tsv").write_text("s\tmax_rss\n1.5\t100\n")
-    one, two = build(run), build(run, cores=2, benchmarks=tmp_path / "benchmarks")
+    one = build(run)
+    (run / "benchmarks").mkdir()
+    (run / "benchmarks" / "train.tsv").write_text("s\tmax_rss\n1.5\t100\n")
+    two = build(run, cores=2)
     assert {key for key in one if one[key] != two[key]} == {"machine", "measured"}
     other = build(run, seeds=[5], device="cuda", package_digest="1" * 64)
     write_manifest(tmp_path / "1.json", one)

@@ -29,7 +29,9 @@ def test_the_last_bar_of_a_log_is_read(tmp_path, title, unit):
         for _ in range(12):
             time.sleep(0.002)
             bar.update()
-    done, total, left = read_bar(path)
+    bar_read = read_bar(path)
+    assert bar_read is not None
+    done, total, left = bar_read
     assert (done, total) == (12, 30)
     assert re.fullmatch(r"\d\d:\d\d", left)
 
@@ -104,9 +106,10 @@ def test_a_running_job_has_a_bar_with_the_remaining_time_until_it_ends(tmp_path,
         handler.draw_running()
         [task] = [task for task in handler.progress.tasks if "digits" in task.description]
         assert (task.completed, task.total) == (12, 30)
-        console = Console(file=io.StringIO(), width=150)
+        drawn = io.StringIO()
+        console = Console(file=drawn, width=150)
         console.print(handler.progress.get_renderable())
-        line = next(x for x in console.file.getvalue().splitlines() if "digits" in x)
+        line = next(x for x in drawn.getvalue().splitlines() if "digits" in x)
         assert "train digits 0" in line
         assert "40%" in line
         assert "01:45 left" in line
@@ -131,7 +134,7 @@ def test_the_summary_says_where_to_look(tmp_path):
     (run / "tables/claims.csv").write_text("\n".join(["claim_id,verdict", *rows, ""]))
     (run / "report.html").write_text("")
     manifest = build_manifest(
-        run, config={}, package_digest="0", seeds=[0], device="cpu", compute_threads=1
+        run, config={"compute_threads": 1}, package_digest="0", seeds=[0], device="cpu"
     )
     write_manifest(run / "manifest.json", manifest)
     text = summarise(run)

@@ -154,7 +154,7 @@ def test_every_mu_is_feasible_and_optimal(
         path = solve_path(gram, cross, count, mu_max, nonnegative)
     mus = np.array([*(mu_max * np.array(fractions) ** 3), mu_max])
     weights = np.array([path.weights_at(mu) for mu in mus])
-    proof = certify(gram, cross, count, weights, mus, nonnegative)
+    proof = certify(gram, cross, count, weights, mus, nonnegative=nonnegative)
     assert (np.abs(weights).sum(axis=1) <= mus * (1 + 1e-12)).all()
     assert not nonnegative or (weights >= 0).all()
     # Where the fit is nearly perfect float64 itself limits the gap that X'X can show.
@@ -225,7 +225,7 @@ def test_gap_bounds_the_distance_to_the_optimum() -> None:
         for _ in range(50):
             w = rng.random(6) * (1 if nonnegative else rng.choice([-1, 1], 6))
             w *= 2.0 * rng.random() / np.abs(w).sum()
-            proof = certify(gram, cross, count, w[None], np.array([2.0]), nonnegative)
+            proof = certify(gram, cross, count, w[None], np.array([2.0]), nonnegative=nonnegative)
             assert proof.objective[0] == pytest.approx(((X @ w - y) ** 2).sum())
             assert proof.objective[0] - best <= proof.relative_gap[0] * proof.objective[0] * (
                 1 + 1e-9

@@ -9,9 +9,9 @@ import pytest
 
 from vebi.io.errors import VebiError
 from vebi.selection.path_file import read_solution
-from vebi.selection.select import select, solve_paths
-from vebi.selection.statistics import read_statistics
-from vebi.selection.tables import trace_path
+from vebi.selection.select import Problem, Solver, select, solve_paths
+from vebi.selection.statistics import Scope, read_statistics
+from vebi.studies.selection.figures import trace_path
 
 TEXT = h5py.string_dtype()
 
@@ -42,10 +42,11 @@ def write_descriptors(path: Path, **changed: object) -> Path:
 @pytest.mark.parametrize("solver", ["path", "spgl1"])
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_tables_hold_the_solution_of_every_mu(
-    tmp_path: Path, solver: str, nonnegative: bool
+    tmp_path: Path, solver: Solver, nonnegative: bool
 ) -> None:
     file = write_descriptors(tmp_path / "d.h5")
-    select(file, [0.5, 2.0, 0.05], tmp_path, solver=solver, nonnegative=nonnegative)  # type: ignore[arg-type]
+    problem = Problem(solver=solver, nonnegative=nonnegative)
+    select(file, [0.5, 2.0, 0.05], tmp_path, problem)
     with h5py.File(file) as h5:
         train = h5["split"][:] == 0
         X, labels = h5["X"][:][train].astype(float), h5["labels"][:][train]
@@ -82,7 +83,7 @@ def test_trace_of_the_path_passes_through_the_table(tmp_path: Path) -> None:
 
 def test_scope_conv_weighs_convolutions_only(tmp_path: Path) -> None:
     file = write_descriptors(tmp_path / "d.h5")
-    solution = solve_paths(file, tmp_path / "path.h5", mus=[1.0], scope="conv")
+    solution = solve_paths(file, tmp_path / "path.h5", Problem(scope="conv"), mus=[1.0])
     alone = write_descriptors(
         tmp_path / "conv.h5",
         X=h5py.File(file)["X"][:, :2],
@@ -114,10 +115,12 @@ def test_x_and_labels_are_enough(tmp_path: Path) -> None:
         ({"labels": np.full(90, -1)}, {}, "from 0"),
         ({"labels": 2 * (np.arange(90) % 2)}, {}, "class 1 of 3 has no sample"),
         ({"labels": None}, {}, "no array 'labels'"),
-        ({"predictions": None}, {"labels": "predictions"}, "no array 'predictions'"),
-        ({"layer_types": None}, {"scope": "conv"}, "layer types"),
+        ({"predictions": None}, {"problem": {"labels": "predictions"}}, "no array 'predictions'"),
+        ({"layer_types": None}, {"problem": {"scope": "conv"}}, "layer types"),
         ({"feature_layer": np.arange(5)}, {}, "must index layer_names"),
-        ({}, {"scope": "dense"}, "expected one of all, conv"),
+        ({}, {"problem": {"scope": "dense"}}, "expected one of all, conv"),
+        ({}, {"problem": {"labels": "names"}}, "expected one of annotations, predictions"),
+        ({}, {"problem": {"solver": "glmnet"}}, "expected one of path, spgl1"),
         ({}, {"mus": [0.0]}, "positive"),
         ({}, {"mus": [float("nan")]}, "positive"),
         ({}, {"mus": []}, "no mu"),
@@ -127,15 +130,20 @@ def test_x_and_labels_are_enough(tmp_path: Path) -> None:
 def test_errors_say_what_is_wrong(
     tmp_path: Path, changed: dict, options: dict, message: str
 ) -> None:
-    file = write_descriptors(tmp_path / "d.h5", **changed)
+    file, options = write_descriptors(tmp_path / "d.h5", **changed), dict(options)
+
+    def solve() -> None:
+        problem = Problem(**options.pop("problem", {}))
+        solve_paths(file, tmp_path / "path.h5", problem, **{"mus": [1.0], **options})
+
     with pytest.raises(VebiError, match=message):
-        solve_paths(file, tmp_path / "path.h5", **{"mus": [1.0], **options})
+        solve()
     assert not (tmp_path / "path.h5").exists()
 
 
 def test_a_class_that_is_never_predicted_gets_no_features(tmp_path: Path) -> None:
     file = write_descriptors(tmp_path / "d.h5", predictions=np.arange(90) % 2)
-    solution = solve_paths(file, tmp_path / "path.h5", mus=[1.0], labels="predictions")
+    solution = solve_paths(file, tmp_path / "path.h5", Problem(labels="predictions"), mus=[1.0])
     assert not solution.weights_at(1.0)[2].any()
     assert solution.relative_gap.max() < 1e-8
 
@@ -148,14 +156,15 @@ def test_equal_input_gives_equal_bytes_on_any_number_of_cores(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("scope", ["all", "conv"])
-def test_sums_of_parts_give_the_same_solution(tmp_path: Path, scope: str) -> None:
+def test_sums_of_parts_give_the_same_solution(tmp_path: Path, scope: Scope) -> None:
     """Map-reduce: parts summed by other jobs, one pass for both scopes."""
     file = write_descriptors(tmp_path / "d.h5")
     sums = [tmp_path / f"{i}.h5" for i in range(4)]
     for i, path in enumerate(sums):
         read_statistics(file, part=(i, 4)).save(path)
-    whole = select(file, [0.5, 2.0], tmp_path / "whole", scope=scope)  # type: ignore[arg-type]
-    parts = select(file, [0.5, 2.0], tmp_path / "parts", scope=scope, sums=sums)  # type: ignore[arg-type]
+    problem = Problem(scope=scope)
+    whole = select(file, [0.5, 2.0], tmp_path / "whole", problem)
+    parts = select(file, [0.5, 2.0], tmp_path / "parts", problem, sums=sums)
     np.testing.assert_allclose(parts.weights_at(2.0), whole.weights_at(2.0), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(parts.objective, whole.objective, rtol=1e-10)
     assert parts.n_samples == whole.n_samples

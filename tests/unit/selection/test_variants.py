@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from vebi.selection.select import solve_paths
+from vebi.config.robustness import FeatureCountsConfig
+from vebi.selection.select import Problem, solve_paths
 from vebi.selection.variants import solve_forms
 from vebi.studies.feature_counts.measure import count_features
 
@@ -42,7 +43,10 @@ def test_forms_are_those_that_are_solved_one_by_one(descriptors, tmp_path):
     assert len(forms) == 4
     for (scope, nonnegative), ours in forms.items():
         alone = solve_paths(
-            descriptors, tmp_path / "path.h5", mus=[0.5, 2], scope=scope, nonnegative=nonnegative
+            descriptors,
+            tmp_path / "path.h5",
+            Problem(scope=scope, nonnegative=nonnegative),
+            mus=[0.5, 2],
         )
         assert (ours.scope, ours.nonnegative) == (scope, nonnegative)
         for mu in (0.5, 2):
@@ -55,9 +59,7 @@ def test_forms_are_those_that_are_solved_one_by_one(descriptors, tmp_path):
 
 
 def test_counts_are_the_union_over_classes(descriptors):
-    table = count_features(
-        descriptors, ["vebi_text", "vebi_code"], [False, True], ["all", "conv"], [0.5, 2]
-    )
+    table = count_features(descriptors, FeatureCountsConfig(mu=[0.5, 2]), ["all", "conv"])
     assert len(table) == 2 * 2 * 2 * 2
     assert set(table[table["scope"] == "conv"]["n_features_total"]) == {12}
     forms = solve_forms(descriptors, ["all"], [True], [2])

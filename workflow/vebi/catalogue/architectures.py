@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from vebi.catalogue.record import by_name, record
+from vebi.catalogue.record import by_name
+from vebi.record import record
 
 # Before the name of a network of torchvision's, and before a user's own function.
 TORCHVISION, FACTORY = "torchvision:", "factory:"

@@ -4,7 +4,8 @@ To add one: a record here; a statistic or a choice of layers that is new stands 
 `vebi/descriptors/statistics.py` or `vebi/descriptors/layers.py`.
 """
 
-from vebi.catalogue.record import by_name, look_up, record
+from vebi.catalogue.record import by_name, look_up
+from vebi.record import record
 
 
 @record

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from vebi.catalogue.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
-from vebi.catalogue.record import by_name, look_up, record
+from vebi.catalogue.record import by_name, look_up
+from vebi.record import record
 
 
 @record

@@ -1,25 +1,11 @@
-"""Records: all that is known of one thing, as plain data in one place."""
+"""Catalogues of records by name, and the functions that records name as text."""
 
 import difflib
 import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, dataclass_transform
+from typing import Any, Protocol, TypeVar
 
 from vebi.io.errors import VebiError
-
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def record(cls: type[T]) -> type[T]:
-    """Make a class a frozen dataclass whose fields are given by name.
-
-    A field counts for the digest of a script (`vebi.run.code_digest`) only if the script reaches code
-    that reads an attribute of that name, so that a new colour reruns the figures and nothing else.
-    Hence: no `asdict` or `getattr` on records.
-    """
-    return dataclass(frozen=True, kw_only=True)(cls)
 
 
 class Named(Protocol):

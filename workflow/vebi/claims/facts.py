@@ -7,15 +7,8 @@ from typing import Any
 
 from vebi.config.datasets import DatasetConfig
 from vebi.config.whole import Config
+from vebi.studies.mcgill.report_networks import is_full_size
 
-# The tables that claims are read from.
-READ = (
-    *("selection", "feature_counts", "ablation", "ablation_effect"),
-    *("iou_auc", "iou_paired", "occlusion", "occlusion_paired", "artefacts", "artefacts_paired"),
-    *("robustness", "robustness_summary", "mcgill_matconvnet", "mcgill_keras", "mcgill_curves"),
-    *("mcgill_networks", "mcgill_verdict", "mcgill_claims", "mcgill_solvers"),
-    *("resampling", "resampling_claims", "resampling_similarity"),
-)
 # Folders of images are the papers' data sets if they have these names.
 FOLDERS = ("ilsvrc12", "imagenet-cats", "fashion144k", "inria-person")
 
@@ -43,8 +36,8 @@ def facts_of(config: Config) -> dict[str, Any]:
                 "model": network.model,
                 "kind": network.kind,
                 "dataset": network.dataset,
-                "full": network.is_full(
-                    config.datasets[network.dataset], config.models[network.model]
+                "full": is_full_size(
+                    network.kind, config.datasets[network.dataset], config.models[network.model]
                 ),
                 "dropout": network.kind == "keras"
                 and config.models[network.model].kwargs.get("dropout", 0.5) > 0,

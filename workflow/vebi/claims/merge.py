@@ -8,11 +8,14 @@ from typing import Any
 import pandas as pd
 
 from vebi.claims.claim import NOT_TESTED, REDUCED
-from vebi.claims.facts import READ, facts_of
+from vebi.claims.facts import facts_of
+from vebi.claims.table import CLAIMS_TABLE
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table
+from vebi.run.checksums import check_files
+from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
 
@@ -23,15 +26,18 @@ def read_claims(run: Path) -> pd.DataFrame:
     A run that has a manifest but no claims.csv, one of an older version, is read anew from its tables.
 
     Raises:
-        VebiError: none of these.
+        VebiError: none of these, or a file that is not as the run wrote it.
     """
     for path in (run, run / FILE, run / "tables" / FILE):
         if path.is_file():
-            return read_table(path, "claims")
+            check_files(path)
+            return read_table(path, CLAIMS_TABLE)
     if (run / "manifest.json").is_file():
+        check_files(run / "manifest.json")
         config = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["config"]
-        files = {name: run / "tables" / f"{name}.csv" for name in READ}
+        files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
         there = {name: path for name, path in files.items() if path.is_file()}
+        check_files(*there.values())
         return tabulate(there, facts_of(parse_config(config)))
     raise VebiError(
         f"{run} has no {FILE}: expected a run's folder, such as results/default or "

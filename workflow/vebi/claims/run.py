@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.io.tables import TABLES, read_table
+from vebi.io.tables import read_table
 from vebi.statistics import bootstrap_interval
+from vebi.studies.registry import STUDY_TABLES
 
 Interval = tuple[float, float]
 
@@ -25,8 +26,8 @@ class Run:
 
     def _read(self, name: str) -> pd.DataFrame:
         if name not in self._files:
-            return pd.DataFrame(columns=TABLES[name].columns)
-        return read_table(self._files[name], name)
+            return pd.DataFrame(columns=STUDY_TABLES[name].columns)
+        return read_table(self._files[name], STUDY_TABLES[name])
 
     def rows(self, name: str, **equal: Any) -> pd.DataFrame:
         """The rows of table `name` whose columns have these values."""

@@ -10,8 +10,8 @@ from vebi.claims.claim import Claim, judge
 from vebi.claims.input_resampling import CLAIMS as RESAMPLING
 from vebi.claims.mcgill_report import CLAIMS as MCGILL
 from vebi.claims.run import Run, hull
+from vebi.claims.table import CLAIMS_TABLE
 from vebi.claims.vebi_paper import CLAIMS as VEBI
-from vebi.io.tables import TABLES
 
 CLAIMS: tuple[Claim, ...] = (*VEBI, *MCGILL, *RESAMPLING)
 
@@ -24,7 +24,7 @@ def tabulate(files: Mapping[str, Path], facts: Mapping[str, Any]) -> pd.DataFram
     """
     run = Run(files, facts)
     rows = [_row(claim, run) for claim in CLAIMS]
-    return pd.DataFrame(rows, columns=TABLES["claims"].columns).sort_values("claim_id")
+    return pd.DataFrame(rows, columns=CLAIMS_TABLE.columns).sort_values("claim_id")
 
 
 def _row(claim: Claim, run: Run) -> dict[str, object]:

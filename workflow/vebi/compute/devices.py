@@ -21,7 +21,7 @@ from vebi.io.errors import VebiError
 if TYPE_CHECKING:
     import torch
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 # Open files whose locks say which GPU this process has; the system ends them with the process.
 _HELD: list[int] = []
 
@@ -123,7 +123,7 @@ def choose_gpu() -> int:
     folder = Path(tempfile.gettempdir()) / f"vebi-gpus-{os.getuid()}"
     name = take_first_free(order, folder)
     if name is None:
-        _LOG.warning("Other jobs have all %d GPUs: sharing one.", len(names))
+        log.warning("Other jobs have all %d GPUs: sharing one.", len(names))
         name = order[0]
     return names.index(name)
 
@@ -134,7 +134,7 @@ def _memory_in_use() -> dict[str, int]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        _LOG.warning("nvidia-smi does not tell which GPU is free: %s", error)
+        log.warning("nvidia-smi does not tell which GPU is free: %s", error)
         return {}
     return parse_memory_in_use(done.stdout)
 

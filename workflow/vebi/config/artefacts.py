@@ -5,10 +5,15 @@ from pydantic import Field
 from vebi.config.base import Strict
 
 
-class ArtefactsConfig(Strict):
-    """Grid-artefact scores and the visual comparison (VEBI 3.3, Figs. 2 and 7)."""
+class ArtefactScoreConfig(Strict):
+    """Grid-artefact scores (VEBI 3.3)."""
 
     images: int = Field(48, ge=1, description="test images per network, spread over the classes")
     layers: int = Field(12, ge=1, description="at most so many layers, at equal steps")
-    examples: int = Field(2, ge=1, le=16, description="images in the figure of maps")
     batch_size: int = Field(16, ge=1)
+
+
+class ArtefactsConfig(ArtefactScoreConfig):
+    """Grid-artefact scores and the visual comparison (VEBI 3.3, Figs. 2 and 7)."""
+
+    examples: int = Field(2, ge=1, le=16, description="images in the figure of maps")

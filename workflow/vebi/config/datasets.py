@@ -53,6 +53,10 @@ class An8FlowerConfig(_DatasetSection):
         return 6 if self.flower_set == "single-6c" else 12
 
     @property
+    def has_distractors(self) -> bool:
+        return self.flower_set.endswith("-distractors")
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         return (self.size, self.size, 3)
 
@@ -86,6 +90,7 @@ class DigitsConfig(_DatasetSection):
     """scikit-learn's 1,797 handwritten digits, enlarged."""
 
     has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.digits:write"
     kind: Literal["digits"]
     size: int = Field(28, ge=8, le=256, description="height and width in pixels")
@@ -103,6 +108,7 @@ class MnistConfig(_DatasetSection):
     """MNIST's 70,000 digits, from $VEBI_DATA/mnist or downloaded."""
 
     has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.mnist:write"
     kind: Literal["mnist"]
     train_images: int | None = Field(
@@ -133,6 +139,7 @@ LAYOUT_KEYS = {
 class ImageFolderConfig(_DatasetSection):
     """Image files on disk, which stay where they are."""
 
+    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.image_folder:write"
     kind: Literal["image_folder"]
     path: str = Field(min_length=1, description="the folder; relative: below $VEBI_DATA, or here")

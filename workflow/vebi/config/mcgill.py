@@ -5,9 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vebi.config.base import Name, Strict
-from vebi.config.datasets import DatasetConfig
-from vebi.config.models import ModelConfig
-from vebi.studies.mcgill.report_networks import WORKS
 
 Mu = Annotated[float, Field(gt=0)]
 
@@ -37,28 +34,20 @@ class McGillNetworkConfig(Strict):
         """The solver that stands for the report's in the 2 x 2 x 2."""
         return next((name for name in self.solvers if name != "path"), "path")
 
-    def is_full(self, dataset: DatasetConfig, model: ModelConfig) -> bool:
-        """Whether the network has the report's data, width and length of training."""
-        work = WORKS[self.kind]
-        return (
-            dataset.kind == "mnist"
-            and dataset.train_images is None
-            and dataset.test_images is None
-            and model.epochs >= work.epochs
-            and model.kwargs.get("width", 128) == (work.width or 128)
-        )
 
+class RemovalConfig(Strict):
+    """Removal of filters: how often, and on which images."""
 
-class McGillConfig(Strict):
-    """Removal x solver x control, invariance, sensitivity."""
-
-    networks: list[McGillNetworkConfig] = Field(min_length=1)
-    seeds: int | None = Field(None, ge=1, description="the first so many of the run's; null: all")
     repeats: int = Field(5, ge=1, description="draws of each random control; the report's number")
     images: int | None = Field(
         None, ge=10, description="images of a split that removal is measured on; null: all"
     )
     batch_size: int = Field(64, ge=1)
+
+
+class SensitivityConfig(Strict):
+    """What the selection is varied by."""
+
     compared_mu: list[Mu] = Field(
         [10, 100], min_length=1, description="of the invariance tests and the sensitivity"
     )
@@ -66,6 +55,13 @@ class McGillConfig(Strict):
         [300, 1000, 3000, 10000, 30000], description="numbers of training images to select from"
     )
     size_repeats: int = Field(3, ge=1, description="draws of each number of training images")
+
+
+class McGillConfig(RemovalConfig, SensitivityConfig):
+    """Removal x solver x control, invariance, sensitivity."""
+
+    networks: list[McGillNetworkConfig] = Field(min_length=1)
+    seeds: int | None = Field(None, ge=1, description="the first so many of the run's; null: all")
     shuffled_epochs: int | None = Field(
         None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
     )

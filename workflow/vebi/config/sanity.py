@@ -5,14 +5,19 @@ from pydantic import Field
 from vebi.config.base import Strict
 
 
-class SanityConfig(Strict):
-    """Randomised networks (Adebayo et al. 2018)."""
+class RandomisationConfig(Strict):
+    """Which layers are randomised, and on how many images."""
 
     images: int = Field(48, ge=1, description="test images per network, spread over the classes")
     layers: int | None = Field(
         12, ge=2, description="stages of the cascade at most, at equal steps; null: every layer"
     )
     independent: bool = Field(False, description="also randomise each layer alone")
+
+
+class SanityConfig(RandomisationConfig):
+    """Randomised networks (Adebayo et al. 2018)."""
+
     random_label_seeds: int = Field(
         1, ge=0, description="the first so many seeds also get a network trained on shuffled labels"
     )

@@ -65,6 +65,7 @@ def describe(
     dataset: Dataset,
     path: str | Path,
     variant: str = "vebi_text",
+    *,
     batch_size: int = 128,
     device: torch.device | str = "cpu",
 ) -> None:

@@ -46,7 +46,14 @@ def compare_hdf5(
                 if path not in nodes_a or path not in nodes_b:
                     _one_sided(result, "dataset", path, path in nodes_a)
                     continue
-                _compare_nodes(result, path, nodes_a[path], nodes_b[path], tolerances, alive)
+                _compare_nodes(
+                    result,
+                    path,
+                    nodes_a[path],
+                    nodes_b[path],
+                    tolerances=tolerances,
+                    alive=alive,
+                )
         # A truncated or flipped file opens and then fails anywhere, in any of these ways.
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
             raise VebiError(
@@ -110,6 +117,7 @@ def _compare_nodes(
     path: str,
     a: Any,
     b: Any,
+    *,
     tolerances: Tolerances,
     alive: Callable[[], None],
 ) -> None:
@@ -120,12 +128,12 @@ def _compare_nodes(
         return
     if isinstance(a, str):
         return
-    _compare_attributes(result, path, a.attrs, b.attrs, tolerances, alive)
+    _compare_attributes(result, path, a.attrs, b.attrs, tolerances=tolerances, alive=alive)
     if isinstance(a, h5py.Dataset):
         for side, node in (("A", a), ("B", b)):
             check_size(f"{result.name} of {side}", path, node)
         tolerance = tolerances.of(result.name, path.removeprefix("/"))
-        compare_arrays(result, path, a, b, tolerance, a.chunks, alive)
+        compare_arrays(result, path, a, b, tolerance, chunks=a.chunks, alive=alive)
 
 
 def _compare_attributes(
@@ -133,6 +141,7 @@ def _compare_attributes(
     path: str,
     a: Mapping[str, Any],
     b: Mapping[str, Any],
+    *,
     tolerances: Tolerances,
     alive: Callable[[], None],
 ) -> None:
@@ -143,7 +152,7 @@ def _compare_attributes(
             _one_sided(result, "attribute", where, key in a)
             continue
         tolerance = tolerances.of(result.name, where.removeprefix("/"))
-        compare_arrays(result, where, np.asarray(a[key]), np.asarray(b[key]), tolerance, None)
+        compare_arrays(result, where, np.asarray(a[key]), np.asarray(b[key]), tolerance)
 
 
 def compare_arrays(
@@ -152,7 +161,8 @@ def compare_arrays(
     a: Any,
     b: Any,
     tolerance: Tolerance,
-    chunks: Sequence[int] | None,
+    *,
+    chunks: Sequence[int] | None = None,
     alive: Callable[[], None] = _nothing,
 ) -> None:
     """Add the difference of two arrays (or data sets) to `result`, as one finding.
@@ -305,7 +315,7 @@ def compare_models(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileR
             _one_sided(result, "tensor", tensor, tensor in left)
             continue
         tolerance = tolerances.of(name, tensor)
-        compare_arrays(result, tensor, left[tensor], right[tensor], tolerance, None)
+        compare_arrays(result, tensor, left[tensor], right[tensor], tolerance)
     return result
 
 

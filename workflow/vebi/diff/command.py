@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -17,9 +18,17 @@ from vebi.diff.terminal import plain, print_report
 from vebi.diff.tolerances import Tolerances, default_path, read_tolerances
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
-from vebi.io.tables import TABLES
 
-KEYS: Mapping[str, Sequence[str]] = {name: spec.keys for name, spec in TABLES.items()}
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the files that are compared: key columns of each table, and tolerances."""
+
+    keys: Mapping[str, Sequence[str]]
+    tolerances: Tolerances
+
+
+NOTHING_KNOWN = Known({}, Tolerances([]))
 
 COMPARERS = {
     ".h5": isolated.compare_hdf5,
@@ -45,16 +54,16 @@ def compare(
     tolerances: Path | None = None,
     *,
     strict: bool = False,
-    keys: Mapping[str, Sequence[str]] = KEYS,
+    known: Known = NOTHING_KNOWN,
     archive_limit: int = sources.ARCHIVE_LIMIT,
 ) -> Report:
     """Compare two results folders, archives of them, or two single files.
 
     Args:
-        tolerances: a tolerance file; None takes `config/tolerances.tsv`, and where there is none
-            everything must be exactly the same.
+        tolerances: a tolerance file; None takes `config/tolerances.tsv` of the working directory, and
+            where there is none those that are `known`.
         strict: files on one side only and what is otherwise only listed count as differences.
-        keys: key columns of each table below `tables/`.
+        known: what the caller knows of the tables.
         archive_limit: bytes that an archive may unpack to.
 
     Returns:
@@ -65,9 +74,9 @@ def compare(
     """
     report = Report(str(a), str(b), strict=strict)
     path = tolerances if tolerances is not None else default_path()
-    if path is None:
-        report.notes.append("No config/tolerances.tsv here: numbers must be exactly the same.")
-    allowed = read_tolerances(path) if path is not None else Tolerances([])
+    allowed = known.tolerances if path is None else read_tolerances(path)
+    if not allowed.rows:
+        report.notes.append("There are no tolerances: numbers must be exactly the same.")
     with ExitStack() as stack:
         roots = [stack.enter_context(sources.opened(side, archive_limit)) for side in (a, b)]
         files_a, files_b = (sources.list_files(root) for root in roots)
@@ -78,7 +87,7 @@ def compare(
         for side, files in ((a, files_a), (b, files_b)):
             if not files:
                 raise VebiError(f"{side}: no result files in it. Expected tables/*.csv and more.")
-        _compare_sides(report, files_a, files_b, allowed, keys)
+        _compare_sides(report, files_a, files_b, allowed, known.keys)
     report.settle()
     return report
 
@@ -117,7 +126,7 @@ def compare_files(
     a: Path,
     b: Path,
     tolerances: Tolerances,
-    keys: Mapping[str, Sequence[str]] = KEYS,
+    keys: Mapping[str, Sequence[str]] = NOTHING_KNOWN.keys,
 ) -> tuple[FileResult, list[Verdict]]:
     """Compare two files of one name by their kind; problems end up in the result's `error`."""
     suffix = Path(name).suffix.lower()
@@ -148,9 +157,11 @@ def run_diff(
     a: Path,
     b: Path,
     tolerances: Path | None = None,
+    *,
     strict: bool = False,
     json_path: Path | None = None,
     html_path: Path | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> int:
     """Compare, print, write what was asked for, and return the exit code.
 
@@ -161,7 +172,7 @@ def run_diff(
     """
     console = Console(stderr=True, highlight=False)
     try:
-        report = compare(Path(a), Path(b), tolerances, strict=strict)
+        report = compare(Path(a), Path(b), tolerances, strict=strict, known=known)
         to_stdout = json_path is not None and str(json_path) == "-"
         text = json.dumps(report.to_json(), indent=2, ensure_ascii=True) + "\n"
         if to_stdout:

@@ -54,7 +54,7 @@ def compare_json(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileRes
             if x == y and type(x) is type(y):
                 continue
             if _is_number(x) and _is_number(y):
-                compare_arrays(result, path, np.asarray(x), np.asarray(y), tolerance, None)
+                compare_arrays(result, path, np.asarray(x), np.asarray(y), tolerance)
                 continue
         result.moved += 1
         text_a, text_b = _text(left, path), _text(right, path)

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import shutil
 import stat
 import tarfile
@@ -16,16 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from vebi.io.errors import VebiError
+from vebi.io.results import list_result_files
 
 ARCHIVE_LIMIT = 8 << 30
 MEMBER_LIMIT = 200_000
 BLOCK = 1 << 20
 # tarfile reads a member's extended header in one piece, however long the archive says it is.
 LARGEST_READ = 16 << 20
-
-# Not results: they say how a run went, not what came out.
-SKIPPED_FOLDERS = frozenset({"logs", "benchmarks", "__pycache__", "__MACOSX"})
-SKIPPED_SUFFIXES = frozenset({".log", ".part", ".tmp"})
 
 
 @contextmanager
@@ -59,25 +55,13 @@ def opened(path: Path, limit: int = ARCHIVE_LIMIT) -> Iterator[Path]:
 def list_files(root: Path) -> dict[str, Path]:
     """Result files below `root` by their path with forward slashes, sorted.
 
-    Hidden files, logs and benchmark records are left out. A folder that is called `tables` is taken
-    for the tables of a run. Links to folders are not followed.
+    A folder that is called `tables` is taken for the tables of a run.
     """
     if root.is_file():
         return {root.name: root}
     prefix = "tables/" if root.name == "tables" and not (root / "tables").is_dir() else ""
-    found: dict[str, Path] = {}
-    for folder, folders, names in os.walk(root, followlinks=False, onerror=_raise):
-        folders[:] = sorted(n for n in folders if n not in SKIPPED_FOLDERS and n[0] != ".")
-        for name in names:
-            file = Path(folder, name)
-            if name[0] == "." or file.suffix in SKIPPED_SUFFIXES or not file.is_file():
-                continue
-            found[prefix + file.relative_to(root).as_posix()] = file
-    return dict(sorted(found.items()))
-
-
-def _raise(error: OSError) -> None:
-    raise VebiError(f"{error.filename}: can't list the folder ({error.strerror}).") from error
+    files = {prefix + file.relative_to(root).as_posix(): file for file in list_result_files(root)}
+    return dict(sorted(files.items()))
 
 
 def _results_root(root: Path) -> Path:

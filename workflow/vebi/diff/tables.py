@@ -179,7 +179,13 @@ def compare_tables(
         tolerance = tolerances.of(name, column)
         ends = _interval_ends(left, right, rows_a[moved], rows_b[moved], column)
         _compare_cells(
-            result, column, (cells_a[moved], cells_b[moved]), ends, tolerance, labels, moved
+            result,
+            column,
+            (cells_a[moved], cells_b[moved]),
+            ends=ends,
+            tolerance=tolerance,
+            labels=labels,
+            rows=moved,
         )
         if column == "verdict":
             # Claims have names; verdicts of other tables go by the table and the row's key.
@@ -337,6 +343,7 @@ def _compare_cells(
     result: FileResult,
     column: str,
     cells: tuple[Cells, Cells],
+    *,
     ends: tuple[Any, Any, Any, Any] | None,
     tolerance: Tolerance,
     labels: _Labels,

@@ -74,9 +74,6 @@ class Tolerances:
 def read_tolerances(path: Path) -> Tolerances:
     """Read a tolerance file.
 
-    Tab-separated with the header `file column kind atol rtol why`; lines that start with # and
-    empty lines are skipped.
-
     Raises:
         VebiError: with the line's number, for anything that is not such a file.
     """
@@ -86,6 +83,18 @@ def read_tolerances(path: Path) -> Tolerances:
         raise VebiError(
             f"{path}: can't read the tolerances ({error}). Give another file with --tolerances."
         ) from error
+    return parse_tolerances(text, str(path))
+
+
+def parse_tolerances(text: str, path: str) -> Tolerances:
+    """Tolerances from the text of a file that is called `path`.
+
+    Tab-separated with the header `file column kind atol rtol why`; lines that start with # and
+    empty lines are skipped.
+
+    Raises:
+        VebiError: with the line's number, for anything else.
+    """
     rows: list[tuple[str, str, Tolerance]] = []
     header: tuple[str, ...] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
@@ -131,9 +140,6 @@ def _number(cell: str, where: str) -> float:
 
 
 def default_path() -> Path | None:
-    """`config/tolerances.tsv` of the working directory, else of the repository of this package."""
-    for root in (Path.cwd(), Path(__file__).resolve().parents[3]):
-        path = root / "config" / "tolerances.tsv"
-        if path.is_file():
-            return path
-    return None
+    """`config/tolerances.tsv` of the working directory; None where there is none."""
+    path = Path("config", "tolerances.tsv")
+    return path if path.is_file() else None

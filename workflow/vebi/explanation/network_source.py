@@ -30,6 +30,7 @@ from vebi.models.model_file import load_model, load_network
 from vebi.models.train import ImageTask, TrainingSettings, first_network, given_network
 from vebi.models.weights import read_weights
 from vebi.models.weights_places import find_weights
+from vebi.run.checksums import check_files
 from vebi.run.manifest import MANIFEST, read_manifest
 from vebi.selection.select import solve_paths
 
@@ -118,6 +119,7 @@ def find_network(
 
 def config_of(run: Path) -> Config:
     """The configuration of a finished run, from its manifest."""
+    check_files(run / MANIFEST)
     values = read_manifest(run).get("config")
     try:
         return parse_config(values)  # type: ignore[arg-type]
@@ -139,7 +141,10 @@ def _of_run(source: NetworkSource, run: Path, method: Method, mu: float | None) 
     if seed not in config.seeds:
         raise VebiError(f"{run} has no seed {seed}; it has {', '.join(map(str, config.seeds))}.")
     where = Path(source.dataset) / source.model / f"seed{seed}"
-    model, classes = load_model(run / "models" / where / "model.pt", factory=source.factory)
+    weights = run / "models" / where / "model.pt"
+    check_files(weights)
+    factories = [source.factory] if source.factory else []
+    model, classes = load_model(weights, factories=factories)
     facts: dict[str, Any] = {"dataset": source.dataset, "model": source.model, "seed": seed}
     explainer = Explainer(model, classes=tuple(classes))
     if method.metric == "relevance":
@@ -149,13 +154,10 @@ def _of_run(source: NetworkSource, run: Path, method: Method, mu: float | None) 
                 f"explain with; use a method other than '{method.name}', such as lrp."
             )
         facts["mu"] = network.heatmap_mu if mu is None else mu
-        explainer = load(
-            model,
-            run / "descriptors" / where / "descriptors.h5",
-            run / "selection" / where / config.heatmaps.scope / "path.h5",
-            mu=facts["mu"],
-            classes=classes,
-        )
+        descriptors = run / "descriptors" / where / "descriptors.h5"
+        selection = run / "selection" / where / config.heatmaps.scope / "path.h5"
+        check_files(descriptors, selection)
+        explainer = load(model, descriptors, selection, mu=facts["mu"], classes=classes)
     data = config.datasets[source.dataset]
     return FoundNetwork(explainer, decoding_for(data), data.shape, facts)
 
@@ -231,6 +233,7 @@ def _model_file(source: NetworkSource) -> Path:
             "--weights MODEL.pt."
         )
     path = find_weights(source.weights)
+    check_files(path)
     if not read_weights(path).architecture:
         raise VebiError(
             f"{path} holds weights only. Name the network that they belong to: --factory "
@@ -279,6 +282,7 @@ def _open_data(source: NetworkSource, data: Path, out: Path) -> Dataset:
             raise VebiError(
                 "--classes orders the folders of --data; a dataset.h5 has its own order."
             )
+        check_files(data)
         return open_dataset(data)
     names = sorted({item.class_id for item in list_class_folders(data)})
     if len(names) < 2:

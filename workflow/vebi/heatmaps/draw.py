@@ -67,6 +67,7 @@ def merged_maps(
     layers: Sequence[Layer],
     targets: Targets,
     methods: Iterable[str],
+    *,
     ig_steps: int = IG_STEPS,
 ) -> dict[str, Tensor]:
     """One heatmap per image and method: float32 (N, H, W) in [0, 1].

@@ -48,7 +48,14 @@ def _measure(subject: Subject) -> list[dict[int, Metrics]]:
         mean = mean_pixels(subject.model, image)
         key = (subject.seed, int(index))
         found = resample(
-            subject.model, image, subject.layers, wanted, mean, Sampling(), key, int(predicted)
+            subject.model,
+            image,
+            subject.layers,
+            wanted,
+            mean=mean,
+            sampling=Sampling(),
+            key=key,
+            target=int(predicted),
         )
         measured.append({i: channel_metrics(moments) for i, moments in found.moments.items()})
     return measured

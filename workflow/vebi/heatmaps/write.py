@@ -5,14 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from vebi.data.dataset import Dataset
-from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
-from vebi.heatmaps.class_batch import IG_STEPS
+from vebi.config.stages import HeatmapConfig
+from vebi.data.dataset import TEST
+from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.draw import Targets, choose_features, get_methods, merged_maps
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.subject import Chosen, Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
@@ -22,31 +22,36 @@ from vebi.network.passes import to_network_input
 
 
 def write_heatmaps(
-    model: nn.Module,
-    dataset: Dataset,
-    descriptors: DescriptorFile,
-    weights: np.ndarray,
+    network: InterpretedNetwork,
     paths: Mapping[str, Path],
-    split: int,
-    k: int = 3,
-    batch_size: int = 32,
-    device: torch.device | str = "cpu",
+    settings: HeatmapConfig,
+    *,
+    split: int = TEST,
     seed: int = 0,
-    ig_steps: int = IG_STEPS,
 ) -> None:
-    """Explain every image of `split` by every method of `paths` (method name: file to write).
+    """Explain every image of `split` by every method of `paths`.
 
-    `weights` (classes, m): the mu-Lasso's, one row per class, for the columns of `descriptors`. Each
-    file holds `heatmaps` float32 (N, H, W) in [0, 1] and `image_index` int64 (N); if the method draws
-    features also `features` int64 (N, k, 2) (position in the descriptor file's `layer_names`, channel;
-    -1 for none) and `feature_scores` float64 (N, k). `seed`: root of a source's random draws;
-    `ig_steps` as in `merged_maps`.
+    Each file holds `heatmaps` float32 (N, H, W) in [0, 1] and `image_index` int64 (N); if the method
+    draws features also `features` int64 (N, k, 2) (position in the descriptor file's `layer_names`,
+    channel; -1 for none) and `feature_scores` float64 (N, k).
+
+    Args:
+        network: what is explained.
+        paths: method name: file to write.
+        settings: k features per image (`top`), `ig_steps`, `batch_size`.
+        split: which of the data set's.
+        seed: root of a source's random draws.
+
+    Raises:
+        VebiError: no images in `split`, or an unknown method.
     """
     methods = get_methods(paths)
+    dataset, descriptors = network.dataset, network.descriptors
+    device, k = network.device, settings.top
     rows = dataset.indices(split)
     if not len(rows):
         raise VebiError(f"{dataset.path} has no images in split {split}.")
-    model = model.to(device)
+    model = network.model.to(device)
     height, width, _ = dataset.image_shape
     example = next(dataset.batches(rows[:1], 1))[1]
     layers = list_layers(model, to_network_input(example, device))
@@ -59,8 +64,8 @@ def write_heatmaps(
             if methods[name].explains == "features":
                 file.create_dataset("features", (len(rows), k, 2), np.int64)
                 file.create_dataset("feature_scores", (len(rows), k), np.float64)
-        batches = dataset.batches(rows, batch_size)
-        total = -(-len(rows) // batch_size)
+        batches = dataset.batches(rows, settings.batch_size)
+        total = -(-len(rows) // settings.batch_size)
 
         def explain(
             indices: np.ndarray, raw: np.ndarray
@@ -72,13 +77,15 @@ def write_heatmaps(
                 layers=layers,
                 predictions=descriptors.predictions[indices],
                 image_index=indices,
-                weighted=WeightedDescriptors(described, descriptors.rows(indices), weights),
+                weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
                 seed=seed,
             )
             chosen = choose_features(subject, paths, k)
             features = {source: features for source, (features, _) in chosen.items()}
             targets = Targets(subject.predictions, features)
-            return chosen, merged_maps(model, images, layers, targets, paths, ig_steps)
+            return chosen, merged_maps(
+                model, images, layers, targets, paths, ig_steps=settings.ig_steps
+            )
 
         start = 0
         progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)

@@ -20,7 +20,6 @@ import numpy as np
 
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
-from vebi.run import checksums
 
 CHUNK_LIMIT = 1 << 30
 # gzip shrinks zeros a thousandfold; a file that promises more than that holds no such data.
@@ -43,7 +42,6 @@ def open_hdf5(path: str | Path, what: str = "an HDF5 file") -> h5py.File:
         if not path.is_file():
             reason, way_out = "it is no file" if path.exists() else "no such file", ""
         else:
-            checksums.check(path)
             return h5py.File(path, "r")
     except (OSError, ValueError) as error:
         reason = first_line(error)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger(__name__)
-
-# Factories that the configuration names, one per line: the workflow sets it for its jobs.
-ALLOWED = "VEBI_FACTORIES"
 
 
 def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
@@ -92,9 +88,17 @@ def find_source(name: str) -> Path | None:
     return None
 
 
-def check_allowed(name: str, path: str | Path, named: str | None) -> None:
-    """Refuse to run code only because a file names it: the user must have named it as well."""
-    if name not in (named, *os.environ.get(ALLOWED, "").split("\n")):
+def check_allowed(name: str, path: str | Path, named: Collection[str]) -> None:
+    """Refuse to run code only because a file names it: the user must have named it as well.
+
+    Args:
+        name: the factory that the model file at `path` names.
+        named: the factories that the user named, in the configuration or on the command line.
+
+    Raises:
+        VebiError: `name` is not among `named`.
+    """
+    if name not in named:
         raise VebiError(
             f"{path} holds the weights of a network that the code '{name}' makes. Code is only run if "
             f"you name it: pass --factory {name} if you trust it."

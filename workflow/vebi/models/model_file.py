@@ -4,6 +4,7 @@ A user's own network (`factory`) is only named in it: that code runs if the user
 """
 
 import io
+from collections.abc import Collection
 from dataclasses import MISSING, fields
 from math import prod
 from pathlib import Path
@@ -18,7 +19,6 @@ from vebi.io.files import atomic_path
 from vebi.io.tensors import load_tensors
 from vebi.models.factory import check_allowed
 from vebi.models.nets import NetSpec, assemble, build
-from vebi.run import checksums
 
 # Eight times the largest image that a configuration can ask for.
 MOST_PIXELS = 100_000_000
@@ -36,22 +36,28 @@ def save_model(path: str | Path, net: nn.Module, spec: NetSpec, classes: list[st
 
 
 def load_model(
-    path: str | Path, device: torch.device | str = "cpu", factory: str | None = None
+    path: str | Path, device: torch.device | str = "cpu", factories: Collection[str] = ()
 ) -> tuple[nn.Module, list[str]]:
     """Return the network in evaluation mode on `device`, and its class names.
 
-    Loads tensors and plain values only (`weights_only=True`); raises VebiError for anything else.
-    `factory`: the user's code that may run if the file names it, beside the configuration's.
+    Args:
+        path: a model file.
+        device: where the network goes.
+        factories: code of the user's that may run if the file names it, as MODULE:FUNCTION or
+            FILE.py:FUNCTION.
+
+    Raises:
+        VebiError: anything in the file but tensors and plain values (`weights_only=True`), a network
+            that doesn't fit them, or a factory that is not among `factories`.
     """
-    net, _, classes = load_network(path, device, factory)
+    net, _, classes = load_network(path, device, factories)
     return net, classes
 
 
 def load_network(
-    path: str | Path, device: torch.device | str = "cpu", factory: str | None = None
+    path: str | Path, device: torch.device | str = "cpu", factories: Collection[str] = ()
 ) -> tuple[nn.Module, NetSpec, list[str]]:
     """The same with the network's specification, which says what images it takes."""
-    checksums.check(path)
     try:
         content = load_tensors(path)
         values: dict[str, Any] = {
@@ -60,7 +66,7 @@ def load_network(
         }
         spec = NetSpec(**values)
         if spec.architecture.startswith(FACTORY):
-            check_allowed(spec.architecture.removeprefix(FACTORY), path, factory)
+            check_allowed(spec.architecture.removeprefix(FACTORY), path, factories)
         _check_promises(spec, content["state"])
         net = build(spec)
         net.load_state_dict(content["state"])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -90,6 +91,7 @@ def train(
     settings: TrainingSettings,
     seed: int,
     device: torch.device,
+    *,
     after_epoch: Callable[[int, nn.Module, NetSpec], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, NetSpec, pd.DataFrame]:
@@ -109,10 +111,11 @@ def train(
     labels = torch.from_numpy(dataset.labels)
     net, spec = first_network(dataset, architecture, settings, seed, pixels)
     net = net.to(device)
+    score = partial(_score, pixels=pixels, labels=labels, device=device, batch_size=at_once)
     if not settings.epochs:
-        loss, share = _score(net, pixels, labels, train_rows, device, at_once)
+        loss, share = score(net, rows=train_rows)
         row = {"epoch": 0, "loss": loss, "train_accuracy": share}
-        row["test_accuracy"] = _score(net, pixels, labels, test_rows, device, at_once)[1]
+        row["test_accuracy"] = score(net, rows=test_rows)[1]
         return net.eval(), spec, pd.DataFrame([row])
 
     body = net.get_submodule(spec.body)
@@ -132,7 +135,7 @@ def train(
         # Dropout draws from torch's own generators: seeded here, and given back as they were.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derived_seed(seed, 2, epoch))
-            loss = _train_epoch(net, optimiser, batches, labels, len(order), device)
+            loss = _train_epoch(net, optimiser, batches, labels, n_images=len(order), device=device)
         schedule.step()
         if not np.isfinite(loss):
             raise VebiError(
@@ -143,8 +146,8 @@ def train(
             {
                 "epoch": epoch,
                 "loss": loss,
-                "train_accuracy": _score(net, pixels, labels, train_rows, device, at_once)[1],
-                "test_accuracy": _score(net, pixels, labels, test_rows, device, at_once)[1],
+                "train_accuracy": score(net, rows=train_rows)[1],
+                "test_accuracy": score(net, rows=test_rows)[1],
             }
         )
         if after_epoch is not None:
@@ -260,7 +263,14 @@ def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch_size: int = 256
 ) -> float:
     """Fraction of images (N, C, H, W) whose highest output is their label; NaN for no images."""
-    return _score(net, _in_memory(images), labels, np.arange(len(images)), device, batch_size)[1]
+    return _score(
+        net,
+        _in_memory(images),
+        labels,
+        np.arange(len(images)),
+        device=device,
+        batch_size=batch_size,
+    )[1]
 
 
 def _score(
@@ -268,6 +278,7 @@ def _score(
     pixels: Pixels,
     labels: Tensor,
     rows: np.ndarray,
+    *,
     device: torch.device,
     batch_size: int,
 ) -> tuple[float, float]:
@@ -347,6 +358,7 @@ def _train_epoch(
     optimiser: torch.optim.Optimizer,
     batches: Iterable[tuple[np.ndarray, Tensor]],
     labels: Tensor,
+    *,
     n_images: int,
     device: torch.device,
 ) -> float:

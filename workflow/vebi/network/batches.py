@@ -9,7 +9,7 @@ import torch
 
 from vebi.io.errors import VebiError
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 # Images of a batch: whatever can be cut along its first axis.
 _Images = TypeVar("_Images", np.ndarray, torch.Tensor)
@@ -64,5 +64,5 @@ def _half(size: int) -> int:
             "The GPU's memory does not suffice for a single image. Free it of other programs, choose "
             "another GPU with CUDA_VISIBLE_DEVICES, or set device: cpu."
         )
-    _LOG.warning("The GPU's memory does not suffice for %d images: going on with half.", size)
+    log.warning("The GPU's memory does not suffice for %d images: going on with half.", size)
     return -(-size // 2)

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vebi.catalogue.record import by_name, look_up, record
+from vebi.catalogue.record import by_name, look_up
 from vebi.io.errors import VebiError
 from vebi.io.late import Late
+from vebi.record import record
 
 if TYPE_CHECKING:
     import numpy as np

@@ -43,6 +43,7 @@ def resample(
     image: Tensor,
     layers: Sequence[Layer],
     wanted: Sequence[Layer],
+    *,
     mean: np.ndarray,
     sampling: Sampling,
     key: Sequence[int],

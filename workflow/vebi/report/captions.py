@@ -1,17 +1,14 @@
-"""Captions: the reStructuredText files that Snakemake's report shows, too."""
+"""Captions: the reStructuredText of the records, which Snakemake's report shows, too."""
 
 import re
 from html import escape
-from pathlib import Path
 
 _MARKUP = re.compile(r"``(?P<code>[^`]+)``|\*\*(?P<strong>[^*]+)\*\*|\*(?P<em>[^*]+)\*")
 
 
-def read_caption(path: Path) -> str:
-    """A caption as HTML, '' where there is no file. Knows literals, emphasis and paragraphs."""
-    if not path.is_file():
-        return ""
-    paragraphs = re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip())
+def to_paragraphs(caption: str) -> str:
+    """A caption as HTML paragraphs, '' for none. Knows literals, emphasis and paragraphs."""
+    paragraphs = re.split(r"\n\s*\n", caption.strip())
     return "".join(f"<p>{to_html(' '.join(p.split()))}</p>" for p in paragraphs if p.strip())
 
 

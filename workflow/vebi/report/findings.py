@@ -210,7 +210,7 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
     "networks": (("training", _training),),
     "selection": (("selection_seeds", _counts), ("selection", _certificates)),
     "ablation": (("ablation_effect", _ablation),),
-    "overlap": (
+    "iou": (
         (
             "iou_paired",
             _paired(
@@ -249,5 +249,5 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
     "sanity": (("sanity_verdict", _sanity),),
     "robustness": (("robustness_summary", _robustness),),
     "mcgill": (("mcgill_verdict", _mcgill),),
-    "resampling": (("resampling_claims", _resampling),),
+    "perturbation": (("resampling_claims", _resampling),),
 }

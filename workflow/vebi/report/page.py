@@ -16,15 +16,17 @@ from markupsafe import Markup
 from vebi.catalogue.methods import DRAWN
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
-from vebi.io.tables import TABLES, read_table
-from vebi.report.captions import read_caption
+from vebi.io.tables import read_table
+from vebi.report.captions import to_paragraphs
 from vebi.report.claims import Claim, count_verdicts, group_claims, read_claims
 from vebi.report.curves import Selected, iou_curves, weight_paths
 from vebi.report.findings import Finding, find
 from vebi.report.gallery import Explained, collect
 from vebi.report.pictures import Picture, read_figure
+from vebi.report.places import TABLES, caption_of_figure, caption_of_table
 from vebi.report.tables import EmbeddedTable, embed
-from vebi.studies.registry import OTHERS, STUDIES, Study, find_figure, find_table
+from vebi.studies.record import Study
+from vebi.studies.registry import STUDIES, section_of, sections, study_of_figure, study_of_table
 
 PAGE = Path(__file__).parent / "page"
 TEMPLATE, STYLES = "report.html.j2", ("uplot/uPlot.min.css", "report.css")
@@ -37,13 +39,12 @@ SHOWN_VERSIONS = (
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a finished run. `captions`: the folder of the .rst files."""
+    """The files of a finished run."""
 
     run: str
     tables: Sequence[Path]
     figures: Sequence[Path]
     manifest: Path
-    captions: Path
     explained: Sequence[Explained] = ()
     selected: Sequence[Selected] = ()
 
@@ -104,7 +105,7 @@ def write_report(path: Path, sources: Sources) -> None:
 def render(sources: Sources) -> str:
     """The page as HTML."""
     tables = {
-        p.stem: read_table(p, p.stem) if p.stem in TABLES else pd.read_csv(p)
+        p.stem: read_table(p, TABLES[p.stem]) if p.stem in TABLES else pd.read_csv(p)
         for p in sources.tables
     }
     claims = read_claims(tables["claims"]) if "claims" in tables else []
@@ -131,7 +132,7 @@ def render(sources: Sources) -> str:
         claim_groups=group_claims(claims),
         verdicts=count_verdicts(claims),
         claim_sources=list(dict.fromkeys(claim.source for claim in claims)),
-        studies_of_tables={name: find_table(name).key for name in tables},
+        studies_of_tables={name: section_of(study_of_table(name)).name for name in tables},
         has_iou=bool(data["iou"]),
         has_paths=bool(data["paths"]),
         gallery=data["gallery"],
@@ -149,37 +150,43 @@ def render(sources: Sources) -> str:
 def _sections(
     sources: Sources, tables: Mapping[str, pd.DataFrame], claims: Sequence[Claim]
 ) -> list[Section]:
-    sections = {study.key: Section(study, find(study.key, tables)) for study in (*STUDIES, OTHERS)}
+    found = {study.name: Section(study, find(study.name, tables)) for study in sections()}
     families: dict[str, FigureFamily] = {}
     for path in sources.figures:
-        study, family = find_figure(path.stem)
+        study, family = study_of_figure(path.stem)
         if family not in families:
-            caption = Markup(read_caption(sources.captions / f"{family}.rst"))
+            caption = Markup(to_paragraphs(caption_of_figure(family)))
             families[family] = FigureFamily(family, _label(family), caption, [])
-            sections[study.key].figures.append(families[family])
+            found[section_of(study).name].figures.append(families[family])
         about = path.stem.removeprefix(family).strip("_").replace("_", ", ")
         families[family].figures.append(ShownFigure(path.stem, about, read_figure(path)))
     for path in sources.tables:
         if path.stem == "claims":
             continue
-        caption = Markup(read_caption(sources.captions / "tables" / f"{path.stem}.rst"))
-        sections[find_table(path.stem).key].tables.append(ShownTable(embed(path), caption))
-    for section in sections.values():
+        caption = Markup(to_paragraphs(caption_of_table(path.stem)))
+        section = found[section_of(study_of_table(path.stem)).name]
+        section.tables.append(ShownTable(embed(path), caption))
+    for section in found.values():
         _sort(section)
         section.claims = [
-            c for c in claims if c.tables and find_table(c.tables[0]) is section.study
+            c
+            for c in claims
+            if c.tables and section_of(study_of_table(c.tables[0])) is section.study
         ]
-    return [section for section in sections.values() if section.has_content]
+    return [section for section in found.values() if section.has_content]
 
 
 def _sort(section: Section) -> None:
-    """Figures and tables in the study's order; others behind, by name."""
+    """Figures and tables in the order of their studies' records; others behind, by name."""
+    shown = [study for study in STUDIES if section_of(study) is section.study]
+    figures = [name for study in shown for name in study.figures]
+    tables = [name for study in shown for name in study.tables]
 
-    def place(names: tuple[str, ...], name: str) -> tuple[int, str]:
+    def place(names: Sequence[str], name: str) -> tuple[int, str]:
         return (names.index(name) if name in names else len(names), name)
 
-    section.figures.sort(key=lambda family: place(section.study.figures, family.name))
-    section.tables.sort(key=lambda shown: place(section.study.tables, shown.table.name))
+    section.figures.sort(key=lambda family: place(figures, family.name))
+    section.tables.sort(key=lambda shown: place(tables, shown.table.name))
 
 
 def _label(family: str) -> str:

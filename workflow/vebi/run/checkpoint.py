@@ -5,6 +5,8 @@ deletes those of a job that was cut off. Order of images and dropout are drawn a
 from the seed, so weights, optimiser and schedule are the whole state.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
@@ -14,13 +16,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from vebi.io.files import atomic_path, sha256
 from vebi.run import checksums
+
+if TYPE_CHECKING:
+    from vebi.run.job import Task
 
 log = logging.getLogger(__name__)
 
@@ -103,18 +108,18 @@ class Checkpoint:
 
 
 @contextmanager
-def checkpoint_of(snakemake: Any, output: str | Path, device: torch.device) -> Iterator[Checkpoint]:
+def checkpoint_of(task: Task, output: str | Path) -> Iterator[Checkpoint]:
     """The checkpoint of a job that trains the network `output`; it goes when the block succeeds.
 
     It belongs to the job's rule, parameters (code among them) and wildcards, the content of its
-    inputs, the kind of device and torch's version: a training of anything else starts anew.
+    inputs, the kind of device and torch's version: a training of anything else starts from nothing.
     """
-    output = Path(output)
+    output, device = Path(output), task.device
     content = {
-        "rule": snakemake.rule,
-        "wildcards": dict(snakemake.wildcards.items()),
-        "params": dict(snakemake.params.items()),
-        "inputs": [_digest_of(path) for path in snakemake.input],
+        "rule": task.rule,
+        "wildcards": dict(task.wildcards.items()),
+        "params": dict(task.params.items()),
+        "inputs": [_digest_of(path) for path in task.input],
         "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
         "torch": torch.__version__,
     }

@@ -3,6 +3,10 @@
 Every job writes down the SHA-256 of what it made and compares what it reads. They stand in the
 run's folder `.checksums`, one text for each declared output, in the form of `sha256sum`. A file
 without one (made elsewhere, or by an older version) is not checked.
+
+Files are checked at the doors, before anything opens them: by the job (`vebi.run.job`) and by every
+command of the command line that reads files of a run (`check_files`). Functions that open a file, and
+with them the Python API, check its form and not its checksum.
 """
 
 import os
@@ -76,6 +80,16 @@ def check(path: str | Path) -> None:
             what = "its content has changed since it was written (the checksum differs)"
             raise DamagedFileError(entry.path, output, what)
         _seen_whole.add(key)
+
+
+def check_files(*paths: str | Path) -> None:
+    """Compare the files that a command is about to open with their checksums.
+
+    Raises:
+        DamagedFileError: the first that is not as it was written.
+    """
+    for path in paths:
+        check(path)
 
 
 def recorded(output: Path) -> list[Entry]:

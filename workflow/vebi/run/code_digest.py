@@ -7,7 +7,7 @@ comments, docstrings and `touch` rerun nothing.
 
 The analysis is static. A registry must be a plain dict of functions (a name leads to them), not a
 decorator that registers on import. Text of the form `vebi.module:name` counts as the name that it is.
-A field of a record (`vebi.catalogue.record`) counts only where code is reached that reads an attribute
+A field of a record (`vebi.record`) counts only where code is reached that reads an attribute
 of that name: whoever draws a method's colour does not depend on its function, nor the other way round.
 """
 
@@ -102,7 +102,8 @@ class _Module:
 def code_digest(*entries: str | Path) -> str:
     """Hex digest (16 characters) of everything in the package that `entries` reach.
 
-    An entry is the path of a script, or the name of a module of the package (all of it counts).
+    An entry is the path of a script, the name of a module of the package (all of it counts), or that of
+    a function, `module:function`.
     """
     all_found = _Found()
     for entry in entries:
@@ -111,7 +112,8 @@ def code_digest(*entries: str | Path) -> str:
             for statement in _statements(script, ""):
                 all_found.add(_examine(script, statement))
         else:
-            all_found.targets.add((entry, ""))
+            named = _AS_TEXT.fullmatch(str(entry))
+            all_found.targets.add((named[1], named[2]) if named else (str(entry), ""))
     seen: set[Target] = set()
     while True:
         while new := all_found.targets - seen:

@@ -16,12 +16,15 @@ class JobContext:
         owner: the process that the job belongs to, as `vebi.compute.processes.identify` writes it.
         cores: what `--cores` was; 0 where it is not known.
         draws_bars: somebody reads progress bars from the job's log file.
+        factories: the user's code that the configuration names; a model file that names any of it
+            may run it.
     """
 
     run: str = ""
     owner: str = ""
     cores: int = 0
     draws_bars: bool = False
+    factories: tuple[str, ...] = ()
 
     def publish(self) -> None:
         """Set the variable, for this process and those that it starts."""
@@ -30,4 +33,6 @@ class JobContext:
 
 def read_context() -> JobContext:
     """What the variable says; nothing where it is not set."""
-    return JobContext(**json.loads(os.environ.get(VARIABLE) or "{}"))
+    values = json.loads(os.environ.get(VARIABLE) or "{}")
+    # JSON has lists only.
+    return JobContext(**{**values, "factories": tuple(values.get("factories", ()))})

@@ -16,15 +16,14 @@ from typing import Any
 
 from vebi.io.errors import VebiError
 from vebi.io.files import sha256, write_text
+from vebi.io.results import list_result_files
 from vebi.run.checksums import FOLDER, recorded, recorded_outputs
 from vebi.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-# How a run went, not what came out; and pages that are made from the manifest itself.
-SKIPPED_FOLDERS = frozenset({"logs", "benchmarks", "__pycache__"})
+# The manifest itself, and the page that is made from it.
 SKIPPED_FILES = frozenset({MANIFEST, "report.html"})
-SKIPPED_SUFFIXES = frozenset({".log", ".part", ".tmp", ".broken"})
 
 
 def canonical_json(value: Any) -> str:
@@ -56,9 +55,7 @@ def build_manifest(
     package_digest: str,
     seeds: Iterable[int],
     device: str,
-    compute_threads: int,
     cores: int | None = None,
-    benchmarks: Path | None = None,
     render_env: Path | None = None,
     files: Iterable[Path] | None = None,
 ) -> dict[str, Any]:
@@ -68,13 +65,11 @@ def build_manifest(
     runs that should give the same numbers; what may vary is under `machine` and `measured`.
 
     Args:
-        run_dir: `results/<run>`.
+        run_dir: `results/<run>`; what its jobs took stands in its folder `benchmarks`.
         config: the configuration as resolved, defaults filled in; JSON values.
         package_digest: digest of the package's code.
         device: where the networks ran, see `device_of_networks`.
-        compute_threads: pinned threads of each computation.
         cores: what `--cores` was.
-        benchmarks: folder of Snakemake's benchmark files.
         render_env: the environment that holds Blender's `bpy`.
         files: result files; None takes everything below `run_dir` but logs, benchmark files, the
             manifest and report.html (which is made from it).
@@ -88,13 +83,13 @@ def build_manifest(
         "versions": versions(render_env),
         "seeds": sorted(seeds),
         "device": device,
-        "threads": {"compute": compute_threads},
+        "threads": {"compute": config["compute_threads"]},
         "results": {
             _relative(file, run_dir): {"bytes": file.stat().st_size, "sha256": sha256(file)}
             for file in chosen
         },
         "machine": machine(cores),
-        "measured": {"rules": {} if benchmarks is None else read_benchmarks(benchmarks)},
+        "measured": {"rules": read_benchmarks(run_dir / "benchmarks")},
     }
 
 
@@ -111,16 +106,8 @@ def _relative(file: Path, run_dir: Path) -> str:
 
 
 def _result_files(run_dir: Path) -> list[Path]:
-    found = []
-    for folder, folders, names in os.walk(run_dir):
-        folders[:] = [n for n in folders if n not in SKIPPED_FOLDERS and n[0] != "."]
-        found += [
-            Path(folder, name)
-            for name in names
-            if name[0] != "." and Path(name).suffix not in SKIPPED_SUFFIXES
-        ]
     top = {run_dir / name for name in SKIPPED_FILES}
-    return [file for file in found if file not in top and file.is_file()]
+    return [file for file in list_result_files(run_dir) if file not in top]
 
 
 def versions(render_env: Path | None = None) -> dict[str, str]:

@@ -37,6 +37,7 @@ def certify(
     count: float,
     weights: NDArray[np.float64],
     mu: NDArray[np.float64],
+    *,
     nonnegative: bool = False,
 ) -> Certificate:
     """Certificate of weights (R, m) as solutions of Eq. 1 at mu (R,), for one class.
@@ -50,7 +51,14 @@ def certify(
     # No entry of a Gram matrix is larger than its largest diagonal entry.
     largest = float(np.diagonal(gram).max(initial=0.0))
     return certify_products(
-        weights, used, weights @ gram[used], cross, count, mu, largest, nonnegative
+        weights,
+        used,
+        weights @ gram[used],
+        cross,
+        count,
+        mu=mu,
+        largest=largest,
+        nonnegative=nonnegative,
     )
 
 
@@ -60,6 +68,7 @@ def certify_products(
     products: NDArray[np.float64],
     cross: NDArray[np.float64],
     count: float,
+    *,
     mu: NDArray[np.float64],
     largest: float,
     nonnegative: bool = False,

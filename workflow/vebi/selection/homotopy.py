@@ -73,13 +73,14 @@ def solve_path(
     count: float,
     mu_max: float,
     nonnegative: bool = False,
+    *,
     room: Room | None = None,
 ) -> ClassPath:
     """Every solution of Eq. 1 for one class, from mu = 0 to `mu_max` or the unconstrained optimum.
 
     gram (m, m) and cross (m,) in float64, count = ||l||^2. room: memory of an earlier path of m features.
     """
-    walk = _Walk(gram, cross, count, mu_max, nonnegative, room or Room(len(cross)))
+    walk = _Walk(gram, cross, count, mu_max, nonnegative=nonnegative, room=room or Room(len(cross)))
     while walk.reason == MORE:
         walk.go_on()
     return walk.path()
@@ -125,6 +126,7 @@ class _Walk:
         cross: NDArray[np.float64],
         count: float,
         mu_max: float,
+        *,
         nonnegative: bool,
         room: Room,
     ) -> None:
@@ -227,9 +229,15 @@ class _Walk:
         n_slots = weights.shape[1]
         gradient = weights @ self.room.slots.row[:n_slots]
         proof = certify_products(
-            weights, self.room.slots.column[:n_slots], gradient, self.cross, self.count,
-            np.abs(weights).sum(axis=1), self.largest, self.nonnegative,
-        )  # fmt: skip
+            weights,
+            self.room.slots.column[:n_slots],
+            gradient,
+            self.cross,
+            self.count,
+            mu=np.abs(weights).sum(axis=1),
+            largest=self.largest,
+            nonnegative=self.nonnegative,
+        )
         return proof, gradient
 
     def _missed(
@@ -294,7 +302,7 @@ def solve_paths_of(
     def solve(j: int) -> ClassPath:
         cross, count = np.ascontiguousarray(statistics.cross[:, j]), float(statistics.counts[j])
         room = rooms.get()
-        path = solve_path(statistics.gram, cross, count, mu_max, nonnegative, room)
+        path = solve_path(statistics.gram, cross, count, mu_max, nonnegative, room=room)
         rooms.put(room)
         return path
 

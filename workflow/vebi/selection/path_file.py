@@ -55,7 +55,7 @@ class Solution:
         if not len(found):
             raise VebiError(
                 f"mu = {mu} has no certificate; path.h5 certifies {self.mus.tolist()}: "
-                "add the value to the configured mu and solve again"
+                "add the value to the configured mu and solve again."
             )
         return self.objective[found[0]], self.relative_gap[found[0]]
 

@@ -87,7 +87,7 @@ def solve_points_of(
         weights = np.array(
             [spectral_projected_gradient(A, b, mu, nonnegative, iteration_limit)[0] for mu in mus]
         )
-        proof = certify(statistics.gram, cross, count, weights, mus, nonnegative)
+        proof = certify(statistics.gram, cross, count, weights, mus, nonnegative=nonnegative)
         rows, columns = np.nonzero(weights)
         points.append(
             ClassPath(

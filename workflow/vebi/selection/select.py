@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -37,11 +38,43 @@ log = logging.getLogger(__name__)
 Solver = Literal["path", "spgl1"]
 # Beyond these, squares of weights leave float64.
 SMALLEST_MU, LARGEST_MU = 1e-100, 1e100
-ALLOWED = {
+ALLOWED: dict[str, tuple[str, ...]] = {
     "scope": ("all", "conv"),
     "labels": ("annotations", "predictions"),
     "solver": ("path", "spgl1"),
 }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Which form of Eq. 1 is solved, on which rows of a descriptor file, and by what.
+
+    Attributes:
+        scope: `all` features, or those of convolutions only (`conv`).
+        labels: what is regressed on, `annotations` or `predictions`.
+        nonnegative: only weights >= 0.
+        solver: `path`, every mu at once; or `spgl1` at each mu.
+        split: 0 train, 1 test, None all; a file without `split` gives all samples.
+
+    Raises:
+        VebiError: a value that is not allowed.
+    """
+
+    scope: Scope = "all"
+    labels: Labels = "annotations"
+    nonnegative: bool = False
+    solver: Solver = "path"
+    split: int | None = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in ALLOWED.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise VebiError(f"{name} = {value!r}: expected one of {', '.join(allowed)}")
+
+
+# The one of the paper.
+STANDARD = Problem()
 
 
 def solve(
@@ -60,7 +93,7 @@ def solve(
     values = check_mus(mus)
     largest = float(values[-1]) if mu_max is None else float(mu_max)
     if largest < values[-1]:
-        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu")
+        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu.")
     if solver == "spgl1":
         with threadpool_limits(limits=1, user_api="blas"):
             paths = solve_points_of(statistics, values, nonnegative)
@@ -77,7 +110,7 @@ def solve(
                 float(statistics.counts[j]),
                 weights,
                 values,
-                nonnegative,
+                nonnegative=nonnegative,
             )
             objective[:, j], gap[:, j] = proof.objective, proof.relative_gap
             if solver == "spgl1":
@@ -91,49 +124,47 @@ def solve(
 def solve_paths(
     descriptors: str | Path,
     out: str | Path,
+    problem: Problem = STANDARD,
     *,
     mus: Sequence[float],
-    scope: Scope = "all",
-    labels: Labels = "annotations",
-    nonnegative: bool = False,
     mu_max: float | None = None,
-    solver: Solver = "path",
     processes: int = 1,
-    split: int | None = 0,
     sums: Sequence[str | Path] = (),
 ) -> Solution:
-    """Read a descriptor file, solve Eq. 1 for every class and write path.h5 to `out`.
+    """Read a descriptor file, solve Eq. 1 for every class and write path.h5.
 
-    mus: the values to certify and report; mu_max: how far the path goes (default: the largest of mus).
-    scope: `all` or `conv`. labels: `annotations` or `predictions`. split: 0 train, 1 test, None all;
-    a file without `split` gives all samples. processes: cores to use; the result does not depend on it.
-    sums: files of Statistics that together are this descriptor file's, made by other jobs from parts of
-    its rows with the same labels and split and all its columns; without them the file is read here.
+    Args:
+        descriptors: the file.
+        out: path.h5.
+        problem: which form of Eq. 1.
+        mus: the values to certify and report.
+        mu_max: how far the path goes; None: to the largest of `mus`.
+        processes: cores to use; the result does not depend on it.
+        sums: files of Statistics that together are this descriptor file's, made by other jobs from
+            parts of its rows with the same labels and split and all its columns; without them the file
+            is read here.
     """
-    for name, value in (("scope", scope), ("labels", labels), ("solver", solver)):
-        if value not in ALLOWED[name]:
-            raise VebiError(f"{name} = {value!r}: expected one of {', '.join(ALLOWED[name])}")
     values = check_mus(mus)
     index = read_feature_index(descriptors)
-    columns = scope_columns(index, scope)
+    columns = scope_columns(index, problem.scope)
     if sums:
-        statistics = _merge_files(sums, descriptors, labels, split, len(index))
-        if scope != "all":
+        statistics = _merge_files(sums, descriptors, problem, len(index))
+        if problem.scope != "all":
             statistics = statistics.restricted(columns)
     else:
         statistics = read_statistics(
             descriptors,
-            columns=None if scope == "all" else columns,
-            labels=labels,
-            split=split,
+            columns=None if problem.scope == "all" else columns,
+            labels=problem.labels,
+            split=problem.split,
             threads=processes,
         )
     paths, objective, gap = solve(
         statistics,
         mus=values.tolist(),
         mu_max=mu_max,
-        nonnegative=nonnegative,
-        solver=solver,
+        nonnegative=problem.nonnegative,
+        solver=problem.solver,
         processes=processes,
     )
     solution = Solution(
@@ -143,10 +174,10 @@ def solve_paths(
         mus=values,
         objective=objective,
         relative_gap=gap,
-        scope=scope,
-        labels=labels,
-        nonnegative=nonnegative,
-        solver=solver,
+        scope=problem.scope,
+        labels=problem.labels,
+        nonnegative=problem.nonnegative,
+        solver=problem.solver,
         n_samples=statistics.n_samples,
     )
     write_solution(out, solution)
@@ -156,13 +187,12 @@ def solve_paths(
 def _merge_files(
     sums: Sequence[str | Path],
     descriptors: str | Path,
-    labels: Labels,
-    split: int | None,
+    problem: Problem,
     n_features: int,
 ) -> Statistics:
     """The sums of all parts; a part that is missing or of another file shows in the counts."""
     statistics = merge(Statistics.load(path) for path in sums)
-    _, targets, n_classes = read_targets(descriptors, labels, split)
+    _, targets, n_classes = read_targets(descriptors, problem.labels, problem.split)
     counts = np.bincount(targets, minlength=n_classes)
     if statistics.n_features != n_features or not np.array_equal(statistics.counts, counts):
         raise VebiError(
@@ -177,11 +207,8 @@ def select(
     descriptors: str | Path,
     mus: Sequence[float],
     out: str | Path,
+    problem: Problem = STANDARD,
     *,
-    scope: Scope = "all",
-    nonnegative: bool = False,
-    labels: Labels = "annotations",
-    solver: Solver = "path",
     processes: int = 1,
     sums: Sequence[str | Path] = (),
 ) -> Solution:
@@ -194,11 +221,8 @@ def select(
     solution = solve_paths(
         descriptors,
         folder / "path.h5",
+        problem,
         mus=mus,
-        scope=scope,
-        labels=labels,
-        nonnegative=nonnegative,
-        solver=solver,
         processes=processes,
         sums=sums,
     )
@@ -215,11 +239,11 @@ def to_csv(table: pd.DataFrame) -> str:
 def check_mus(mus: Sequence[float]) -> NDArray[np.float64]:
     """The distinct mu in ascending order; each must be positive and finite."""
     if not len(mus):
-        raise VebiError("no mu given; expected one or more positive numbers")
+        raise VebiError("no mu given; expected one or more positive numbers.")
     for mu in mus:
         if not (math.isfinite(mu) and SMALLEST_MU <= mu <= LARGEST_MU):
             raise VebiError(
                 f"mu = {mu}: expected a positive number (the bound of ||w||_1 in Eq. 1), "
-                f"{SMALLEST_MU:g} to {LARGEST_MU:g}"
+                f"{SMALLEST_MU:g} to {LARGEST_MU:g}."
             )
     return np.unique(np.asarray(mus, dtype=np.float64))

@@ -80,7 +80,7 @@ class Statistics:
         if self.cross.shape != other.cross.shape:
             raise VebiError(
                 f"statistics of shapes {self.cross.shape} and {other.cross.shape} "
-                "(features, classes) do not add up: make them from the same features and classes"
+                "(features, classes) do not add up: make them from the same features and classes."
             )
         return Statistics(
             self.gram + other.gram, self.cross + other.cross, self.counts + other.counts
@@ -259,7 +259,7 @@ def scope_columns(index: FeatureIndex, scope: Scope) -> NDArray[np.int64]:
         raise VebiError(
             "scope 'conv' needs features of convolution layers, but the descriptor file has none "
             f"(layer types: {sorted(set(index.layer_type.tolist()))}); use scope 'all', or store "
-            "feature_layer and layer_types"
+            "feature_layer and layer_types."
         )
     return columns
 
@@ -286,7 +286,7 @@ def read_targets(
             rows = np.flatnonzero(read_array(file, "split", (n,), "iuf") == split)
     if not len(rows):
         raise VebiError(
-            f"{descriptors}: no sample to learn from (split {split}, {n} samples in all)"
+            f"{descriptors}: no sample to learn from (split {split}, {n} samples in all)."
         )
     chosen = targets[rows]
     counts = np.bincount(chosen, minlength=n_classes)
@@ -295,7 +295,7 @@ def read_targets(
     if labels == "annotations" and (counts == 0).any():
         raise VebiError(
             f"{descriptors}: class {int(np.argmin(counts))} of {n_classes} has no sample among the "
-            f"{len(rows)} used; labels must count from 0 without gaps"
+            f"{len(rows)} used; labels must count from 0 without gaps."
         )
     return rows, chosen, n_classes
 
@@ -366,7 +366,7 @@ def read_statistics(
         raise VebiError(
             f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
             f"are not finite, the first in row {int(rows[np.argmin(np.isfinite(values))])}; "
-            "the mu-Lasso needs finite descriptors"
+            "the mu-Lasso needs finite descriptors."
         )
     return result
 
@@ -400,11 +400,11 @@ def _labels(file: h5py.File, name: str, n: int) -> NDArray[np.int64]:
     shape = get_array(file, name).shape
     if shape != (n,):
         raise VebiError(
-            f"{file.filename}: {name} has shape {shape}, X has {n} rows: one label per row, please"
+            f"{file.filename}: {name} has shape {shape}, X has {n} rows: one label per row is expected."
         )
     values = read_array(file, name, (n,), "iu")
     if n and values.min() < 0:
-        raise VebiError(f"{file.filename}: {name} has {values.min()}; classes count from 0")
+        raise VebiError(f"{file.filename}: {name} has {values.min()}; classes count from 0.")
     if n and values.max() >= MOST_CLASSES:
         raise VebiError(
             f"{file.filename}: {name} reaches {values.max()}; classes count from 0 without gaps, and "

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from vebi.selection.path_file import Solution
 
@@ -68,38 +67,3 @@ def selected_features_table(solution: Solution, mus: Sequence[float] | None = No
         )
     table = pd.concat(parts, ignore_index=True)[list(SELECTED_FEATURES)]
     return table.sort_values(["mu", "class", "layer", "channel"], ignore_index=True)
-
-
-def selection_over_seeds(selection: pd.DataFrame) -> pd.DataFrame:
-    """From the selection table to `selection_seeds`: sizes of the selection over the seeds' networks.
-
-    One row per data set, model, scope and mu: mean, least and most `n_features` and their number.
-    """
-    groups = selection.groupby(["dataset", "model", "scope", "mu"], sort=True)["n_features"]
-    table = groups.agg(["mean", "min", "max", "size"]).reset_index()
-    return table.rename(
-        columns={
-            "mean": "n_features_mean",
-            "min": "n_features_min",
-            "max": "n_features_max",
-            "size": "n_seeds",
-        }
-    )
-
-
-def trace_path(
-    solution: Solution, n_points: int = 240
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """The path as lines to draw: mu (P,), features selected by any class (P,), ||X W - L||^2 / N (P,).
-
-    Read off the exact path at `n_points` values of mu, equally spaced in log(mu) over the last four
-    decades, or at the solved points where the solver gives no path.
-    """
-    if solution.classes[0].points is not None:
-        mus = solution.mus
-    else:
-        mus = np.geomspace(solution.mu_max * 1e-4, solution.mu_max, n_points)
-        mus[-1] = solution.mu_max
-    features = np.array([(solution.weights_at(mu) != 0).any(axis=0).sum() for mu in mus])
-    objective = np.array([sum(one.objective_at(mu) for one in solution.classes) for mu in mus])
-    return mus, features, objective / solution.n_samples

@@ -9,7 +9,7 @@ from pathlib import Path
 from vebi.descriptors.convert import convert
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.selection.path_file import Solution
-from vebi.selection.select import solve_paths
+from vebi.selection.select import Problem, solve_paths
 from vebi.selection.statistics import Labels, Scope, read_statistics
 
 
@@ -40,10 +40,8 @@ def solve_forms(
             (scope, nonnegative): solve_paths(
                 descriptors,
                 Path(folder) / "path.h5",
+                Problem(scope=scope, labels=labels, nonnegative=nonnegative),
                 mus=mus,
-                scope=scope,
-                labels=labels,
-                nonnegative=nonnegative,
                 sums=[sums],
             )
             for scope in scopes

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vebi.config.stages import AblationConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.io.errors import VebiError
 from vebi.network.layers import list_layers
@@ -77,7 +78,9 @@ def selection(channels):
 
 def test_study_finds_the_one_channel_that_matters(network_and_data):
     net, dataset = network_and_data
-    table, hits = run_study(net, dataset, {"all": selection([0])}, [1.0], 30, [0])
+    table, hits = run_study(
+        net, dataset, {"all": selection([0])}, AblationConfig(repeats=30), mus=[1.0], key=[0]
+    )
     accuracy = table.groupby("condition")["mean_class_accuracy"]
     assert accuracy.mean()["none"] == 1
     assert accuracy.mean()["selected"] == 0.5
@@ -95,7 +98,9 @@ def test_study_finds_the_one_channel_that_matters(network_and_data):
 
 def test_harmless_selection_leaves_everything(network_and_data):
     net, dataset = network_and_data
-    table, _ = run_study(net, dataset, {"all": selection([1, 2])}, [1.0], 1, [0])
+    table, _ = run_study(
+        net, dataset, {"all": selection([1, 2])}, AblationConfig(repeats=1), mus=[1.0], key=[0]
+    )
     assert table[table["condition"] == "selected"]["mean_class_accuracy"].item() == 1
 
 
@@ -112,7 +117,7 @@ def test_union_over_classes_counts_a_feature_once(network_and_data):
 APART = {"d": np.arange(40)}
 
 
-def effect_input(selected, controls, n_seeds=1):
+def effect_input(selected, controls, n_seeds=1) -> tuple[pd.DataFrame, dict]:
     """A table and the hits behind it, in which a condition gets that share of each class right."""
     rows, hits = [], {}
     labels = np.arange(40) % 4

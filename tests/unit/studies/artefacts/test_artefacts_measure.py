@@ -9,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vebi.data.dataset import TEST, Images, open_dataset, write_dataset
+from vebi.config.artefacts import ArtefactScoreConfig
+from vebi.config.stages import HeatmapConfig
+from vebi.data.dataset import TRAIN, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.figures.style import save
 from vebi.heatmaps.draw import feature_maps
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.write import write_heatmaps
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table, write_table
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import feature_index, list_layers
+from vebi.report.places import TABLES
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts, write_artefacts
 from vebi.studies.artefacts.examples import draw_features
 from vebi.studies.artefacts.figures import draw_artefact_maps, draw_artefact_scores
@@ -82,10 +86,11 @@ def scored(folder: Path, net: nn.Module, name: str, **options) -> Artefacts:
     weights = np.zeros((3, len(descriptors.feature_layer)))
     weights[:, 1] = 1.0
     files = {method: folder / name / f"{method}.h5" for method in METHODS}
-    write_heatmaps(net, dataset, descriptors, weights, files, TEST, 1)
-    options = {"n_images": 12, "max_layers": 12, "batch_size": 5} | options
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    write_heatmaps(network, files, HeatmapConfig(top=1))
+    settings = ArtefactScoreConfig(**({"images": 12, "layers": 12, "batch_size": 5} | options))
     out = folder / name / "artefacts.h5"
-    measure(net, dataset, descriptors, weights, files, out, **options)
+    measure(network, files, out, settings)
     return read_artefacts(out)
 
 
@@ -204,7 +209,7 @@ def test_methods_that_draw_features() -> None:
 
 
 def test_fewer_layers(plain: Path) -> None:
-    found = scored(plain, strided(), "fewer", max_layers=2)
+    found = scored(plain, strided(), "fewer", layers=2)
     assert found.layer_names == ("0", "3")
 
 
@@ -213,16 +218,12 @@ def test_heatmaps_of_other_images(plain: Path) -> None:
     scored(plain, net, "other")
     dataset = open_dataset(plain / "dataset.h5")
     descriptors = open_descriptors(plain / "other-descriptors.h5")
-    write_heatmaps(
-        *(net, dataset, descriptors, np.ones((3, len(descriptors.feature_layer)))),
-        *({"vebi": plain / "train.h5"}, 0, 1),
-    )
+    weights = np.ones((3, len(descriptors.feature_layer)))
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    files = {"vebi": plain / "train.h5"}
+    write_heatmaps(network, files, HeatmapConfig(top=1), split=TRAIN)
     with pytest.raises(VebiError, match="no heatmaps of some test images"):
-        measure(
-            *(net, dataset, descriptors, np.ones((3, len(descriptors.feature_layer)))),
-            *({"vebi": plain / "train.h5"}, plain / "out.h5"),
-            **{"n_images": 4, "max_layers": 2},
-        )
+        measure(network, files, plain / "out.h5", ArtefactScoreConfig(images=4, layers=2))
 
 
 def artefacts_of(seed: int, n: int = 40) -> Artefacts:
@@ -255,8 +256,8 @@ def test_tables_and_figures(tmp_path: Path) -> None:
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
     tables = tabulate(paths, runs, 300, 0)
     for name, frame in tables.items():
-        write_table(tmp_path / f"{name}.csv", frame, name)
-        assert len(read_table(tmp_path / f"{name}.csv", name)) == len(frame)
+        write_table(tmp_path / f"{name}.csv", frame, TABLES[name])
+        assert len(read_table(tmp_path / f"{name}.csv", TABLES[name])) == len(frame)
 
     table = tables["artefacts"].set_index(["seed", "layer", "method"])
     assert len(table) == 2 * (2 * 4 + 5)
@@ -286,8 +287,8 @@ def test_runs_without_lattices_leave_empty_tables(tmp_path: Path, plain: Path) -
     runs = [{"dataset": "d", "model": "m", "seed": 0}]
     tables = tabulate([plain / "empty" / "artefacts.h5"], runs, 10, 0)
     for name, frame in tables.items():
-        write_table(tmp_path / f"{name}.csv", frame, name)
-        assert read_table(tmp_path / f"{name}.csv", name).empty
+        write_table(tmp_path / f"{name}.csv", frame, TABLES[name])
+        assert read_table(tmp_path / f"{name}.csv", TABLES[name]).empty
     save(draw_artefact_scores(tables["artefacts"]), tmp_path / "scores.png")
     save(draw_artefact_maps([]), tmp_path / "maps.png")
 

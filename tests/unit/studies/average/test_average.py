@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vebi.config.average import AverageConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.figures.style import save
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network import feature_index, list_layers, responses, to_network_input
 from vebi.studies.average.figures import draw_average_rows, draw_average_sheet, sheet_name
@@ -80,8 +82,9 @@ def weights_for(descriptors, chosen: dict[int, dict[tuple[str, int], float]]) ->
 def write(spots, weights: np.ndarray, name: str, **options) -> Path:
     folder, net, dataset, descriptors, _, _ = spots
     path = folder / name
-    options = {"top": 3, "patches": 100, "examples": 2, "batch_size": 7} | options
-    write_average(net, dataset, descriptors, weights, path, **options)
+    values = {"features": 3, "patches": 100, "examples": 2, "batch_size": 7} | options
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
+    write_average(network, path, AverageConfig(**values))
     return path
 
 
@@ -220,12 +223,11 @@ def test_no_training_images(spots, tmp_path) -> None:
     _, net, dataset, descriptors, _, _ = spots
     data = Images(dataset.read("images"), dataset.labels, np.ones(len(dataset)), list("abc"))
     write_dataset(tmp_path / "dataset.h5", data)
+    weights = np.zeros((3, len(descriptors.feature_layer)))
+    dataset = open_dataset(tmp_path / "dataset.h5")
+    network = InterpretedNetwork(net, dataset, descriptors, weights)
     with pytest.raises(VebiError, match="no training images"):
-        write_average(
-            *(net, open_dataset(tmp_path / "dataset.h5"), descriptors),
-            *(np.zeros((3, len(descriptors.feature_layer))), tmp_path / "average.h5"),
-            **{"top": 1, "patches": 1, "examples": 1},
-        )
+        write_average(network, tmp_path / "average.h5", AverageConfig())
 
 
 def test_figures_of_all_kinds_of_sheets(spots, tmp_path) -> None:

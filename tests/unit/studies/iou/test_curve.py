@@ -34,7 +34,8 @@ def maps_and_masks(draw):
 @given(maps_and_masks(), st.sampled_from([2, 3, 11, 101, 256]))
 @settings(max_examples=300, deadline=None)
 def test_one_pass_equals_the_loop_exactly(pair, n):
-    assert np.array_equal(iou_curves(*pair, n), by_loop(*pair, n))
+    heatmaps, masks = pair
+    assert np.array_equal(iou_curves(heatmaps, masks, n), by_loop(heatmaps, masks, n))
 
 
 def test_perfect_heatmap():

@@ -4,7 +4,7 @@ import pytest
 
 from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import Images, write_dataset
-from vebi.io.tables import TABLES
+from vebi.report.places import TABLES
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 from vebi.studies.iou.iou_file import LOCALISATION, Curves, measure, read_curves
 from vebi.studies.iou.tables import auc_table, curve_table, paired_table, tabulate
@@ -35,7 +35,14 @@ def measured(tmp_path):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
             file["heatmaps"], file["image_index"] = maps, index
     paths = {name: tmp_path / f"{name}.h5" for name in ("good", "noise")}
-    measure(tmp_path / "d.h5", tmp_path / "descriptors.h5", paths, tmp_path / "iou.h5", 101, 7)
+    measure(
+        tmp_path / "d.h5",
+        tmp_path / "descriptors.h5",
+        paths,
+        tmp_path / "iou.h5",
+        n_thresholds=101,
+        seed=7,
+    )
     return tmp_path / "iou.h5", masks[index], {"good": good, "noise": noise}
 
 
@@ -140,7 +147,14 @@ def test_without_distractors_there_is_no_table_of_them(tmp_path):
     with h5py.File(tmp_path / "d.h5", "a") as file:
         del file["distractor_masks"], file["base_scene"]
     paths = {"good": tmp_path / "good.h5"}
-    measure(tmp_path / "d.h5", tmp_path / "descriptors.h5", paths, tmp_path / "b.h5", 11, 7)
+    measure(
+        tmp_path / "d.h5",
+        tmp_path / "descriptors.h5",
+        paths,
+        tmp_path / "b.h5",
+        n_thresholds=11,
+        seed=7,
+    )
     found = read_curves(tmp_path / "b.h5")["good"]
     assert set(found.scores) == set(LOCALISATION)
     # Without base scenes each image is one.

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from vebi.config.mcgill import SensitivityConfig
 from vebi.io.errors import VebiError
 from vebi.selection.statistics import read_statistics, statistics_of
 from vebi.studies.mcgill.invariance import compare_selections
@@ -77,7 +78,8 @@ def test_subsamples_are_the_statistics_of_their_rows(files):
 def test_counts_per_layer(files):
     path = files[0, "trained"]
     given = {"mcgill_keras": path, "vebi_text": files[1, "trained"]}
-    table = vary(given, WORKS["keras"], [2.0], 60.0, [100, 1000], 2, [0])
+    settings = SensitivityConfig(compared_mu=[2.0], sizes=[100, 1000], size_repeats=2)
+    table = vary(given, WORKS["keras"], settings, mu_max=60.0, key=[0])
     assert (table["n_selected"] <= table["n_features"]).all()
     counts = table.set_index(["factor", "level", "repeat", "layer", "mu"])["n_selected"]
     assert counts["labels", "annotations", 0, "relu1", 2.0] == 2

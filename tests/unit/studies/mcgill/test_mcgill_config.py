@@ -8,6 +8,7 @@ import yaml
 
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
+from vebi.studies.mcgill.report_networks import is_full_size
 
 ROOT = Path(__file__).parents[4]
 BASE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -76,7 +77,7 @@ def test_only_the_reports_data_width_and_epochs_count_as_full():
         config["mcgill"] = {"networks": [one]}
         parsed = parse_config(config)
         assert parsed.mcgill is not None
-        return parsed.mcgill.networks[0].is_full(parsed.datasets[dataset], parsed.models[model])
+        return is_full_size(kind, parsed.datasets[dataset], parsed.models[model])
 
     def config(**changes):
         copied = copy.deepcopy(BASE)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vebi.io.tables import TABLES, read_table, write_table
+from vebi.io.tables import read_table, write_table
+from vebi.report.places import TABLES
 from vebi.studies.mcgill.report_networks import WORKS
 from vebi.studies.mcgill.tables import Network, conclude, make_tables
 
@@ -66,8 +67,10 @@ def tables():
 
 def test_every_table_can_be_written_and_read(tables, tmp_path):
     for name, table in tables.items():
-        write_table(tmp_path / f"{name}.csv", table, name)
-        assert list(read_table(tmp_path / f"{name}.csv", name).columns) == TABLES[name].columns
+        write_table(tmp_path / f"{name}.csv", table, TABLES[name])
+        assert (
+            list(read_table(tmp_path / f"{name}.csv", TABLES[name]).columns) == TABLES[name].columns
+        )
 
 
 def test_rows_of_the_contract(tables):

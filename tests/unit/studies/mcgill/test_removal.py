@@ -83,8 +83,12 @@ def test_it_equals_keras_indexing(net, layers):
 def test_partial_removal_is_complete_where_there_is_one_input(net, dataset, layers):
     conditions = [np.array([[1, c] for c in channels]) for channels in ([0], [1, 3], range(6))]
     everything = np.arange(len(dataset))
-    complete = predict_without(net, dataset, everything, conditions, "complete", layers, 5)
-    partial = predict_without(net, dataset, everything, conditions, "partial", layers, 7)
+    complete = predict_without(
+        net, dataset, everything, conditions, removal="complete", layers=layers, batch_size=5
+    )
+    partial = predict_without(
+        net, dataset, everything, conditions, removal="partial", layers=layers, batch_size=7
+    )
     assert np.array_equal(complete, partial)
     assert len(np.unique(complete)) > 1
 
@@ -100,7 +104,9 @@ def test_both_removals_against_a_changed_copy_of_the_network(net, dataset, layer
     rows = np.arange(len(dataset))
     differ = 0
     for removal in ("complete", "partial"):
-        got = predict_without(net, dataset, rows, conditions, removal, layers, 4)
+        got = predict_without(
+            net, dataset, rows, conditions, removal=removal, layers=layers, batch_size=4
+        )
         for condition, predictions in zip(conditions, got, strict=True):
             twin = copy.deepcopy(net)
             for layer, channel in condition.tolist():

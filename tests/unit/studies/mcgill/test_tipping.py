@@ -10,6 +10,7 @@ from vebi.studies.mcgill.report_networks import WORKS
 from vebi.studies.mcgill.tipping import Curves, find_crossing, judge, tipping_points
 
 KERAS = WORKS["keras"]
+FEW = {"n_classes": 10, "n_resamples": 50, "seed": 0}
 
 
 def test_the_report_tips_over_between_333_and_397_of_640_filters():
@@ -79,7 +80,7 @@ TIPS = {
 
 
 def test_table_gives_the_tips_back():
-    table = tipping_points(study(TIPS), KERAS, 10, 50, 0, True).set_index(
+    table = tipping_points(study(TIPS), KERAS, **FEW, reduced=True).set_index(
         ["removal", "solver", "condition"]
     )
     for (removal, solver), tip in TIPS.items():
@@ -92,7 +93,7 @@ def test_table_gives_the_tips_back():
 
 
 def test_a_curve_that_stays_up_is_blank_and_counted():
-    table = tipping_points(study({**TIPS, ("partial", "spgl1"): 400}), KERAS, 10, 50, 0, True)
+    table = tipping_points(study({**TIPS, ("partial", "spgl1"): 400}), KERAS, **FEW, reduced=True)
     row = table.set_index(["removal", "solver", "condition"]).loc["partial", "spgl1", "selected"]
     assert np.isnan(row["filters_at_50"])
     assert row["n_seeds_reached"] == 0
@@ -110,7 +111,7 @@ def test_interval_covers_the_spread_of_draws():
 
 
 def test_the_two_causes_share_the_whole_shift():
-    verdict = judge(study(TIPS), KERAS, 10, 50, 0, "spgl1")
+    verdict = judge(study(TIPS), KERAS, **FEW, peer="spgl1")
     assert verdict["as_in_the_report"] == pytest.approx(0.7)
     assert verdict["corrected"] == pytest.approx(0.2)
     # Shapley: ((100 - 40) + (140 - 60)) / 2 and ((60 - 40) + (140 - 100)) / 2 of 200 filters.
@@ -121,7 +122,7 @@ def test_the_two_causes_share_the_whole_shift():
 
 def test_the_report_removes_completely_in_its_matconvnet_network():
     of_matconvnet = study(TIPS).replace({"annotations": "predictions", "conv": "conv_dense"})
-    verdict = judge(of_matconvnet, WORKS["matconvnet"], 10, 50, 0, "spgl1")
+    verdict = judge(of_matconvnet, WORKS["matconvnet"], **FEW, peer="spgl1")
     assert verdict["as_in_the_report"] == pytest.approx(60 / 200)
     assert verdict["shift"] == pytest.approx(20 / 200)
     assert verdict["by_removal"] == pytest.approx(0.35)
@@ -130,9 +131,9 @@ def test_the_report_removes_completely_in_its_matconvnet_network():
 
 def test_a_plateau_that_stays_is_a_property():
     tips = dict.fromkeys(TIPS, 120)
-    assert judge(study(tips), KERAS, 10, 50, 0, "spgl1")["verdict"] == "property"
+    assert judge(study(tips), KERAS, **FEW, peer="spgl1")["verdict"] == "property"
 
 
 def test_an_early_fall_without_any_shift_is_gradual():
     tips = dict.fromkeys(TIPS, 30)
-    assert judge(study(tips), KERAS, 10, 50, 0, "spgl1")["verdict"] == "gradual"
+    assert judge(study(tips), KERAS, **FEW, peer="spgl1")["verdict"] == "gradual"

@@ -9,15 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from vebi.config.occlusion import OcclusionConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.io.errors import VebiError
 from vebi.network.layers import list_layers
-from vebi.studies.occlusion.measure import (
-    OcclusionSettings,
-    mean_fill,
-    measure,
-    occluded_confidence,
-)
+from vebi.studies.occlusion.measure import mean_fill, measure, occluded_confidence
 from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, read_occlusion
 from vebi.studies.occlusion.tables import curve_table, paired_table, tabulate
 
@@ -34,7 +30,7 @@ def settings(**changes):
         "fill": "mean_image",
         "batch_size": 7,
     }
-    return OcclusionSettings(**{**values, **changes})
+    return OcclusionConfig(**{**values, **changes})
 
 
 class Corner(nn.Module):
@@ -80,7 +76,7 @@ def expected_confidence(covered_in_quarter):
 
 def test_a_linear_network_loses_what_is_covered(data):
     dataset, paths, out = data
-    measure(Corner(), dataset, paths, out, settings(box=1 / 12), 0)
+    measure(Corner(), dataset, paths, out, settings(box=1 / 12), seed=0)
     items, fractions = read_occlusion(out)
     assert fractions == pytest.approx([0, 0.1, 0.2, 0.3])
     assert set(items) == {"good", "empty", CONTROL}
@@ -101,7 +97,7 @@ def test_the_explained_class_is_the_predicted_one_and_stays_so(data):
     model = Corner()
     with torch.no_grad():
         model.linear.bias[1] = 3.0  # score of class 0 is 4 uncovered, below 3 once 12 are covered
-    measure(model, dataset, paths, out, settings(steps=1, max_fraction=0.25), 0)
+    measure(model, dataset, paths, out, settings(steps=1, max_fraction=0.25), seed=0)
     confidence = read_occlusion(out)[0]["good"].confidence
     assert confidence[..., 0] == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-6)
     assert confidence[..., 1] == pytest.approx(1 / (1 + np.exp(2)), abs=1e-6)
@@ -109,12 +105,12 @@ def test_the_explained_class_is_the_predicted_one_and_stays_so(data):
 
 def test_draws_depend_on_seed_image_and_draw_only(data, tmp_path):
     dataset, paths, out = data
-    measure(Corner(), dataset, paths, out, settings(), 5)
+    measure(Corner(), dataset, paths, out, settings(), seed=5)
     fewer = {"good": paths["good"]}
-    measure(Corner(), dataset, fewer, tmp_path / "b.h5", settings(draws=2, batch_size=64), 5)
+    measure(Corner(), dataset, fewer, tmp_path / "b.h5", settings(draws=2, batch_size=64), seed=5)
     one, other = read_occlusion(out)[0], read_occlusion(tmp_path / "b.h5")[0]
     assert np.allclose(one[CONTROL].confidence[:, :2], other[CONTROL].confidence, atol=1e-7)
-    measure(Corner(), dataset, fewer, tmp_path / "c.h5", settings(), 6)
+    measure(Corner(), dataset, fewer, tmp_path / "c.h5", settings(), seed=6)
     third = read_occlusion(tmp_path / "c.h5")[0]
     assert not np.allclose(one[CONTROL].confidence, third[CONTROL].confidence)
 
@@ -126,7 +122,9 @@ def test_occlusion_equals_painting_the_image_by_hand():
     order = np.stack([np.random.default_rng(i).permutation(64).reshape(8, 8) for i in range(5)])
     counts = np.array([0, 10, 64])
     layers = list_layers(model, image)
-    got = occluded_confidence(model, image, layers, order, counts, fill, 4)
+    got = occluded_confidence(
+        model, image, layers, orders=order, counts=counts, fill=fill, batch_size=4
+    )
     target = int(model(image[None]).argmax())
     for sequence in range(5):
         for step, count in enumerate(counts):
@@ -155,7 +153,7 @@ def test_heatmaps_of_other_images_are_refused(data, tmp_path):
     with h5py.File(paths["good"], "r+") as file:
         file["image_index"][...] = file["image_index"][:] + 1
     with pytest.raises(VebiError, match="lacks heatmaps"):
-        measure(Corner(), dataset, paths, out, settings(), 0)
+        measure(Corner(), dataset, paths, out, settings(), seed=0)
     assert not out.exists()
 
 
@@ -227,7 +225,7 @@ def test_paired_table_refuses_other_images():
 
 def test_tables_of_files_have_a_row_per_key(data):
     dataset, paths, out = data
-    measure(Corner(), dataset, paths, out, settings(), 0)
+    measure(Corner(), dataset, paths, out, settings(), seed=0)
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
     tables = tabulate([out, out], runs, 50, 0)
     assert len(tables["occlusion"]) == 2 * 3 * 4

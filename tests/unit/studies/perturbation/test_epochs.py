@@ -32,14 +32,14 @@ def followed(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame]:
             save_model(folder / f"{epoch}.pt", net, spec, ["a", "b"])
 
     settings = TrainingSettings(3, 8, "adam", 0.003, scale=64.0)
-    train(dataset, "patch_cnn", settings, 0, torch.device("cpu"), keep)
+    train(dataset, "patch_cnn", settings, 0, torch.device("cpu"), after_epoch=keep)
     return follow_epochs(
         {epoch: folder / f"{epoch}.pt" for epoch in (1, 3)},
         dataset,
         Sampling(copies=6),
         EpochSettings(train_images=40, test_images=20, k=2, classifier_epochs=8),
-        0,
-        torch.device("cpu"),
+        seed=0,
+        device=torch.device("cpu"),
     )
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from vebi.data.dataset import Images, open_dataset, write_dataset
-from vebi.io.tables import TABLES, write_table
+from vebi.io.tables import write_table
 from vebi.perturbation.resample import Sampling
+from vebi.report.places import TABLES
 from vebi.studies.perturbation.measure import CLAIMS, Selected, StudySettings, run_study, verdict
 from vebi.studies.perturbation.metrics_file import read_metrics, write_metrics
 from vebi.studies.perturbation.tables import tabulate
@@ -48,7 +49,7 @@ def findings(tmp_path_factory):
     selected = Selected(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.5]]), names, channels)
     samplings = [Sampling("additive_noise", 0.05, 10), Sampling("colour_jitter", 0.3, 10)]
     found = run_study(
-        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, 3
+        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, seed=3
     )
     return found, samplings, folder
 
@@ -138,7 +139,7 @@ def test_tables_and_metrics_go_to_files(findings) -> None:
     patches.to_csv(folder / "patches.csv", index=False)
     parts["patches"] = [folder / "patches.csv"]
     runs = [{"dataset": "d", "model": "m", "seed": 0}]
-    tables = tabulate(parts, runs, {"m": 5})
+    tables = tabulate(runs=runs, epochs={"m": 5}, **parts)
     main = tables["resampling"]
     assert len(main) == len(found.resampling) + 1
     together = main[main["patch_accuracy"].notna() & main["score_drop_mean"].notna()]
@@ -146,4 +147,4 @@ def test_tables_and_metrics_go_to_files(findings) -> None:
     assert set(main["epoch"]) == {1, 5}
     for name, frame in tables.items():
         assert set(frame.columns) == set(TABLES[name].columns)
-        write_table(folder / f"table_{name}.csv", frame, name)
+        write_table(folder / f"table_{name}.csv", frame, TABLES[name])

@@ -9,7 +9,7 @@ import torch
 from vebi.models.nets import NetSpec, build
 from vebi.network import list_layers, responses
 from vebi.studies.perturbation.overlap import measure_overlap, vebi_channels
-from vebi.studies.perturbation.transfer import mean_activations, measure_firing
+from vebi.studies.perturbation.transfer import Activations, mean_activations, measure_firing
 
 
 def test_firing_by_hand() -> None:
@@ -20,7 +20,7 @@ def test_firing_by_hand() -> None:
     same_image = np.zeros((2, 4), bool)
     same_image[0, 0] = True
     labels, reference_labels = np.array([0, 1]), np.array([0, 0, 1, 1])
-    firing = measure_firing(sets, own, reference, labels, reference_labels, same_image)
+    firing = measure_firing(sets, Activations(own, reference, labels, reference_labels, same_image))
     # Image 0: channel 2 does not respond to it. Of its class is image 1: channel 0 fires (1 >= 1),
     # channel 1 does not. Of the other: channel 0 fires on image 3, channel 1 on both.
     assert firing.same[0] == pytest.approx(1 / 2)
@@ -33,9 +33,8 @@ def test_firing_by_hand() -> None:
 def test_nothing_to_count() -> None:
     nothing = {0: np.zeros((1, 2))}
     sets = {0: [np.array([0, 1])]}
-    firing = measure_firing(
-        sets, nothing, nothing, np.array([0]), np.array([0]), np.zeros((1, 1), bool)
-    )
+    label, same_image = np.array([0]), np.zeros((1, 1), bool)
+    firing = measure_firing(sets, Activations(nothing, nothing, label, label, same_image))
     assert np.isnan(firing.same[0])
     assert np.isnan(firing.other[0])
 

@@ -10,29 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vebi.config.robustness import RobustnessConfig
+from vebi.config.stages import AblationConfig, HeatmapConfig
 from vebi.data.dataset import TEST, Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.heatmaps import write_heatmaps
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
-from vebi.selection.select import solve_paths
+from vebi.selection.select import Problem, solve_paths
 from vebi.selection.tables import selected_features_table
 from vebi.studies.ablation.measure import run_study as ablate_one
 from vebi.studies.iou.curve import area_under_curve, iou_curves
-from vebi.studies.robustness.measure import pack_features, run_study
+from vebi.studies.robustness.measure import Measures, pack_features, run_study
 from vebi.studies.robustness.robustness_file import (
     METHODS,
     SCOPES,
-    Setting,
     read_findings,
+    settings_of,
     write_findings,
 )
 
-SETTINGS = [
-    Setting(descriptor, nonnegative, mu)
-    for mu in (5.0, 1.0)
-    for descriptor in ("vebi_code", "vebi_text")
-    for nonnegative in (False, True)
-]
+VARIANTS = RobustnessConfig(descriptors=["vebi_code", "vebi_text"], mu=[5.0, 1.0], repeats=3)
+SETTINGS = settings_of(VARIANTS)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +65,8 @@ def world(tmp_path_factory):
         nn.Flatten(),
     )
     describe(net, dataset, folder / "descriptors.h5", "vebi_text")
-    findings = run_study(
-        net, dataset, folder / "descriptors.h5", SETTINGS, 3, [0, 1], heatmap_batch=16
-    )
+    path, measures = folder / "descriptors.h5", Measures(heatmap_batch=16)
+    findings = run_study(net, dataset, path, VARIANTS, measures, key=[0, 1])
     return net, dataset, folder, findings
 
 
@@ -82,22 +80,16 @@ def test_every_setting_is_what_the_main_line_finds(world, v):
         scope: solve_paths(
             path,
             folder / "path.h5",
+            Problem(scope=scope, nonnegative=setting.nonnegative),
             mus=[setting.mu],
-            scope=scope,
-            nonnegative=setting.nonnegative,
         )
         for scope in SCOPES
     }
 
     heatmaps = {method: folder / f"{method}.h5" for method in METHODS}
-    write_heatmaps(
-        net,
-        dataset,
-        open_descriptors(path),
-        solutions["all"].weights_at(setting.mu),
-        heatmaps,
-        TEST,
-    )
+    weights = solutions["all"].weights_at(setting.mu)
+    network = InterpretedNetwork(net, dataset, open_descriptors(path), weights)
+    write_heatmaps(network, heatmaps, HeatmapConfig())
     masks = dataset.read("masks", dataset.indices(TEST))
     for m, method in enumerate(METHODS):
         with h5py.File(heatmaps[method]) as file:
@@ -106,11 +98,13 @@ def test_every_setting_is_what_the_main_line_finds(world, v):
         assert np.median(np.abs(findings.areas[v, m] - expected)) < 1e-6
 
     tables = {scope: selected_features_table(solved) for scope, solved in solutions.items()}
-    expected, hits = ablate_one(net, dataset, tables, [setting.mu], 3, [0])
+    ablated, hits = ablate_one(
+        net, dataset, tables, AblationConfig(repeats=3), mus=[setting.mu], key=[0]
+    )
     for s, scope in enumerate(SCOPES):
-        rows = expected.index[(expected["scope"] == scope) & (expected["condition"] == "selected")]
+        rows = ablated.index[(ablated["scope"] == scope) & (ablated["condition"] == "selected")]
         assert np.array_equal(findings.selected[v, s], hits[rows[0]])
-        assert findings.n_selected[v, s] == expected["n_ablated"][rows[0]]
+        assert findings.n_selected[v, s] == ablated["n_ablated"][rows[0]]
     assert np.array_equal(findings.whole, hits[0])
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table, write_table
+from vebi.report.places import TABLES
 from vebi.studies.ablation.ablate import mean_class_accuracy
 from vebi.studies.robustness.comparisons import COMPARISONS, judge
 from vebi.studies.robustness.figures import draw_robustness
@@ -41,7 +42,7 @@ def findings(seed: int, areas=(0.1, 0.2, 0.4), accuracies=(0.2, 0.5, 0.9, 0.7)) 
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, set[str]]:
-    return {name: set(group["verdict"]) for name, group in table.groupby("comparison")}
+    return {str(name): set(group["verdict"]) for name, group in table.groupby("comparison")}
 
 
 def test_orderings_that_are_there_hold_and_their_opposites_are_reversed():
@@ -119,7 +120,7 @@ def test_summary_counts_every_setting_once_per_factor(tmp_path):
             write_findings(paths[-1], findings(seed, areas))
     tables = tabulate(paths, runs, {"d": APART}, 300, 0)
     for name, table in tables.items():
-        write_table(tmp_path / f"{name}.csv", table, name)
+        write_table(tmp_path / f"{name}.csv", table, TABLES[name])
     summary = tables["robustness_summary"].set_index(["comparison", "factor", "level"])
     row = summary.loc[("vebi > upsampled_activation", "all", "all")]
     assert (row["n_holds"], row["n_undecided"], row["n_reversed"]) == (2, 0, 2)
@@ -132,7 +133,7 @@ def test_summary_counts_every_setting_once_per_factor(tmp_path):
     assert set(per_factor.index.get_level_values("factor")) == {"all", *FACTORS}
     assert summarise(tables["robustness"]).equals(tables["robustness_summary"])
 
-    figure = draw_robustness(read_table(tmp_path / "robustness.csv", "robustness"))
+    figure = draw_robustness(read_table(tmp_path / "robustness.csv", TABLES["robustness"]))
     assert len(figure.axes) == 2
     cells = [len(axis.patches) for axis in figure.axes]
     assert cells == [len(SETTINGS) * len(COMPARISONS)] * 2

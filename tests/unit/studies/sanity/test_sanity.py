@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from vebi.catalogue.methods import METHODS
+from vebi.config.sanity import RandomisationConfig
+from vebi.config.stages import HeatmapConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, open_descriptors
 from vebi.heatmaps import top_features
 from vebi.heatmaps.draw import Targets, merged_maps
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network import list_layers
 from vebi.network.passes import to_network_input
@@ -60,16 +63,17 @@ def setting(tmp_path):
     descriptors = open_descriptors(tmp_path / "x.h5")
     weights = np.zeros((3, len(descriptors.feature_layer)))
     weights[:, :6] = rng.random((3, 6))
-    return net, dataset, descriptors, weights, tmp_path / "sanity.h5"
+    return InterpretedNetwork(net, dataset, descriptors, weights), tmp_path / "sanity.h5"
 
 
 METHODS_HERE = ["deconv_gb", "vebi", "gradient_x_input", "guided_backprop"]
 
 
-def run(setting, **options):
-    net, dataset, descriptors, weights, out = setting
-    options = {"n_images": 9, "key": [0, 0], **options}
-    measure(net, dataset, descriptors, weights, out, METHODS_HERE, **options)
+def run(setting, batch_size=32, key=(0, 0), random_labels=None, **options):
+    network, out = setting
+    settings = RandomisationConfig(images=9, layers=None, **options)
+    maps = HeatmapConfig(methods=METHODS_HERE, batch_size=batch_size)
+    measure(network, out, settings, maps, key=key, random_labels=random_labels)
     return read_sanity(out)
 
 
@@ -88,10 +92,11 @@ def test_a_map_changes_where_its_feature_depends_on_what_was_randomised(setting)
 
 
 def test_similarities_are_those_of_maps_drawn_by_hand(setting):
-    net, dataset, descriptors, weights, _ = setting
+    network, _ = setting
+    net, descriptors, weights = network.model, network.descriptors, network.weights
     items, _ = run(setting, batch_size=4)
     chosen = items["vebi"].image_index
-    images = to_network_input(dataset.read("images", chosen))
+    images = to_network_input(network.dataset.read("images", chosen))
     layers = list_layers(net, images[:1])
     predictions = descriptors.predictions[chosen]
     features, _ = top_features(descriptors.rows(chosen), weights, predictions, layers)
@@ -130,10 +135,9 @@ def test_the_gradient_of_a_linear_network_follows_its_weights(tmp_path):
 
 
 def test_every_method_can_be_checked(setting):
-    net, dataset, descriptors, weights, out = setting
-    measure(
-        net, dataset, descriptors, weights, out, list(METHODS), 3, [0, 0], random_labels=new_net(1)
-    )
+    network, out = setting
+    settings, maps = RandomisationConfig(images=3), HeatmapConfig(methods=list(METHODS))
+    measure(network, out, settings, maps, key=[0, 0], random_labels=new_net(1))
     items, stages = read_sanity(out)
     assert set(items) == set(METHODS)
     assert stages[-1] == RANDOM_LABELS

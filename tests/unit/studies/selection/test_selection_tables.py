@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from vebi.selection.tables import selection_over_seeds
+from vebi.studies.selection.tables import selection_over_seeds
 
 
 def test_sizes_over_seeds():

@@ -122,6 +122,7 @@ def ablate(
     indices: np.ndarray,
     conditions: Sequence[np.ndarray],
     batch_size: int = 128,
+    *,
     device: torch.device | str = "cpu",
     layers: Sequence[Layer] | None = None,
 ) -> np.ndarray:

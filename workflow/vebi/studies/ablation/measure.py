@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from vebi.config.stages import AblationConfig
 from vebi.data.dataset import TEST, Dataset
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index, list_layers
@@ -59,18 +60,27 @@ def run_study(
     model: nn.Module,
     dataset: Dataset,
     selections: Mapping[str, pd.DataFrame],
+    settings: AblationConfig,
+    *,
     mus: Sequence[float],
-    repeats: int,
     key: Sequence[int],
-    batch_size: int = 128,
     device: torch.device | str = "cpu",
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Mean class accuracy on the test split for every scope, mu, condition and repeat.
 
-    `selections[scope]` is a selected_features table; `key` seeds the draws of the controls. Columns:
-    scope, mu, condition, repeat, n_ablated, mean_class_accuracy. The whole network (`none`) stands
-    once per scope, at mu 0. Returned beside it: which images each row's network gets right, bool
-    (rows, N).
+    Args:
+        model: the whole network.
+        dataset: its images.
+        selections: a selected_features table by scope.
+        settings: draws of each control, images at a time.
+        mus: the mu whose selection is removed.
+        key: seeds the draws of the controls.
+        device: where to compute.
+
+    Returns:
+        The table with columns scope, mu, condition, repeat, n_ablated, mean_class_accuracy, where the
+        whole network (`none`) stands once per scope, at mu 0; and which images each row's network gets
+        right, bool (rows, N).
     """
     rows = dataset.indices(TEST)
     example = next(dataset.batches(rows[:1], 1))[1]
@@ -86,12 +96,14 @@ def run_study(
             described.append((scope, mu, "selected", 0))
             conditions.append(selected)
             for c, control in enumerate(CONTROLS):
-                for repeat in range(repeats):
+                for repeat in range(settings.repeats):
                     rng = np.random.default_rng([*key, s, k, c, repeat])
                     described.append((scope, mu, control, repeat))
                     conditions.append(draw_control(control, selected, pool, rng))
     labels = dataset.labels[rows]
-    predictions = ablate(model, dataset, rows, conditions, batch_size, device, layers)
+    predictions = ablate(
+        model, dataset, rows, conditions, settings.batch_size, device=device, layers=layers
+    )
     result = pd.DataFrame(described, columns=["scope", "mu", "condition", "repeat"])
     result["n_ablated"] = [len(condition) for condition in conditions]
     result["mean_class_accuracy"] = mean_class_accuracy(predictions, labels)

@@ -1,1 +1,109 @@
 """Grid artefacts: what strides leave in heatmaps (VEBI 3.3, Figs. 2 and 7)."""
+
+from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.run.plan import RUN
+from vebi.studies.record import Figure, Study, Tabulation
+
+STUDY = Study(
+    name="artefacts",
+    title="Is the grid gone",
+    place="VEBI, section 3.3, Figs. 2 and 7",
+    question=(
+        "Going back through layers that skip pixels leaves a regular grid on the map, which shows"
+        " the network's strides and not the image. VEBI resamples to stride 1 on the way. How "
+        "much of a map is grid, before and after?"
+    ),
+    tables={
+        "artefacts_paired": Table(
+            keys=("dataset", "model", "layer", "method", "reference"),
+            values=(
+                "score_difference",
+                "ci_low",
+                "ci_high",
+                "p_value",
+                "n_seeds",
+                "n_images",
+                "n_scenes",
+                "cumulative_stride",
+                "layer_number",
+            ),
+            formats={"cumulative_stride": "%g"},
+            caption=(
+                "Differences of the grid-artefact score between two methods on the same images; "
+                "below 0: *method* has less grid than *reference*."
+            ),
+            allowed=(
+                Allowed("score_difference", "interval", atol=0.02, why="bootstrap over scenes"),
+                Allowed("ci_*", "close", atol=0.05),
+                Allowed("p_value", "show", why="a draw of sign flips; the interval decides"),
+            ),
+        ),
+        "artefacts": Table(
+            keys=(*RUN_KEYS, "method", "layer"),
+            values=(
+                "cumulative_stride",
+                "grid_artefact_score",
+                "ci_low",
+                "ci_high",
+                "n_images",
+                "layer_number",
+                "share_selected",
+            ),
+            formats={"cumulative_stride": "%g"},
+            caption=(
+                "Grid-artefact score of each network and method in each layer; layer *heatmap* is"
+                " the whole explanation. *share_selected*: how often the layer is among the "
+                "features explained."
+            ),
+            allowed=(
+                Allowed("grid_artefact_score", "interval", atol=0.02, why="bootstrap over scenes"),
+                Allowed("ci_*", "close", atol=0.05),
+                Allowed(
+                    "share_selected",
+                    "close",
+                    atol=0.2,
+                    why="which features are selected hangs on the network",
+                ),
+            ),
+        ),
+    },
+    figures={
+        "artefacts": Figure(
+            draw="vebi.studies.artefacts.figures:draw_artefact_scores",
+            caption=(
+                "The grid in the maps, as a number: the share of a map's energy on the lattice "
+                "that the layer's stride leaves, 1 for a bare grid, 0 for none. Over the layers "
+                "whose features are explained, and for the whole heatmaps."
+            ),
+            reads=("artefacts",),
+        ),
+        "artefact_maps": Figure(
+            draw="vebi.studies.artefacts.figures:draw_run_maps",
+            caption=(
+                "The same feature, low and high in the network, drawn by every method (the "
+                "paper's Figs. 2 and 7). The number is the grid-artefact score of the map."
+            ),
+            per="experiment",
+            inputs=lambda plan: {
+                "dataset": plan.results / "data/{dataset}/dataset.h5",
+                "model": plan.first(f"models/{RUN}/model.pt"),
+                "artefacts": plan.first(f"artefacts/{RUN}/artefacts.h5"),
+            },
+            settings=lambda plan, _: {
+                "examples": plan.config.artefacts.examples if plan.config.artefacts else 0
+            },
+            memory_mb=2000,
+        ),
+    },
+    wanted=lambda plan: bool(plan.config.artefacts and plan.config.experiments),
+    tabulate=Tabulation(
+        function="vebi.studies.artefacts.tables:tabulate",
+        inputs=lambda plan: {"paths": plan.files(f"artefacts/{RUN}/artefacts.h5")},
+        settings=lambda plan: {
+            "runs": plan.runs(),
+            "n_resamples": plan.config.iou.bootstrap,
+            "seed": plan.config.seed,
+        },
+    ),
+    jobs={"score_artefacts": "network"},
+)

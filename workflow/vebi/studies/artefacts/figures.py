@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import DRAWN, in_order
+from vebi.data.dataset import open_dataset
 from vebi.figures.grid import get_experiments
 from vebi.figures.images import show_image
 from vebi.figures.style import (
@@ -19,6 +21,9 @@ from vebi.figures.style import (
     new_figure,
     styled,
 )
+from vebi.models.model_file import load_model
+from vebi.studies.artefacts.artefacts_file import read_artefacts
+from vebi.studies.artefacts.examples import draw_features
 
 if TYPE_CHECKING:
     from vebi.studies.artefacts.examples import DrawnFeature
@@ -159,3 +164,16 @@ def _draw_interval(
         axis.errorbar([at], [mean], yerr=ends, **options)
     else:
         axis.errorbar([mean], [at], xerr=ends, **options)
+
+
+@styled
+def draw_run_maps(
+    *, dataset: Path, model: Path, artefacts: Path, examples: int, factories: Sequence[str] = ()
+) -> Figure:
+    """Features of some scored images of one network, by every method, from its files.
+
+    `factories`: the user's own code that the network may be made with.
+    """
+    network, _ = load_model(model, factories=factories)
+    scores = read_artefacts(artefacts)
+    return draw_artefact_maps(list(draw_features(network, open_dataset(dataset), scores, examples)))

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from vebi.data.dataset import TEST, Dataset
+from vebi.config.artefacts import ArtefactScoreConfig
+from vebi.data.dataset import TEST
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
-from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
+from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.draw import feature_maps, get_methods
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed
 from vebi.network.layers import Layer, feature_index, list_layers
@@ -84,68 +86,55 @@ def drawing_methods(names: Iterable[str]) -> list[str]:
     return list(functions.values())
 
 
+class _Scored(NamedTuple):
+    """Of N images, L layers and M methods: features (N, L, 2), selected (N, L), scores (N, L, M)."""
+
+    features: np.ndarray
+    selected: np.ndarray
+    scores: np.ndarray
+
+
 def measure(
-    model: nn.Module,
-    dataset: Dataset,
-    descriptors: DescriptorFile,
-    weights: np.ndarray,
+    network: InterpretedNetwork,
     heatmaps: Mapping[str, Path],
     out: Path,
-    *,
-    n_images: int,
-    max_layers: int,
-    batch_size: int = 16,
-    device: torch.device | str = "cpu",
+    settings: ArtefactScoreConfig,
 ) -> None:
     """Score features of every layer, and the finished heatmaps, on some test images.
 
-    `heatmaps` maps methods to their files; those that draw features also draw one of each layer. With
-    more than `max_layers` layers that have a lattice, so many are taken at equal steps.
+    Args:
+        network: whose features are drawn.
+        heatmaps: files by method; methods that draw features also draw one of each layer.
+        out: artefacts.h5.
+        settings: with more than `settings.layers` layers that have a lattice, as many as that are
+            taken at equal steps.
+
+    Raises:
+        VebiError: no test images, or heatmaps of other images.
     """
-    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), n_images)
+    dataset, device = network.dataset, network.device
+    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to score heatmaps of.")
-    model = model.to(device)
+    model = network.model.to(device)
     example = to_network_input(dataset.images_at(chosen[:1]), device)
     layers = list_layers(model, example)
-    described = layers_of(layers, descriptors)
-    found = lattices(model, example, layers, described)
-    if len(found) > max_layers:
-        steps = np.linspace(0, len(found) - 1, max_layers).round().astype(int)
+    found = lattices(model, example, layers, layers_of(layers, network.descriptors))
+    if len(found) > settings.layers:
+        steps = np.linspace(0, len(found) - 1, settings.layers).round().astype(int)
         found = [found[i] for i in steps]
     used = [layer for layer, _ in found]
     periods = np.array([period for _, period in found]).reshape(-1, 2)
     methods = drawing_methods(heatmaps)
-    scores = np.zeros((len(chosen), len(used), len(methods)))
-    features = np.zeros((len(chosen), len(used), 2), np.int64)
-    selected = np.zeros((len(chosen), len(used)), bool)
-
-    def score(rows: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        found, was_selected = feature_of_each_layer(
-            np.concatenate([descriptors.rows(rows[i : i + 1]) for i in range(len(rows))]),
-            weights,
-            descriptors.predictions[rows],
-            described,
-            used,
-        )
-        images = to_network_input(raw, device)
-        of_batch = np.zeros((len(rows), len(used), len(methods)))
-        for first in range(0, len(used), GROUP):
-            group = range(first, min(first + GROUP, len(used)))
-            part = found[:, group.start : group.stop]
-            maps = feature_maps(model, images, layers, part, methods)
-            for m, name in enumerate(methods):
-                for slot, layer in enumerate(group):
-                    drawn = maps[name][:, slot].cpu().numpy()
-                    period = (periods[layer, 0], periods[layer, 1])
-                    of_batch[:, layer, m] = grid_artefact_score(drawn, period)
-        return found, was_selected, of_batch
-
-    start = 0
-    for rows, done in computed(dataset.batches(chosen, batch_size), score):
-        here = slice(start, start + len(rows))
-        features[here], selected[here], scores[here] = done
-        start = here.stop
+    scored = _score_features(
+        network,
+        layers,
+        chosen,
+        used=used,
+        periods=periods,
+        methods=methods,
+        batch_size=settings.batch_size,
+    )
     widest = periods.max(0, initial=1.0)
     finished = {
         name: _score_file(path, chosen, (widest[0], widest[1]))
@@ -158,10 +147,10 @@ def measure(
         layer_names=tuple(layer.name for layer in used),
         layer_numbers=np.array([layer.index + 1 for layer in used], np.int64),
         period=periods,
-        features=features,
-        selected=selected,
+        features=scored.features,
+        selected=scored.selected,
         methods=tuple(methods),
-        scores=scores,
+        scores=scored.scores,
         heatmap_methods=tuple(finished),
         heatmap_period=widest,
         heatmap_scores=np.stack(list(finished.values()), axis=1)
@@ -169,6 +158,54 @@ def measure(
         else np.zeros((len(chosen), 0)),
     )
     write_artefacts(out, artefacts)
+
+
+def _score_features(
+    network: InterpretedNetwork,
+    layers: Sequence[Layer],
+    chosen: np.ndarray,
+    *,
+    used: Sequence[Layer],
+    periods: np.ndarray,
+    methods: Sequence[str],
+    batch_size: int,
+) -> _Scored:
+    """Draw one feature of each of the `used` layers for the images at `chosen`, and score its maps."""
+    descriptors = network.descriptors
+    described = layers_of(layers, descriptors)
+    result = _Scored(
+        np.zeros((len(chosen), len(used), 2), np.int64),
+        np.zeros((len(chosen), len(used)), bool),
+        np.zeros((len(chosen), len(used), len(methods))),
+    )
+
+    def score(rows: np.ndarray, raw: np.ndarray) -> _Scored:
+        features, selected = feature_of_each_layer(
+            np.concatenate([descriptors.rows(rows[i : i + 1]) for i in range(len(rows))]),
+            network.weights,
+            descriptors.predictions[rows],
+            described,
+            used,
+        )
+        images = to_network_input(raw, network.device)
+        scores = np.zeros((len(rows), len(used), len(methods)))
+        for first in range(0, len(used), GROUP):
+            group = range(first, min(first + GROUP, len(used)))
+            part = features[:, group.start : group.stop]
+            maps = feature_maps(network.model, images, layers, part, methods)
+            for m, name in enumerate(methods):
+                for slot, layer in enumerate(group):
+                    drawn = maps[name][:, slot].cpu().numpy()
+                    period = (periods[layer, 0], periods[layer, 1])
+                    scores[:, layer, m] = grid_artefact_score(drawn, period)
+        return _Scored(features, selected, scores)
+
+    start = 0
+    for rows, done in computed(network.dataset.batches(chosen, batch_size), score):
+        for whole, part in zip(result, done, strict=True):
+            whole[start : start + len(rows)] = part
+        start += len(rows)
+    return result
 
 
 def _score_file(path: Path, images: np.ndarray, period: tuple[float, float]) -> np.ndarray:

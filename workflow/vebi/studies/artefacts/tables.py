@@ -13,8 +13,8 @@ import pandas as pd
 
 from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
-from vebi.io.tables import TABLES
 from vebi.statistics import cluster_interval, cluster_sign_flip_test
+from vebi.studies.artefacts import STUDY
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
 
 REFERENCES = references_of("artefacts")
@@ -38,7 +38,7 @@ def tabulate(
         pairs.append(table.assign(dataset=dataset, model=model))
     tables = {"artefacts": singles, "artefacts_paired": pairs}
     return {
-        name: pd.concat(frames, ignore_index=True)[TABLES[name].columns]
+        name: pd.concat(frames, ignore_index=True)[STUDY.tables[name].columns]
         for name, frames in tables.items()
     }
 
@@ -62,7 +62,9 @@ def score_table(item: Artefacts, n_resamples: int, key: Sequence[int]) -> pd.Dat
                     "share_selected": place["selected"],
                 }
             )
-    columns = [c for c in TABLES["artefacts"].columns if c not in ("dataset", "model", "seed")]
+    columns = [
+        c for c in STUDY.tables["artefacts"].columns if c not in ("dataset", "model", "seed")
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -102,7 +104,7 @@ def paired_table(items: Sequence[Artefacts], n_resamples: int, key: Sequence[int
                         "layer_number": places[0]["number"],
                     }
                 )
-    columns = [c for c in TABLES["artefacts_paired"].columns if c not in ("dataset", "model")]
+    columns = [c for c in STUDY.tables["artefacts_paired"].columns if c not in ("dataset", "model")]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from vebi.config.average import AverageConfig
 from vebi.data.dataset import TRAIN, Dataset
-from vebi.descriptors.descriptor_file import DescriptorFile, layers_of
+from vebi.descriptors.descriptor_file import layers_of
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.network.layers import Layer, list_layers
@@ -67,6 +68,7 @@ def average_patches(
     strongest: Sequence[Strongest],
     windows: Sequence[tuple[Axis, Axis]],
     fill: np.ndarray,
+    *,
     n_examples: int,
     batch_size: int = 64,
 ) -> list[Average]:
@@ -107,44 +109,58 @@ def average_patches(
     ]
 
 
-def write_average(
-    model: nn.Module,
-    dataset: Dataset,
-    descriptors: DescriptorFile,
-    weights: np.ndarray,
-    path: str | Path,
-    *,
-    top: int,
-    patches: int,
-    examples: int,
-    batch_size: int = 64,
-    device: torch.device | str = "cpu",
-) -> None:
-    """Average images of the `top` features of every class over its training images (VEBI Fig. 5).
+def write_average(network: InterpretedNetwork, path: str | Path, settings: AverageConfig) -> None:
+    """Average images of every class's best features over its training images (VEBI Fig. 5).
 
-    `weights` (classes, m) belong to the columns of `descriptors`. The file has a group `class_<j>` per
-    class and in it `feature_<k>` per feature, best first: `mean` float32 (h, w, C) on the scale of
-    pixels, `examples` uint8 (up to `examples`, h, w, C), and of each patch `image_index` int64 (n),
-    `response` float32 (n), `position` (row and column of the map) and `corner` (of the image, may be
-    negative), int64 (n, 2); attributes `layer_number`, `layer`, `layer_type`, `spatial`, `channel`,
-    `weight`. Attributes of the file: `classes`, `fill` (the mean colour).
+    The file has a group `class_<j>` per class and in it `feature_<k>` per feature, best first: `mean`
+    float32 (h, w, C) on the scale of pixels, `examples` uint8 (up to `settings.examples`, h, w, C), and
+    of each patch `image_index` int64 (n), `response` float32 (n), `position` (row and column of the
+    map) and `corner` (of the image, may be negative), int64 (n, 2); attributes `layer_number`, `layer`,
+    `layer_type`, `spatial`, `channel`, `weight`. Attributes of the file: `classes`, `fill` (the mean
+    colour).
+
+    Args:
+        network: whose features are averaged.
+        path: average.h5.
+        settings: features per class, patches behind each mean, examples beside it.
+
+    Raises:
+        VebiError: the data set has no training images.
     """
+    dataset, device = network.dataset, network.device
     rows = dataset.indices(TRAIN)
     if not len(rows):
         raise VebiError(f"{dataset.path} has no training images to average.")
-    model = model.to(device)
+    model = network.model.to(device)
     example = to_network_input(next(dataset.batches(rows[:1], 1))[1], device)
     layers = list_layers(model, example)
-    chosen = choose_features(weights, layers_of(layers, descriptors), top)
+    chosen = choose_features(
+        network.weights, layers_of(layers, network.descriptors), settings.features
+    )
     features = [feature for group in chosen for feature in group]
     strongest, fill = find_strongest(
-        model, dataset, rows, layers, features, patches, batch_size, device
+        model,
+        dataset,
+        rows,
+        layers,
+        features,
+        n_patches=settings.patches,
+        batch_size=settings.batch_size,
+        device=device,
     )
     windows = patch_windows(model, example, layers, features)
-    averages = average_patches(dataset, features, strongest, windows, fill, examples, batch_size)
+    averages = average_patches(
+        dataset,
+        features,
+        strongest,
+        windows,
+        fill,
+        n_examples=settings.examples,
+        batch_size=settings.batch_size,
+    )
     with create_hdf5(path) as file:
         file.attrs["classes"], file.attrs["fill"] = list(dataset.classes), fill
-        for label in range(len(weights)):
+        for label in range(len(network.weights)):
             group = file.create_group(f"class_{label}")
             mine = [average for average in averages if average.feature.label == label]
             for rank, average in enumerate(mine):

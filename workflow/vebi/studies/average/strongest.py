@@ -70,16 +70,18 @@ def find_strongest(
     rows: np.ndarray,
     layers: Sequence[Layer],
     features: Sequence[ClassFeature],
-    n: int,
+    *,
+    n_patches: int,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
 ) -> tuple[list[Strongest], np.ndarray]:
-    """For each feature the `n` images of its class, among `rows`, that contain its highest responses.
+    """For each feature the images of its class, among `rows`, that contain its highest responses.
 
     An image's response is the maximum of the feature's map, since that place is what is cut out. Memory
-    is that of one batch and n numbers per feature. Also returns the mean colour of all `rows` (C).
+    is that of one batch and `n_patches` numbers per feature, the number of images that are found. Also
+    returns the mean colour of all `rows` (C).
     """
-    strongest = [Strongest(n) for _ in features]
+    strongest = [Strongest(n_patches) for _ in features]
     used = sorted({feature.layer.index for feature in features})
     total = np.zeros(dataset.image_shape[2], np.int64)
     wanted = [layers[index] for index in used]

@@ -1,13 +1,17 @@
 """Examples of every method's heatmaps (the paper's Fig. 9)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from vebi.catalogue.methods import DRAWN, in_order
-from vebi.figures.images import show_image
+from vebi.catalogue.methods import CHANCE, DRAWN, in_order
+from vebi.data.dataset import TEST, open_dataset
+from vebi.figures.images import pick_examples, read_rows, show_image
 from vebi.figures.style import HEATMAP, new_figure, styled
+from vebi.studies.iou.curve import area_under_curve
+from vebi.studies.iou.iou_file import read_curves
 
 
 @styled
@@ -41,3 +45,22 @@ def draw_examples(
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=7.5)
     return figure
+
+
+@styled
+def draw_run_examples(dataset: Path, heatmaps: Sequence[Path], iou: Path, images: int) -> Figure:
+    """Examples of one network, from its files: `heatmaps` one per method, named by it."""
+    data = open_dataset(dataset)
+    chosen = pick_examples(data.labels, data.split, TEST, images)
+    rows = np.searchsorted(data.indices(TEST), chosen)
+    maps = {path.stem: read_rows(path, "heatmaps", rows) for path in heatmaps}
+    curves = read_curves(iou)
+    with_distractors = "mass_on_distractors" in curves[CHANCE.name].scores
+    return draw_examples(
+        data.read("images", chosen),
+        data.read("masks", chosen),
+        maps,
+        [data.classes[data.labels[i]] for i in chosen],
+        {method: area_under_curve(curves[method].curves[rows]) for method in maps},
+        data.read("distractor_masks", chosen) if with_distractors else None,
+    )

@@ -1,1 +1,54 @@
 """How many features each variant of the method selects (VEBI 4.1)."""
+
+from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.run.plan import RUN
+from vebi.studies.record import Figure, Study, Tabulation
+
+STUDY = Study(
+    name="feature_counts",
+    title="How many features each variant selects",
+    place="VEBI, section 4.1",
+    question=(
+        "The paper prints numbers of selected features, but not which variant of its descriptor "
+        "and of the mu-Lasso gave them. How many does each variant select?"
+    ),
+    section="selection",
+    tables={
+        "feature_counts": Table(
+            keys=(*RUN_KEYS, "descriptor", "nonnegative", "scope", "mu"),
+            values=("n_features", "n_features_total", "relative_gap"),
+            formats={"mu": "%g", "relative_gap": "%.2e"},
+            caption=(
+                "Selected features for every variant of the method: descriptor, sign of the "
+                "weights, scope."
+            ),
+            allowed=(
+                Allowed(
+                    "relative_gap",
+                    "close",
+                    atol=1e-6,
+                    why="both are certificates far below what matters",
+                ),
+                Allowed("n_features*", "close", atol=3, rtol=0.1, why="as in selection.csv"),
+            ),
+        ),
+    },
+    figures={
+        "feature_counts": Figure(
+            draw="vebi.studies.feature_counts.figures:draw_feature_counts",
+            caption=(
+                "How many features each variant of the method selects at mu = 10, beside the "
+                "numbers that the paper prints (its text does not say which number belongs to "
+                "which data set)."
+            ),
+            reads=("feature_counts",),
+        ),
+    },
+    wanted=lambda plan: plan.config.feature_counts is not None,
+    tabulate=Tabulation(
+        function="vebi.studies.feature_counts.tables:tabulate",
+        inputs=lambda plan: {"paths": plan.files(f"feature_counts/{RUN}/feature_counts.csv")},
+        settings=lambda plan: {"runs": plan.runs()},
+    ),
+    jobs={"count_features": "cpu"},
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from vebi.config.robustness import FeatureCountsConfig
 from vebi.selection.statistics import Labels, Scope
 from vebi.selection.tables import selection_table
 from vebi.selection.variants import as_variant, solve_forms
@@ -13,22 +14,28 @@ from vebi.selection.variants import as_variant, solve_forms
 
 def count_features(
     descriptors: str | Path,
-    variants: Sequence[str],
-    signs: Sequence[bool],
+    variants: FeatureCountsConfig,
     scopes: Sequence[Scope],
-    mus: Sequence[float],
     labels: Labels = "annotations",
 ) -> pd.DataFrame:
-    """Columns descriptor, nonnegative, scope, mu, n_features, n_features_total, relative_gap.
+    """Select in every setting of `variants` and scope, and count.
 
-    `n_features` is the union over the classes, as in the selection table; `variants` must follow from
-    what the descriptor file holds (see `convert`).
+    Args:
+        descriptors: a descriptor file that the settings' descriptors follow from (see `convert`).
+        variants: descriptors, signs of W and mu.
+        scopes: which features may be selected.
+        labels: what the mu-Lasso regresses on.
+
+    Returns:
+        Columns descriptor, nonnegative, scope, mu, n_features (the union over the classes, as in the
+        selection table), n_features_total, relative_gap.
     """
     parts = []
     with tempfile.TemporaryDirectory() as folder:
-        for variant in variants:
+        for variant in variants.descriptors:
             path = as_variant(descriptors, variant, folder)
-            for (_, nonnegative), solution in solve_forms(path, scopes, signs, mus, labels).items():
+            solutions = solve_forms(path, scopes, variants.nonnegative, variants.mu, labels)
+            for (_, nonnegative), solution in solutions.items():
                 part = selection_table(solution).assign(descriptor=variant, nonnegative=nonnegative)
                 parts.append(part)
             if path != Path(descriptors):

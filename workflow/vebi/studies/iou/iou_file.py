@@ -52,6 +52,7 @@ def measure(
     descriptors_path: Path,
     heatmap_paths: Mapping[str, Path],
     out: Path,
+    *,
     n_thresholds: int,
     seed: int,
 ) -> None:
@@ -73,12 +74,12 @@ def measure(
                 for start, truth in enumerate(_truths(dataset, index, has_distractors)):
                     rows = slice(start * BATCH, start * BATCH + len(truth.masks))
                     parts.append(_scores(source["heatmaps"][rows], truth, n_thresholds))
-            _write(target, method, parts, index, correct, scene)
+            _write(target.create_group(method), parts, index, correct, scene)
         parts = [
             _scores(_chance(truth, seed), truth, n_thresholds)
             for truth in _truths(dataset, index, has_distractors)
         ]
-        _write(target, CHANCE.name, parts, index, correct, scene)
+        _write(target.create_group(CHANCE.name), parts, index, correct, scene)
 
 
 def _truths(dataset: Dataset, index: np.ndarray, has_distractors: bool) -> Iterator[_Truth]:
@@ -126,14 +127,12 @@ def _scores(heatmaps: np.ndarray, truth: _Truth, n_thresholds: int) -> dict[str,
 
 
 def _write(
-    file: h5py.File,
-    method: str,
+    group: h5py.Group,
     parts: list[dict[str, np.ndarray]],
     index: np.ndarray,
     correct: np.ndarray,
     scene: np.ndarray,
 ) -> None:
-    group = file.create_group(method)
     group["image_index"], group["correct"], group["scene"] = index, correct[index], scene[index]
     for name in parts[0]:
         group[name] = np.concatenate([part[name] for part in parts])

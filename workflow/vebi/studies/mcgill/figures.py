@@ -1,6 +1,6 @@
 """Figures of the McGill report, reproduced and audited."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from vebi.figures.style import (
 from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS, Work
 from vebi.studies.mcgill.tipping import find_crossing
 
-Tables = Mapping[str, pd.DataFrame]
 Kinds = Mapping[str, str]
 
 CONDITIONS = ("selected", "random", "random_layer_matched")
@@ -57,16 +56,16 @@ def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
 
 
 @styled
-def draw_published(tables: Tables, kinds: Kinds) -> Figure:
+def draw_published(*removal: pd.DataFrame, kinds: Kinds) -> Figure:
     """The report's Figs. 3 and 4: accuracy at its values of mu, theirs and ours.
 
     Upper row: set up as in the report. Lower row: complete removal of what the exact path selects,
     against layer-matched random filters, on test images.
     """
     parts = {}
-    for model, kind in kinds.items():
-        table = tables[f"mcgill_{kind}"]
-        here = table[(table["model"] == model) & table["published_selected"].notna()]
+    tables = pd.concat(removal, ignore_index=True)
+    for model in kinds:
+        here = tables[(tables["model"] == model) & tables["published_selected"].notna()]
         if len(here):
             parts[model] = here
     figure, axes = new_grid(max(1, len(parts)), 2, 3.6, 2.9)
@@ -117,9 +116,8 @@ def _draw_rows(axis: Axes, rows: pd.DataFrame, work: Work, control: str) -> None
 
 
 @styled
-def draw_tipping_point(tables: Tables, kinds: Kinds) -> Figure:
+def draw_tipping_point(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Accuracy against removed filters: a row per removal, a column per network, a line per case."""
-    table = tables["mcgill_curves"]
     models = [m for m in kinds if m in set(table["model"])]
     figure, axes = new_grid(len(models), 2, 3.4, 2.8)
     for column, model in enumerate(models):
@@ -182,9 +180,8 @@ def _mark_printed(axis: Axes, work: Work) -> None:
 
 
 @styled
-def draw_causes(tables: Tables, kinds: Kinds) -> Figure:
+def draw_causes(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Where half of the accuracy is gone, for every combination, with intervals over seeds."""
-    table = tables["mcgill_tipping_point"]
     models = [m for m in kinds if m in set(table["model"])]
     n_rows = max(len(table[table["model"] == m]) for m in models)
     figure, axes = new_grid(len(models), 1, 3.6, 0.24 * n_rows + 1.6)
@@ -247,9 +244,8 @@ def _printed_tip(work: Work) -> float:
 
 
 @styled
-def draw_invariance(tables: Tables, kinds: Kinds) -> Figure:
+def draw_invariance(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Agreement of selected sets with another network's, against two exact nulls."""
-    table = tables["mcgill_invariance"]
     models = [m for m in kinds if m in set(table["model"])]
     mus = sorted(table["mu"].unique())
     figure, axes = new_grid(len(models), len(mus), 3.4, 2.7)
@@ -302,9 +298,8 @@ def draw_invariance(tables: Tables, kinds: Kinds) -> Figure:
 
 
 @styled
-def draw_sensitivity(tables: Tables, kinds: Kinds) -> Figure:
+def draw_sensitivity(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Selected share of each layer against mu, images, descriptor and labels; mean over seeds."""
-    table = tables["mcgill_sensitivity"]
     models = [m for m in kinds if m in set(table["model"])]
     largest = table[table["factor"] != "mu"]["mu"].max()
     figure, axes = new_grid(len(models), 4, 3.6, 2.3)
@@ -349,12 +344,3 @@ def _draw_levels(axis: Axes, part: pd.DataFrame, factor: str, mu: float) -> None
     axis.set_xticks(range(len(order)), order, fontsize=6, rotation=45)
     axis.set(ylim=(0, 1.03), xlabel=f"layer, mu = {mu:g}")
     axis.legend(fontsize=6, title=factor, title_fontsize=6)
-
-
-FIGURES: dict[str, Callable[[Tables, Kinds], Figure]] = {
-    "mcgill_published": draw_published,
-    "mcgill_tipping_point": draw_tipping_point,
-    "mcgill_causes": draw_causes,
-    "mcgill_invariance": draw_invariance,
-    "mcgill_sensitivity": draw_sensitivity,
-}

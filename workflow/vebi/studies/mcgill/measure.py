@@ -4,7 +4,8 @@ The 2 x 2 x 2 of the audit (removal x solver x control) runs on the report's own
 other labels, rows and images stand beside it as variants.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.config.mcgill import RemovalConfig
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.subset import spread_over_classes
 from vebi.descriptors.layers import measured_layers
@@ -34,32 +36,38 @@ def run_study(
     dataset: Dataset,
     features: pd.DataFrame,
     work: Work,
-    repeats: int,
+    settings: RemovalConfig,
+    *,
     key: Sequence[int],
-    n_images: int | None = None,
-    batch_size: int = 128,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """Accuracy with the selected filters removed, and with as many random ones: table COLUMNS.
 
-    features: the tables FEATURES of all solvers. n_images: images of each split that are looked at,
-    None for all. key: seeds the draws. `test` and `train` are fractions of right predictions,
-    `train_agreement` the fraction of training images whose prediction stays as it was. The row of
-    condition `none` is the whole network.
+    `test` and `train` are fractions of right predictions, `train_agreement` the fraction of training
+    images whose prediction stays as it was. The row of condition `none` is the whole network. Random
+    draws are the same for both removals, so that these differ in nothing else.
 
-    Random draws are the same for both removals, so that these differ in nothing else.
+    Args:
+        model: the whole network.
+        dataset: its images.
+        features: the tables FEATURES of all solvers, stacked.
+        work: the experiment of the report that is reproduced.
+        settings: draws of each control, images of each split that are looked at (None: all).
+        key: seeds the draws.
+        device: where to compute.
     """
     layers = list_layers(model, to_network_input(next(dataset.batches(np.arange(1), 1))[1], device))
     pools = {rows: _pool(layers, work, rows) for rows in work.rows}
     described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
     conditions = [np.zeros((0, 2), np.int64)]
-    for labels, solver, mu, rows in _cases(features, work):
-        selected = _selected(features, labels, solver, mu, rows, layers)
+    for case in _cases(features, work):
+        labels, solver, mu, rows = case
+        selected = _selected(features, case, layers)
         described.append((labels, rows, solver, mu, "selected", 0))
         conditions.append(selected)
         place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
         for c, control in enumerate(CONTROLS):
-            for repeat in range(repeats):
+            for repeat in range(settings.repeats):
                 rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
                 described.append((labels, rows, solver, mu, control, repeat))
                 conditions.append(draw_control(control, selected, pools[rows], rng))
@@ -74,7 +82,16 @@ def run_study(
         # Partial removal belongs to the 2 x 2 x 2; the other variants do without it.
         wanted = of_the_report | (removal == "complete")
         chosen = [conditions[i] for i in np.flatnonzero(wanted)]
-        scored = _score(model, dataset, work, chosen, removal, layers, n_images, batch_size, device)
+        predict = partial(
+            predict_without,
+            model,
+            dataset,
+            removal=removal,
+            layers=layers,
+            batch_size=settings.batch_size,
+            device=device,
+        )
+        scored = _score(predict, dataset, work, chosen, settings.images)
         scored.index = cases.index[wanted]
         table = cases[wanted].join(scored)
         table["removal"] = removal
@@ -96,9 +113,10 @@ def _cases(features: pd.DataFrame, work: Work) -> list[tuple[str, str, float, st
 
 
 def _selected(
-    features: pd.DataFrame, labels: str, solver: str, mu: float, rows: str, layers: Sequence[Layer]
+    features: pd.DataFrame, case: tuple[str, str, float, str], layers: Sequence[Layer]
 ) -> np.ndarray:
     """Selected filters of a case as (layer index, channel), int64 (n, 2), ascending."""
+    labels, solver, mu, rows = case
     index = {layer.name: layer.index for layer in layers}
     kind = {layer.name: layer.type for layer in layers}
     scope = "conv" if rows == "conv" and (features["scope"] == "conv").any() else "all"
@@ -129,17 +147,16 @@ def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
 
 
 def _score(
-    model: nn.Module,
+    predict: Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray],
     dataset: Dataset,
     work: Work,
     conditions: Sequence[np.ndarray],
-    removal: str,
-    layers: Sequence[Layer],
     n_images: int | None,
-    batch_size: int,
-    device: torch.device | str,
 ) -> pd.DataFrame:
-    """Columns train_agreement, train, test; NaN for images that the work does not look at."""
+    """Columns train_agreement, train, test; NaN for images that the work does not look at.
+
+    `predict(indices, conditions)`: classes int64 (conditions, N).
+    """
     splits = {"test": TEST, "train": TRAIN} if "train" in work.evaluations else {"test": TEST}
     rows = {name: dataset.indices(split) for name, split in splits.items()}
     if n_images is not None:
@@ -147,9 +164,7 @@ def _score(
     indices = np.sort(np.concatenate(list(rows.values())))
     # The first condition is the whole network, whose predictions `train_agreement` is measured by.
     whole = np.zeros((0, 2), np.int64)
-    predicted = predict_without(
-        model, dataset, indices, [whole, *conditions], removal, layers, batch_size, device
-    )
+    predicted = predict(indices, [whole, *conditions])
     hits = predicted == dataset.labels[indices]
     scores = pd.DataFrame(
         {"train_agreement": np.nan, "train": np.nan}, index=range(len(conditions))

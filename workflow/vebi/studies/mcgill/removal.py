@@ -63,6 +63,7 @@ def predict_without(
     dataset: Dataset,
     indices: np.ndarray,
     conditions: Sequence[np.ndarray],
+    *,
     removal: str,
     layers: Sequence[Layer],
     batch_size: int = 128,
@@ -74,7 +75,7 @@ def predict_without(
     `removal`: `complete` sets the channels to zero, `partial` does `without_first_input`.
     """
     if removal == "complete":
-        return ablate(model, dataset, indices, conditions, batch_size, device, layers)
+        return ablate(model, dataset, indices, conditions, batch_size, device=device, layers=layers)
     ablations = [as_ablation(condition, layers) for condition in conditions]
     predictions = np.empty((len(conditions), len(indices)), np.int64)
     model = model.to(device)

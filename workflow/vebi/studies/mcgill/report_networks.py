@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vebi.config.datasets import DatasetConfig
+from vebi.config.models import ModelConfig
+
 # Iteration limits of the solvers by name; None: the exact path, which needs no limit. With its
 # default settings spgl1 would go on for 10 N iterations, but version 0.0.3 ends in an IndexError at the
 # 10,000th: `spgl1` is the longest call that returns. `spgl1_1000` stops a tenth of the way.
@@ -103,3 +106,21 @@ WORKS: dict[str, Work] = {
 }
 # Test accuracy of their Keras network before any removal.
 PRINTED_KERAS_ACCURACY = 0.9919
+
+
+def is_full_size(kind: str, dataset: DatasetConfig, model: ModelConfig) -> bool:
+    """Whether a network has the data, the width and the length of training of the report's.
+
+    Args:
+        kind: which of WORKS it stands for.
+        dataset: the data set that it is trained on.
+        model: its architecture and training.
+    """
+    work = WORKS[kind]
+    return (
+        dataset.kind == "mnist"
+        and dataset.train_images is None
+        and dataset.test_images is None
+        and model.epochs >= work.epochs
+        and model.kwargs.get("width", 128) == (work.width or 128)
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vebi.config.mcgill import SensitivityConfig
 from vebi.selection.statistics import (
     Accumulator,
     Labels,
@@ -50,25 +51,31 @@ def read_subsamples(
 def vary(
     descriptors: Mapping[str, str | Path],
     work: Work,
-    mus: Sequence[float],
+    settings: SensitivityConfig,
+    *,
     mu_max: float,
-    sizes: Sequence[int],
-    repeats: int,
     key: Sequence[int],
 ) -> pd.DataFrame:
     """Table SENSITIVITY without `model` and `seed`.
 
-    descriptors: one file per descriptor variant, the report's among them. At every one of `mus` the
-    report's descriptor, labels and all training images are the reference; `n_shared` counts the
-    features that are selected in it too (where the layer is in both). sizes: numbers of training
-    images, drawn `repeats` times each; larger ones than there are are left out. Factor `mu` reads the
-    path at POINTS values up to `mu_max`, at equal ratios.
+    At every one of `settings.compared_mu` the report's descriptor, labels and all training images are
+    the reference; `n_shared` counts the features that are selected in it too (where the layer is in
+    both). Factor `mu` reads the path at POINTS values up to `mu_max`, at equal ratios.
+
+    Args:
+        descriptors: one file per descriptor variant, the report's among them.
+        work: the experiment of the report.
+        settings: the mu, and numbers of training images with their draws; larger numbers than there
+            are images are left out.
+        mu_max: where the path ends.
+        key: seeds the draws of training images.
     """
+    mus = sorted(settings.compared_mu)
     path = descriptors[work.descriptor]
     index = read_feature_index(path)
     statistics = read_statistics(path, labels=work.labels)
     grid = [float(f"{mu:.4g}") for mu in np.geomspace(min(1.0, *mus), mu_max, POINTS)]
-    rows = _count("mu", "", 0, grid, solve_at(statistics, grid, "path").selected, index.layer)
+    rows = _count(("mu", "", 0), grid, solve_at(statistics, grid, "path").selected, index.layer)
 
     reference = solve_at(statistics, mus, "path").selected
     known = dict(zip(zip(index.layer, index.channel, strict=True), reference.T, strict=True))
@@ -82,7 +89,7 @@ def vary(
             ]
         ).T
         selected = solve_at(one, mus, "path").selected
-        rows.extend(_count(factor, level, repeat, mus, selected, where.layer, shared))
+        rows.extend(_count((factor, level, repeat), mus, selected, where.layer, shared))
 
     kinds: tuple[Labels, ...] = ("annotations", "predictions")
     for labels in kinds:
@@ -93,9 +100,9 @@ def vary(
     training = read_targets(path, work.labels)[0]
     drawn = [
         (size, repeat)
-        for size in sorted(sizes)
+        for size in sorted(settings.sizes)
         if size < len(training)
-        for repeat in range(repeats)
+        for repeat in range(settings.size_repeats)
     ]
     subsets = [
         np.sort(np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False))
@@ -108,15 +115,17 @@ def vary(
 
 
 def _count(
-    factor: str,
-    level: str,
-    repeat: int,
+    variation: tuple[str, str, int],
     mus: Sequence[float],
     selected: NDArray[np.bool_],
     layer: NDArray[np.str_],
     reference: NDArray[np.bool_] | None = None,
 ) -> list[dict[str, object]]:
-    """A row per mu and layer; `selected` and `reference` are bool (R, m)."""
+    """A row per mu and layer of a variation (factor, level, repeat).
+
+    `selected` and `reference` are bool (R, m).
+    """
+    factor, level, repeat = variation
     rows = []
     for r, mu in enumerate(mus):
         for name in np.unique(layer):

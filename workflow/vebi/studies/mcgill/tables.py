@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -125,7 +126,12 @@ def tabulate_tipping(
 ) -> pd.DataFrame:
     """mcgill_tipping_point of one model; the rule stands in vebi.studies.mcgill.tipping."""
     return tipping_points(
-        study, network.work, network.n_classes, n_resamples, seed, not network.full
+        study,
+        network.work,
+        n_classes=network.n_classes,
+        n_resamples=n_resamples,
+        seed=seed,
+        reduced=not network.full,
     )
 
 
@@ -133,7 +139,14 @@ def tabulate_verdict(
     study: pd.DataFrame, network: Network, n_resamples: int, seed: int
 ) -> pd.DataFrame:
     """mcgill_verdict of one model: the two causes, their shares, and the conclusion in words."""
-    found = judge(study, network.work, network.n_classes, n_resamples, seed, network.peer)
+    found = judge(
+        study,
+        network.work,
+        n_classes=network.n_classes,
+        n_resamples=n_resamples,
+        seed=seed,
+        peer=network.peer,
+    )
     row = {"model": network.model, "peer": network.peer, **found}
     row["conclusion"] = conclude({**found, "peer": network.peer})
     return pd.DataFrame([{**row, "n_seeds": study["seed"].nunique(), "reduced": not network.full}])
@@ -287,3 +300,47 @@ def _stack(tables: Sequence[tuple[tuple[str, int], pd.DataFrame]]) -> pd.DataFra
     names = [c for c in ("labels", "rows", "solver", "removal", "level") if c in stacked]
     stacked[names] = stacked[names].astype(object).where(stacked[names].notna(), "")
     return stacked
+
+
+def tabulate(
+    *,
+    networks: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    solved: Sequence[tuple[str, int]],
+    audited: Sequence[str],
+    n_resamples: int,
+    seed: int,
+    **files: Sequence[Path],
+) -> dict[str, pd.DataFrame]:
+    """Every table of the report, from the files of all networks.
+
+    Args:
+        networks: the facts of each, see `Network`.
+        seeds: those of every network.
+        solved: (model, seed) of each file of solutions.
+        audited: models of the files of invariance.
+        n_resamples: of intervals.
+        seed: root of their draws.
+        files: histories, studies and, of audited networks, sensitivity in the order of models and seeds;
+            solutions; invariance.
+    """
+    facts = [Network(**network) for network in networks]
+    places = [(network.model, number) for network in facts for number in seeds]
+    audits = [(model, number) for model in audited for number in seeds]
+
+    def read(
+        paths: Sequence[Path], keys: Sequence[tuple[str, int]]
+    ) -> list[tuple[tuple[str, int], pd.DataFrame]]:
+        tables = (pd.read_csv(path, dtype={"level": str}) for path in paths)
+        return [((key[0], key[1]), table) for key, table in zip(keys, tables, strict=True)]
+
+    return make_tables(
+        facts,
+        histories=dict(read(files["histories"], places)),
+        studies=dict(read(files["studies"], places)),
+        solutions=read(files["solutions"], solved),
+        invariance=dict(zip(audited, map(pd.read_csv, files["invariance"]), strict=True)),
+        sensitivity=dict(read(files["sensitivity"], audits)),
+        n_resamples=n_resamples,
+        seed=seed,
+    )

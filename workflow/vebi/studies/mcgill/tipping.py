@@ -110,6 +110,7 @@ def get_curves(study: pd.DataFrame, work: Work) -> dict[tuple[str, str, str], Cu
 def tipping_points(
     study: pd.DataFrame,
     work: Work,
+    *,
     n_classes: int,
     n_resamples: int,
     seed: int,
@@ -152,7 +153,7 @@ STEEP = 0.25
 
 
 def judge(
-    study: pd.DataFrame, work: Work, n_classes: int, n_resamples: int, seed: int, peer: str
+    study: pd.DataFrame, work: Work, *, n_classes: int, n_resamples: int, seed: int, peer: str
 ) -> dict[str, float | str]:
     """What moves the tipping point of the selected filters in one model, and whether it remains.
 

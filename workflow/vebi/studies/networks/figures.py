@@ -1,19 +1,44 @@
 """Figures of data sets and trainings."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from vebi.data.dataset import TEST, TRAIN, open_dataset
 from vebi.figures.grid import new_grid
-from vebi.figures.images import show_image
+from vebi.figures.images import pick_examples, show_image
 from vebi.figures.style import new_figure, styled
+from vebi.run.plan import Run
 
 
 @styled
 def draw_training(
-    histories: dict[tuple[str, str, int], pd.DataFrame], n_images: Mapping[str, int]
+    histories: Sequence[Path],
+    datasets: Sequence[Path],
+    runs: Sequence[Run],
+    names: Sequence[str],
+) -> Figure:
+    """Test accuracy over the epochs.
+
+    `histories` in the order of `runs`, `datasets` in that of `names`.
+    """
+    tables = {
+        (run["dataset"], run["model"], run["seed"]): pd.read_csv(path)
+        for run, path in zip(runs, histories, strict=True)
+    }
+    n_images = {
+        name: len(open_dataset(path).indices(TEST))
+        for name, path in zip(names, datasets, strict=True)
+    }
+    return draw_histories(tables, n_images)
+
+
+@styled
+def draw_histories(
+    histories: Mapping[tuple[str, str, int], pd.DataFrame], n_images: Mapping[str, int]
 ) -> Figure:
     """Test accuracy over the epochs, a panel per experiment, a line per seed.
 
@@ -51,3 +76,15 @@ def draw_montage(
         if masks is not None:
             show_image(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
     return figure
+
+
+@styled
+def draw_data_set(dataset: Path) -> Figure:
+    """Some images of a data set's file, beside their masks where it has any."""
+    data = open_dataset(dataset)
+    # Two of each class; of many classes some, or the figure would have thousands of images.
+    n = min(max(24, 2 * len(data.classes)), 48)
+    chosen = pick_examples(data.labels, data.split, TRAIN, n)
+    masks = data.read("masks", chosen) if data.has_masks else None
+    titles = [data.classes[data.labels[i]] for i in chosen]
+    return draw_montage(data.read("images", chosen), titles, masks)

@@ -1,9 +1,13 @@
 """The table of trainings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from vebi.data.dataset import TEST, open_dataset
+from vebi.io.tables import stack_runs
+from vebi.run.plan import Run
 from vebi.statistics import wilson_interval
 
 
@@ -23,3 +27,18 @@ def add_test_interval(training: pd.DataFrame, n_test: Mapping[str, int]) -> pd.D
         test_accuracy_ci_high=[high for _, high in ends],
         n_test=counts,
     )
+
+
+def tabulate(
+    histories: Sequence[Path],
+    datasets: Sequence[Path],
+    runs: Sequence[Run],
+    names: Sequence[str],
+) -> dict[str, pd.DataFrame]:
+    """The table training: `histories` in the order of `runs`, `datasets` in that of `names`."""
+    n_test = {
+        name: len(open_dataset(path).indices(TEST))
+        for name, path in zip(names, datasets, strict=True)
+    }
+    training = stack_runs(histories, runs, last_row_only=True)
+    return {"training": add_test_interval(training, n_test)}

@@ -1,7 +1,6 @@
 """Confidence in the predicted class along the occlusion, for every method's heatmaps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vebi.config.occlusion import OcclusionConfig
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
@@ -25,27 +25,9 @@ from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, write_occl
 MEAN_IMAGES = 10_000
 
 
-@dataclass(frozen=True)
-class OcclusionSettings:
-    """`images` test images spread over the classes, `draws` sequences of boxes for each and method.
-
-    `box` is the side of a box as a share of the image's; confidence is measured at `steps` equal steps
-    of covered area up to `max_fraction` of the image. Boxes are filled with the training images' mean,
-    pixel by pixel or one colour.
-    """
-
-    images: int
-    draws: int
-    steps: int
-    max_fraction: float
-    box: float
-    fill: Literal["mean_image", "mean_colour"]
-    batch_size: int
-
-    @property
-    def fractions(self) -> np.ndarray:
-        """Covered fractions of the image, from 0: float64 (steps + 1)."""
-        return np.linspace(0, self.max_fraction, self.steps + 1)
+def covered_fractions(settings: OcclusionConfig) -> np.ndarray:
+    """Fractions of the image at which confidence is measured, from 0: float64 (steps + 1)."""
+    return np.linspace(0, settings.max_fraction, settings.steps + 1)
 
 
 def measure(
@@ -53,7 +35,8 @@ def measure(
     dataset: Dataset,
     heatmaps: Mapping[str, Path],
     out: Path,
-    settings: OcclusionSettings,
+    settings: OcclusionConfig,
+    *,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> None:
@@ -61,6 +44,19 @@ def measure(
 
     The group `random` has boxes at uniformly random places. All methods and networks share the random
     numbers of an image and draw, which come from (`seed`, image, draw).
+
+    Args:
+        model: the network whose predictions are watched.
+        dataset: its images; boxes are filled with the training images' mean.
+        heatmaps: files by method.
+        out: occlusion.h5.
+        settings: see OcclusionConfig.
+        seed: root of the random draws.
+        device: where to compute.
+
+    Raises:
+        VebiError: no test or training images, heatmaps of other images, or a method with the
+            control's name.
     """
     if CONTROL in heatmaps:
         raise VebiError(f"No heatmap method may be called '{CONTROL}': that is the control.")
@@ -72,7 +68,7 @@ def measure(
     height, width, _ = dataset.image_shape
     maps[CONTROL] = np.ones((len(chosen), height, width), np.float32)
     fill = mean_fill(dataset, settings.fill, device)
-    counts = pixel_counts(settings.fractions, height, width)
+    counts = pixel_counts(covered_fractions(settings), height, width)
     side = box_side(settings.box, height, width)
     model = model.to(device)
     confidences = np.empty((len(chosen), len(maps), settings.draws, len(counts)))
@@ -91,12 +87,18 @@ def measure(
         )
         orders = [cover_order(race(m[number], exponentials), side) for m in maps.values()]
         confidences[number] = occluded_confidence(
-            model, image, layers, np.stack(orders), counts, fill, settings.batch_size
+            model,
+            image,
+            layers,
+            orders=np.stack(orders),
+            counts=counts,
+            fill=fill,
+            batch_size=settings.batch_size,
         )
     write_occlusion(
         out,
         {name: Occlusion(confidences[:, i], chosen, scenes) for i, name in enumerate(maps)},
-        settings.fractions,
+        covered_fractions(settings),
     )
 
 
@@ -104,6 +106,7 @@ def occluded_confidence(
     model: nn.Module,
     image: Tensor,
     layers: list[Layer],
+    *,
     orders: np.ndarray,
     counts: np.ndarray,
     fill: Tensor,

@@ -17,6 +17,18 @@ Sets = list[np.ndarray]
 
 
 @dataclass(frozen=True)
+class StudySettings:
+    """`images` test images, against `reference` others; top `ks` per layer, the first for the claims."""
+
+    images: int
+    reference: int
+    ks: tuple[int, ...]
+    repeats: int
+    bootstrap: int
+    batch_size: int = 32
+
+
+@dataclass(frozen=True)
 class Measured:
     """Channel metrics of N images: `metrics[layer.index]` has one entry per image.
 
@@ -34,6 +46,7 @@ def measure_images(
     images: Tensor,
     image_index: np.ndarray,
     layers: Sequence[Layer],
+    *,
     wanted: Sequence[Layer],
     sampling: Sampling,
     seed: int,
@@ -47,7 +60,13 @@ def measure_images(
     rows = zip(images, image_index, strict=True)
     for image, index in tqdm(rows, sampling.perturbation, len(images), unit="image", disable=None):
         found = resample(
-            model, image, layers, wanted, mean_pixels(model, image), sampling, (seed, int(index))
+            model,
+            image,
+            layers,
+            wanted,
+            mean=mean_pixels(model, image),
+            sampling=sampling,
+            key=(seed, int(index)),
         )
         predicted.append(found.predicted)
         for position, moments in found.moments.items():

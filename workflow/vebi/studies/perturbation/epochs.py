@@ -8,7 +8,7 @@ test images reduced the same way (the authors' test of usefulness).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +53,25 @@ def follow_epochs(
     dataset: Dataset,
     sampling: Sampling,
     settings: EpochSettings,
+    *,
     seed: int,
     device: torch.device,
+    factories: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Follow a network through `checkpoints` (epoch: model file); `seed` is the root of all draws.
+    """Follow a network through the epochs of its training.
 
-    Returns rows of resampling.csv (patch_accuracy with its interval, patch_area: the mean share of the
-    image that is left) and of resampling_similarity.csv, without the run's keys.
+    Args:
+        checkpoints: model files by epoch.
+        dataset: the images that it was trained and is tested on.
+        sampling: how they are perturbed.
+        settings: how many images and channels, and how long the classifier of patches is trained.
+        seed: root of all draws.
+        device: where to compute.
+        factories: the user's code that the model files may name.
+
+    Returns:
+        Rows of resampling.csv (patch_accuracy with its interval, patch_area: the mean share of the image
+        that is left) and of resampling_similarity.csv, without the run's keys.
     """
     train_rows, test_rows = (
         spread_over_classes(dataset.labels, dataset.indices(split), count)
@@ -79,12 +91,14 @@ def follow_epochs(
     whole = classify(pixels, 0)
     found, similarities = [], []
     for epoch, path in sorted(checkpoints.items()):
-        model, _ = load_model(path, device)
+        model, _ = load_model(path, device, factories)
         layers = list_layers(model, images[:1])
         wanted = convolution_responses(layers)
         if not wanted:
             raise VebiError("The network has no convolution with maps: nothing to select from.")
-        measured = measure_images(model, images, rows, layers, wanted, sampling, seed)
+        measured = measure_images(
+            model, images, rows, layers, wanted=wanted, sampling=sampling, seed=seed
+        )
         fill = _as_image(mean_pixels(model, images[0]), pixels.shape[1:])
         scores = {
             WHOLE_IMAGE: (whole, 1.0),

@@ -1,6 +1,7 @@
 """Figures of input resampling: what is perturbed, what is selected, and what that does."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.grid import get_experiments, rows_of
 from vebi.figures.images import show_image
 from vebi.figures.style import (
@@ -23,7 +25,8 @@ from vebi.figures.style import (
     new_figure,
     styled,
 )
-from vebi.perturbation.perturbations import PERTURBATIONS
+from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
+from vebi.studies.perturbation.metrics_file import read_metrics
 
 # In the order of drawing. The last two are no choice of neurons.
 CHOICE_NAMES = {
@@ -336,3 +339,31 @@ def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
         title=note,
         title_fontsize=7,
     )
+
+
+@styled
+def draw_run_scatter(metrics: Path, k: int, where: str) -> Figure:
+    """Every channel of one network, from its file; `where` names data set and model."""
+    perturbation, found = read_metrics(metrics)
+    images = len(next(iter(found.values()))["correlation"])
+    title = f"{where}: every channel of {images} images, {perturbation.replace('_', ' ')}"
+    return draw_scatter(found, k, title)
+
+
+@styled
+def draw_copies(
+    dataset: Path, perturbations: Sequence[Mapping[str, Any]], copies: int, seed: int
+) -> Figure:
+    """Some copies of a data set's first test image by every perturbation (name, strength)."""
+    data = open_dataset(dataset)
+    index = data.indices(TEST)[:1]
+    image = data.read("images", index)[0]
+    key = (seed, int(index[0]))
+    made = {
+        one["name"]: (
+            one["strength"],
+            *some_copies(image, one["name"], copies, one["strength"], key),
+        )
+        for one in perturbations
+    }
+    return draw_contact_sheet(image, made)

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer
 from vebi.perturbation.choose import CHOICES
-from vebi.studies.perturbation.chosen_channels import Measured, choose_sets, repeats_of
+from vebi.studies.perturbation.chosen_channels import (
+    Measured,
+    StudySettings,
+    choose_sets,
+    repeats_of,
+)
 from vebi.studies.perturbation.removal import Removal, scores_without
 
 ALL_LAYERS = "all"
@@ -39,20 +44,26 @@ def measure_drops(
     labels: np.ndarray,
     layers: Sequence[Layer],
     measured: Measured,
-    ks: Sequence[int],
-    repeats: int,
+    *,
+    settings: StudySettings,
     seed: int,
-    batch_size: int = 32,
 ) -> list[Drop]:
     """Remove every choice's channels from each layer alone and from all: see `Drop`.
 
-    `images` float (N, C, H, W) and `labels` (N) of the images of `measured`.
+    Args:
+        model: the whole network.
+        images: float (N, C, H, W), those of `measured`.
+        labels: (N), their classes.
+        layers: all of the network's.
+        measured: the channels' metrics.
+        settings: how many channels are removed, how often random ones are drawn.
+        seed: root of the draws.
     """
     described: list[tuple[str, str, int, int]] = []
     removals: list[dict[int, Tensor]] = []
     for choice in CHOICES:
-        for k in ks:
-            for repeat in range(repeats_of(choice, repeats)):
+        for k in settings.ks:
+            for repeat in range(repeats_of(choice, settings.repeats)):
                 sets = choose_sets(measured, choice, k, seed, repeat)
                 masks = {
                     layer.index: _mask(sets[layer.index], layer.n_channels)
@@ -63,7 +74,7 @@ def measure_drops(
                     removals.append({layer.index: masks[layer.index]})
                 described.append((ALL_LAYERS, choice, k, repeat))
                 removals.append(masks)
-    before, after = _scores(model, images, layers, removals, batch_size)
+    before, after = _scores(model, images, layers, removals, settings.batch_size)
     rows = np.arange(len(labels))
     confidence = before[rows, measured.predicted]
     hits = before.argmax(1) == labels

@@ -28,13 +28,19 @@ from vebi.statistics import cluster_interval
 from vebi.studies.perturbation.chosen_channels import (
     Measured,
     Sets,
+    StudySettings,
     choose_sets,
     measure_images,
     repeats_of,
 )
 from vebi.studies.perturbation.influence import ALL_LAYERS, Drop, measure_drops
 from vebi.studies.perturbation.overlap import measure_overlap, vebi_channels
-from vebi.studies.perturbation.transfer import Firing, mean_activations, measure_firing
+from vebi.studies.perturbation.transfer import (
+    Activations,
+    Firing,
+    mean_activations,
+    measure_firing,
+)
 
 # Claim: what is compared, the choice that should have more of it, and the choices that should have less.
 CLAIMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -47,18 +53,6 @@ CLAIMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "correlation_is_specific": ("selectivity", "correlation", ("random_active", "precision")),
 }
 PAIRS = (("correlation", "precision"), ("correlation", "vebi"), ("precision", "vebi"))
-
-
-@dataclass(frozen=True)
-class StudySettings:
-    """`images` test images, against `reference` others; top `ks` per layer, the first for the claims."""
-
-    images: int
-    reference: int
-    ks: tuple[int, ...]
-    repeats: int
-    bootstrap: int
-    batch_size: int = 32
 
 
 @dataclass(frozen=True)
@@ -104,10 +98,24 @@ def run_study(
     selected: Selected,
     samplings: Sequence[Sampling],
     settings: StudySettings,
+    *,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Findings:
-    """Everything about one network. `seed` is the root of all draws."""
+    """Everything about one network.
+
+    Args:
+        model: the network.
+        dataset: its images, of which test images are perturbed.
+        selected: VEBI's selection, to compare with.
+        samplings: the perturbations.
+        settings: numbers of images, channels and draws.
+        seed: root of all draws.
+        device: where to compute.
+
+    Raises:
+        VebiError: no test images, or no convolution with maps.
+    """
     model = model.to(device)
     test = dataset.indices(TEST)
     chosen = spread_over_classes(dataset.labels, test, settings.images)
@@ -120,27 +128,27 @@ def run_study(
     if not wanted:
         raise VebiError("The network has no convolution with maps: nothing to select neurons from.")
     labels = dataset.labels[chosen]
-    own = mean_activations(model, images, layers, wanted, settings.batch_size)
-    reference = mean_activations(
-        model, to_network_input(dataset.read("images", others), device), layers, wanted
+    activations = Activations(
+        own=mean_activations(model, images, layers, wanted, settings.batch_size),
+        reference=mean_activations(
+            model, to_network_input(dataset.read("images", others), device), layers, wanted
+        ),
+        labels=labels,
+        reference_labels=dataset.labels[others],
+        same_image=chosen[:, None] == others[None, :],
     )
-    same_image = chosen[:, None] == others[None, :]
     intervals = Intervals(read_scenes(dataset, chosen), settings.bootstrap, seed)
     parts: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("resampling", "transfer", "overlap", "claims")
     }
     measured = {}
     for sampling in samplings:
-        found = measure_images(model, images, chosen, layers, wanted, sampling, seed)
+        found = measure_images(
+            model, images, chosen, layers, wanted=wanted, sampling=sampling, seed=seed
+        )
         measured[sampling.perturbation] = found
-        drops = measure_drops(
-            model,
-            *(images, labels, layers, found, settings.ks, settings.repeats, seed),
-            settings.batch_size,
-        )
-        firings = _firings(
-            found, settings, seed, own, reference, labels, dataset.labels[others], same_image
-        )
+        drops = measure_drops(model, images, labels, layers, found, settings=settings, seed=seed)
+        firings = _firings(found, settings, seed, activations)
         tables = {
             "resampling": _influence_rows(found, drops, settings, intervals),
             "transfer": _transfer_rows(firings, intervals),
@@ -208,11 +216,7 @@ def _firings(
     measured: Measured,
     settings: StudySettings,
     seed: int,
-    own: dict[int, np.ndarray],
-    reference: dict[int, np.ndarray],
-    labels: np.ndarray,
-    reference_labels: np.ndarray,
-    same_image: np.ndarray,
+    activations: Activations,
 ) -> dict[tuple[str, str, int], Firing]:
     """Firing by layer name (or all), choice and k; random choices averaged over their repeats."""
     found = {}
@@ -225,10 +229,7 @@ def _firings(
             parts = {layer.name: [layer.index] for layer in measured.layers}
             for name, indices in {**parts, ALL_LAYERS: [x.index for x in measured.layers]}.items():
                 per_repeat = [
-                    measure_firing(
-                        {index: one[index] for index in indices},
-                        *(own, reference, labels, reference_labels, same_image),
-                    )
+                    measure_firing({index: one[index] for index in indices}, activations)
                     for one in sets
                 ]
                 found[name, choice, k] = Firing(

@@ -6,15 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from vebi.io.tables import TABLES, stack_runs
+from vebi.io.tables import stack_runs
+from vebi.studies.perturbation import STUDY
 
 STACKED = ("transfer", "overlap", "claims")
 
 
 def tabulate(
-    parts: Mapping[str, Sequence[str | Path]],
-    runs: Sequence[Mapping[str, Any]],
-    epochs: Mapping[str, int],
+    *, runs: Sequence[Mapping[str, Any]], epochs: Mapping[str, int], **parts: Sequence[Path]
 ) -> dict[str, pd.DataFrame]:
     """The tables by name, from the files of `run_study` and `follow_epochs` in the order of `runs`.
 
@@ -23,12 +22,12 @@ def tabulate(
     measured on the network as it is. In resampling.csv the accuracies of patches stand in rows of layer
     "all"; those of the last epoch share the row of the same metric's influence.
     """
-    key = list(TABLES["resampling"].keys)
+    key = list(STUDY.tables["resampling"].keys)
     main = stack_runs(parts["resampling"], runs)
     main["epoch"] = main["model"].map(epochs)
     if parts.get("patches"):
         main = main.merge(stack_runs(parts["patches"], runs), "outer", key)
-    tables = {"resampling": main.reindex(columns=TABLES["resampling"].columns)}
+    tables = {"resampling": main.reindex(columns=STUDY.tables["resampling"].columns)}
     for name in STACKED:
         tables[f"resampling_{name}"] = stack_runs(parts[name], runs)
     if parts.get("similarity"):

@@ -1,6 +1,6 @@
 """How often the channels chosen for one image respond to other images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,25 @@ from vebi.studies.perturbation.chosen_channels import Sets
 
 # A channel fires on another image if it responds there with at least this part of its own response.
 FIRING_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Mean responses of channels to N images and to M others, by layer index.
+
+    Attributes:
+        own: (N, channels) each.
+        reference: (M, channels) each.
+        labels: (N), the images' classes.
+        reference_labels: (M), the others'.
+        same_image: bool (N, M), pairs that are one image.
+    """
+
+    own: Mapping[int, np.ndarray]
+    reference: Mapping[int, np.ndarray]
+    labels: np.ndarray
+    reference_labels: np.ndarray
+    same_image: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -50,23 +69,20 @@ def mean_activations(
     return {index: np.concatenate(blocks) for index, blocks in parts.items()}
 
 
-def measure_firing(
-    sets: dict[int, Sets],
-    own: dict[int, np.ndarray],
-    reference: dict[int, np.ndarray],
-    labels: np.ndarray,
-    reference_labels: np.ndarray,
-    same_image: np.ndarray,
-) -> Firing:
+def measure_firing(sets: Mapping[int, Sets], activations: Activations) -> Firing:
     """Share of (chosen channel, other image) pairs in which the channel fires.
 
-    `sets` by layer index, the channels of each of N images; `own` and `reference` their mean responses
-    (N, channels) and (M, channels); `same_image` bool (N, M): pairs that are one image, left out. A
-    channel that does not respond to its own image (mean <= 0) can't be said to fire elsewhere: left
-    out.
+    Pairs that are one image are left out. So is a channel that does not respond to its own image (mean
+    <= 0): it can't be said to fire elsewhere.
+
+    Args:
+        sets: the channels chosen for each of N images, by layer index.
+        activations: how these images' channels respond to them and to others.
     """
-    same, other = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
-    for n, label in enumerate(labels):
+    own, reference = activations.own, activations.reference
+    n_images = len(activations.labels)
+    same, other = np.full(n_images, np.nan), np.full(n_images, np.nan)
+    for n, label in enumerate(activations.labels):
         fires = [
             reference[index][:, channel] >= FIRING_SHARE * own[index][n, channel]
             for index, of_image in sets.items()
@@ -77,10 +93,10 @@ def measure_firing(
             continue
         rates = np.mean(fires, axis=0)
         for values, wanted in (
-            (same, reference_labels == label),
-            (other, reference_labels != label),
+            (same, activations.reference_labels == label),
+            (other, activations.reference_labels != label),
         ):
-            rows = wanted & ~same_image[n]
+            rows = wanted & ~activations.same_image[n]
             if rows.any():
                 values[n] = rates[rows].mean()
     return Firing(same, other)

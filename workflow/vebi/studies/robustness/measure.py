@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vebi.catalogue.methods import get_method
+from vebi.config.robustness import RobustnessConfig
 from vebi.data.dataset import TEST, Dataset
 from vebi.descriptors.descriptor_file import layers_of, open_descriptors
 from vebi.heatmaps.draw import feature_maps
@@ -29,31 +31,62 @@ from vebi.studies.ablation.ablate import ablate
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.measure import draw_control, get_pool, get_selected
 from vebi.studies.iou.curve import area_under_curve, iou_curves
-from vebi.studies.robustness.robustness_file import METHODS, SCOPES, Findings, Setting
+from vebi.studies.robustness.robustness_file import (
+    METHODS,
+    SCOPES,
+    Findings,
+    Setting,
+    settings_of,
+)
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How selections, heatmaps and ablation are measured: as in the main line.
+
+    Attributes:
+        labels: what the mu-Lasso regresses on.
+        top: features per heatmap.
+        thresholds: of the IoU curve, equally spaced.
+        heatmap_batch: images at a time.
+        ablation_batch: images at a time.
+    """
+
+    labels: Labels = "annotations"
+    top: int = 3
+    thresholds: int = 101
+    heatmap_batch: int = 32
+    ablation_batch: int = 128
 
 
 def run_study(
     model: nn.Module,
     dataset: Dataset,
     descriptors: str | Path,
-    settings: Sequence[Setting],
-    repeats: int,
+    variants: RobustnessConfig,
+    measures: Measures,
+    *,
     key: Sequence[int],
-    labels: Labels = "annotations",
-    top: int = 3,
-    n_thresholds: int = 101,
-    heatmap_batch: int = 32,
-    ablation_batch: int = 128,
     device: torch.device | str = "cpu",
 ) -> Findings:
-    """Select, explain and ablate under every one of `settings`, on the test images of `dataset`.
+    """Select, explain and ablate in every setting, on the test images of `dataset`.
 
-    `descriptors`: a descriptor file of all images, from which the settings' descriptors follow (see
-    `convert`). `key` seeds the draws of the controls. The features that explain come from scope All, as
-    in the paper; ablation is done for All and OnlyConv.
+    The features that explain come from scope All, as in the paper; ablation is done for All and
+    OnlyConv.
+
+    Args:
+        model: the network.
+        dataset: its images, with masks.
+        descriptors: a descriptor file of all images, from which the settings' descriptors follow (see
+            `convert`).
+        variants: the settings (`settings_of`), and the draws of each control.
+        measures: what stays the same in all of them.
+        key: seeds the draws of the controls.
+        device: where to compute.
     """
+    settings, repeats = settings_of(variants), variants.repeats
     model = model.to(device)
     rows = dataset.indices(TEST)
     example = next(dataset.batches(rows[:1], 1))[1]
@@ -67,7 +100,8 @@ def run_study(
         }
         with _timed("selection"):
             forms = {
-                name: solve_forms(path, SCOPES, signs, mus, labels) for name, path in paths.items()
+                name: solve_forms(path, SCOPES, signs, mus, measures.labels)
+                for name, path in paths.items()
             }
         solutions = {
             setting: {s: forms[setting.descriptor][s, setting.nonnegative] for s in SCOPES}
@@ -83,14 +117,14 @@ def run_study(
                     setting: (paths[setting.descriptor], solved["all"].weights_at(setting.mu))
                     for setting, solved in solutions.items()
                 },
-                top,
-                n_thresholds,
-                heatmap_batch,
-                device,
+                measures=measures,
+                device=device,
             )
     with _timed("ablation"):
         conditions = draw_conditions(solutions, layers, repeats, key)
-        predictions = ablate(model, dataset, rows, conditions, ablation_batch, device, layers)
+        predictions = ablate(
+            model, dataset, rows, conditions, measures.ablation_batch, device=device, layers=layers
+        )
     hits = predictions == dataset.labels[rows]
     drawn = hits[1:].reshape(len(settings), len(SCOPES), 1 + 2 * repeats, len(rows))
     sizes = [len(condition) for condition in conditions[1 :: 1 + 2 * repeats]]
@@ -137,9 +171,8 @@ def measure_areas(
     rows: np.ndarray,
     layers: Sequence[Layer],
     weights: Mapping[Setting, tuple[Path, np.ndarray]],
-    top: int,
-    n_thresholds: int,
-    batch_size: int,
+    *,
+    measures: Measures,
     device: torch.device | str,
 ) -> np.ndarray:
     """Area under the IoU curve of every setting, method and image: float64 (V, M, N).
@@ -163,7 +196,7 @@ def measure_areas(
                     weight,
                     files[path].predictions[chosen],
                     described[path],
-                    top,
+                    measures.top,
                     spatial_only,
                 )[0]
                 for path, weight in weights.values()
@@ -172,12 +205,12 @@ def measure_areas(
             for name, maps in feature_maps(model, images, layers, features, names).items():
                 for v, place in enumerate(places):
                     merged = merge(_pick(maps, place)).cpu().numpy()
-                    curves = iou_curves(merged, mask, n_thresholds)
+                    curves = iou_curves(merged, mask, measures.thresholds)
                     found[v, METHODS.index(name)] = area_under_curve(curves)
         return found
 
-    batches = dataset.batches(rows, batch_size)
-    total = -(-len(rows) // batch_size)
+    batches = dataset.batches(rows, measures.heatmap_batch)
+    total = -(-len(rows) // measures.heatmap_batch)
     progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
     start = 0
     for chosen, found in computed(progress, measure_batch):

@@ -1,11 +1,13 @@
 """What one network showed in every setting: `robustness.h5`."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from vebi.config.robustness import VariantsConfig
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.selection.statistics import Scope
@@ -21,6 +23,14 @@ class Setting:
     descriptor: str
     nonnegative: bool
     mu: float
+
+
+def settings_of(variants: VariantsConfig) -> list[Setting]:
+    """Every combination of descriptor, sign and mu, the last varying fastest."""
+    return [
+        Setting(*values)
+        for values in product(variants.descriptors, variants.nonnegative, variants.mu)
+    ]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vebi.data.dataset import open_dataset
+from vebi.data.scenes import read_scenes
 from vebi.io.errors import VebiError
+from vebi.run.plan import Run
 from vebi.statistics import cluster_sign_flip_test, crossed_interval, sign_flip_test
 from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS, judge
 from vebi.studies.robustness.robustness_file import Findings, read_findings
@@ -121,3 +124,19 @@ def _sentence(name: str, counts: pd.Series, total: int) -> str:
         f"is undecided in {counts['undecided']} (interval holds zero), "
         f"reversed in {counts['reversed']} (interval below zero)"
     )
+
+
+def tabulate_with_scenes(
+    *,
+    paths: Sequence[Path],
+    datasets: Sequence[Path],
+    runs: Sequence[Run],
+    names: Sequence[str],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """As `tabulate`; `datasets`, in the order of `names`, tell the scenes."""
+    scenes = {
+        name: read_scenes(open_dataset(path)) for name, path in zip(names, datasets, strict=True)
+    }
+    return tabulate(paths, runs, scenes, n_resamples, seed)

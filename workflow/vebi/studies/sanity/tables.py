@@ -12,6 +12,7 @@ import pandas as pd
 
 from vebi.catalogue.methods import references_of
 from vebi.io.errors import VebiError
+from vebi.run.plan import Run as TrainedNetwork
 from vebi.statistics import cluster_interval, cluster_sign_flip_test
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, read_sanity
 
@@ -206,3 +207,17 @@ def _stages(runs: Sequence[Run]) -> list[str]:
 def _mean(values: np.ndarray) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
+
+
+def tabulate_with_accuracies(
+    *,
+    paths: Sequence[Path],
+    histories: Sequence[Path],
+    runs: Sequence[TrainedNetwork],
+    random_label_runs: Sequence[TrainedNetwork],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """As `tabulate`; `histories` are those of the networks trained on shuffled labels."""
+    accuracies = random_label_accuracy(histories, random_label_runs)
+    return tabulate(paths, runs, n_resamples, seed, accuracies)

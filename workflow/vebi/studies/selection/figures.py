@@ -1,12 +1,16 @@
 """The figure of the mu-Lasso's path."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vebi.figures.grid import new_grid
 from vebi.figures.style import CONDITION_COLOURS, SCOPE_NAMES, styled
+from vebi.selection.path_file import Solution, read_solution
 
 
 @styled
@@ -39,3 +43,34 @@ def draw_selection_path(
         lower.set(ylabel="squared error per image")
         upper.legend(fontsize=7, title="a line per seed", title_fontsize=7)
     return figure
+
+
+@styled
+def draw_paths(paths: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> Figure:
+    """The whole path of every run: `paths` in the order of `runs` (dataset, model, seed, scope)."""
+    traces: dict[tuple[str, str, str], dict[int, Any]] = {}
+    n_images = {}
+    for run, path in zip(runs, paths, strict=True):
+        key = (run["dataset"], run["model"], run["scope"])
+        solution = read_solution(path)
+        traces.setdefault(key, {})[run["seed"]] = trace_path(solution)
+        n_images[key[:2]] = solution.n_samples
+    return draw_selection_path(traces, n_images)
+
+
+def trace_path(
+    solution: Solution, n_points: int = 240
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """The path as lines to draw: mu (P,), features selected by any class (P,), ||X W - L||^2 / N (P,).
+
+    Read off the exact path at `n_points` values of mu, equally spaced in log(mu) over the last four
+    decades, or at the solved points where the solver gives no path.
+    """
+    if solution.classes[0].points is not None:
+        mus = solution.mus
+    else:
+        mus = np.geomspace(solution.mu_max * 1e-4, solution.mu_max, n_points)
+        mus[-1] = solution.mu_max
+    features = np.array([(solution.weights_at(mu) != 0).any(axis=0).sum() for mu in mus])
+    objective = np.array([sum(one.objective_at(mu) for one in solution.classes) for mu in mus])
+    return mus, features, objective / solution.n_samples

@@ -1,0 +1,33 @@
+"""The record of claims.csv."""
+
+from vebi.io.tables import Allowed, Table
+
+CLAIM_COLUMNS = ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict")
+
+CLAIMS_TABLE = Table(
+    keys=("claim_id",),
+    values=(*CLAIM_COLUMNS, "place", "rule", "table", "note", "networks"),
+    caption=(
+        "Every checkable claim of the three works, with the published number, ours, and a verdict by the "
+        "rule in the column *rule*, the same for every claim of its kind."
+    ),
+    allowed=(
+        Allowed("verdict", "exact", why="what a reader takes home"),
+        Allowed("published", "exact", why="printed in the papers"),
+        Allowed("statement", "show", why="wording"),
+        Allowed("source", "show", why="wording"),
+        Allowed("place", "show", why="wording"),
+        Allowed("rule", "show", why="wording"),
+        Allowed("table", "show", why="where the number stands"),
+        Allowed("note", "show", why="what was measured on, in words"),
+        Allowed("networks", "exact", why="set by the config"),
+        Allowed(
+            "measured",
+            "interval",
+            atol=0.05,
+            rtol=0.05,
+            why="inside each other's interval; the numbers serve claims without one",
+        ),
+        Allowed("ci_*", "close", atol=0.1, rtol=0.1, why="ends of intervals over few seeds"),
+    ),
+)
