@@ -1,4 +1,4 @@
-"""Explanation panels of a run's own images."""
+"""The panels of a run: its figure of explanations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,9 @@ from vebi.data.dataset import TEST, open_dataset
 from vebi.explanation.explainer import load
 from vebi.explanation.panels import draw_panels
 from vebi.figures.images import pick_examples
-from vebi.figures.style import styled
 from vebi.models.model_file import load_model
 
 
-@styled
 def draw_run_panels(
     *,
     dataset: Path,
