@@ -16,8 +16,8 @@ from vebi.data.an8flower.scene import DISTRACTOR_OBJECTS, Leaf, Plant, Rgb, Scen
 
 # A hanging flower faces forwards where an upright one looks up.
 HANGING_TILT = 50.0
-# Height of a hanging flower's head from the foot of its pot.
-HANGING_DROP = -0.50
+# How far below the others' the ground of a hanging flower lies, which has to clear it.
+HANGING_GROUND = -0.40
 # How far the ground is darker around a pot, in radii of its foot.
 CONTACT_REACH = 1.8
 
@@ -105,19 +105,21 @@ class Thing:
 def things_of(scene: Scene, with_removed: bool = False) -> dict[str, Thing]:
     """All objects of a scene by the names of `parts.PART_NAMES`, by default without removed ones."""
     plant, view, companion = scene.plant, scene.view, scene.companion
-    stands = np.eye(4)
+    stands, floor, drop = np.eye(4), translation(0, 0, floor_of(scene)), None
     if scene.hangs:
-        # Half towards the camera, so that the flower stays in the picture, and in front of the stand.
-        stands = translation(0, 0, stand_height(plant)) @ rotation("z", 0.5 * view.azimuth)
+        place = hanging_place(plant, view)
+        stands, drop = place.matrix, place.drop
     elif companion is not None:
         stands = translation(-companion.place[0], -companion.place[1], 0.0)
-    head = head_matrix(plant, view.head_spin, view.head_nod, scene.hangs)
-    found = _place_plant(plant_meshes(plant, scene.form, scene.hangs), stands, head, scene.colours)
+    head = head_matrix(plant, view.head_spin, view.head_nod, drop)
+    found = _place_plant(plant_meshes(plant, scene.form, drop), stands, head, scene.colours)
     if scene.hangs:
-        found["stand"] = Thing(_stand(stand_height(plant)), np.eye(4), scene.colours["stand"])
+        height = stands[2, 3] - HANGING_GROUND
+        below = translation(stands[0, 3], stands[1, 3], HANGING_GROUND)
+        found["stand"] = Thing(_stand(height), below, scene.colours["stand"])
     foot = plant.pot_bottom_radius if _has_contact(scene) else 0.0
     ground = _ground(foot, "pot" not in scene.removed)
-    found["ground"] = Thing(ground, np.eye(4), scene.colours["ground"])
+    found["ground"] = Thing(ground, floor, scene.colours["ground"])
     if companion is not None:
         stands = translation(*companion.place, 0.0) @ rotation("z", companion.turn)
         head = head_matrix(companion.plant, companion.head_spin, companion.head_nod)
@@ -166,20 +168,23 @@ def _place_plant(
 
 
 @lru_cache(maxsize=8)
-def plant_meshes(plant: Plant, form: str = "", hangs: bool = False) -> dict[str, Mesh]:
-    """Meshes of the plant's parts and the pot, by name; petals and centre in the head's own frame."""
+def plant_meshes(plant: Plant, form: str = "", drop: float | None = None) -> dict[str, Mesh]:
+    """Meshes of the plant's parts and the pot, by name; petals and centre in the head's own frame.
+
+    With `drop` the plant hangs, and its head is at that height from the pot's foot.
+    """
     return {
         "petals": _petals(plant, form),
         "centre": _centre(plant),
-        "stem": _stem(plant, hangs),
-        "leaves": join([_leaf(plant, leaf, hangs) for leaf in plant.leaves]),
+        "stem": _stem(plant, drop),
+        "leaves": join([_leaf(plant, leaf, drop) for leaf in plant.leaves]),
         "pot": _pot(plant),
         "soil": _soil(plant),
     }
 
 
 def stem_point(
-    plant: Plant, place: np.ndarray | float, hangs: bool = False
+    plant: Plant, place: np.ndarray | float, drop: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points and unit tangents (..., 3) of the stem's curve, which lies in the x-z plane.
 
@@ -188,14 +193,14 @@ def stem_point(
     """
     t = np.asarray(place, dtype=float)[..., None]
     foot = np.array([0.0, 0.0, plant.soil_height - 0.02])
-    if hangs:
+    if drop is not None:
         rim, top = plant.pot_top_radius + plant.rim_overhang, plant.pot_height
         points = [
             foot,
             np.array([0.0, 0.0, top + 0.60]),
             np.array([rim + 0.60, 0.0, top + 0.85]),
-            np.array([rim + 0.05, 0.0, HANGING_DROP + 0.05]),
-            np.array([rim + 0.36, 0.0, HANGING_DROP]),
+            np.array([rim + 0.05, 0.0, drop + 0.05]),
+            np.array([rim + 0.36, 0.0, drop]),
         ]
         point, tangent = _bezier(points, t)
     else:
@@ -222,17 +227,67 @@ def _bezier(points: list[np.ndarray], t: np.ndarray) -> tuple[np.ndarray, np.nda
     return curve(points), (len(points) - 1) * curve(steps)
 
 
-def stand_height(plant: Plant) -> float:
-    """How high a hanging plant's pot stands: the petals stay clear of the ground."""
-    return 1.05 * plant.petal_length + 0.15 - HANGING_DROP
+@dataclass(frozen=True)
+class HangingPlace:
+    """Where a hanging plant's pot stands (4, 4), and how far its head is above the pot's foot."""
+
+    matrix: np.ndarray
+    drop: float
+
+
+@lru_cache(maxsize=64)
+def hanging_place(plant: Plant, view: View) -> HangingPlace:
+    """Petals and pot swap their places in the picture: each is where the other is if upright.
+
+    So the place of a coloured part is distributed alike for both, and says nothing of the class. A
+    place is the mean of the projected corners. Found by Newton's method for the pot's way to the
+    camera's right, its height, the direction of the head from the camera's, and the drop.
+    """
+    right = camera_matrix(plant, view)[:3, 0]
+    meshes = plant_meshes(plant)
+    head = head_matrix(plant, view.head_spin, view.head_nod)
+    targets = [
+        _mean_place(meshes[name], at, plant, view)
+        for name, at in (("pot", np.eye(4)), ("petals", head))
+    ]
+
+    def stands(values: np.ndarray) -> np.ndarray:
+        aside, height, turn, _ = values
+        there = translation(aside * right[0], aside * right[1], height)
+        return there @ rotation("z", view.azimuth + 60.0 * turn)
+
+    def misses(values: np.ndarray) -> np.ndarray:
+        head = head_matrix(plant, view.head_spin, view.head_nod, values[3])
+        petals = _mean_place(meshes["petals"], stands(values) @ head, plant, view)
+        pot = _mean_place(meshes["pot"], stands(values), plant, view)
+        return np.concatenate([petals - targets[0], pot - targets[1]])
+
+    values = np.array([0.0, 1.4, 0.0, -0.6])
+    for _ in range(6):
+        missed = misses(values)
+        slopes = [(misses(values + step) - missed) / 1e-4 for step in 1e-4 * np.eye(4)]
+        values = values - np.linalg.solve(np.transpose(slopes), missed)
+    return HangingPlace(stands(values), float(values[3]))
+
+
+def _mean_place(mesh: Mesh, matrix: np.ndarray, plant: Plant, view: View) -> np.ndarray:
+    """Mean (2) of a mesh's projected corners, right and up, in focal lengths from the middle."""
+    camera = camera_matrix(plant, view)
+    seen = (mesh.moved(matrix).vertices - camera[:3, 3]) @ camera[:3, :3]
+    return (seen[:, :2] / -seen[:, 2:]).mean(axis=0)
+
+
+def floor_of(scene: Scene) -> float:
+    """Height of the ground."""
+    return HANGING_GROUND if scene.hangs else 0.0
 
 
 def head_matrix(
-    plant: Plant, spin: float = 0.0, nod: float = 0.0, hangs: bool = False
+    plant: Plant, spin: float = 0.0, nod: float = 0.0, drop: float | None = None
 ) -> np.ndarray:
     """Places the flower head (axis z) on the stem's end, tilted towards +x."""
-    top, _ = stem_point(plant, 1.0, hangs)
-    tilt = plant.head_tilt + nod + (HANGING_TILT if hangs else 0.0)
+    top, _ = stem_point(plant, 1.0, drop)
+    tilt = plant.head_tilt + nod + (0.0 if drop is None else HANGING_TILT)
     return translation(*top) @ rotation("y", tilt) @ rotation("z", spin)
 
 
@@ -308,9 +363,9 @@ def _centre(plant: Plant) -> Mesh:
     return _grid(points, shade, closed=True)
 
 
-def _stem(plant: Plant, hangs: bool) -> Mesh:
-    place = np.linspace(0.0, 1.0, 28 if hangs else 14)
-    point, tangent = stem_point(plant, place, hangs)
+def _stem(plant: Plant, drop: float | None) -> Mesh:
+    place = np.linspace(0.0, 1.0, 14 if drop is None else 28)
+    point, tangent = stem_point(plant, place, drop)
     angle = np.linspace(0.0, 2.0 * np.pi, 12, endpoint=False)
     side = np.array([0.0, 1.0, 0.0])
     front = np.cross(side, tangent)
@@ -325,10 +380,10 @@ def _stem(plant: Plant, hangs: bool) -> Mesh:
         [0.9] * len(polar),
         16,
     )
-    return join([tube, cup.moved(head_matrix(plant, hangs=hangs))])
+    return join([tube, cup.moved(head_matrix(plant, drop=drop))])
 
 
-def _leaf(plant: Plant, leaf: Leaf, hangs: bool) -> Mesh:
+def _leaf(plant: Plant, leaf: Leaf, drop: float | None) -> Mesh:
     u = np.linspace(0.0, 1.0, 11)[:, None]
     v = np.linspace(-1.0, 1.0, 5)[None, :]
     half = leaf.width * np.sin(np.pi * u**0.75) ** 0.85 + 0.012 * (1.0 - u)
@@ -337,7 +392,7 @@ def _leaf(plant: Plant, leaf: Leaf, hangs: bool) -> Mesh:
     height = leaf.length * (u * math.sin(rise) - leaf.droop * u**2) + 0.35 * half * np.abs(v)
     points = np.stack(np.broadcast_arrays(along, half * v, height), axis=-1)
     shade = 0.80 + 0.20 * np.abs(v) + 0.0 * u
-    start, _ = stem_point(plant, leaf.place, hangs)
+    start, _ = stem_point(plant, leaf.place, drop)
     return _grid(points, shade).moved(translation(*start) @ rotation("z", leaf.azimuth))
 
 
@@ -477,7 +532,8 @@ def window_of_change(before: Scene, after: Scene, size: int) -> tuple[Window, bo
                 if name == "ground":
                     # Only its shade differs, and only around the pot.
                     points = points[np.linalg.norm(points, axis=1) < 6.0 - 1e-6]
-                corners += [points, points - sun * (points[:, 2:] / sun[2])]
+                above = points[:, 2:] - floor_of(before)
+                corners += [points, points - sun * (above / sun[2])]
     if not corners:
         return (0, 0, 0, 0), is_reshaped
     camera = camera_matrix(before.plant, before.view)

@@ -111,9 +111,9 @@ FLOWER_SETS: dict[str, FlowerSet] = {
     "double-12c-swap": FlowerSet(
         ("petals", "pot"),
         2,
-        "As double-12c, but in half of the images, in each class alike, the pot is up on a stand and "
-        "the flower hangs below it: the place of the colour says nothing of the class, only the shape "
-        "of what has it does.",
+        "As double-12c, but in half of the images, in each class alike, petals and pot have swapped "
+        "their places: the pot is up on a stand and the flower hangs below it. The place of the colour "
+        "says nothing of the class; the shape of what has it does.",
         hanging=True,
     ),
     "shape-6c": FlowerSet(
@@ -378,10 +378,6 @@ def sample_scene(flower_set: str, seed: int, index: int, views_per_base: int = 5
         turn, which = divmod(index // len(chosen.classes), 2)
         lot = Draw(seed, chosen.family, 3, len(chosen.classes) * turn + label).integer(0, 1)
         hangs = which == lot
-        if hangs:
-            # Pot above flower is taller, and nearer to the camera, than flower above pot.
-            pan = (view.pan[0], round(view.pan[1] + 0.12, 5))
-            view = replaced(view, distance=round(1.15 * view.distance, 5), pan=pan)
         colours["stand"] = draw_colour(Draw(seed, chosen.family, 4, index), STAND_COLOUR)
     if second is not None:
         companion = _sample_companion(Draw(seed, chosen.family, 5, index), second[0], view)
