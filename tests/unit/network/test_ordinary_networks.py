@@ -539,6 +539,7 @@ JOINED = {
     "inception_v3": ("Mixed_7c", 160),
     "googlenet": ("inception5b", 96),
     "densenet121": ("features.norm5", 96),
+    "convnext_tiny": ("features.7", 96),
 }
 
 
