@@ -291,8 +291,9 @@ def explain(
     --architecture, --weights), for most methods with images of its classes to select features on
     (--data).
     """
-    # Beside warnings, whose code is run.
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Beside warnings, whose code is run; other packages' progress is of no interest.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("vebi").setLevel(logging.INFO)
     from vebi.explanation.image_files import explain_files
     from vebi.explanation.network_source import NetworkSource
 
