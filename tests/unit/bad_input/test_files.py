@@ -507,7 +507,7 @@ PLACES = [
     (["explain", "x.png", "--data", ".", "--factory", "a:b"], ["no folder with images"]),
     (["explain", "x.png", "--data", ".", "--method", "magic"], ["magic"]),
     (
-        ["explain", "x.png", "--method", "resampling", "--factory", "a:b", "--classes", 10**12],
+        ["explain", "x.png", "--method", "lrp", "--factory", "a:b", "--classes", 10**12],
         ["--classes", "100,000"],
     ),
 ]
