@@ -12,12 +12,13 @@ SLURM := .venv-slurm
 LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults check bench clean-env
+.PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults check bench coverage clean-env
 help:
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
 	@echo "make verify      the default run, then compared with results/reference (CONFIG= for another one)"
 	@echo "make bench       speed against other tools, to results/bench"
+	@echo "make coverage    how often the intervals hold the truth, by simulation, to results/reference/statistics"
 	@echo "make test        every test that this machine can run"
 	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
 	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
@@ -100,6 +101,10 @@ bench: dev-env reproduce
 	for benchmark in $(filter-out bench/summarise.py,$(wildcard bench/*.py)); do \
 	  $(VENV)/bin/python $$benchmark || exit 1; done
 	$(VENV)/bin/python bench/summarise.py
+
+# The written page's tables come from it, too.
+coverage: env
+	$(VENV)/bin/python tools/coverage.py
 
 check: dev-env
 	$(VENV)/bin/ruff check .

@@ -95,7 +95,7 @@ def test_a_damaged_file_is_named_and_made_anew_by_the_next_call(two_runs, broken
     failed = two_runs.snakemake(*arguments, check=False)
     assert failed.returncode != 0
     assert f"results/a/{broken} is damaged" in said(failed)
-    assert "run Snakemake again, which makes it anew" in said(failed)
+    assert "run Snakemake again, which makes it once more" in said(failed)
     assert "Traceback" not in said(failed)
     two_runs.snakemake(*arguments)
     assert {name: digest(run / name) for name in expected} == expected

@@ -14,6 +14,7 @@ from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build
 from vebi.network import list_layers, responses
+from vebi.network.lattice import Lattice
 from vebi.network.receptive_field import continued_fields, receptive_fields
 
 declare_missing_ops()
@@ -111,6 +112,10 @@ def test_chains_have_the_field_of_the_recurrence(steps) -> None:
         begin = start + jump * np.arange(layer.shape[1])
         vertical, horizontal = continued_fields(box, (length, length))
         assert np.array_equal(vertical.start, horizontal.start)
+        told = continued_fields(box, (length, length), layer.lattices)[0]
+        # Whatever the borders hide, the windows tell.
+        assert (told.size, told.jump) == (size, jump)
+        assert np.array_equal(told.start, begin)
         whole = (begin >= 0) & (begin + size <= length)
         assert np.array_equal(box[whole, 0, 0], begin[whole])
         assert np.array_equal(box[whole, 0, 1], begin[whole] + size)
@@ -242,7 +247,7 @@ class Odd(nn.Module):
             x = torch.cat([x[:, :1] * 0 + 1, functional.max_pool2d(x[:, 1:], 5, 1, 2)], 1)
             x = functional.local_response_norm(x, 3)
         elif self.kind == "constant":
-            x = torch.ones_like(x)
+            x = functional.pad(x[..., :2], (0, 7))
         return self.head(self.last(x).mean((2, 3)))
 
 
@@ -257,6 +262,7 @@ class Odd(nn.Module):
         ("transposed", "up", 3, (7, 7), (2, 5, 2, 5)),
         # Channel 0 has no wide neighbour but channel 1, channel 1 has the field of a 7 x 7 window.
         ("lrn", "local_response_norm", 1, (4, 4), (1, 8, 1, 8)),
+        # Nothing but padding there.
         ("constant", "last", 0, (4, 4), (0, 0, 0, 0)),
     ],
 )
@@ -342,6 +348,94 @@ def test_fields_wider_than_the_image(size: int, whole: bool) -> None:
     assert vertical.jump == 16
     if whole:
         assert np.array_equal(vertical.start, begin)
+
+
+FIRE_STEPS = {"squeeze": 0, "expand1x1": 0, "expand3x3": 2}
+
+
+def squeezenet_fields() -> dict[str, tuple[int, int, int]]:
+    """Size, start and jump of every layer of SqueezeNet 1.1 (its Table 1), by hand.
+
+    A pooling's first channels come from expand1x1, a squeeze layer sees both.
+    """
+    fields = {"features.0": (3, 0, 2), "features.1": (3, 0, 2)}
+    size, start, jump = 3 + 2 * 2, 0, 4
+    narrow = size, start
+    fields["features.2"] = (size, start, jump)
+    for number in range(3, 13):
+        if number in (5, 8):
+            # Three positions at this spacing, of which the first channels' ones are narrower.
+            fields[f"features.{number}"] = (narrow[0] + 2 * jump, narrow[1], 2 * jump)
+            size, jump = size + 2 * jump, 2 * jump
+            continue
+        narrow = (size, start)
+        wide = (size + 2 * jump, start - jump)
+        for part in ("squeeze", "expand1x1", "expand3x3"):
+            found = wide if part == "expand3x3" else narrow
+            for name in (part, f"{part}_activation"):
+                fields[f"features.{number}.{name}"] = (*found, jump)
+        size, start = wide
+    return fields
+
+
+@pytest.mark.parametrize("size", [224, 96, 64])
+def test_squeezenet_whose_first_convolution_leaves_the_last_row_out(size: int) -> None:
+    torch.manual_seed(0)
+    net = models.squeezenet1_1(weights=None).eval()
+    layers, boxes = fields_of(net, (size, size), lambda x: x.spatial)
+    expected = squeezenet_fields()
+    assert set(expected) == {layer.name for layer in layers}
+    for layer, box in zip(layers, boxes, strict=True):
+        axis = continued_fields(box, (size, size), layer.lattices)[0]
+        wanted = expected[layer.name]
+        assert (axis.size, int(axis.start[0]), axis.jump) == wanted, layer.name
+        if size == 224:
+            # There the fields' own borders are enough.
+            axis = continued_fields(box, (size, size))[0]
+            assert (axis.size, int(axis.start[0]), axis.jump) == wanted, layer.name
+
+
+class Meeting(nn.Module):
+    """Branches that meet: by sum, by concatenation, at different spacings, or shifted."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 5, padding=2)
+        self.c, self.mix = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 1)
+        self.head, self.how = nn.Linear(4, 2), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        if self.how == "sum":
+            y = y + self.b(x)
+        elif self.how == "concatenation":
+            y = torch.cat([y[:, :2], self.b(x)[:, 2:]], 1)
+        elif self.how == "spacings":
+            y = y + functional.interpolate(self.c(x), y.shape[2:])
+        elif self.how == "gate":
+            y = y * torch.sigmoid(y.mean((2, 3), keepdim=True))
+        elif self.how == "cut":
+            y = y[:, :, 1:, 1:]
+        else:
+            y = y.roll(1, 2)
+        return self.head(self.mix(y).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("how", "lattice"),
+    [
+        ("sum", Lattice(-2, 5, 1)),
+        ("concatenation", Lattice(-2, 5, 1)),
+        ("spacings", None),
+        ("gate", None),
+        ("cut", None),
+        ("roll", None),
+    ],
+)
+def test_lattices_of_branches_that_meet(how: str, lattice: Lattice | None) -> None:
+    layers = list_layers(Meeting(how), torch.zeros(3, 12, 12))
+    (mix,) = [layer for layer in layers if layer.name == "mix"]
+    assert mix.lattices == (None if lattice is None else (lattice, lattice))
 
 
 def test_uneven_windows_are_left_as_they_are() -> None:

@@ -32,12 +32,41 @@ class K:
     def m(self):
         return TABLE
 """,
+        "vebi/catalogue/__init__.py": "",
+        "vebi/catalogue/record.py": """
+def record(cls):
+    return cls
+def resolve(text):
+    return text
+""",
+        "vebi/catalogue/kinds.py": """
+from vebi.catalogue.record import record
+@record
+class Inner:
+    words: str
+    size: int
+@record
+class Kind:
+    name: str
+    colour: str
+    function: str
+    inner: Inner
+KINDS = {k.name: k for k in (
+    Kind(name='one', colour='red', function='vebi.b:used', inner=Inner(words='w', size=1)),
+    Kind(name='two', colour='blue', function='vebi.b:unused', inner=Inner(words='v', size=2)),
+)}
+""",
+        "runs.py": "from vebi.catalogue.kinds import KINDS\nprint(KINDS['one'].function)\n",
+        "draws.py": "from vebi.catalogue.kinds import KINDS\nprint(KINDS['one'].colour)\n",
+        "measures.py": "from vebi.catalogue.kinds import KINDS\nprint(KINDS['one'].inner.size)\n",
+        "makes.py": "from vebi.catalogue.kinds import Kind\nprint(Kind(function='vebi.a:g').function)\n",
+        "names.py": "print('vebi.b:used')\n",
         "script.py": "from vebi.a import f\nprint(f(1))\n",
         "other.py": "from vebi.c import K\nK().m()\n",
     }
     for name, text in files.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(module, "ROOT", tmp_path)
 
@@ -96,6 +125,74 @@ def test_a_registry_leads_to_its_functions(package):
     before = package.digest("other.py")
     package.edit("vebi/b.py", "return x", "return 2 * x")
     assert package.digest("other.py") != before
+
+
+def test_text_that_names_a_function_leads_to_it(package):
+    before = package.digest("names.py")
+    package.edit("vebi/b.py", "return 1", "return 2")
+    assert package.digest("names.py") == before
+    package.edit("vebi/b.py", "return x", "return 2 * x")
+    assert package.digest("names.py") != before
+
+
+SCRIPTS = {"runs.py", "draws.py", "measures.py", "makes.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "reached_by"),
+    [
+        # Functions count for whoever reads `function`, also of the other records.
+        ("vebi/b.py", "return x", "return -x", {"runs.py"}),
+        ("vebi/b.py", "return 1", "return 2", {"runs.py"}),
+        ("vebi/a.py", "return 0", "return 9", {"makes.py"}),
+        ("vebi/catalogue/kinds.py", "colour='red'", "colour='green'", {"draws.py"}),
+        ("vebi/catalogue/kinds.py", "words='w'", "words='x'", set()),
+        ("vebi/catalogue/kinds.py", "size=2", "size=3", {"measures.py"}),
+        # The name is read where the dictionary is made; a class's fields are code.
+        ("vebi/catalogue/kinds.py", "'two'", "'three'", {"runs.py", "draws.py", "measures.py"}),
+        ("vebi/catalogue/kinds.py", "colour: str", "colour: bytes", SCRIPTS),
+    ],
+)
+def test_a_field_of_a_record_counts_where_it_is_read(package, name, old, new, reached_by):
+    before = {script: package.digest(script) for script in SCRIPTS}
+    package.edit(name, old, new)
+    assert {script for script in SCRIPTS if package.digest(script) != before[script]} == reached_by
+
+
+def test_values_that_change_places_between_records_count(package):
+    before = package.digest("draws.py")
+    package.edit("vebi/catalogue/kinds.py", "colour='red'", "colour='-'")
+    package.edit("vebi/catalogue/kinds.py", "colour='blue'", "colour='red'")
+    package.edit("vebi/catalogue/kinds.py", "colour='-'", "colour='blue'")
+    assert package.digest("draws.py") != before
+
+
+def test_the_heatmaps_do_not_depend_on_their_colours_nor_figures_on_the_methods_code(root):
+    """Of the repository itself: what the scripts reach."""
+
+    def reached(entry):
+        seen = set()
+        look_up = module._look_up
+
+        def spy(origin, name):
+            seen.add(origin)
+            return look_up(origin, name)
+
+        module._look_up = spy
+        try:
+            module.code_digest(entry if ":" in entry else root / "workflow/scripts" / entry)
+        finally:
+            module._look_up = look_up
+        return seen
+
+    drawing, computing = reached("vebi.studies.iou.figures:draw_iou_curves"), reached("explain.py")
+    assert "vebi.catalogue.palette" in drawing - computing
+    for name in ("vebi", "lrp", "resampling_precision"):
+        assert f"vebi.heatmaps.methods.{name}" in computing - drawing
+    assert "vebi.perturbation.perturbations" in computing
+    assert "vebi.data.digits" in reached("load_dataset.py")
+    assert "vebi.descriptors.statistics" in reached("describe.py")
+    assert "vebi.models.nets" in reached("train.py")
 
 
 def test_a_function_alone_is_an_entry(package):

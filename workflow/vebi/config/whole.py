@@ -57,6 +57,15 @@ class Config(Strict):
     feature_counts: FeatureCountsConfig | None = None
     mcgill: McGillConfig | None = None
 
+    @property
+    def sums_descriptors_apart(self) -> bool:
+        """Whether jobs of their own read the descriptors for the selection: in parts, or on a GPU.
+
+        The configuration alone decides: which files a run consists of must not depend on whether the
+        machine that reads the workflow has a GPU.
+        """
+        return self.selection.parts > 1 or self.device == "cuda" or bool(self.ask_for_gpu)
+
     @model_validator(mode="after")
     def _check(self) -> "Config":
         problems = [

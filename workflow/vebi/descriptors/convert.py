@@ -30,10 +30,7 @@ def convert_rows(
     `feature_layer` int64 (m), ascending. Equal to computing `target` from the network up to the
     rounding of float32; a layer without any response stays zero.
     """
-    powers = DESCRIPTORS[target].norm_power, DESCRIPTORS[source].norm_power
-    assert powers[0] is not None
-    assert powers[1] is not None
-    power = powers[0] / powers[1]
+    power = _power_of(target) / _power_of(source)
     values = rows.astype(np.float64) ** power
     starts = np.flatnonzero(np.diff(feature_layer, prepend=-1))
     total = np.add.reduceat(values, starts, axis=1)
@@ -41,6 +38,12 @@ def convert_rows(
     return (values / np.repeat(total, np.diff(starts, append=len(feature_layer)), axis=1)).astype(
         np.float32
     )
+
+
+def _power_of(descriptor: str) -> float:
+    power = DESCRIPTORS[descriptor].norm_power
+    assert power is not None  # see can_convert
+    return power
 
 
 def convert(source: str | Path, path: str | Path, target: str) -> None:

@@ -16,8 +16,11 @@ from vebi.descriptors.layers import measured_layers
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
 from vebi.network.batches import computed
-from vebi.network.layers import Layer, evaluating, feature_index, list_layers
+from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
+from vebi.network.running import run
+
+_SHORT = (torch.float16, torch.bfloat16)
 
 
 class _DescriptorPass(LayerPass):
@@ -31,7 +34,9 @@ class _DescriptorPass(LayerPass):
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         if layer.index in self._chosen:
-            self.parts.append(self._statistic(response.movedim(layer.channel_axis, 1)))
+            # Squares soon leave the range of short formats.
+            values = response.float() if response.dtype in _SHORT else response
+            self.parts.append(self._statistic(values.movedim(layer.channel_axis, 1)))
         return response
 
 
@@ -41,18 +46,23 @@ def describe_batch(
     """Class scores (N, classes) and descriptors float32 (N, m) of images (N, C, H, W).
 
     The statistics of each layer are divided by their sum (L1 norm); a layer without any response
-    stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity.
+    stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity, and for
+    class scores that are NaN.
     """
     chosen = measured_layers(descriptor, layers)
     described = _DescriptorPass(layers, chosen, descriptor.statistic)
-    with evaluating(model), torch.no_grad(), described:
-        logits = model(images)
+    logits = run(model, images, described)
     for layer, part in zip(chosen, described.parts, strict=True):
         if not bool(part.isfinite().all()):
             raise VebiError(
                 f"Layer '{layer.name}' responds with NaN or infinity to an image. Check the "
                 "network's weights and that it takes pixels from 0 to 255."
             )
+    if bool(logits.isnan().any()):
+        raise VebiError(
+            "The network's class scores are NaN for an image. Check its weights, and that it takes "
+            "pixels from 0 to 255."
+        )
     normalised = []
     for part in described.parts:
         total = part.sum(1, keepdim=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from vebi.catalogue.descriptors import Descriptor
@@ -15,7 +14,9 @@ from vebi.heatmaps.draw import Targets, choose_features, feature_maps, merged_ma
 from vebi.heatmaps.maps import merge
 from vebi.heatmaps.subject import Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
-from vebi.network.layers import Layer, evaluating, feature_index, list_layers
+from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.running import run
+from vebi.network.scores import probabilities
 from vebi.selection.statistics import FeatureIndex
 
 # Classes that an explanation names.
@@ -78,8 +79,8 @@ class Pictures:
 
 @dataclass(frozen=True)
 class _Predicted:
-    """Class scores float64 (N, classes) with their softmax; and, where features are selected, what
-    they are ranked from."""
+    """Class scores and probabilities, float64 (N, classes); `weighted`: what selected features are
+    ranked from, None if there are none."""
 
     scores: np.ndarray
     probabilities: np.ndarray
@@ -104,28 +105,32 @@ def explain_batch(
         seed: root of a method's random draws.
 
     Raises:
-        VebiError: an unknown method; one that needs selected features where there are none; a selection,
-            or names of classes, of another network.
+        VebiError: no images; a negative `top`; an unknown method; one that needs selected features
+            where there are none; a selection, or names of classes, of another network.
     """
     how = get_method(method)
+    if top < 0:
+        raise VebiError(f"top is {top}; expected is how many features to draw, 0 or more.")
+    if not len(pictures.batch):
+        raise VebiError("There are no images to explain.")
     layers = list_layers(network.model, pictures.batch[:1])
     predicted = _predict(network, pictures.batch, layers)
     names = list(network.classes) or [str(i) for i in range(predicted.scores.shape[1])]
     features, maps = _draw(pictures, network.model, layers, predicted, how, top, seed)
     explanations = []
     for n, image in enumerate(pictures.shown):
-        probabilities = predicted.probabilities[n]
-        best = np.argsort(-probabilities, kind="stable")[:MOST_SCORES]
+        of_image = predicted.probabilities[n]
+        best = np.argsort(-of_image, kind="stable")[:MOST_SCORES]
         explanations.append(
             Explanation(
                 image=image,
                 predicted=names[predicted.classes[n]],
-                confidence=float(probabilities.max()),
+                confidence=float(of_image.max()),
                 features=features[n],
                 heatmap=maps[n],
                 method=method,
                 scores=tuple(
-                    ClassScore(names[j], float(predicted.scores[n, j]), float(probabilities[j]))
+                    ClassScore(names[j], float(predicted.scores[n, j]), float(of_image[j]))
                     for j in best
                 ),
             )
@@ -136,8 +141,7 @@ def explain_batch(
 def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predicted:
     selected, weighted = network.selected, None
     if selected is None:
-        with evaluating(network.model), torch.no_grad():
-            logits = network.model(batch)
+        logits = run(network.model, batch)
     else:
         logits, values = describe_batch(network.model, batch, layers, selected.descriptor)
         described = selected.layers_in(layers)
@@ -153,9 +157,8 @@ def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predi
             f"The network has {n_outputs} outputs, and there are {n_names} names of classes: as many "
             "are expected."
         )
-    scores = logits.double()
-    probabilities = torch.softmax(scores, 1).cpu().numpy()
-    return _Predicted(scores.cpu().numpy(), probabilities, weighted)
+    scores, likely = logits.double(), probabilities(logits)
+    return _Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
 
 
 def _draw(
@@ -176,7 +179,11 @@ def _draw(
     subject = Subject(
         model, batch, layers, predicted.classes, pictures.index, predicted.weighted, seed
     )
-    features, values = choose_features(subject, [name], top)[method.source]
+    most = min(top, sum(layer.n_channels for layer in layers))
+    features, values = choose_features(subject, [name], most)[method.source]
+    # Slots that no image fills would cost a backward pass each.
+    n_slots = int((features[..., 0] >= 0).sum(1).max())
+    features, values = features[:, :n_slots], values[:, :n_slots]
     maps = feature_maps(model, batch, layers, features, [name])[name]
     drawn = maps.cpu().numpy()
     weighing = _weighing(predicted)

@@ -77,6 +77,9 @@ class Explainer:
 
     def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> list[Explanation]:
         """Explain images (forms as in `fit`) by any heatmap method, by up to `top` features each."""
+        array = _as_array(images)
+        if not len(array):
+            raise VebiError("There are no images to explain.")
         selected = None
         if self.solution is not None:
             weights, descriptor = self.solution.weights_at(self.mu), get_descriptor(self.descriptor)
@@ -87,7 +90,7 @@ class Explainer:
             batch, shown = _prepare(some, self.preprocess, self.device)
             return explain_batch(Pictures(batch, shown, index), network, method, top)
 
-        batches = computed(cut(_as_array(images), self.batch_size), explain)
+        batches = computed(cut(array, self.batch_size), explain)
         return [explanation for _, found in batches for explanation in found]
 
     def panel(
@@ -273,7 +276,14 @@ def _prepare(
     if images.dtype != np.uint8:
         return torch.from_numpy(images).float().to(device), _as_pictures(images)
     batch = to_network_input(images, device)
-    return batch if preprocess is None else preprocess(batch), images
+    shown = images if images.shape[3] in (1, 3) else _as_pictures(batch.cpu().numpy())
+    if preprocess is None:
+        return batch, shown
+    ready = preprocess(batch)
+    if ready.shape[2:] != batch.shape[2:]:
+        # Cropped or resized: the picture that the maps lie on is the one that the network sees.
+        shown = _as_pictures(ready.detach().float().cpu().numpy())
+    return ready, shown
 
 
 def _as_pictures(images: np.ndarray) -> np.ndarray:

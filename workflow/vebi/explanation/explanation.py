@@ -39,7 +39,7 @@ class FeatureExplanation:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """A class with the network's output and its softmax."""
+    """A class with the network's output and its probability."""
 
     name: str
     score: float
@@ -48,7 +48,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One image (H, W, C), its prediction with the softmax confidence, and its features, best first.
+    """One image (H, W, C), its prediction with its probability, and its features, best first.
 
     `heatmap` (H, W) in [0, 1] is the maximum over the features' maps, or the only map of a method that
     explains the class as one, which has no features. `method` made it; `scores` are the most probable

@@ -1,17 +1,13 @@
 """Explanation panels (the paper's Fig. 6)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import METHODS
-from vebi.data.dataset import TEST, open_dataset
-from vebi.explanation.explainer import load
 from vebi.explanation.explanation import Explanation, FeatureExplanation
-from vebi.figures.images import pick_examples, show_image
+from vebi.figures.images import show_image
 from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
-from vebi.models.model_file import load_model
 
 
 @styled
@@ -47,29 +43,6 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
             )
             axis.set_xlabel(_describe(feature), fontsize=7, labelpad=1)
     return figure
-
-
-@styled
-def draw_run_panels(
-    *,
-    dataset: Path,
-    model: Path,
-    descriptors: Path,
-    path: Path,
-    images: int,
-    top: int,
-    mu: float,
-    factories: Sequence[str] = (),
-) -> Figure:
-    """Panels of some test images of a run, from the files of one network.
-
-    `factories`: the user's own code that the network may be made with.
-    """
-    data = open_dataset(dataset)
-    network, classes = load_model(model, factories=factories)
-    chosen = pick_examples(data.labels, data.split, TEST, images)
-    explainer = load(network, descriptors, path, mu=mu, classes=classes)
-    return draw_panels(explainer.explain(data.read("images", chosen), top=top))
 
 
 def _describe(feature: FeatureExplanation) -> str:

@@ -6,7 +6,6 @@ functional ReLUs, reused modules and branches count like any other.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,11 +17,14 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from vebi.heatmaps.relevance import gradients_of
+from vebi.heatmaps.rules import let_positive_pass
 from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
-from vebi.network.layers import Layer, evaluating
-from vebi.network.operations import RECTIFIERS, OperationMode
+from vebi.network.layers import Layer
+from vebi.network.operations import RECTIFIERS
 from vebi.network.passes import LayerPass
+from vebi.network.running import leaf_of, run
+from vebi.network.watching import OperationMode
 
 IG_STEPS = 16
 
@@ -31,18 +33,14 @@ def class_gradient(
     model: nn.Module,
     images: Tensor,
     classes: Tensor,
-    mode: AbstractContextManager[Any] | None = None,
+    mode: OperationMode | None = None,
 ) -> Tensor:
     """Gradient (N, C, H, W) of each image's score of its class, at the network's input.
 
     `classes` int64 (N). The forward pass runs inside `mode`, which may change what goes back.
     """
-    with evaluating(model), torch.enable_grad():
-        leaf = images.detach().contiguous().requires_grad_()
-        with mode or nullcontext():
-            # The network may change its input in place, which autograd refuses for a leaf.
-            scores = model(leaf.clone())
-        return gradients_of(scores, classes, [leaf])[0]
+    leaf = leaf_of(images).contiguous().requires_grad_()
+    return gradients_of(run(model, leaf, mode, gradients=True), classes, [leaf])[0]
 
 
 class GuidedMode(OperationMode):
@@ -57,32 +55,50 @@ class GuidedMode(OperationMode):
         kwargs: dict[str, Any],
     ) -> Any:
         result = function(*args, **kwargs)
-        if kind in RECTIFIERS and result.requires_grad:
-            result.register_hook(lambda signal: signal.clamp(min=0))
+        if kind in RECTIFIERS:
+            self.when_recorded(result, let_positive_pass)
         return result
 
 
 class _CamPass(LayerPass):
-    """Keeps one layer's response and its place in the graph."""
+    """Keeps one layer's maps and their place in the graph: where they are joined, if they are."""
 
     def __init__(self, layers: Sequence[Layer], wanted: Layer | None) -> None:
         super().__init__(layers)
         self._wanted = wanted
         self.response: Tensor | None = None
         self.edge: GradientEdge | None = None
+        self.axis = 1
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
-        if self._wanted is not None and layer.index == self._wanted.index:
-            kept = response.detach().movedim(layer.channel_axis, 1)
-            self.response = kept.clone() if layer.overwritten else kept
-            self.edge = get_gradient_edge(response)
+        if layer == self._wanted and layer.joined is None:
+            self._keep(response, layer.channel_axis, layer.overwritten)
         return response
+
+    def other(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        result, wanted = super().other(function, args, kwargs), self._wanted
+        if wanted is not None and wanted.joined and self.position == wanted.position + 1:
+            calls, axis = wanted.joined
+            if self.calls == calls:
+                self._keep(result, axis, True)
+        return result
+
+    def _keep(self, maps: Tensor, axis: int, is_overwritten: bool) -> None:
+        kept = maps.detach().movedim(axis, 1)
+        self.response, self.axis = kept.clone() if is_overwritten else kept, axis
+        self.when_recorded(maps, self._set_edge)
+
+    def _set_edge(self, maps: Tensor) -> None:
+        self.edge = get_gradient_edge(maps)
 
 
 def cam_layer(layers: Sequence[Layer]) -> Layer | None:
     """The layer that Grad-CAM looks at: the last one whose maps are as large as the last convolution's.
 
-    So with ReLU, normalisation or sum after that convolution it is what they give, as in the paper.
+    So with ReLU, normalisation or sum after that convolution it is what they give, as in the paper; and
+    what its maps are joined to there, as at the end of a module with branches (`Layer.joined`).
     None if no convolution has maps of more than one value.
     """
     convolutions = [layer for layer in layers if layer.type == "conv" and layer.spatial]
@@ -140,16 +156,14 @@ class ClassBatch:
         """Gradient at the input, and the class activation map, from one pass."""
         wanted = cam_layer(self.layers)
         watched = _CamPass(self.layers, wanted)
-        with evaluating(self.model), torch.enable_grad():
-            leaf = self.images.detach().contiguous().requires_grad_()
-            with watched:
-                scores = self.model(leaf.clone())
-            if wanted is None:
-                return gradients_of(scores, self.classes, [leaf])[0], None
-            assert watched.response is not None
-            assert watched.edge is not None
-            at_input, at_layer = gradients_of(scores, self.classes, [leaf, watched.edge])
-        at_layer = at_layer.movedim(wanted.channel_axis, 1)
+        leaf = leaf_of(self.images).contiguous().requires_grad_()
+        scores = run(self.model, leaf, watched, gradients=True)
+        if wanted is None:
+            return gradients_of(scores, self.classes, [leaf])[0], None
+        assert watched.response is not None
+        assert watched.edge is not None
+        at_input, at_layer = gradients_of(scores, self.classes, [leaf, watched.edge])
+        at_layer = at_layer.movedim(watched.axis, 1)
         weights = at_layer.mean((2, 3), keepdim=True)
         return at_input, (weights * watched.response).sum(1, keepdim=True).clamp(min=0)
 

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from vebi.io.errors import VebiError
-from vebi.network.layers import evaluating
-from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED, OperationMode
+from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED
+from vebi.network.reading import COMPARISONS, MAKERS, NEGATIONS
+from vebi.network.running import as_written, leaf_of, run
+from vebi.network.watching import OperationMode
 
 EPSILON = 1e-6
 
@@ -27,23 +29,28 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
     It starts as 1 at that score; what biases and epsilon take is not spread over the pixels. Raises
     VebiError, naming it, for an operation without a rule.
     """
-    with evaluating(model), torch.enable_grad():
-        leaf = images.detach().contiguous().requires_grad_()
-        with _RelevanceMode(model):
-            scores = model(leaf.clone())
-        return gradients_of(scores, classes, [leaf])[0]
+    leaf = leaf_of(images).contiguous().requires_grad_()
+    mode = _RelevanceMode(model)
+    scores = run(model, leaf, mode, gradients=True)
+    mode.check()
+    return gradients_of(scores, classes, [leaf])[0]
 
 
 def gradients_of(
     scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
 ) -> tuple[Tensor, ...]:
     """What goes back from each image's score of its class to the places in the graph."""
-    total = scores.gather(1, classes[:, None]).sum()
-    if total.requires_grad:
-        found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
-        if all(gradient is not None for gradient in found):
-            return found
-    raise VebiError("The network's scores have no gradient path to its input: it detaches it.")
+    with torch.inference_mode(False), torch.enable_grad():
+        # A copy: autograd keeps no tensor of inference mode.
+        total = scores.gather(1, classes.clone()[:, None]).sum()
+        if total.requires_grad:
+            found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
+            if all(gradient is not None for gradient in found):
+                return found
+    raise VebiError(
+        "The network's scores have no gradient path to its input: it detaches it, or computes without "
+        "gradients (quantised)."
+    )
 
 
 def stabilised(values: Tensor, epsilon: float = EPSILON) -> Tensor:
@@ -66,19 +73,20 @@ class _Weighted:
         self.bias = shift if self.bias is None else self.bias * scale + shift
 
     def back(self, source: Tensor, relevance: Tensor) -> Tensor:
+        # Under autocast the layer computes in another format than its arguments have.
+        source, weight = source.to(relevance.dtype), self.weight.to(relevance.dtype)
+        bias = None if self.bias is None else self.bias.to(relevance.dtype)
         if self.rule == "flat":
             ones = torch.ones_like(source)
-            return _share(
-                lambda x: self.call(x, torch.ones_like(self.weight), None), ones, relevance
-            )
+            return _share(lambda x: self.call(x, torch.ones_like(weight), None), ones, relevance)
         if self.rule == "epsilon":
-            return _share(lambda x: self.call(x, self.weight, self.bias), source, relevance)
-        bias = None if self.bias is None else self.bias.clamp(min=0)
+            return _share(lambda x: self.call(x, weight, bias), source, relevance)
+        positive_bias = None if bias is None else bias.clamp(min=0)
 
         def positive(parts: Tensor) -> Tensor:
             above, below = parts.chunk(2)
-            return self.call(above, self.weight.clamp(min=0), bias) + self.call(
-                below, self.weight.clamp(max=0), None
+            return self.call(above, weight.clamp(min=0), positive_bias) + self.call(
+                below, weight.clamp(max=0), None
             )
 
         both = torch.cat([source.clamp(min=0), source.clamp(max=0)])
@@ -173,6 +181,8 @@ _MOVING = frozenset(
         *("stochastic_depth", "ndimension", "stride", "data_ptr", "is_complex", "nelement"),
     )
 )
+# Nothing of a tensor's values goes on in their results.
+_WITHOUT_VALUES = frozenset((*MAKERS, *COMPARISONS, *NEGATIONS))
 
 
 class _RelevanceMode(OperationMode):
@@ -181,10 +191,12 @@ class _RelevanceMode(OperationMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._names = {
-            id(parameter): name.rpartition(".")[0] for name, parameter in model.named_parameters()
+            id(parameter): name.rpartition(".")[0]
+            for name, parameter in as_written(model).named_parameters()
         }
         self._weighted: dict[int, tuple[Tensor, _Weighted]] = {}
         self._last = "the input"
+        self._closed: dict[int, str] = {}
         self._first = True
 
     def operation(
@@ -196,11 +208,32 @@ class _RelevanceMode(OperationMode):
         kwargs: dict[str, Any],
     ) -> Any:
         source = args[0] if args else kwargs["input"]
-        rest = args[1:]
-        named = {key: value for key, value in kwargs.items() if key != "input"}
         self._last = f"operation {position} ({kind})"
         if not source.requires_grad:
             return function(*args, **kwargs)
+        result = self._run(kind, function, args, kwargs)
+        self._watch(kind, result)
+        return result
+
+    def _watch(self, kind: str, result: Any) -> None:
+        """Remember what runs inside an `autograd.Function`: its rule only holds for its result."""
+        if not torch.is_grad_enabled() and isinstance(result, Tensor):
+            self._closed[id(result)] = f"{kind} inside an autograd.Function"
+            self.when_recorded(result, self._open)
+
+    def _open(self, response: Tensor) -> None:
+        self._closed.pop(id(response), None)
+
+    def check(self) -> None:
+        """After the pass: raise VebiError for what has gone back by other rules than ours."""
+        if self._closed:
+            raise self._no_rule(next(iter(self._closed.values())))
+
+    def _run(
+        self, kind: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        source, rest = args[0] if args else kwargs["input"], args[1:]
+        named = {key: value for key, value in kwargs.items() if key != "input"}
         if kind in WEIGHTED:
             return self._run_weighted(kind, function, source, rest, named)
         if kind == "batch_norm":
@@ -227,8 +260,8 @@ class _RelevanceMode(OperationMode):
         options = {key: value for key, value in named.items() if key not in ("weight", "bias")}
         given |= {key: value for key, value in named.items() if key in ("weight", "bias")}
         weight, bias = given["weight"], given.get("bias")
-        if kind not in ("conv2d", "linear"):
-            raise self._no_rule(kind)
+        if kind not in ("conv2d", "linear") or not isinstance(weight, Tensor):
+            raise self._no_rule(getattr(function, "_qualified_op_name", kind))
         item = _Weighted(
             lambda x, w, b: function(x, w, b, *rest[2:], **options),
             weight.detach(),
@@ -270,9 +303,23 @@ class _RelevanceMode(OperationMode):
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         name = getattr(function, "__name__", "")
-        tensors = [v for v in args if isinstance(v, Tensor) and v.requires_grad]
-        if not tensors or name in _MOVING:
+        tensors = [
+            v for v in args if isinstance(v, Tensor) and v.requires_grad and not self.is_constant(v)
+        ]
+        if not tensors or name in _MOVING or name in _WITHOUT_VALUES:
             return function(*args, **kwargs)
+        result = self._run_other(name, tensors, function, args, kwargs)
+        self._watch(name, result)
+        return result
+
+    def _run_other(
+        self,
+        name: str,
+        tensors: list[Tensor],
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         if name in _ELEMENTWISE:
             if len(tensors) == 1:
                 # With a constant: relevance stays where it is.

@@ -25,8 +25,8 @@ class Trace(Protocol):
 
     resampled: frozenset[str]
 
-    def active_rows(self, layer: Layer) -> Tensor | None:
-        """Images whose signal passes `layer` now: int64, or None for all."""
+    def active_rows(self, layer: Layer, device: torch.device) -> Tensor | None:
+        """Images whose signal passes `layer` now: int64 on `device`, or None for all."""
 
     def kernels(self, layer: Layer) -> Cache:
         """Rearranged kernels of a convolution, kept for the next pass."""
@@ -80,15 +80,24 @@ def gated(signal: Tensor, gate: Tensor) -> Tensor:
     return aten.threshold_backward(signal, gate, 0).relu_()
 
 
+def let_positive_pass(response: Tensor) -> None:
+    """Let only the positive part of what comes back to a response go on, before its own way back."""
+    # Nothing comes back from an operation that has no gradient: no zeros either.
+    response.register_hook(lambda signal: None if signal is None else signal.clamp(min=0))
+
+
 class SignalConvolution(torch.autograd.Function):
     """A convolution without gradients of its parameters."""
 
     @staticmethod
     def forward(ctx: Any, source: Tensor, call: Convolution, layer: Layer, trace: Trace) -> Tensor:
         ctx.size, ctx.layer, ctx.trace = source.shape, layer, trace
-        # The arguments alone: a kept input would cost memory and is not needed.
-        ctx.call = Convolution(source.new_empty(0), *_parameters(call))
-        return torch.conv2d(source, *_parameters(call))
+        response = torch.conv2d(source, *_parameters(call))
+        # The arguments alone: a kept input would cost memory and is not needed. Under autocast the
+        # convolution computes in another format than its arguments have.
+        weight = call.weight.to(response.dtype)
+        ctx.call = Convolution(source.new_empty(0), weight, *_parameters(call)[1:])
+        return response
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> Any:
@@ -107,9 +116,9 @@ class SignalConvolution(torch.autograd.Function):
                     resampled,
                     trace.kernels(layer),
                 )
-            return _gradient(signal, torch.Size((len(signal), *size[1:])), call)
+            return _gradient(signal, torch.Size((len(signal), *size[1:])), call, layer.window)
 
-        source = _only(trace.active_rows(layer), signals[0], back, size)
+        source = _only(trace.active_rows(layer, signals[0].device), signals[0], back, size)
         return source, None, None, None
 
 
@@ -117,19 +126,22 @@ def _parameters(call: Convolution) -> tuple[Any, ...]:
     return call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups
 
 
-def _gradient(signal: Tensor, size: torch.Size, call: Convolution) -> Tensor:
+def _gradient(signal: Tensor, size: torch.Size, call: Convolution, window: Window) -> Tensor:
     """The convolution's own gradient by torch."""
-    if isinstance(call.padding, str):
-        return torch.nn.grad.conv2d_input(  # type: ignore[attr-defined]
-            size, call.weight, signal, call.stride, call.padding, call.dilation, call.groups
-        )
-    pair = [(v, v) if isinstance(v, int) else v for v in (call.stride, call.padding, call.dilation)]
+    (top, bottom), (left, right) = window.padding
+    # More on one side than on the other: as without padding, on an input that has it already.
+    uneven = top != bottom or left != right
+    padding = (0, 0) if uneven else (top, left)
+    if uneven:
+        size = torch.Size((*size[:2], size[2] + top + bottom, size[3] + left + right))
     # Only shape and layout of the input count; a mixture of layouts would be copied at every step.
     shape_only = torch.empty(
         size, dtype=signal.dtype, device=signal.device, memory_format=_format(signal)
     )
-    arguments = (shape_only, call.weight, None, *pair, False, [0], call.groups)
-    return aten.convolution_backward(signal, *arguments, (True, False, False))[0]
+    geometry = (window.stride, padding, window.dilation, False, [0], call.groups)
+    arguments = (shape_only, call.weight, None, *geometry)
+    whole = aten.convolution_backward(signal, *arguments, (True, False, False))[0]
+    return whole[:, :, top : size[2] - bottom, left : size[3] - right] if uneven else whole
 
 
 def _phases_pay(call: Convolution, window: Window) -> bool:
@@ -156,7 +168,7 @@ def filter_signals(
     """
     assert layer.window is not None
     resampled = rule and max(layer.window.stride) > 1
-    filters = call.weight.index_select(0, channels)
+    filters = call.weight.index_select(0, channels).to(maps.dtype)
     height, width = size[2:]
     window = layer.window
     part = transposed_filters(maps, filters, window, (height, width), resampled)

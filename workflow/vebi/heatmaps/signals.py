@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,16 @@ from vebi.heatmaps.rules import (
     SignalResponseNorm,
     filter_signals,
     gated,
+    let_positive_pass,
     pooling_signal,
 )
 from vebi.heatmaps.stride1 import dense_pooling
 from vebi.heatmaps.transposed import Cache
 from vebi.io.errors import VebiError
-from vebi.network.layers import Layer, evaluating
+from vebi.network.layers import Layer
 from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, returns_indices
 from vebi.network.passes import LayerPass, fast_layout
+from vebi.network.running import leaf_of, run
 
 # A rule names the kinds of operations, "conv" and "pool", in which the signal is resampled to stride 1.
 PLAIN: frozenset[str] = frozenset()
@@ -81,11 +84,10 @@ class SignalGraph:
         self._order = _deepest_first(features)
         in_order = np.take_along_axis(features, self._order[..., None], 1)
         self._pass = _SignalPass(layers, in_order, peak_only)
-        with evaluating(model), torch.enable_grad():
-            self._leaf = fast_layout(images.detach()).requires_grad_()
-            # The network may change its input in place, which autograd refuses for a leaf.
-            with suppress(_AllSeen), self._pass:
-                model(self._leaf.clone())
+        with torch.inference_mode(False):
+            self._leaf = fast_layout(leaf_of(images)).requires_grad_()
+            with suppress(_AllSeen):
+                run(model, self._leaf, self._pass, gradients=True)
 
     def __enter__(self) -> "SignalGraph":
         return self
@@ -100,26 +102,31 @@ class SignalGraph:
         The backward pass starts at the feature's own layer with its activation map, the other channels
         zero. A ReLU lets through positive signals where its input was positive; any other operation
         follows its gradient, or the stride-1 rule where its kind is in `resampled`. Zero where there is
-        no feature.
+        no feature. Networks in half precision start with maps scaled to at most 1.
         """
-        shape = (*self._features.shape[:2], *self._images.shape[1:])
-        signals = self._images.new_zeros(shape)
-        if self._pass is None:
-            return signals
-        rows = torch.arange(len(self._images))
-        for slot in range(shape[1]):
-            edges, seeds = self._pass.begin(slot, resampled)
-            if not edges:
-                continue
-            (signal,) = torch.autograd.grad(
-                edges, self._leaf, seeds, retain_graph=True, allow_unused=True
-            )
-            if signal is None:
-                raise VebiError(
-                    "The network's input gets no gradient from its layers: does it detach them?"
-                )
-            signals[rows, torch.from_numpy(self._order[:, slot])] = signal
+        images = self._images
+        shape = (*self._features.shape[:2], *images.shape[1:])
+        with torch.inference_mode(False):
+            signals = torch.zeros(shape, dtype=images.dtype, device=images.device)
+            if self._pass is None:
+                return signals
+            rows = torch.arange(len(images), device=images.device)
+            for slot in range(shape[1]):
+                edges, seeds = self._pass.starts(slot, resampled)
+                if edges:
+                    places = torch.from_numpy(self._order[:, slot]).to(images.device)
+                    signals[rows, places] = _gradient(edges, seeds, self._leaf)
         return signals
+
+
+def _gradient(edges: list[GradientEdge], seeds: list[Tensor], leaf: Tensor) -> Tensor:
+    """The signal at the leaf of seeds at places in the graph."""
+    (signal,) = torch.autograd.grad(edges, leaf, seeds, retain_graph=True, allow_unused=True)
+    if signal is None:
+        raise VebiError(
+            "The network's input gets no gradient from its layers: does it detach them?"
+        )
+    return signal
 
 
 def _deepest_first(features: np.ndarray) -> np.ndarray:
@@ -150,6 +157,10 @@ class _AllSeen(Exception):
     """The last layer with a feature has run: the rest of the network is not needed."""
 
 
+def _raise_all_seen(_: Tensor) -> None:
+    raise _AllSeen
+
+
 @dataclass
 class _Step:
     """One executed operation: what a channel's signal needs to go back through it alone.
@@ -174,17 +185,17 @@ class _Seed:
     """Features of one layer in one slot: images `rows`, their `channels`, activation `maps`."""
 
     step: _Step
-    edge: GradientEdge
-    rows: Tensor
+    rows: np.ndarray
     channels: Tensor
     maps: Tensor
     size: torch.Size
+    edge: GradientEdge | None = None
 
 
 class _SignalPass(LayerPass):
     """Forward pass that records the graph and keeps the chosen activation maps.
 
-    It is the `Trace` of the rules: `begin` says which backward pass comes next.
+    It is the `Trace` of the rules: `starts` says which backward pass comes next.
     """
 
     def __init__(
@@ -209,12 +220,12 @@ class _SignalPass(LayerPass):
         self._steps.clear()
         self._step = None
 
-    def active_rows(self, layer: Layer) -> Tensor | None:
+    def active_rows(self, layer: Layer, device: torch.device) -> Tensor | None:
         active = self._entries > layer.index
         # Picking rows costs two copies: not worth it for a few.
         if active.mean() > 0.8:
             return None
-        return torch.from_numpy(np.flatnonzero(active))
+        return torch.from_numpy(np.flatnonzero(active)).to(device)
 
     def kernels(self, layer: Layer) -> Cache:
         return self._kernels.setdefault(layer.index, {})
@@ -227,8 +238,8 @@ class _SignalPass(LayerPass):
         kwargs: dict[str, Any],
     ) -> Any:
         # Without parameters in the graph nothing is kept or computed for their gradients.
-        args = tuple(_without_gradient(value) for value in args)
-        kwargs = {key: _without_gradient(value) for key, value in kwargs.items()}
+        args = tuple(self._without_gradient(value) for value in args)
+        kwargs = {key: self._without_gradient(value) for key, value in kwargs.items()}
         source, call = _as_function_of_input(function, args, kwargs)
         step = self._step = _Step(
             layer=layer,
@@ -239,10 +250,13 @@ class _SignalPass(LayerPass):
         if layer.kind in RECTIFIERS:
             kept: list[Tensor] = []
             result = GuidedRectifier.apply(source, call, layer, kept)
+            if not torch.is_grad_enabled():
+                # Inside an autograd.Function, which goes back its own way: guided all the same.
+                self.when_recorded(result, let_positive_pass)
             gate = kept[0]
             step.alone = lambda rows, channels, maps, _: gated(maps, gate[rows, channels][:, None])
             return result
-        if layer.kind == "conv2d":
+        if layer.kind == "conv2d" and self._is_plain(*args, **kwargs):
             convolution = Convolution(*args, **kwargs)
             step.convolution = convolution
             return SignalConvolution.apply(source, convolution, layer, self)
@@ -271,8 +285,16 @@ class _SignalPass(LayerPass):
         if layer.index in self._wanted:
             self._keep_seeds(step, response)
         if layer.index == self._last:
-            raise _AllSeen
+            self.when_recorded(response, _raise_all_seen)
         return response
+
+    @staticmethod
+    def _is_plain(*args: Any, **kwargs: Any) -> bool:
+        """Whether a convolution's kernel is its own: one made from the image has a signal, too."""
+        return not Convolution(*args, **kwargs).weight.requires_grad
+
+    def _without_gradient(self, value: Any) -> Any:
+        return value.detach() if self.is_constant(value) else value
 
     def _producer(self, source: Tensor) -> _Step | None:
         """The operation that `source` is the unchanged response of."""
@@ -283,22 +305,23 @@ class _SignalPass(LayerPass):
 
     def _keep_seeds(self, step: _Step, response: Tensor) -> None:
         layer = step.layer
-        if not response.requires_grad:
-            raise VebiError(
-                f"Layer '{layer.name}' has no gradient path to the input: the network detaches it."
-            )
-        edge, values = get_gradient_edge(response), response.detach().movedim(layer.channel_axis, 1)
+        values = response.detach().movedim(layer.channel_axis, 1)
         for slot, seeds in enumerate(self._seeds):
             rows = np.flatnonzero(self._features[:, slot, 0] == layer.index)
             if len(rows):
                 channels = torch.from_numpy(self._features[rows, slot, 1]).to(values.device)
-                images = torch.from_numpy(rows).to(values.device)
-                maps = values[images, channels]
+                maps = values[torch.from_numpy(rows).to(values.device), channels]
                 if self._peak_only:
                     maps = peaks(maps)
-                seeds.append(_Seed(step, edge, images, channels, maps, response.shape))
+                if maps.dtype == torch.float16:
+                    # Sums of a whole map's signals soon leave the range of the format; a signal's
+                    # scale says nothing.
+                    maps = maps / _highest(maps)
+                seed = _Seed(step, rows, channels, maps, response.shape)
+                seeds.append(seed)
+                self.when_recorded(response, partial(_set_edge, seed))
 
-    def begin(
+    def starts(
         self, slot: int, resampled: frozenset[str]
     ) -> tuple[list[GradientEdge], list[Tensor]]:
         """Prepare the backward pass of a slot: where in the graph to start, and with what."""
@@ -307,7 +330,7 @@ class _SignalPass(LayerPass):
         edges, starts = [], []
         for seed in self._seeds[slot]:
             edge, start, entry = self._start(seed)
-            self._entries[seed.rows.cpu().numpy()] = entry
+            self._entries[seed.rows] = entry
             edges.append(edge)
             starts.append(start)
         return edges, starts
@@ -319,6 +342,11 @@ class _SignalPass(LayerPass):
         then needs the weights of that one filter only.
         """
         step, edge, size, maps = seed.step, seed.edge, seed.size, seed.maps
+        if edge is None:
+            raise VebiError(
+                f"Layer '{step.layer.name}' has no gradient path to the input: the network detaches it."
+            )
+        rows = torch.from_numpy(seed.rows).to(maps.device)
         entry, axis = step.layer.index + 1, step.layer.channel_axis
         if axis == 1 and len(size) == 4:
             maps = maps[:, None]
@@ -329,19 +357,31 @@ class _SignalPass(LayerPass):
                     part = filter_signals(
                         maps, seed.channels, step.convolution, step.layer, size, rule
                     )
-                    if len(seed.rows) == size[0]:
+                    if len(rows) == size[0]:
                         return edge, part, entry
                     whole = fast_layout(part.new_zeros(size))
-                    return edge, whole.index_copy_(0, seed.rows, part), entry
+                    return edge, whole.index_copy_(0, rows, part), entry
                 assert step.alone is not None
-                maps = step.alone(seed.rows, seed.channels, maps, self.resampled)
+                maps = step.alone(rows, seed.channels, maps, self.resampled)
                 if step.producer is None:
                     break
                 step = step.producer
             maps = maps[:, 0]
         start = fast_layout(maps.new_zeros(size))
-        start.movedim(axis, 1)[seed.rows, seed.channels] = maps
+        start.movedim(axis, 1)[rows, seed.channels] = maps
         return edge, start, entry
+
+
+def _set_edge(seed: _Seed, response: Tensor) -> None:
+    seed.edge = get_gradient_edge(response)
+
+
+def _highest(maps: Tensor) -> Tensor:
+    """The largest absolute value of each of the maps (R, ...), 1 for a map of zeros."""
+    highest = (
+        maps.abs().amax(tuple(range(1, maps.ndim)), keepdim=True) if maps.ndim > 1 else maps.abs()
+    )
+    return torch.where(highest > 0, highest, 1.0)
 
 
 def peaks(maps: Tensor) -> Tensor:
@@ -349,10 +389,6 @@ def peaks(maps: Tensor) -> Tensor:
     flat = maps.reshape(len(maps), -1)
     at = flat.argmax(1, keepdim=True)
     return torch.zeros_like(flat).scatter_(1, at, flat.gather(1, at)).reshape(maps.shape)
-
-
-def _without_gradient(value: Any) -> Any:
-    return value.detach() if isinstance(value, nn.Parameter) else value
 
 
 def _as_function_of_input(

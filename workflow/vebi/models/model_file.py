@@ -79,7 +79,7 @@ def load_network(
         reason = f": {error}" if isinstance(error, ValueError) else ""
         raise VebiError(
             f"{path} is no readable model of this project ({type(error).__name__}{reason}). "
-            "Delete it and run again to train it anew."
+            "Delete it and run again to train it once more."
         ) from error
     return net.to(device).eval().requires_grad_(False), spec, classes
 

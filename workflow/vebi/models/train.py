@@ -22,6 +22,7 @@ from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.models.weights_places import find_weights
 from vebi.network.batches import computed
+from vebi.network.deterministic import InFixedOrder
 from vebi.network.passes import fast_layout
 from vebi.run.checkpoint import Checkpoint
 
@@ -370,7 +371,9 @@ def _train_epoch(
     total = 0.0
     for rows, images in batches:
         try:
-            loss = cross_entropy(net(images.to(device).float()), labels[rows].to(device))
+            with InFixedOrder():
+                scores = net(images.to(device).float())
+            loss = cross_entropy(scores, labels[rows].to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

@@ -2,39 +2,48 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vebi.io.errors import VebiError
+from vebi.network.axes import ChannelAxes
+from vebi.network.lattice import Lattices, Lattices2d
 from vebi.network.operations import (
     ACTIVATIONS,
+    COUNTED,
     OPERATION_MODULES,
     POOLINGS,
     RECTIFIERS,
     UNREADABLE,
     WEIGHTED,
-    OperationMode,
     Window,
     response_of,
     window_of,
 )
+from vebi.network.reading import tensors_in
+from vebi.network.running import as_written, run
+from vebi.network.watching import OperationMode
 
 
 @dataclass(frozen=True)
 class Layer:
     """One counted operation.
 
-    `index` its place in the order of execution; `name` the qualified name of the module that called
+    `index` its place in the list of layers; `position` among all counted operations, in the order of
+    execution; `name` the qualified name of the module that called
     it (with the function's name if it is no module of its own, with #2, #3 if called again); `type`
     conv, fc, relu, pool, norm, lrn, or the name of another activation; `kind` the torch function;
     `shape` of one image's response; `channel_axis` in the batched response; `spatial`: whether a
     channel is a map of more than one value; `window` for convolutions and poolings.
+    `joined`: where its maps go on, joined with others (concatenated, added) before any other counted
+    operation: after how many calls of torch functions, and the channel axis there.
+    `lattices`: where its positions lie in the image, where the windows before it tell.
     """
 
     index: int
@@ -46,6 +55,9 @@ class Layer:
     window: Window | None
     overwritten: bool  # a later operation writes into this response, so keeping it needs a copy
     inplace: bool  # it writes into its input
+    position: int
+    joined: tuple[int, int] | None = None
+    lattices: Lattices | None = None
 
     @property
     def n_channels(self) -> int:
@@ -68,41 +80,38 @@ def feature_index(layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
 def list_layers(model: nn.Module, example: Tensor) -> list[Layer]:
     """List the counted operations of `model` on one `example` image (C, H, W) or (1+, C, H, W).
 
-    The classifier's last weighted operation and all after it are left out: their responses are tied
-    to the classes (VEBI 3.1). Raises VebiError, naming the layer, for what can't be handled:
-    operations inside compiled code, responses without a clear channel axis, statistics over a batch.
+    The weighted operations that give the class scores, and all that follows from them, are left out:
+    their responses are tied to the classes (VEBI 3.1). Raises VebiError, naming the layer, for what
+    can't be handled: operations inside compiled code, responses without a clear channel axis,
+    statistics over a batch.
     """
     example = example if example.ndim == 4 else example[None]
     if example.ndim != 4:
         raise VebiError(f"An image must be (C, H, W), this one has shape {tuple(example.shape)}.")
-    for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise VebiError(
-                f"Layer '{name}' is a TorchScript module, whose operations can't be read or changed. "
-                "Give the network before scripting."
-            )
     # Two images, so that a response that mixes images shows in its first dimension.
     images = example[:1].expand(2, -1, -1, -1).contiguous()
-    with evaluating(model), torch.no_grad(), _Lister(model, images) as lister:
-        logits = model(images)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 2:
+    lister = _Lister(as_written(model))
+    with lister.listening():
+        scores = run(model, images, lister)
+    if not isinstance(scores, Tensor) or scores.ndim != 2 or scores.shape[0] != 2:
         raise VebiError(
             "The network must return one tensor of class scores (N, classes); "
-            f"it returns {_describe(logits)}."
+            f"it returns {_describe(scores)}."
         )
-    return lister.layers()
+    if scores.shape[1] == 1:
+        raise VebiError(
+            "The network returns one score z per image, classes need one each. Return "
+            "torch.cat([-z, z], 1) / 2, whose softmax is the sigmoid of z."
+        )
+    return lister.layers(scores)
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block, each module's own mode after it."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
+@dataclass
+class _Node:
+    """A call that makes channels of its own, or passes them on: where its input comes from."""
+
+    inputs: frozenset[int]
+    weighted: bool
 
 
 @dataclass
@@ -114,43 +123,53 @@ class _Found:
     axis: int | None
     window: Window | None
     inplace: bool
+    node: int
     problem: str = ""
+    joined: tuple[int, int] | None = None
 
 
 class _Lister(OperationMode):
     """Records every counted operation: its owner's name, its channel axis, what is wrong with it."""
 
-    def __init__(self, model: nn.Module, images: Tensor) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.found: list[_Found] = []
         self._owners: list[tuple[str, nn.Module]] = []
         self._names = {module: name for name, module in model.named_modules()}
         self._used: Counter[str] = Counter()
         self._first_kind: dict[str, str] = {}
-        self._axes = {id(images): (images, 1)}
         self._hidden = _HiddenOperations(self._owner_name)
-        self._stack = ExitStack()
-        self._batch = images.shape[0]
+        self._thread = get_ident()
+        # The way of the images: which nodes each tensor comes from, without others between.
+        self._nodes: list[_Node] = []
+        self._origins: dict[int, tuple[Tensor, frozenset[int]]] = {}
 
-    def __enter__(self) -> "_Lister":
-        for module in self._names:
-            before = module.register_forward_pre_hook(self._enter_module)
-            after = module.register_forward_hook(self._leave_module, always_call=True)
-            self._stack.callback(before.remove)
-            self._stack.callback(after.remove)
-        self._stack.enter_context(self._hidden)
-        super().__enter__()
-        return self
+    def begin(self, model: nn.Module, images: Tensor) -> None:
+        super().begin(model, images)
+        self._axes, self._batch = ChannelAxes(images), images.shape[0]
+        self._lattices = Lattices2d(images)
+        self._origins[id(images)] = (images, frozenset())
 
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self._stack.close()
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Know the module that runs, inside the block."""
+        with ExitStack() as stack:
+            for module in self._names:
+                before = module.register_forward_pre_hook(self._enter_module)
+                after = module.register_forward_hook(self._leave_module, always_call=True)
+                stack.callback(before.remove)
+                stack.callback(after.remove)
+            stack.enter_context(self._hidden)
+            yield
 
     def _enter_module(self, module: nn.Module, _: Any) -> None:
-        self._owners.append((self._names[module], module))
+        # Another thread may run the same network meanwhile.
+        if get_ident() == self._thread:
+            self._owners.append((self._names[module], module))
 
     def _leave_module(self, module: nn.Module, _: Any, __: Any) -> None:
-        self._owners.pop()
+        if get_ident() == self._thread:
+            self._owners.pop()
 
     def _owner_name(self) -> str:
         return self._owners[-1][0] if self._owners else ""
@@ -173,8 +192,9 @@ class _Lister(OperationMode):
         kwargs: dict[str, Any],
     ) -> Any:
         source = args[0] if args else kwargs["input"]
-        name, axis = self._name(kind), self._axis(kind, source, args, kwargs)
-        found = _Found(name, kind, source, 0, axis, window_of(kind, args, kwargs), False)
+        name, axis = self._name(kind), self._axes.of_response(kind, source, args, kwargs)
+        node = self._add_node([source], kind in WEIGHTED)
+        found = _Found(name, kind, source, 0, axis, window_of(kind, args, kwargs), False, node)
         if kind == "batch_norm" and _uses_batch_statistics(args, kwargs):
             found.problem = "normalises with the statistics of the batch, which mixes images"
         with self._hidden.allowed():
@@ -182,6 +202,7 @@ class _Lister(OperationMode):
         response = response_of(result)
         found.inplace = response is source
         found.result, found.version = response, response._version
+        self._lattices.respond(kind, found.window, source, response)
         if response.ndim not in (2, 4):
             found.problem = (
                 f"its response has shape {tuple(response.shape)}; images of shape (N, C, H, W) "
@@ -194,7 +215,9 @@ class _Lister(OperationMode):
                 f"which axis of its response {tuple(response.shape)} holds the channels is unclear"
             )
         self.found.append(found)
-        self._set_axis(response, axis)
+        self._axes.set(response, frozenset() if axis is None else frozenset({axis}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            self._origins[id(tensor)] = (tensor, frozenset({node}))
         return result
 
     def other(
@@ -205,78 +228,83 @@ class _Lister(OperationMode):
                 f"Layer '{self._owner_name()}' calls {UNREADABLE[function]}, whose operations can't be "
                 "read or changed one by one. Networks with it are not handled."
             )
-        result = function(*args, **kwargs)
-        for tensor in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(tensor, Tensor) and tensor.ndim == 4:
-                self._set_axis(tensor, self._axis_after(function, args, kwargs, tensor))
+        # A function that counts, but not where it works on parameters alone.
+        with self._hidden.allowed() if function in COUNTED else nullcontext():
+            result = function(*args, **kwargs)
+        if isinstance(result, (Tensor, tuple, list)):
+            self._axes.follow(function, args, kwargs, result)
+            results = result if isinstance(result, (tuple, list)) else (result,)
+            self._lattices.follow(function, args, kwargs, results, self._map_size)
+            self._follow(function, args, kwargs, result)
         return result
 
-    def _set_axis(self, tensor: Tensor, axis: int | None) -> None:
-        if axis is None:
-            self._axes.pop(id(tensor), None)
-        else:
-            # The tensor is kept beside its axis, or another could get its id.
-            self._axes[id(tensor)] = (tensor, axis)
+    def _origin(self, tensor: Tensor) -> frozenset[int]:
+        entry = self._origins.get(id(tensor))
+        if entry is not None:
+            return entry[1]
+        # Made out of sight: as far as can be told, of what came last.
+        return frozenset({len(self._nodes) - 1} if self._nodes else ())
 
-    def _known_axis(self, tensor: Any) -> int | None:
-        entry = self._axes.get(id(tensor))
-        return entry[1] if entry else None
+    def _add_node(self, sources: Sequence[Tensor], weighted: bool) -> int:
+        inputs = frozenset().union(*map(self._origin, sources))
+        self._nodes.append(_Node(inputs, weighted))
+        return len(self._nodes) - 1
 
-    def _axis(
-        self, kind: str, source: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> int | None:
-        """Channel axis of a counted operation's response."""
-        if source.ndim == 2:
-            return 1
-        if kind == "linear":
-            return source.ndim - 1
-        if kind in ("layer_norm", "rms_norm"):
-            normalised = args[1] if len(args) > 1 else kwargs["normalized_shape"]
-            return source.ndim - 1 if len(normalised) == 1 else self._known_axis(source)
-        if kind in ACTIVATIONS and kind != "prelu":
-            return self._known_axis(source)
-        return 1
-
-    def _axis_after(
+    def _follow(
         self,
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        result: Tensor,
-    ) -> int | None:
-        """Channel axis after a function that is no counted operation, None if unclear."""
-        name = getattr(function, "__name__", "")
-        flat = [*args, *kwargs.values()]
-        flat += [item for value in flat if isinstance(value, (tuple, list)) for item in value]
-        inputs = [(v, self._known_axis(v)) for v in flat if isinstance(v, Tensor) and v.ndim == 4]
-        axes = {axis for tensor, axis in inputs if axis is not None}
-        if len(axes) != 1:
-            return None
-        axis = axes.pop()
-        source = next(tensor for tensor, known in inputs if known == axis)
-        if name in ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"):
-            return _moved_axis(name, function, args, kwargs, source.ndim, axis)
-        if name in ("view", "reshape", "view_as", "reshape_as"):
-            same = axis == 1 and result.shape[:2] == source.shape[:2]
-            return axis if same else None
-        return None if name in _SHUFFLING else axis
+        result: Any,
+    ) -> None:
+        """Note where the result of a function that is no counted operation comes from."""
+        given = list(tensors_in(args, kwargs))
+        sources = [tensor for tensor in given if not self.is_constant(tensor)]
+        if not sources:
+            return
+        origin = frozenset().union(*map(self._origin, sources))
+        if getattr(function, "__name__", "") in _PRODUCTS and len(sources) < len(given):
+            # The network's own numbers times the image's: a head, however it is written.
+            origin = frozenset({self._add_node(sources, True)})
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, Tensor):
+                self._origins[id(tensor)] = (tensor, origin)
+                self._note_joined(tensor, origin)
 
-    def layers(self) -> list[Layer]:
-        """What was found, up to the classifier's last weighted operation."""
+    def _map_size(self, tensor: Tensor) -> list[int] | None:
+        axis = None if self.is_constant(tensor) else self._axes.single(tensor)
+        return None if axis is None else _map_size(tensor, axis)
+
+    def _note_joined(self, tensor: Tensor, origin: frozenset[int]) -> None:
+        if not self.found or self.found[-1].axis is None or tensor.ndim != 4:
+            return
+        last, axis = self.found[-1], self._axes.single(tensor)
+        if axis is not None and last.node in origin and last.result.ndim == 4:
+            assert last.axis is not None
+            if _map_size(tensor, axis) == _map_size(last.result, last.axis):
+                last.joined = (self.calls, axis)
+
+    def layers(self, scores: Tensor) -> list[Layer]:
+        """What was found, but for what gives the class scores and what follows from it."""
         self._hidden.check()
-        last = [i for i, found in enumerate(self.found) if found.kind in WEIGHTED]
-        if not last:
+        of_classes, before = self._give_scores(scores)
+        if not of_classes:
             raise VebiError(
-                "The network has no convolution and no fully connected layer: nothing to explain."
+                "The network has no convolution and no fully connected layer that its class scores "
+                "come from: nothing to explain."
             )
-        layers = []
-        for index, found in enumerate(self.found[: last[-1]]):
+        layers: list[Layer] = []
+        for position, found in enumerate(self.found):
+            if found.node in of_classes:
+                continue
             if found.problem:
+                if found.node not in before:
+                    continue  # nothing that the scores depend on
                 raise VebiError(f"Layer '{found.name}' can't be handled: {found.problem}.")
             assert found.axis is not None
             layers.append(
                 Layer(
-                    index=index,
+                    index=len(layers),
                     name=found.name,
                     type=_type_of(found.kind, tuple(found.result.shape), found.axis),
                     kind=found.kind,
@@ -285,31 +313,47 @@ class _Lister(OperationMode):
                     window=found.window,
                     overwritten=found.result._version != found.version,
                     inplace=found.inplace,
+                    position=position,
+                    joined=found.joined,
+                    lattices=self._lattices.of(found.result),
                 )
             )
         return layers
 
+    def _give_scores(self, scores: Tensor) -> tuple[set[int], set[int]]:
+        """The nodes tied to the classes, and those that they depend on.
 
-# Same number of dimensions out, but not the same meaning.
-_SHUFFLING = (
-    *("einsum", "matmul", "__matmul__", "bmm", "tensordot", "fold", "unfold", "rot90"),
-    *("flatten", "unflatten", "squeeze", "unsqueeze", "__get__", "transpose_", "swapaxes_"),
+        Tied are the last weighted ones on each way to the scores, and all that depends on these.
+        """
+        tied: set[int] = set()
+        waiting = list(self._origin(scores))
+        while waiting:
+            node = waiting.pop()
+            if self._nodes[node].weighted:
+                tied.add(node)
+            else:
+                waiting += self._nodes[node].inputs
+        before: set[int] = set()
+        waiting = [i for node in tied for i in self._nodes[node].inputs]
+        while waiting:
+            node = waiting.pop()
+            if node not in before:
+                before.add(node)
+                waiting += self._nodes[node].inputs
+        for number, one in enumerate(self._nodes):
+            if one.inputs & tied:
+                tied.add(number)
+        return tied, before
+
+
+# Sums of products over channels. With the network's own numbers they make new channels.
+_PRODUCTS = frozenset(
+    ("einsum", "tensordot", "bmm", "matmul", "__matmul__", "__rmatmul__", "cdist", "bilinear", "mv")
 )
 
 
-def _moved_axis(
-    name: str,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    ndim: int,
-    axis: int,
-) -> int:
-    # The function itself says where the axis goes: the only dimension of size 2 is the marker.
-    marker = torch.empty([2 if i == axis else 1 for i in range(ndim)])
-    arguments = [marker if isinstance(arg, Tensor) else arg for arg in args]
-    named = {key: marker if isinstance(arg, Tensor) else arg for key, arg in kwargs.items()}
-    return list(function(*arguments, **named).shape).index(2)
+def _map_size(tensor: Tensor, axis: int) -> list[int]:
+    return [n for i, n in enumerate(tensor.shape) if i not in (0, axis)]
 
 
 def _type_of(kind: str, shape: tuple[int, ...], axis: int) -> str:

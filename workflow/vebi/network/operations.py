@@ -1,5 +1,6 @@
 """Which torch functions count as a layer, and how one call of them is described."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED_CONVOLUTIONS = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -28,8 +28,9 @@ ACTIVATIONS = (
 )
 WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, "linear")
 
-# Functions that are one of the above for certain arguments only: see `kind_of`.
 CLAMPS = ("clamp", "clip", "clamp_min", "clamp_max")
+# Functions that are one of the above for certain bounds only: see `kind_of_bounded`.
+BOUNDED = (*CLAMPS, "hardtanh", "threshold")
 
 # They compute counted operations inside compiled code, where nothing can be read or changed.
 CLOSED = (
@@ -56,35 +57,46 @@ COUNTED: dict[Callable[..., Any], str] = dict(
 UNREADABLE: dict[Callable[..., Any], str] = dict(_functions(CLOSED))
 
 
-def kind_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """The kind of counted operation that a call is, or "" if it is none.
+_RECTIFYING: dict[tuple[float | None, ...], str] = {
+    (0, None): "relu",
+    (0, math.inf): "relu",
+    (0, 6): "relu6",
+}
 
-    Clamping at 0 from below is a ReLU, between 0 and 6 a ReLU6, whatever function does it.
+
+def kind_of_bounded(
+    kind: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    number: Callable[[Any], float | None],
+) -> str:
+    """The kind of operation that a call of one of BOUNDED is, or "" if it is none.
+
+    `number` reads a bound; it returns None for one that is missing or no single number.
     """
-    kind = COUNTED.get(function, "")
-    if kind in ("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "threshold"):
-        return _kind_of_bounded(kind, args, kwargs)
-    return kind
 
-
-def _kind_of_bounded(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    def value(position: int, name: str, default: float | None) -> Any:
+    def given(position: int, name: str, default: float | None = None) -> Any:
         return args[position] if len(args) > position else kwargs.get(name, default)
 
     if kind == "threshold":
-        return "relu" if (value(1, "threshold", 0), value(2, "value", 0)) == (0, 0) else kind
+        return "relu" if (given(1, "threshold", 0), given(2, "value", 0)) == (0, 0) else kind
     if kind == "hardtanh":
-        bounds = value(1, "min_val", -1.0), value(2, "max_val", 1.0)
+        bounds = given(1, "min_val", -1.0), given(2, "max_val", 1.0)
     elif kind == "clamp_min":
-        bounds = value(1, "min", None), None
+        bounds = given(1, "min"), None
     elif kind == "clamp_max":
         return ""
     else:
-        bounds = value(1, "min", None), value(2, "max", None)
-    if any(isinstance(bound, Tensor) for bound in bounds):
+        bounds = given(1, "min"), given(2, "max")
+    numbers = tuple(number(bound) for bound in bounds)
+    if any(bound is not None and at is None for bound, at in zip(bounds, numbers, strict=True)):
         return ""
-    names = {(0, None): "relu", (0, 6): "relu6"}
-    return names.get(bounds, kind if kind == "hardtanh" else "")
+    names: dict[tuple[float | None, ...], str] = {
+        (0, None): "relu",
+        (0, math.inf): "relu",
+        (0, 6): "relu6",
+    }
+    return names.get(numbers, kind if kind == "hardtanh" else "")
 
 
 @dataclass(frozen=True)
@@ -210,50 +222,6 @@ def window_of(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Windo
     """The window of a call of the operation `kind`; None where there is no single one."""
     describe = _WINDOWS.get(kind)
     return describe(*args, **kwargs) if describe else None
-
-
-class OperationMode(TorchFunctionMode):
-    """Calls `operation` for every counted operation that runs inside the block, in order.
-
-    Modules, functions, methods and in-place variants all end in torch functions, so nothing of the
-    network has to be known or changed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.position = 0
-
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        """Run the counted operation number `position`; return what `function` would."""
-        raise NotImplementedError
-
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Run any other torch function."""
-        return function(*args, **kwargs)
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        kind = kind_of(func, args, kwargs)
-        if not kind:
-            return self.other(func, args, kwargs)
-        position = self.position
-        self.position += 1
-        return self.operation(position, kind, func, args, kwargs)
 
 
 def response_of(result: Any) -> Tensor:

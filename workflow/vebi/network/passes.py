@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
-from vebi.network.layers import Layer, evaluating
-from vebi.network.operations import OperationMode, response_of
+from vebi.network.layers import Layer
+from vebi.network.operations import response_of
+from vebi.network.running import run
+from vebi.network.watching import OperationMode
 
 
 class LayerPass(OperationMode):
@@ -21,7 +23,7 @@ class LayerPass(OperationMode):
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()
-        self._layers = layers
+        self._layers = {layer.position: layer for layer in layers}
 
     def compute(
         self,
@@ -55,9 +57,9 @@ class LayerPass(OperationMode):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if position >= len(self._layers):
+        layer = self._layers.get(position)
+        if layer is None:
             return function(*args, **kwargs)
-        layer = self._layers[position]
         if kind != layer.kind:
             raise self._mismatch(layer, f"{kind} instead of {layer.kind}")
         result = self.compute(layer, function, args, kwargs)
@@ -108,8 +110,7 @@ def responses(
     """
     wanted = layers if wanted is None else wanted
     capture = _Capture(layers, {layer.index for layer in wanted})
-    with evaluating(model), torch.no_grad(), capture:
-        logits = model(images)
+    logits = run(model, images, capture)
     return logits, [capture.captured[layer.index] for layer in wanted]
 
 

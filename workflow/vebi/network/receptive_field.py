@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
-from vebi.network.layers import Layer, evaluating
+from vebi.network.lattice import Lattice, Lattices
+from vebi.network.layers import Layer
 from vebi.network.operations import (
     ACTIVATIONS,
     CONVOLUTIONS,
@@ -27,6 +28,7 @@ from vebi.network.operations import (
     response_of,
 )
 from vebi.network.passes import LayerPass
+from vebi.network.running import run
 
 
 def receptive_fields(
@@ -54,8 +56,8 @@ def receptive_fields(
         for image, (axis, position) in zip(images, batch.tolist(), strict=True):
             image.select(axis + 1, position).fill_(torch.nan)
         forward = _MarkPass(layers, reached)
-        with evaluating(model), torch.no_grad(), suppress(_AllSeen), forward:
-            model(images)
+        with suppress(_AllSeen):
+            run(model, images, forward)
         return {feature: marks.cpu().numpy() for feature, marks in forward.marks.items()}
 
     for _, found in computed(cut(lines, batch_size), mark):
@@ -87,26 +89,35 @@ class Axis:
     jump: float
 
 
-def continued_fields(boxes: np.ndarray, size: tuple[int, int]) -> tuple[Axis, Axis]:
+def continued_fields(
+    boxes: np.ndarray, size: tuple[int, int], lattices: Lattices | None = None
+) -> tuple[Axis, Axis]:
     """The vertical and horizontal fields behind clipped boxes (H', W', 4) of an image of `size`.
 
-    Units whose fields end inside the image tell size and spacing; the others follow from them.
-    Where the fields are not equally far apart (adaptive pooling to sizes that do not divide), or too
-    many reach over a border to tell, the clipped fields are returned, all with the largest one's size.
+    Units whose fields end inside the image tell size and spacing; the others follow from them. Where
+    too many reach over a border to tell, the layer's `lattices` do, all its channels' fields together.
+    Without any, or where the fields are not equally far apart (adaptive pooling to sizes that do not
+    divide), the clipped fields are returned, all with the largest one's size.
     """
-    vertical = _continue(boxes[..., 0].min(1), boxes[..., 1].max(1), size[0])
-    return vertical, _continue(boxes[..., 2].min(0), boxes[..., 3].max(0), size[1])
+    vertical, horizontal = lattices or (None, None)
+    return (
+        _continue(boxes[..., 0].min(1), boxes[..., 1].max(1), size[0], vertical),
+        _continue(boxes[..., 2].min(0), boxes[..., 3].max(0), size[1], horizontal),
+    )
 
 
-def _continue(first: np.ndarray, last: np.ndarray, length: int) -> Axis:
-    inside = (first > 0) & (last < length)
+def _continue(first: np.ndarray, last: np.ndarray, length: int, lattice: Lattice | None) -> Axis:
+    # A strided convolution may never look at the image's last rows: fields end where it ends.
+    low, high = first.min(), last.max()
+    begins, ends = first > low, (last < high) & (last > first)
+    inside = begins & ends
     # With dilation a clipped field may begin inside the image, but it is smaller than a whole one.
     inside &= last - first == (last - first)[inside].max(initial=0)
     if inside.sum() > 1:
         begins = ends = inside
-    else:
-        begins, ends = first > 0, last < length
     jumps = {*_steps(first, begins), *_steps(last, ends)}
+    if lattice is not None:
+        jumps.add(float(lattice.jump))
     if len(jumps) == 1:
         (jump,) = jumps
         steps = np.arange(len(first)) * jump
@@ -119,6 +130,9 @@ def _continue(first: np.ndarray, last: np.ndarray, length: int) -> Axis:
             fits = (begin.clip(0, length) <= first) & (last <= end.clip(0, length))
             if jump > 0 and jump.is_integer() and fits.all():
                 return Axis(begin.astype(np.int64), int(end[0] - begin[0]), jump)
+        if lattice is not None:
+            begin = lattice.start + steps.astype(np.int64)
+            return Axis(begin, lattice.size, jump)
     jump = float(first[-1] - first[0]) / max(1, len(first) - 1)
     # Where all see the same, the borders hide how far the fields are apart.
     jump = jump or float(max(1, round(length / len(first))))

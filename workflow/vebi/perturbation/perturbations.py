@@ -8,15 +8,26 @@ arrays of the image's shape. Draws are made copy after copy, so that copy i is t
 are asked for at a time. Values may leave 0 to 255: the network sees them as they are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from vebi.catalogue.record import by_name, look_up
 from vebi.io.errors import VebiError
+from vebi.io.late import Late
 from vebi.record import record
 
-# No torch and no scipy up here: the configuration imports this module to know the names.
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from scipy import ndimage
+    from torch.nn import functional
+else:
+    # The configuration imports this module to know the names.
+    np, torch, ndimage, functional = map(
+        Late, ("numpy", "torch", "scipy.ndimage", "torch.nn.functional")
+    )
 
 SEGMENTS_PER_SIDE = 7
 # How far apart two colours must be (levels of 255) to count as much as two neighbouring seeds.
@@ -77,8 +88,6 @@ def blur_regions(
     image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """One blurred box per copy: side a third of the image, Gaussian of `strength` x the smaller side."""
-    from scipy import ndimage
-
     sigma = strength * min(image.shape[1:])
     blurred = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="nearest")
     box = _box_size(image.shape[1:], 1 / 3)
@@ -120,9 +129,6 @@ def affine(
 
     Each is uniform in +-`strength` in the last copy. Bilinear; beyond the border its nearest pixel.
     """
-    import torch
-    from torch.nn import functional
-
     pixels = torch.from_numpy(image)[None]
     for level in _levels(n):
         angle, scale, down, right = strength * level * rng.uniform(-1, 1, 4)

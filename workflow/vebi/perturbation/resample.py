@@ -11,6 +11,7 @@ from vebi.io.errors import VebiError
 from vebi.network.batches import computed
 from vebi.network.layers import Layer
 from vebi.network.passes import fast_layout, responses
+from vebi.network.scores import probabilities
 from vebi.perturbation.moments import Moments
 from vebi.perturbation.perturbations import perturb
 
@@ -56,7 +57,7 @@ def resample(
     the softmax of class `target`, by default the predicted one.
     """
     clean, _ = responses(model, fast_layout(image[None]), layers, [])
-    scores = torch.softmax(clean.double(), 1)[0].cpu().numpy()
+    scores = probabilities(clean)[0].cpu().numpy()
     predicted = int(scores.argmax())
     followed = predicted if target is None else target
     moments = {layer.index: Moments() for layer in wanted}
@@ -69,7 +70,7 @@ def resample(
 
     numbered = ((np.arange(len(block)), block) for block in blocks)
     for _, (logits, values) in computed(numbered, run):
-        output = torch.softmax(logits.double(), 1)[:, followed]
+        output = probabilities(logits)[:, followed]
         if not bool(torch.isfinite(output).all()):
             raise VebiError(
                 f"The network's output is not finite for copies by {sampling.perturbation} of strength "

@@ -1,7 +1,7 @@
 """Where a training that was cut off goes on: after its last whole epoch, to the same bytes.
 
 A checkpoint is a folder beside the network's file. It is no output of its job, since Snakemake
-deletes those of a job that was cut off. Order of images and dropout are drawn anew for every epoch
+deletes those of a job that was cut off. Order of images and dropout are drawn for every epoch
 from the seed, so weights, optimiser and schedule are the whole state.
 """
 

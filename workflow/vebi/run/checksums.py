@@ -28,7 +28,7 @@ class DamagedFileError(VebiError):
 
     def __init__(self, path: Path, output: Path, what: str) -> None:
         self.path, self.output, self.what = path, output, what
-        super().__init__(f"{path} is damaged: {what}. Delete it and run again to make it anew.")
+        super().__init__(f"{path} is damaged: {what}. Delete it and run again.")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Entry:
 
 
 def forget(outputs: Iterable[str | Path], run: str | Path) -> None:
-    """Delete the checksums of outputs that are about to be made anew."""
+    """Delete the checksums of outputs that are about to be made again."""
     for output in outputs:
         if text := _text_of(Path(output), Path(run)):
             text.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def recorded_outputs(run: Path) -> list[Path]:
 
 
 def set_aside(error: DamagedFileError) -> VebiError:
-    """Move a damaged output out of the way, so that the next run makes it anew; returns what to say."""
+    """Move a damaged output out of the way, so that the next run makes it again; returns what to say."""
     output = error.output
     aside = output.with_name(output.name + BROKEN)
     try:
@@ -119,7 +119,7 @@ def set_aside(error: DamagedFileError) -> VebiError:
         return error
     return VebiError(
         f"{error.path} is damaged: {error.what}. It is {aside} now: "
-        "run Snakemake again, which makes it anew."
+        "run Snakemake again, which makes it once more."
     )
 
 

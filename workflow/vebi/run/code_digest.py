@@ -22,7 +22,7 @@ from typing import TypeVar
 
 PACKAGE = "vebi"
 ROOT = Path(__file__).resolve().parents[2]
-_NAMED = re.compile(rf"({PACKAGE}(?:\.\w+)+):(\w+)")
+_AS_TEXT = re.compile(rf"({PACKAGE}(?:\.\w+)+):(\w+)")
 
 # A module name that no import can have.
 SCRIPT = "__script__"
@@ -109,12 +109,10 @@ def code_digest(*entries: str | Path) -> str:
     for entry in entries:
         if isinstance(entry, Path) or str(entry).endswith(".py"):
             script = _Module(SCRIPT, Path(entry).read_text(encoding="utf-8"), False)
-            for statement in [s for group in script.definitions.values() for s in group]:
-                all_found.add(_examine(script, statement))
-            for statement in script.always:
+            for statement in _statements(script, ""):
                 all_found.add(_examine(script, statement))
         else:
-            named = _NAMED.fullmatch(str(entry))
+            named = _AS_TEXT.fullmatch(str(entry))
             all_found.targets.add((named[1], named[2]) if named else (str(entry), ""))
     seen: set[Target] = set()
     while True:
@@ -158,90 +156,76 @@ def _examine(module: _Module, statement: ast.stmt) -> _Found:
         place = f"{module.name}: {' '.join(_bound_names(statement))}"
         stripped, fields = _without_fields(module, statement, place)
         text = f"{module.name}: {ast.dump(_without_docstrings(stripped))}"
-        found = _Found({text}, _reached(module, stripped), _read(stripped), fields)
-        module.examined[id(statement)] = found
+        found = module.examined[id(statement)] = _Found({text}, *_named(module, stripped), fields)
     return found
 
 
 def _examine_field(one: _Field) -> _Found:
     """What a field's value holds; records inside it have fields of their own."""
     value, fields = _without_fields(one.module, one.value, one.place)
-    text = f"{one.place}: {ast.dump(value)}"
-    return _Found({text}, _reached(one.module, value), _read(value), fields)
+    return _Found({f"{one.place}: {ast.dump(value)}"}, *_named(one.module, value), fields)
 
 
-def _without_fields(module: _Module, node: T, place: str) -> tuple[T, list[_Field]]:
+def _without_fields(module: _Module, code: T, place: str) -> tuple[T, list[_Field]]:
     """A piece of code with its outermost records emptied, and what they were made of."""
-    records = [
-        inner
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Call) and _is_record(module, inner)
-    ]
-    if not records:
-        return node, []
-    node = copy.deepcopy(node)
-    fields = []
-    queue: list[ast.AST] = [node]
+    if not any(_is_record(module, node) for node in ast.walk(code)):
+        return code, []
+    code = copy.deepcopy(code)
+    fields: list[_Field] = []
+    queue: list[ast.AST] = [code]
     number = 0
     while queue:
-        inner = queue.pop(0)
-        if isinstance(inner, ast.Call) and _is_record(module, inner):
+        node = queue.pop(0)
+        if isinstance(node, ast.Call) and _is_record(module, node):
             number += 1
-            for keyword in inner.keywords:
+            for keyword in node.keywords:
                 at = f"{place} {number}.{keyword.arg}"
                 fields.append(_Field(keyword.arg or "", module, keyword.value, at))
-            inner.keywords = []
-        queue.extend(ast.iter_child_nodes(inner))
-    return node, fields
+            node.keywords = []
+        queue.extend(ast.iter_child_nodes(node))
+    return code, fields
 
 
-def _is_record(module: _Module, call: ast.Call) -> bool:
-    """Whether a call makes a record: an object of a class that is decorated so, here or elsewhere."""
-    if not isinstance(call.func, ast.Name):
+def _is_record(module: _Module, node: ast.AST) -> bool:
+    """Whether a node makes a record: calls a class that is decorated so, in this module or another."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return False
-    name = call.func.id
+    return _is_record_class(module, node.func.id)
+
+
+def _is_record_class(module: _Module, name: str) -> bool:
     if name in module.definitions:
         return any(
-            isinstance(statement, ast.ClassDef)
-            and any(
-                isinstance(one, ast.Name) and one.id == "record" for one in statement.decorator_list
-            )
+            isinstance(one, ast.Name) and one.id == "record"
             for statement in module.definitions[name]
+            if isinstance(statement, ast.ClassDef)
+            for one in statement.decorator_list
         )
     origin, attribute = module.imports.get(name, ("", ""))
-    if not attribute or not _source_of(origin):
-        return False
-    return _is_record(_load(origin), ast.Call(ast.Name(attribute, ast.Load()), [], []))
+    return bool(attribute) and _is_record_class(_load(origin), attribute)
 
 
-def _reached(module: _Module, code: ast.AST) -> set[Target]:
-    """Names of the package that stand in a piece of code, also as text."""
-    targets = set()
-    attributes = {
-        id(node.value): node.attr for node in ast.walk(code) if isinstance(node, ast.Attribute)
-    }
+def _named(module: _Module, code: ast.AST) -> tuple[set[Target], set[str]]:
+    """Names of the package that stand in a piece of code, also as text; and attributes that it reads."""
+    targets: set[Target] = set()
+    reads: set[str] = set()
+    names: list[ast.Name] = []
+    attributes: dict[int, str] = {}
     for node in ast.walk(code):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if named := _NAMED.fullmatch(node.value):
-                targets.add((named[1], named[2]))
+        if isinstance(node, ast.Attribute):
+            attributes[id(node.value)] = node.attr
+            reads.add(node.attr)
         elif isinstance(node, ast.Name):
-            if node.id in module.imports:
-                origin, attribute = module.imports[node.id]
-                if not attribute and id(node) in attributes:
-                    attribute = attributes[id(node)]
-                targets.add((origin, attribute))
-            elif node.id in module.definitions and module.name != SCRIPT:
-                targets.add((module.name, node.id))
-    return targets
-
-
-def _read(code: ast.AST) -> set[str]:
-    """Attributes that a piece of code reads."""
-    return {
-        node.attr
-        for node in ast.walk(code)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
-    }
+            names.append(node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            targets |= {(m[1], m[2]) for m in [_AS_TEXT.fullmatch(node.value)] if m}
+    for name in names:
+        if name.id in module.imports:
+            origin, attribute = module.imports[name.id]
+            targets.add((origin, attribute or attributes.get(id(name), "")))
+        elif name.id in module.definitions and module.name != SCRIPT:
+            targets.add((module.name, name.id))
+    return targets, reads
 
 
 def _without_docstrings(statement: ast.stmt) -> ast.stmt:

@@ -162,7 +162,7 @@ def _task_of(snakemake: Any, factories: tuple[str, ...]) -> Task:
 def checked_files(snakemake: Any) -> Iterator[None]:
     """Check what a job reads, and write down the checksums of what it has made.
 
-    A damaged input is set aside, so that the next run makes it anew. Raises VebiError that says so.
+    A damaged input is set aside, so that the next run makes it again. Raises VebiError that says so.
     """
     run = read_context().run
     if not run:

@@ -270,7 +270,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
 def verify_run(run_dir: Path) -> list[Problem]:
     """Check every result file of a run against the checksums in its manifest.
 
-    A file that was made anew after the manifest counts as whole if it has the checksum that its job
+    A file that was made again after the manifest counts as whole if it has the checksum that its job
     wrote; a run that has no manifest yet is checked by these alone.
 
     Returns:
@@ -308,12 +308,12 @@ def is_finished(run_dir: Path) -> bool:
 
 
 def make_again(outputs: Iterable[Path]) -> str:
-    """The command that makes lost outputs anew, and all that follows from them."""
+    """The command that makes lost outputs again, and all that follows from them."""
     return f"snakemake --cores all {shlex.join(map(str, outputs))} all"
 
 
 def remove_broken(problems: Iterable[Problem]) -> list[Path]:
-    """Delete what is broken, so that Snakemake makes it anew; returns the outputs concerned."""
+    """Delete what is broken, so that Snakemake makes it again; returns the outputs concerned."""
     outputs = list(dict.fromkeys(problem.output for problem in problems))
     for path in {problem.path for problem in problems} | set(outputs):
         if path.is_dir():
@@ -328,7 +328,7 @@ def _expected(run_dir: Path) -> dict[str, dict[str, Any]]:
     if is_finished(run_dir) or not (run_dir / FOLDER).is_dir():
         expected: dict[str, dict[str, Any]] = read_manifest(run_dir)["results"]
         return expected
-    # What is not there is temporary, or about to be made anew.
+    # What is not there is temporary, or about to be made again.
     entries = [entry for output in recorded_outputs(run_dir) for entry in recorded(output)]
     return {
         _relative(entry.path, run_dir): {"sha256": entry.sha256}

@@ -100,7 +100,7 @@ def test_similarities_are_those_of_maps_drawn_by_hand(setting):
     layers = list_layers(net, images[:1])
     predictions = descriptors.predictions[chosen]
     features, _ = top_features(descriptors.rows(chosen), weights, predictions, layers)
-    targets = Targets(predictions, {"relevance": features})
+    targets = Targets(predictions, {METHODS["vebi"].source: features})
     before = merged_maps(net, images, layers, targets, METHODS_HERE)
     randomised = new_net()
     # Stage 2 of 3 (from the bottom) keeps conv1; a layer's key ends in its place in the network.

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from vebi.heatmaps.class_batch import ClassBatch, class_gradient
-from vebi.network.operations import Convolution, OperationMode
+from vebi.network.operations import Convolution
+from vebi.network.watching import OperationMode
 
 
 def signal(batch: ClassBatch) -> Tensor:
@@ -40,7 +41,7 @@ class SmoothedMode(OperationMode):
             return function(*args, **kwargs)
         # A view of its own: the hook sees what comes from this convolution and from no other branch.
         source = call.input.view_as(call.input)
-        source.register_hook(lambda gradient: mean_over_shifts(gradient, stride))
+        source.register_hook(lambda g: None if g is None else mean_over_shifts(g, stride))
         arguments = (call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
         return torch.conv2d(source, *arguments)
 

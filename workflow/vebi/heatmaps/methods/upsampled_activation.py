@@ -21,9 +21,10 @@ def draw(batch: FeatureBatch) -> Tensor:
         if not layer.spatial:
             raise VebiError(f"Layer '{layer.name}' has no maps that could be upsampled.")
         rows, slots = np.nonzero(features[..., 0] == layer.index)
-        channels = torch.from_numpy(features[rows, slots, 1])
-        chosen = response.movedim(layer.channel_axis, 1)[torch.from_numpy(rows), channels]
+        indices = np.stack([rows, slots, features[rows, slots, 1]])
+        images_at, slots_at, channels = torch.from_numpy(indices).to(maps.device)
+        chosen = response.movedim(layer.channel_axis, 1)[images_at, channels].to(maps.dtype)
         size = (images.shape[2], images.shape[3])
         resized = functional.interpolate(chosen[:, None], size, mode="bilinear")[:, 0]
-        maps[torch.from_numpy(rows), torch.from_numpy(slots)] = scale_to_unit(resized)
+        maps[images_at, slots_at] = scale_to_unit(resized)
     return maps

@@ -13,9 +13,10 @@ from tqdm import tqdm
 from vebi.data.dataset import Dataset
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed
-from vebi.network.layers import Layer, evaluating, list_layers
+from vebi.network.layers import Layer, list_layers
 from vebi.network.operations import returns_indices
 from vebi.network.passes import LayerPass, fast_layout, to_network_input
+from vebi.network.running import evaluating, run
 
 Ablation = tuple[tuple[int, tuple[int, ...]], ...]
 
@@ -80,15 +81,17 @@ def ablate_batch(
     images = fast_layout(images)
     kept: dict[int, Tensor] = {}
     scores: dict[int, Tensor] = {}
-    with evaluating(model), torch.no_grad():
+    # Changed to evaluation mode once, not for every condition.
+    with evaluating(model):
         for n, i in enumerate(order):
             if shared[n] >= len(layers):
                 scores[i] = scores[order[n - 1]]
                 continue
             # Equal conditions compute nothing: what they pass on is what the next one shares.
             after = next(s for s in shared[n + 1 :] if s < len(layers))
-            with _AblatedPass(layers, ablations[i], kept, shared[n], after):
-                scores[i] = model(images)
+            scores[i] = run(
+                model, images, _AblatedPass(layers, ablations[i], kept, shared[n], after)
+            )
     return torch.stack([scores[i] for i in range(len(ablations))])
 
 

@@ -40,7 +40,7 @@ def lattices(
     boxes = receptive_fields(model, example, layers, [(layer.index, 0) for layer in spatial])
     found = []
     for layer, box in zip(spatial, boxes, strict=True):
-        vertical, horizontal = continued_fields(box, size)
+        vertical, horizontal = continued_fields(box, size, layer.lattices)
         period = (vertical.jump, horizontal.jump)
         if is_measurable(size, period):
             found.append((layer, period))

@@ -55,7 +55,7 @@ def patch_windows(
     keys = [(f.layer.index, f.channel) for f in features if f.layer.spatial]
     keys = list(dict.fromkeys(keys))
     fields = {
-        key: continued_fields(boxes, size)
+        key: continued_fields(boxes, size, layers[key[0]].lattices)
         for key, boxes in zip(keys, receptive_fields(model, example, layers, keys), strict=True)
     }
     whole = (Axis(np.zeros(1, np.int64), size[0], 1.0), Axis(np.zeros(1, np.int64), size[1], 1.0))

@@ -26,7 +26,7 @@ STUDY = Study(
     ),
     figures={
         "panels": Figure(
-            draw="vebi.explanation.panels:draw_run_panels",
+            draw="vebi.explanation.run_panels:draw_run_panels",
             caption=(
                 "Explanations as in the paper's Fig. 6: the image with its predicted class, and "
                 "the maps of the features that speak most for that class, strongest first. The "

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from vebi.data.dataset import Dataset
 from vebi.io.errors import VebiError
 from vebi.network.batches import computed
-from vebi.network.layers import Layer, evaluating
+from vebi.network.layers import Layer
 from vebi.network.operations import WEIGHTED
 from vebi.network.passes import to_network_input
+from vebi.network.running import evaluating
 from vebi.studies.ablation.ablate import Ablation, ablate, as_ablation
 
 
@@ -85,7 +86,7 @@ def predict_without(
     def compute(_: np.ndarray, raw: np.ndarray) -> list[np.ndarray]:
         images = to_network_input(raw, device)
         changed = (without_first_input(model, ablation, layers) for ablation in ablations)
-        scores = (functional_call(model, weights, (images,)) for weights in changed)
+        scores = (functional_call(model, weights, (images.clone(),)) for weights in changed)
         return [one.argmax(1).cpu().numpy() for one in scores]
 
     start = 0

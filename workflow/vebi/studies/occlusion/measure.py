@@ -18,6 +18,7 @@ from vebi.io.errors import VebiError
 from vebi.network.batches import computed, cut
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
+from vebi.network.scores import probabilities
 from vebi.studies.occlusion.cover import box_side, cover_order, pixel_counts, race
 from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, write_occlusion
 
@@ -125,13 +126,13 @@ def occluded_confidence(
     needed = np.flatnonzero(counts[step] > 0)
     scores = responses(model, fast_layout(image[None]), layers, [])[0]
     target = int(scores.argmax())
-    result = np.full(len(step), torch.softmax(scores[0].double(), 0)[target].item())
+    result = np.full(len(step), probabilities(scores[:1])[0, target].item())
 
     def confidence(_: np.ndarray, part: np.ndarray) -> np.ndarray:
         hidden = flat[sequence[part]] < limits[step[part]].reshape(-1, 1, 1, 1)
         batch = fast_layout(torch.where(hidden, fill, image))
         scores = responses(model, batch, layers, [])[0]
-        return torch.softmax(scores.double(), 1)[:, target].cpu().numpy()
+        return probabilities(scores)[:, target].cpu().numpy()
 
     for rows, found in computed(cut(needed, batch_size), confidence):
         result[needed[rows]] = found

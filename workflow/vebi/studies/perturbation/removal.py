@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vebi.network.layers import Layer, evaluating
+from vebi.network.layers import Layer
 from vebi.network.operations import returns_indices
 from vebi.network.passes import LayerPass, fast_layout, responses
+from vebi.network.running import evaluating, run
 
 # Layer index to bool (N, channels): which channels of which image are set to zero.
 Removal = Mapping[int, Tensor]
@@ -61,8 +62,8 @@ def scores_without(
     logits, values = responses(model, images, layers)
     whole = {layer.index: value for layer, value in zip(layers, values, strict=True)}
     scores = []
-    with evaluating(model), torch.no_grad():
+    with evaluating(model):
         for removal in removals:
-            with _MaskedPass(layers, removal, whole):
-                scores.append(model(images) if removal else logits)
+            masked = _MaskedPass(layers, removal, whole)
+            scores.append(run(model, images, masked) if removal else logits)
     return logits, torch.stack(scores) if scores else logits.new_zeros(0, *logits.shape)

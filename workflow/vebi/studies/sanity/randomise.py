@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vebi.data.dataset import TRAIN, Dataset
 from vebi.io.errors import VebiError
-from vebi.network.layers import evaluating
+from vebi.network.running import run
 
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
@@ -30,8 +30,7 @@ def weighted_stages(model: nn.Module, example: Tensor) -> list[tuple[str, tuple[
         if next(module.parameters(recurse=False), None) is not None
     ]
     try:
-        with evaluating(model), torch.no_grad():
-            model(example)
+        run(model, example)
     finally:
         for handle in handles:
             handle.remove()

@@ -1,18 +1,13 @@
-"""Intervals and tests: closed forms, enumeration, and what chance must give."""
+"""Percentile bootstraps: closed forms, enumeration, and what chance must give."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from vebi.statistics import (
     bootstrap_interval,
     cluster_interval,
-    cluster_sign_flip_test,
     crossed_interval,
     nested_interval,
-    sign_flip_test,
-    stratified_interval,
-    wilson_interval,
 )
 
 
@@ -73,42 +68,6 @@ def test_nested_interval_covers_the_spread_of_seeds():
     assert nested_interval(values, 500, [1]) == (0.0, 1.0)
 
 
-def test_sign_flips_of_few_values_are_enumerated():
-    # All positive: only the two constant sign patterns reach the sum, of 2^5.
-    assert sign_flip_test(np.array([1.0, 2, 3, 4, 5]), 10, [0]) == 2 / 32
-    assert sign_flip_test(np.array([1.0, -1.0]), 10, [0]) == 1.0
-    assert sign_flip_test(np.zeros(4), 10, [0]) == 1.0
-
-
-def test_sign_flips_agree_with_scipy():
-    values = np.random.default_rng(2).normal(0.25, 1, 60)
-    expected = stats.permutation_test(
-        (values,), np.mean, permutation_type="samples", n_resamples=20_000, rng=3
-    ).pvalue
-    assert sign_flip_test(values, 20_000, [4]) == pytest.approx(expected, abs=0.01)
-    assert sign_flip_test(values, 999, [4]) == sign_flip_test(values, 999, [4])
-
-
-def test_whole_clusters_change_sign_together():
-    values = np.array([1.0, 2, 3, 4, 5])
-    assert cluster_sign_flip_test(values, np.arange(5), 10, [0]) == 2 / 32
-    # Two clusters: of four sign patterns, the two constant ones reach the sum.
-    assert cluster_sign_flip_test(values, np.array([7, 7, 9, 9, 9]), 10, [0]) == 0.5
-
-
-def test_sign_flips_reject_at_their_level():
-    rng = np.random.default_rng(5)
-    p = [sign_flip_test(rng.normal(size=20), 400, [i]) for i in range(400)]
-    assert np.mean(np.array(p) <= 0.1) == pytest.approx(0.1, abs=0.04)
-
-
-@pytest.mark.parametrize(("hits", "total"), [(0, 10), (10, 10), (3, 17), (990, 1000)])
-def test_wilson_interval_is_scipys(hits: int, total: int):
-    expected = stats.binomtest(hits, total).proportion_ci(method="wilson")
-    assert wilson_interval(hits, total) == pytest.approx((expected.low, expected.high))
-    assert np.isnan(wilson_interval(0, 0)).all()
-
-
 def test_crossed_interval_of_one_seed_is_the_bootstrap_of_its_clusters():
     values = np.random.default_rng(1).normal(size=(1, 300))
     low, high = crossed_interval(values, np.arange(300), 4000, [1])
@@ -133,27 +92,3 @@ def test_crossed_interval_knows_that_the_images_are_the_same_for_all_seeds():
 def test_crossed_interval_covers_the_spread_of_seeds():
     values = np.repeat(np.array([[0.0], [1.0]]), 50, axis=1)
     assert crossed_interval(values, np.arange(50) // 5, 500, [1]) == (0.0, 1.0)
-
-
-def test_stratified_interval_of_one_stratum_is_wilsons():
-    for hits, total in ((0, 10), (10, 10), (3, 17)):
-        low, high = stratified_interval(np.array([hits]), np.array([total]))
-        assert (low, high) == pytest.approx(wilson_interval(hits, total))
-
-
-def test_stratified_interval_is_newcombes_hybrid():
-    """The difference 56/70 - 48/80 has the interval 0.0524 to 0.3339 (Newcombe 1998, table II, 10).
-
-    The mean of a and 1 - b is (a - b + 1) / 2.
-    """
-    low, high = stratified_interval(np.array([56, 80 - 48]), np.array([70, 80]))
-    assert (2 * low - 1, 2 * high - 1) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-
-
-def test_stratified_interval_covers_the_truth():
-    truth, totals = np.array([0.99, 0.9, 0.5, 0.05]), np.array([30, 40, 30, 20])
-    hits = np.random.default_rng(6).binomial(totals, truth, size=(20_000, 4))
-    low, high = stratified_interval(hits, totals)
-    covered = ((low <= truth.mean()) & (truth.mean() <= high)).mean()
-    assert 0.94 <= covered <= 0.98
-    assert (high > low).all()

@@ -1,0 +1,342 @@
+"""What a call of a torch function is: which counted operation, however it is written.
+
+A network may compute its weights from parameters, write ReLU as `x * (x > 0)` and its head as `h @ W`.
+So two things are followed from call to call: which tensors hold nothing of the image, and which are the
+sign of another. Calls that are a counted operation in other words are read as that operation.
+"""
+
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vebi.network.deterministic import in_fixed_order
+from vebi.network.operations import BOUNDED, COUNTED, kind_of_bounded
+
+
+@dataclass(frozen=True)
+class Call:
+    """A counted operation: its `kind`, and a function with arguments that computes it."""
+
+    kind: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+# They make tensors of their own, whatever tensor they are given to take a shape from.
+MAKERS = frozenset(
+    (
+        *("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "tensor", "scalar_tensor"),
+        *("zeros_like", "ones_like", "full_like", "empty_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
+    )
+)
+
+
+def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+    """The tensors among a call's arguments, and in lists and tuples among them."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from (item for item in value if isinstance(item, Tensor))
+
+
+class Constants:
+    """The tensors that hold nothing of the image: the network's own, and what is computed from them.
+
+    Any other tensor counts as part of the image's way through the network.
+    """
+
+    def __init__(self, model: nn.Module | None = None) -> None:
+        modules = () if model is None else model.modules()
+        # Kept, not only counted: an id is free again when its tensor is gone.
+        self._own = {id(value): value for module in modules for value in _own_tensors(module)}
+        self._made: dict[int, weakref.ref[Tensor]] = {}
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        if id(tensor) in self._own or isinstance(tensor, nn.Parameter):
+            return True
+        found = self._made.get(id(tensor))
+        return found is not None and found() is tensor
+
+    def note(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+    ) -> None:
+        """Take in what a call has made, or written into."""
+        name = getattr(function, "__name__", "")
+        results = result if isinstance(result, (list, tuple)) else (result,)
+        if name in MAKERS:
+            self._add(results)
+            return
+        given = list(tensors_in(args, kwargs))
+        if given and all(tensor in self for tensor in given):
+            self._add(results)
+            return
+        written = [*results, kwargs.get("out")]
+        if name == "__setitem__":
+            written.append(args[0])
+        for tensor in written:
+            if isinstance(tensor, Tensor):
+                self._own.pop(id(tensor), None)
+                self._made.pop(id(tensor), None)
+
+    def _add(self, results: Any) -> None:
+        for tensor in results:
+            if isinstance(tensor, Tensor):
+                self._made[id(tensor)] = weakref.ref(tensor)
+
+
+def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
+    yield from (value for value in module._parameters.values() if value is not None)
+    yield from (value for value in module._buffers.values() if value is not None)
+    yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+
+
+@dataclass(frozen=True)
+class _Sign:
+    """A tensor that is 1 where another's entries are positive (or not `positive`), else 0."""
+
+    itself: "weakref.ref[Tensor]"
+    of: "weakref.ref[Tensor]"
+    version: int
+    positive: bool
+
+
+COMPARISONS = {
+    **dict.fromkeys(("gt", "greater", "__gt__", "ge", "greater_equal", "__ge__"), True),
+    **dict.fromkeys(("lt", "less", "__lt__", "le", "less_equal", "__le__"), False),
+}
+_CONVERSIONS = frozenset(("float", "double", "half", "bfloat16", "to", "type", "type_as"))
+NEGATIONS = frozenset(("logical_not", "bitwise_not", "__invert__"))
+# Functions that are a counted operation for certain arguments: `take(reader, inplace, args, kwargs)`.
+_Take = Callable[["Reader", bool, tuple[Any, ...], dict[str, Any]], Call | None]
+_TAKERS: dict[str, _Take] = {}
+
+
+class Reader:
+    """Reads the calls of one forward pass, in order."""
+
+    def __init__(self, model: nn.Module | None = None) -> None:
+        self.constants = Constants(model)
+        self._signs: dict[int, _Sign] = {}
+
+    def read(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call | None:
+        """The counted operation that a call is, None if it is none.
+
+        Clamping at 0 from below is a ReLU, between 0 and 6 a ReLU6, whatever function does it. The
+        same functions count for nothing where they are applied to parameters.
+        """
+        kind = COUNTED.get(function, "") or _quantised_kind(function)
+        if kind in BOUNDED:
+            kind = kind_of_bounded(kind, args, kwargs, self.number)
+        if kind:
+            source = args[0] if args else kwargs["input"]
+            call: Call | None = Call(kind, in_fixed_order(function, source), args, kwargs)
+        else:
+            name = getattr(function, "__name__", "")
+            take = _TAKERS.get(name)
+            inplace = name == "__imul__" or (name[-1:] == "_" and name[-2:] != "__")
+            call = take(self, inplace, args, kwargs) if take else None
+        if call is None:
+            return None
+        source = call.args[0] if call.args else call.kwargs["input"]
+        return None if source in self.constants else call
+
+    def note(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+    ) -> None:
+        """Take in what a call returned."""
+        name = getattr(function, "__name__", "")
+        if isinstance(result, (Tensor, list, tuple)) or name == "__setitem__":
+            self.constants.note(function, args, kwargs, result)
+        if isinstance(result, Tensor) and args and isinstance(args[0], Tensor):
+            sign = self._sign_after(name, args)
+            if sign is not None:
+                of, version, positive = sign
+                self._signs[id(result)] = _Sign(weakref.ref(result), of, version, positive)
+
+    def number(self, value: Any) -> float | None:
+        """A bound as a number: itself, or the only value of a tensor that is no part of the image."""
+        if not isinstance(value, Tensor):
+            return value
+        if value not in self.constants or not value.numel():
+            return None
+        try:
+            first = value.detach().reshape(-1)[0]
+            return float(first) if bool((value == first).all()) else None
+        except (RuntimeError, NotImplementedError):  # a tensor without data: `meta`, fake
+            return None
+
+    def sign_of(self, mask: Any, source: Any) -> bool | None:
+        """Whether `mask` marks the positive entries of `source` (True), the others (False), or else."""
+        found = self._signs.get(id(mask))
+        if found is None or found.itself() is not mask or not isinstance(source, Tensor):
+            return None
+        if found.of() is not source:
+            return None
+        return found.positive if found.version == _version(source) else None
+
+    def _sign_after(
+        self, name: str, args: tuple[Any, ...]
+    ) -> tuple["weakref.ref[Tensor]", int, bool] | None:
+        source = args[0]
+        if name in COMPARISONS:
+            if len(args) == 2 and self.number(args[1]) == 0:
+                return weakref.ref(source), _version(source), COMPARISONS[name]
+            return None
+        if name not in _CONVERSIONS and name not in NEGATIONS:
+            return None
+        found = self._signs.get(id(source))
+        if found is None or found.itself() is not source:
+            return None
+        return found.of, found.version, found.positive != (name in NEGATIONS)
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _quantised_kind(function: Callable[..., Any]) -> str:
+    name = getattr(function, "_qualified_op_name", "")
+    return (
+        "linear" if name in ("quantized::linear_dynamic", "quantized::linear_dynamic_fp16") else ""
+    )
+
+
+def _rectifier(source: Tensor, inplace: bool = False) -> Call:
+    return Call("relu", torch.relu_ if inplace else torch.relu, (source,), {})
+
+
+def _taker(*names: str) -> Callable[[_Take], _Take]:
+    def register(take: _Take) -> _Take:
+        _TAKERS.update(dict.fromkeys(names, take))
+        return take
+
+    return register
+
+
+def _operands(
+    names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[Any] | None:
+    """The values of a call's parameters in order; None if there are others, or one is missing."""
+    given = dict(zip(names, args, strict=False)) | kwargs
+    complete = given.keys() == set(names) and len(args) + len(kwargs) == len(names)
+    return [given[name] for name in names] if complete else None
+
+
+def _fits(value: Any, source: Tensor) -> bool:
+    """Whether an operation of `source` and `value` has the shape and format of `source`."""
+    if not isinstance(value, Tensor) or value.ndim == 0:
+        return True
+    return value.dtype == source.dtype and (value.numel() == 1 or value.shape == source.shape)
+
+
+@_taker("maximum", "max", "fmax")
+def _take_maximum(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    both = _operands(("input", "other"), args, kwargs)
+    if both is None or not isinstance(both[1], Tensor):
+        return None
+    for source, bound in (both, both[::-1]):
+        if source not in reader.constants and reader.number(bound) == 0 and _fits(bound, source):
+            return _rectifier(source)
+    return None
+
+
+@_taker("where")
+def _take_where(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    # torch.where(condition, input, other) or input.where(condition, other)
+    given = _operands(("condition", "input", "other"), args, kwargs)
+    if given is None:
+        return None
+    if isinstance(given[0], Tensor) and given[0].dtype != torch.bool:
+        given[:2] = given[1], given[0]
+    mask, chosen, other = given
+    for source, zero, positive in ((chosen, other, True), (other, chosen, False)):
+        if (
+            isinstance(source, Tensor)
+            and reader.sign_of(mask, source) is positive
+            and reader.number(zero) == 0
+            and _fits(zero, source)
+        ):
+            return _rectifier(source)
+    return None
+
+
+@_taker("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
+def _take_product(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    both = _operands(("input", "other"), args, kwargs)
+    if both is None:
+        return None
+    for source, mask in (both,) if inplace else (both, both[::-1]):
+        if reader.sign_of(mask, source) is True:
+            return _rectifier(source, inplace)
+    return None
+
+
+@_taker("masked_fill", "masked_fill_")
+def _take_filled(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    given = _operands(("input", "mask", "value"), args, kwargs)
+    if given is None or reader.sign_of(given[1], given[0]) is not False:
+        return None
+    return _rectifier(given[0], inplace) if reader.number(given[2]) == 0 else None
+
+
+@_taker("__setitem__")
+def _take_assigned(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    source, mask, value = args
+    if reader.sign_of(mask, source) is not False or reader.number(value) != 0:
+        return None
+    return _rectifier(source, inplace=True)
+
+
+@_taker("matmul", "__matmul__", "mm")
+def _take_matmul(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    both = _operands(("input", "mat2" if "mat2" in kwargs else "other"), args, kwargs)
+    if both is None or not _is_weight(reader, both[1]) or both[0] in reader.constants:
+        return None
+    return Call("linear", functional.linear, (both[0], both[1].t()), {})
+
+
+@_taker("addmm")
+def _take_addmm(
+    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    given = _operands(("input", "mat1", "mat2"), args, kwargs)
+    if given is None or not _is_weight(reader, given[2]) or given[1] in reader.constants:
+        return None
+    bias = given[0]
+    if bias not in reader.constants or bias.shape != given[2].shape[1:]:
+        return None
+    return Call("linear", functional.linear, (given[1], given[2].t(), bias), {})
+
+
+def _is_weight(reader: Reader, value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 2 and value in reader.constants

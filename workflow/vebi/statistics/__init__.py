@@ -1,0 +1,81 @@
+"""Intervals, tests and verdicts: what may be said of a number, each in one place.
+
+`effects` and `pooled` estimate a mean over networks, scenes and cells as an `Estimate`; `values`
+predicts one more network, `proportions` counts hits, `verdicts` turns any of them into the words of
+the claims. `bootstrap` and `sign_flips` resample. docs/statistics.md has the rules, their reasons
+and references.
+"""
+
+from vebi.statistics.bootstrap import (
+    bootstrap_interval,
+    cluster_interval,
+    crossed_interval,
+    nested_interval,
+)
+from vebi.statistics.effects import (
+    Cell,
+    over_networks,
+    over_networks_and_draws,
+    over_networks_and_scenes,
+    over_scenes,
+    scene_means,
+)
+from vebi.statistics.estimate import Estimate
+from vebi.statistics.families import holm
+from vebi.statistics.keys import draw_key
+from vebi.statistics.margins import MARGINS, Margin
+from vebi.statistics.pooled import Interaction, Pooled, contrast, pool
+from vebi.statistics.proportions import (
+    clustered_proportion_interval,
+    stratified_interval,
+    wilson_interval,
+)
+from vebi.statistics.sign_flips import cluster_sign_flip_test, sign_flip_test
+from vebi.statistics.values import Prediction, predict
+from vebi.statistics.verdicts import (
+    Comparability,
+    Judgement,
+    Verdict,
+    judge_absence,
+    judge_interval,
+    judge_ordering,
+    judge_orderings,
+    judge_value,
+)
+
+__all__ = [
+    "MARGINS",
+    "Cell",
+    "Comparability",
+    "Estimate",
+    "Interaction",
+    "Judgement",
+    "Margin",
+    "Pooled",
+    "Prediction",
+    "Verdict",
+    "bootstrap_interval",
+    "cluster_interval",
+    "cluster_sign_flip_test",
+    "clustered_proportion_interval",
+    "contrast",
+    "crossed_interval",
+    "draw_key",
+    "holm",
+    "judge_absence",
+    "judge_interval",
+    "judge_ordering",
+    "judge_orderings",
+    "judge_value",
+    "nested_interval",
+    "over_networks",
+    "over_networks_and_draws",
+    "over_networks_and_scenes",
+    "over_scenes",
+    "pool",
+    "predict",
+    "scene_means",
+    "sign_flip_test",
+    "stratified_interval",
+    "wilson_interval",
+]

@@ -1,0 +1,105 @@
+"""Percentile bootstraps of a mean. Every draw comes from an explicit key.
+
+They hold for many units. Over 2, 3 and 5 networks a "95 %" interval covers about 50, 75 and 84 %,
+over 6 and 8 scenes 86 and 89 % (results/reference/statistics/coverage.csv): there `effects` has the
+ones to use.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_BLOCK = 256
+
+
+def bootstrap_interval(
+    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (N), resampling its entries.
+
+    `key` seeds the draw; NaNs for no values.
+    """
+    if not len(values):
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(list(key))
+    means = np.empty(n_resamples)
+    for start in range(0, n_resamples, _BLOCK):
+        stop = min(start + _BLOCK, n_resamples)
+        picks = rng.integers(len(values), size=(stop - start, len(values)))
+        means[start:stop] = values[picks].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def cluster_interval(
+    values: np.ndarray,
+    clusters: np.ndarray,
+    n_resamples: int,
+    key: Sequence[int],
+    level: float = 0.95,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap intervals of the mean of `values` (N, ...), resampling whole clusters.
+
+    `clusters` (N): entries of one number are alike and drawn together, as views of one scene.
+    Returns both ends (...), of every trailing place from the same draws; NaNs for fewer than two
+    clusters, which say nothing about how clusters differ.
+    """
+    _, position = np.unique(clusters, return_inverse=True)
+    count = np.bincount(position)
+    if len(count) < 2:
+        empty = np.full(values.shape[1:], np.nan)
+        return empty, empty
+    total = np.zeros((len(count), *values.shape[1:]))
+    np.add.at(total, position, values)
+    even = np.full(len(count), 1 / len(count))
+    draws = np.random.default_rng(list(key)).multinomial(len(count), even, n_resamples)
+    shape = (-1, *[1] * (values.ndim - 1))
+    means = np.tensordot(draws, total, 1) / (draws @ count).reshape(shape)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def nested_interval(
+    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (seeds, draws).
+
+    Seeds are resampled first, then the draws within each: what another set of trainings and of
+    random draws would give.
+    """
+    rng = np.random.default_rng(list(key))
+    n_seeds, n_draws = values.shape
+    seeds = rng.integers(n_seeds, size=(n_resamples, n_seeds, 1))
+    draws = rng.integers(n_draws, size=(n_resamples, n_seeds, n_draws))
+    means = values[seeds, draws].mean((1, 2))
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def crossed_interval(
+    values: np.ndarray,
+    clusters: np.ndarray,
+    n_resamples: int,
+    key: Sequence[int],
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (seeds, N), of the same N for all seeds.
+
+    Seeds and `clusters` (N, numbers: images of one scene) are resampled independently, the clusters
+    alike for all seeds (the pigeonhole bootstrap of Owen 2007): what other trainings, judged on
+    other scenes, would give.
+    """
+    rng = np.random.default_rng(list(key))
+    n_seeds = len(values)
+    _, position = np.unique(clusters, return_inverse=True)
+    count = np.bincount(position)
+    total = np.stack([np.bincount(position, row) for row in values])
+    seeds, drawn = (np.full(n, 1 / n) for n in (n_seeds, len(count)))
+    means = np.empty(n_resamples)
+    for start in range(0, n_resamples, _BLOCK):
+        stop = min(start + _BLOCK, n_resamples)
+        share = rng.multinomial(n_seeds, seeds, stop - start) / n_seeds
+        times = rng.multinomial(len(count), drawn, stop - start)
+        means[start:stop] = ((share @ total) * times).sum(1) / (times @ count)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

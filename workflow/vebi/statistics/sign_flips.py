@@ -1,0 +1,69 @@
+"""Tests that differences are symmetric about zero, by flipping their signs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vebi.statistics.estimate import RESOLUTION
+
+_BLOCK = 256
+
+
+def sign_flip_test(
+    differences: np.ndarray, n_resamples: int, key: Sequence[int], exact_up_to: int = 30
+) -> float:
+    """Two-sided p-value of a paired test that `differences` (N) are symmetric about zero.
+
+    The statistic is the mean, its null distribution comes from flipping signs (Fisher's
+    randomisation test). Up to `exact_up_to` differences p is exact, over all 2^N sign patterns;
+    beyond, it is estimated from `n_resamples` random ones with the observed one counted, so that it
+    is never zero. The smallest exact p is 2 / 2^N. Differences that are the rounding of sums (below
+    1e-9) count as zero: 1.0 if all are.
+    """
+    values = np.asarray(differences, float)
+    values = np.where(np.abs(values) <= RESOLUTION, 0.0, values)
+    # Sums of exactly tied sizes must count as ties whatever the order of summation.
+    observed = abs(values.sum()) - 1e-12 * np.abs(values).sum()
+    if observed <= 0:
+        return 1.0
+    if len(values) <= exact_up_to:
+        return _count_reaching(values, observed) / 2 ** len(values)
+    rng = np.random.default_rng(list(key))
+    hits = 0
+    for start in range(0, n_resamples, _BLOCK):
+        stop = min(start + _BLOCK, n_resamples)
+        flips = 1 - 2 * rng.integers(2, size=(stop - start, len(values)))
+        hits += int((np.abs(flips @ values) >= observed).sum())
+    return (hits + 1) / (n_resamples + 1)
+
+
+def cluster_sign_flip_test(
+    differences: np.ndarray, clusters: np.ndarray, n_resamples: int, key: Sequence[int]
+) -> float:
+    """`sign_flip_test` of `differences` (N) that flips the signs of whole `clusters` (N) together.
+
+    Exact up to 30 clusters.
+    """
+    _, position = np.unique(clusters, return_inverse=True)
+    return sign_flip_test(np.bincount(position, differences), n_resamples, key)
+
+
+def _count_reaching(values: np.ndarray, observed: float) -> int:
+    """How many of the 2^N sign patterns have a sum of at least `observed` > 0 in size.
+
+    Every sum is one of the first half's plus one of the second's: for each of the former, a sorted
+    list of the latter tells how many reach, in 2^(N/2) steps instead of 2^N.
+    """
+    first, second = (_signed_sums(part) for part in np.array_split(values, 2))
+    second.sort()
+    above = len(second) - np.searchsorted(second, observed - first, side="left")
+    below = np.searchsorted(second, -observed - first, side="right")
+    return int(above.sum() + below.sum())
+
+
+def _signed_sums(values: np.ndarray) -> np.ndarray:
+    """The sums of `values` (n) under all sign patterns: (2^n)."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
