@@ -85,7 +85,7 @@ reference: reproduce
 test: dev-env
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# A real Slurm on this machine, started and ended by the tests; exit code 3 means there is none to be had.
+# A real Slurm on this machine, started and ended by the tests; exit code 3 means that none can be installed.
 test-slurm: dev-env slurm-env
 	@bash tests/workflow/slurm/install.sh; code=$$?; \
 	  if [ $$code -eq 0 ]; then PATH="$$PATH:/usr/sbin" $(SLURM)/bin/python -m pytest -m slurm tests/workflow/slurm; \
