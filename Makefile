@@ -43,7 +43,7 @@ $(RENDER)/.installed: requirements-render.txt
 	$(RENDER)/bin/python -c "import bpy"
 	@touch $@
 
-# Who may not install Chromium is told how, and goes on: its tests say that they were left out.
+# Without the right to install Chromium one goes on after a line that says how: its tests say that they were left out.
 $(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
 	@PYTHON=$(PYTHON) bash envs/system-packages.sh chromium || true
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
