@@ -70,9 +70,12 @@ class _Module:
         # What has been worked out, by a statement's identity and by name.
         self.examined: dict[int, _Found] = {}
         self.found: dict[str, _Found] = {}
+        # Whether a name is a class of records.
+        self.records: dict[str, bool] = {}
         tree = ast.parse(source)
         for node in ast.walk(tree):
             self._read_import(node, is_package)
+            _drop_docstring(node)
         for statement in tree.body:
             names = _bound_names(statement)
             for bound in names:
@@ -155,7 +158,7 @@ def _examine(module: _Module, statement: ast.stmt) -> _Found:
     if found is None:
         place = f"{module.name}: {' '.join(_bound_names(statement))}"
         stripped, fields = _without_fields(module, statement, place)
-        text = f"{module.name}: {ast.dump(_without_docstrings(stripped))}"
+        text = f"{module.name}: {ast.dump(stripped)}"
         found = module.examined[id(statement)] = _Found({text}, *_named(module, stripped), fields)
     return found
 
@@ -190,7 +193,10 @@ def _is_record(module: _Module, node: ast.AST) -> bool:
     """Whether a node makes a record: calls a class that is decorated so, in this module or another."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return False
-    return _is_record_class(module, node.func.id)
+    name = node.func.id
+    if name not in module.records:
+        module.records[name] = _is_record_class(module, name)
+    return module.records[name]
 
 
 def _is_record_class(module: _Module, name: str) -> bool:
@@ -228,15 +234,12 @@ def _named(module: _Module, code: ast.AST) -> tuple[set[Target], set[str]]:
     return targets, reads
 
 
-def _without_docstrings(statement: ast.stmt) -> ast.stmt:
-    plain = ast.parse(ast.unparse(statement)).body[0]
-    for node in ast.walk(plain):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = node.body[0]
-            is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-            if is_text and isinstance(first.value.value, str):  # type: ignore[attr-defined]
-                node.body = node.body[1:] or [ast.Pass()]
-    return plain
+def _drop_docstring(node: ast.AST) -> None:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        first = node.body[0]
+        is_constant = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        if is_constant and isinstance(first.value.value, str):  # type: ignore[attr-defined]
+            node.body = node.body[1:] or [ast.Pass()]
 
 
 def _bound_names(statement: ast.stmt) -> list[str]:
