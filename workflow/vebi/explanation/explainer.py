@@ -161,7 +161,9 @@ def fit(
     names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
     if len(names) != n_classes:
         raise VebiError(f"{len(names)} names of classes, but the network has {n_classes} outputs.")
-    solution = _select(accumulator, described, mu, scope, nonnegative, given is None)
+    solution = _select(
+        accumulator, described, mu, scope, nonnegative=nonnegative, of_predictions=given is None
+    )
     return Explainer(model, solution, mu, names, descriptor, preprocess, device, batch_size)
 
 
@@ -210,6 +212,7 @@ def _select(
     described: Sequence[Layer],
     mu: float,
     scope: Scope,
+    *,
     nonnegative: bool,
     of_predictions: bool,
 ) -> Solution:

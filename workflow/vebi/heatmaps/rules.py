@@ -5,7 +5,7 @@ time of the backward pass it asks its `Trace` which rule holds and which images 
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -113,8 +113,8 @@ class SignalConvolution(torch.autograd.Function):
                     layer.window,
                     tuple(size[2:]),
                     call.groups,
-                    resampled,
-                    trace.kernels(layer),
+                    resampled=resampled,
+                    cache=trace.kernels(layer),
                 )
             return _gradient(signal, torch.Size((len(signal), *size[1:])), call, layer.window)
 
@@ -159,19 +159,25 @@ def _phases_pay(call: Convolution, window: Window) -> bool:
 
 
 def filter_signals(
-    maps: Tensor, channels: Tensor, call: Convolution, layer: Layer, size: torch.Size, rule: bool
+    maps: Tensor,
+    channels: Tensor,
+    call: Convolution,
+    layer: Layer,
+    size: torch.Size,
+    *,
+    resampled: bool,
 ) -> Tensor:
     """Signals at a convolution's input from one channel's map (R, 1, h, w) per row.
 
-    `channels` int64 (R); `size` of the input; `rule`: resampled. Equal to `SignalConvolution` for maps
-    that are zero in every other channel.
+    `channels` int64 (R); `size` of the input; `resampled`: by the stride-1 rule. Equal to
+    `SignalConvolution` for maps that are zero in every other channel.
     """
     assert layer.window is not None
-    resampled = rule and max(layer.window.stride) > 1
+    resampled = resampled and max(layer.window.stride) > 1
     filters = call.weight.index_select(0, channels).to(maps.dtype)
     height, width = size[2:]
     window = layer.window
-    part = transposed_filters(maps, filters, window, (height, width), resampled)
+    part = transposed_filters(maps, filters, window, (height, width), resampled=resampled)
     if call.groups == 1:
         return fast_layout(part)
     per_group = call.weight.shape[1]
@@ -251,6 +257,15 @@ def pooling_signal(signal: Tensor, source: Tensor, call: Callable[[Tensor], Any]
     return torch.autograd.grad(response, leaf, signal)[0]
 
 
+class ResponseNorm(NamedTuple):
+    """Settings of a local response normalisation, named as torch names them."""
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+
 class SignalResponseNorm(torch.autograd.Function):
     """Local response normalisation over channels, y = x d^-beta, d = k + alpha / n * sum of squares.
 
@@ -259,7 +274,8 @@ class SignalResponseNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, source: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    def forward(ctx: Any, source: Tensor, norm: ResponseNorm) -> Tensor:
+        size, alpha, beta, k = norm
         channel = torch.arange(source.shape[1], device=source.device)
         offset = channel[None] - channel[:, None]
         band = ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).to(source.dtype)
@@ -275,7 +291,7 @@ class SignalResponseNorm(torch.autograd.Function):
         source, scale, factor = ctx.saved_tensors
         through = signals[0] * factor
         spread = torch.conv2d((through * source).div_(scale), ctx.band)
-        return through.addcmul_(source, spread), None, None, None, None
+        return through.addcmul_(source, spread), None
 
 
 def _negative_power(values: Tensor, beta: float) -> Tensor:

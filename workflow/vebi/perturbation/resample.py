@@ -61,8 +61,15 @@ def resample(
     predicted = int(scores.argmax())
     followed = predicted if target is None else target
     moments = {layer.index: Moments() for layer in wanted}
-    settings = sampling.perturbation, sampling.copies, sampling.strength, key, sampling.batch_size
-    blocks = perturb(image.cpu().numpy(), mean, *settings)
+    blocks = perturb(
+        image.cpu().numpy(),
+        mean,
+        sampling.perturbation,
+        sampling.copies,
+        sampling.strength,
+        key=key,
+        batch_size=sampling.batch_size,
+    )
 
     def run(_: np.ndarray, copies: np.ndarray) -> tuple[Tensor, list[Tensor]]:
         batch = fast_layout(torch.from_numpy(copies).to(image.device))

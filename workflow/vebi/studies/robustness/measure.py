@@ -197,7 +197,7 @@ def measure_areas(
                     files[path].predictions[chosen],
                     described[path],
                     measures.top,
-                    spatial_only,
+                    spatial_only=spatial_only,
                 )[0]
                 for path, weight in weights.values()
             ]
