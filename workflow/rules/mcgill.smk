@@ -2,7 +2,7 @@
 
 from vebi.config.mcgill import RemovalConfig, SensitivityConfig
 from vebi.studies.mcgill import get_networks, get_seeds
-from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
+from vebi.studies.mcgill.report_networks import REPORTED, SOLVERS
 
 
 def get_mcgill_network(wildcards):
@@ -13,7 +13,7 @@ def get_mcgill_network(wildcards):
 
 def get_mcgill_descriptor(wildcards):
     """The descriptor that the report uses for a network."""
-    return WORKS[get_mcgill_network(wildcards).kind].descriptor
+    return REPORTED[get_mcgill_network(wildcards).kind].descriptor
 
 
 def get_mcgill_features(wildcards):

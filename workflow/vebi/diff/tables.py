@@ -390,6 +390,6 @@ def _compare_cells(
 
 
 def table_keys(name: str, keys: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
-    """Key columns that the contract declares for a file, None if it is no such table."""
+    """Key columns that a study declares for a file, None if it is no such table."""
     path = Path(name)
     return keys.get(path.stem) if path.suffix == ".csv" and path.parent.name == "tables" else None

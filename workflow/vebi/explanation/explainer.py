@@ -21,7 +21,7 @@ from vebi.explanation.explanation import Explanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
 from vebi.selection.path_file import Solution, over_all_columns, read_solution
@@ -90,7 +90,7 @@ class Explainer:
             batch, shown = _prepare(some, self.preprocess, self.device)
             return explain_batch(Pictures(batch, shown, index), network, method, top)
 
-        batches = computed(cut(array, self.batch_size), explain)
+        batches = map_batches(split_batches(array, self.batch_size), explain)
         return [explanation for _, found in batches for explanation in found]
 
     def panel(
@@ -144,7 +144,7 @@ def fit(
     values: list[np.ndarray] = []
     truth: list[np.ndarray] = []
     n_classes = 0
-    for rows, (logits, found) in computed(cut(array, batch_size), describe):
+    for rows, (logits, found) in map_batches(split_batches(array, batch_size), describe):
         if accumulator is None:
             n_classes = logits.shape[1]
             given = _checked(given, len(array), n_classes)

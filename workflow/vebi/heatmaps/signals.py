@@ -197,7 +197,7 @@ class _Seed:
 class _SignalPass(LayerPass):
     """Forward pass that records the graph and keeps the chosen activation maps.
 
-    It is the `Trace` of the rules: `starts` says which backward pass comes next.
+    It is the `BackwardPass` of the rules: `starts` says which backward pass comes next.
     """
 
     def __init__(

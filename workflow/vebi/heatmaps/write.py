@@ -16,7 +16,7 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.subject import Chosen, Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 
@@ -89,7 +89,7 @@ def write_heatmaps(
 
         start = 0
         progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
-        for indices, (chosen, merged) in computed(progress, explain):
+        for indices, (chosen, merged) in map_batches(progress, explain):
             part = slice(start, start + len(indices))
             for name, maps in merged.items():
                 files[name]["heatmaps"][part] = maps.cpu().numpy()

@@ -21,7 +21,7 @@ from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.models.weights_places import find_weights
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.deterministic import InFixedOrder
 from vebi.network.passes import fast_layout
 from vebi.run.checkpoint import Checkpoint
@@ -289,7 +289,7 @@ def _score(
     loss, hits = 0.0, 0
     net.eval()
     with torch.no_grad():
-        parts = computed(
+        parts = map_batches(
             pixels(rows, batch_size),
             lambda _, images: net(fast_layout(images.to(device).float())),
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer
 from vebi.network.passes import fast_layout, responses
 from vebi.network.scores import probabilities
@@ -76,7 +76,7 @@ def resample(
         return responses(model, batch, layers, wanted)
 
     numbered = ((np.arange(len(block)), block) for block in blocks)
-    for _, (logits, values) in computed(numbered, run):
+    for _, (logits, values) in map_batches(numbered, run):
         output = probabilities(logits)[:, followed]
         if not bool(torch.isfinite(output).all()):
             raise VebiError(

@@ -74,23 +74,31 @@ def solve_path(
     mu_max: float,
     nonnegative: bool = False,
     *,
-    room: Room | None = None,
+    workspace: Workspace | None = None,
 ) -> ClassPath:
     """Every solution of Eq. 1 for one class, from mu = 0 to `mu_max` or the unconstrained optimum.
 
-    gram (m, m) and cross (m,) in float64, count = ||l||^2. room: memory of an earlier path of m features.
+    gram (m, m) and cross (m,) in float64, count = ||l||^2. workspace: of an earlier path of m
+    features.
     """
-    walk = _Walk(gram, cross, count, mu_max, nonnegative=nonnegative, room=room or Room(len(cross)))
-    while walk.reason == MORE:
-        walk.go_on()
-    return walk.path()
+    follower = _PathFollower(
+        gram,
+        cross,
+        count,
+        mu_max,
+        nonnegative=nonnegative,
+        workspace=workspace or Workspace(len(cross)),
+    )
+    while follower.reason == MORE:
+        follower.add_piece()
+    return follower.path()
 
 
-class Room:
+class Workspace:
     """Memory for the active features of a path, and for their state at the start of a piece.
 
-    One room serves many paths: fresh memory takes a tenth of a path's time. What an earlier path left
-    in it has no influence.
+    One serves many paths, which saves asking the system for memory. What an earlier path left in it has
+    no influence.
     """
 
     def __init__(self, n_features: int) -> None:
@@ -114,7 +122,7 @@ def _no_features(size: int) -> Active:
     return Active(slot, sign, weight, z, np.zeros((size, size)))
 
 
-class _Walk:
+class _PathFollower:
     """The path of one class up to the current lambda.
 
     c = X'(l - X w) and speed = dc / dlambda tell which columns to watch, state what each is: all (m,).
@@ -128,7 +136,7 @@ class _Walk:
         mu_max: float,
         *,
         nonnegative: bool,
-        room: Room,
+        workspace: Workspace,
     ) -> None:
         m = len(cross)
         self.gram = np.ascontiguousarray(gram, dtype=np.float64)
@@ -142,19 +150,19 @@ class _Walk:
         self.reason = MORE if self.lam > 0 else UNCONSTRAINED
         self.idle = 0
         self.k = 0
-        self.room = room
+        self.workspace = workspace
         self.pieces: list[tuple[NDArray[np.generic], ...]] = []
         self._record(np.zeros((1, 0)), np.array([self.lam]), self._prove(np.zeros((1, 0)))[0])
 
-    def go_on(self) -> None:
+    def add_piece(self) -> None:
         """Add the next piece: EVENTS_PER_PIECE events, fewer at the path's end or if errors grow."""
         # One more, for a column that takes another's place.
-        self.room.reserve(self.k + EVENTS_PER_PIECE + 1)
-        homotopy_kernel.copy(self.room.active, self.room.start, self.k)
+        self.workspace.reserve(self.k + EVENTS_PER_PIECE + 1)
+        homotopy_kernel.copy(self.workspace.active, self.workspace.start, self.k)
         watched = self._nearest()
         missed = self._try(watched)
         while len(missed):
-            homotopy_kernel.copy(self.room.start, self.room.active, self.k)
+            homotopy_kernel.copy(self.workspace.start, self.workspace.active, self.k)
             watched = np.concatenate([watched, missed])
             missed = self._try(watched)
 
@@ -176,7 +184,7 @@ class _Walk:
     def _try(self, watched: NDArray[np.int64]) -> NDArray[np.int64]:
         """One piece with some columns watched; keeps it and returns no column if none was missed."""
         k, n = self.k, len(watched)
-        slots, active = self.room.slots, self.room.active
+        slots, active = self.workspace.slots, self.workspace.active
         free = np.ones(len(slots.column), dtype=bool)
         free[active.slot[:k]] = False
         places = np.flatnonzero(free)[: EVENTS_PER_PIECE + 1]
@@ -227,10 +235,10 @@ class _Walk:
     def _prove(self, weights: NDArray[np.float64]) -> tuple[Certificate, NDArray[np.float64]]:
         """Certificate of weights (R, S) at their own l1 norm, and half their gradient, (R, m)."""
         n_slots = weights.shape[1]
-        gradient = weights @ self.room.slots.row[:n_slots]
+        gradient = weights @ self.workspace.slots.row[:n_slots]
         proof = certify_products(
             weights,
-            self.room.slots.column[:n_slots],
+            self.workspace.slots.column[:n_slots],
             gradient,
             self.cross,
             self.count,
@@ -261,7 +269,9 @@ class _Walk:
     ) -> None:
         """Keep breakpoints: weights (R, S), lambdas (R,) and the first R rows of their proof."""
         there = weights != 0
-        indices = np.broadcast_to(self.room.slots.column[: weights.shape[1]], weights.shape)[there]
+        indices = np.broadcast_to(self.workspace.slots.column[: weights.shape[1]], weights.shape)[
+            there
+        ]
         length = there.sum(axis=1)
         proofs = (x[: len(weights)] for x in (proof.l1_norm, proof.objective, proof.relative_gap))
         self.pieces.append((indices, weights[there], length, lambdas, *proofs))
@@ -295,19 +305,19 @@ def solve_paths_of(
 
     Every class is solved by one thread with one BLAS thread: the numbers do not depend on `processes`.
     """
-    rooms: SimpleQueue[Room] = SimpleQueue()
+    workspaces: SimpleQueue[Workspace] = SimpleQueue()
     for _ in range(processes):
-        rooms.put(Room(statistics.n_features))
+        workspaces.put(Workspace(statistics.n_features))
 
     def solve(j: int) -> ClassPath:
         cross, count = np.ascontiguousarray(statistics.cross[:, j]), float(statistics.counts[j])
-        room = rooms.get()
-        path = solve_path(statistics.gram, cross, count, mu_max, nonnegative, room=room)
-        rooms.put(room)
+        workspace = workspaces.get()
+        path = solve_path(statistics.gram, cross, count, mu_max, nonnegative, workspace=workspace)
+        workspaces.put(workspace)
         return path
 
     classes = range(statistics.n_classes)
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(processes) as pool:
-        # A thread gets its memory anew from the system again and again: none for one process.
+        # Memory is released and requested again within a thread: no thread for one process.
         paths = map(solve, classes) if processes == 1 else pool.map(solve, classes)
         return list(tqdm(paths, "path", statistics.n_classes, unit="class", disable=None))

@@ -16,7 +16,7 @@ from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.draw import feature_maps, get_methods
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import continued_fields, receptive_fields
@@ -201,7 +201,7 @@ def _score_features(
         return _Scored(features, selected, scores)
 
     start = 0
-    for rows, done in computed(network.dataset.batches(chosen, batch_size), score):
+    for rows, done in map_batches(network.dataset.batches(chosen, batch_size), score):
         for whole, part in zip(result, done, strict=True):
             whole[start : start + len(rows)] = part
         start += len(rows)

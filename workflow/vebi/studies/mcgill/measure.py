@@ -23,7 +23,7 @@ from vebi.network.passes import to_network_input
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.measure import draw_control
 from vebi.studies.mcgill.removal import predict_without
-from vebi.studies.mcgill.report_networks import REMOVALS, SOLVERS, Work
+from vebi.studies.mcgill.report_networks import REMOVALS, SOLVERS, ReportedExperiment
 
 KEYS = ("labels", "rows", "solver", "mu", "removal", "condition", "repeat")
 COLUMNS = (*KEYS, "n_removed", "n_filters", "train_agreement", "train", "test")
@@ -35,7 +35,7 @@ def run_study(
     model: nn.Module,
     dataset: Dataset,
     features: pd.DataFrame,
-    work: Work,
+    reported: ReportedExperiment,
     settings: RemovalConfig,
     *,
     key: Sequence[int],
@@ -51,16 +51,16 @@ def run_study(
         model: the whole network.
         dataset: its images.
         features: the tables FEATURES of all solvers, stacked.
-        work: the experiment of the report that is reproduced.
+        reported: the experiment of the report that is reproduced.
         settings: draws of each control, images of each split that are looked at (None: all).
         key: seeds the draws.
         device: where to compute.
     """
     layers = list_layers(model, to_network_input(next(dataset.batches(np.arange(1), 1))[1], device))
-    pools = {rows: _pool(layers, work, rows) for rows in work.rows}
+    pools = {rows: _pool(layers, reported, rows) for rows in reported.rows}
     described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
     conditions = [np.zeros((0, 2), np.int64)]
-    for case in _cases(features, work):
+    for case in _cases(features, reported):
         labels, solver, mu, rows = case
         selected = _selected(features, case, layers)
         described.append((labels, rows, solver, mu, "selected", 0))
@@ -74,9 +74,9 @@ def run_study(
     cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])
     cases["n_removed"] = [len(condition) for condition in conditions]
     cases["n_filters"] = [
-        len(pools[rows]) if rows else len(pools[work.rows[0]]) for rows in cases["rows"]
+        len(pools[rows]) if rows else len(pools[reported.rows[0]]) for rows in cases["rows"]
     ]
-    of_the_report = (cases["labels"] == work.labels) & (cases["rows"] == work.rows[0])
+    of_the_report = (cases["labels"] == reported.labels) & (cases["rows"] == reported.rows[0])
     tables = []
     for removal in REMOVALS:
         # Partial removal belongs to the 2 x 2 x 2; the other variants do without it.
@@ -91,7 +91,7 @@ def run_study(
             batch_size=settings.batch_size,
             device=device,
         )
-        scored = _score(predict, dataset, work, chosen, settings.images)
+        scored = _score(predict, dataset, reported, chosen, settings.images)
         scored.index = cases.index[wanted]
         table = cases[wanted].join(scored)
         table["removal"] = removal
@@ -100,14 +100,16 @@ def run_study(
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def _cases(features: pd.DataFrame, work: Work) -> list[tuple[str, str, float, str]]:
+def _cases(
+    features: pd.DataFrame, reported: ReportedExperiment
+) -> list[tuple[str, str, float, str]]:
     """(labels, solver, mu, rows): the whole sweep for the report's, printed mu for the others."""
     cases = []
     keys = features[["labels", "solver", "mu"]].drop_duplicates()
     for labels, solver, mu in keys.sort_values(["labels", "solver", "mu"]).itertuples(index=False):
-        for rows in work.rows:
-            is_first = labels == work.labels and rows == work.rows[0]
-            if is_first or mu in work.printed_mu:
+        for rows in reported.rows:
+            is_first = labels == reported.labels and rows == reported.rows[0]
+            if is_first or mu in reported.printed_mu:
                 cases.append((str(labels), str(solver), float(mu), rows))
     return cases
 
@@ -137,10 +139,10 @@ def _selected(
     return np.unique(pairs.reshape(-1, 2), axis=0)
 
 
-def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
+def _pool(layers: Sequence[Layer], reported: ReportedExperiment, rows: str) -> np.ndarray:
     """All filters that can be drawn for a row, as (layer index, channel)."""
-    chosen = measured_layers(DESCRIPTORS[work.descriptor], layers)
-    if rows != work.rows[0]:
+    chosen = measured_layers(DESCRIPTORS[reported.descriptor], layers)
+    if rows != reported.rows[0]:
         chosen = [layer for layer in chosen if layer.type == "conv"]
     positions, channels = feature_index(chosen)
     return np.column_stack([np.array([layer.index for layer in chosen])[positions], channels])
@@ -149,15 +151,15 @@ def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
 def _score(
     predict: Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray],
     dataset: Dataset,
-    work: Work,
+    reported: ReportedExperiment,
     conditions: Sequence[np.ndarray],
     n_images: int | None,
 ) -> pd.DataFrame:
-    """Columns train_agreement, train, test; NaN for images that the work does not look at.
+    """Columns train_agreement, train, test; NaN for images that the experiment does not look at.
 
     `predict(indices, conditions)`: classes int64 (conditions, N).
     """
-    splits = {"test": TEST, "train": TRAIN} if "train" in work.evaluations else {"test": TEST}
+    splits = {"test": TEST, "train": TRAIN} if "train" in reported.evaluations else {"test": TEST}
     rows = {name: dataset.indices(split) for name, split in splits.items()}
     if n_images is not None:
         rows = {name: spread_over_classes(dataset.labels, r, n_images) for name, r in rows.items()}

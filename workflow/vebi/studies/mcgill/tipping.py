@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vebi.statistics import bootstrap_interval
-from vebi.studies.mcgill.report_networks import REMOVALS, Work
+from vebi.studies.mcgill.report_networks import REMOVALS, ReportedExperiment
 
 SHARES = {"filters_at_10": 0.1, "filters_at_50": 0.5, "filters_at_90": 0.9}
 TIPPING = (
@@ -99,17 +99,19 @@ class Curves:
         return float(low), float(high)
 
 
-def get_curves(study: pd.DataFrame, work: Work) -> dict[tuple[str, str, str], Curves]:
+def get_curves(
+    study: pd.DataFrame, reported: ReportedExperiment
+) -> dict[tuple[str, str, str], Curves]:
     """Curves of one model by (removal, solver, condition): the report's labels and first rows."""
     none = study[study["condition"] == "none"]
-    rows = study[(study["labels"] == work.labels) & (study["rows"] == work.rows[0])]
+    rows = study[(study["labels"] == reported.labels) & (study["rows"] == reported.rows[0])]
     groups = rows.groupby(["removal", "solver", "condition"], sort=True)
     return {tuple(key): Curves(group, none) for key, group in groups}  # type: ignore[misc]
 
 
 def tipping_points(
     study: pd.DataFrame,
-    work: Work,
+    reported: ReportedExperiment,
     *,
     n_classes: int,
     n_resamples: int,
@@ -122,7 +124,7 @@ def tipping_points(
     that were removed (mean over seeds); `n_seeds_reached` counts those whose do.
     """
     rows = []
-    for number, (key, curves) in enumerate(get_curves(study, work).items()):
+    for number, (key, curves) in enumerate(get_curves(study, reported).items()):
         per_share = {name: curves.crossings(share, 1 / n_classes) for name, share in SHARES.items()}
         low, high = curves.interval(0.5, 1 / n_classes, n_resamples, [seed, number])
         half = per_share["filters_at_50"]
@@ -153,7 +155,13 @@ STEEP = 0.25
 
 
 def judge(
-    study: pd.DataFrame, work: Work, *, n_classes: int, n_resamples: int, seed: int, peer: str
+    study: pd.DataFrame,
+    reported: ReportedExperiment,
+    *,
+    n_classes: int,
+    n_resamples: int,
+    seed: int,
+    peer: str,
 ) -> dict[str, float | str]:
     """What moves the tipping point of the selected filters in one model, and whether it remains.
 
@@ -172,7 +180,7 @@ def judge(
       `property`: a plateau is left and the fall from 10 % to 90 % takes at most a share STEEP;
       `gradual`: anything else.
     """
-    curves = get_curves(study, work)
+    curves = get_curves(study, reported)
     total = int(study["n_filters"].max())
     chance = 1 / n_classes
 
@@ -183,7 +191,7 @@ def judge(
     t = {
         (removal, solver): at(removal, solver) for removal in REMOVALS for solver in ("path", peer)
     }
-    shift = t[work.removal, peer] - t["complete", "path"]
+    shift = t[reported.removal, peer] - t["complete", "path"]
     by_removal = (
         t["partial", "path"] - t["complete", "path"] + t["partial", peer] - t["complete", peer]
     ) / 2
@@ -198,7 +206,7 @@ def judge(
     else:
         verdict = "gradual"
     result: dict[str, float | str] = {
-        "as_in_the_report": float(t[work.removal, peer].mean()),
+        "as_in_the_report": float(t[reported.removal, peer].mean()),
         "corrected": float(t["complete", "path"].mean()),
         "shift": float(shift.mean()),
         "shift_ci_low": low,

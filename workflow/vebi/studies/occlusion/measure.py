@@ -15,7 +15,7 @@ from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
 from vebi.network.scores import probabilities
@@ -134,7 +134,7 @@ def occluded_confidence(
         scores = responses(model, batch, layers, [])[0]
         return probabilities(scores)[:, target].cpu().numpy()
 
-    for rows, found in computed(cut(needed, batch_size), confidence):
+    for rows, found in map_batches(split_batches(needed, batch_size), confidence):
         result[needed[rows]] = found
     return result.reshape(*orders.shape[:-2], len(counts))
 

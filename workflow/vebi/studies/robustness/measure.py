@@ -20,7 +20,7 @@ from vebi.descriptors.descriptor_file import layers_of, open_descriptors
 from vebi.heatmaps.draw import feature_maps
 from vebi.heatmaps.maps import merge
 from vebi.heatmaps.ranking import top_features
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.selection.path_file import Solution
@@ -213,7 +213,7 @@ def measure_areas(
     total = -(-len(rows) // measures.heatmap_batch)
     progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
     start = 0
-    for chosen, found in computed(progress, measure_batch):
+    for chosen, found in map_batches(progress, measure_batch):
         areas[:, :, start : start + len(chosen)] = found
         start += len(chosen)
     return areas

@@ -18,7 +18,7 @@ from vebi.heatmaps.draw import Targets, choose_targets, merged_maps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.subject import Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.studies.sanity.randomise import cascade, one_by_one, weighted_stages
@@ -66,8 +66,8 @@ def measure(
 
     def draw(randomised: nn.Module) -> dict[str, np.ndarray]:
         """Maps (N, H, W) of all images by every method."""
-        parts = computed(
-            cut(images, maps.batch_size),
+        parts = map_batches(
+            split_batches(images, maps.batch_size),
             lambda rows, some: merged_maps(
                 randomised, some, layers, targets.at(rows), methods, ig_steps=maps.ig_steps
             ),
@@ -124,7 +124,7 @@ def _targets(
         return subject.images, choose_targets(subject, maps.methods, maps.top)
 
     batches = network.dataset.batches(chosen, maps.batch_size)
-    parts = [part for _, part in computed(batches, choose)]
+    parts = [part for _, part in map_batches(batches, choose)]
     return torch.cat([some for some, _ in parts]), Targets.joined([some for _, some in parts])
 
 
