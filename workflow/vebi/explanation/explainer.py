@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,24 +140,8 @@ def fit(
         return logits.cpu(), values.cpu().numpy()
 
     given = None if labels is None else np.asarray(labels)
-    accumulator: Accumulator | None = None
-    values: list[np.ndarray] = []
-    truth: list[np.ndarray] = []
-    n_classes = 0
-    for rows, (logits, found) in map_batches(split_batches(array, batch_size), describe):
-        if accumulator is None:
-            n_classes = logits.shape[1]
-            given = _checked(given, len(array), n_classes)
-            accumulator = Accumulator(found.shape[1], n_classes)
-        values.append(found)
-        truth.append(logits.argmax(1).numpy() if given is None else given[rows])
-        # The Gram matrix is large: it is added to in few large blocks.
-        if sum(map(len, values)) >= rows_per_block(found.shape[1]):
-            accumulator.add(np.concatenate(values), np.concatenate(truth))
-            values, truth = [], []
-    assert accumulator is not None
-    if values:
-        accumulator.add(np.concatenate(values), np.concatenate(truth))
+    batches = map_batches(split_batches(array, batch_size), describe)
+    accumulator, n_classes = _accumulate(batches, given, len(array))
     names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
     if len(names) != n_classes:
         raise VebiError(f"{len(names)} names of classes, but the network has {n_classes} outputs.")
@@ -205,6 +189,37 @@ def explain(
     """Explain images by features selected before: `load(...).explain(images)` in one call."""
     explainer = load(model, descriptors, selection, mu=mu, preprocess=preprocess, device=device)
     return explainer.explain(images, method, top)
+
+
+def _accumulate(
+    batches: Iterable[tuple[np.ndarray, tuple[Tensor, np.ndarray]]],
+    labels: np.ndarray | None,
+    n_images: int,
+) -> tuple[Accumulator, int]:
+    """The sums over all images, and the number of the network's classes.
+
+    `batches`: rows with their class scores (n, classes) and descriptors (n, m). `labels` int (N); None:
+    the predictions.
+    """
+    accumulator: Accumulator | None = None
+    values: list[np.ndarray] = []
+    truth: list[np.ndarray] = []
+    n_classes = 0
+    for rows, (logits, found) in batches:
+        if accumulator is None:
+            n_classes = logits.shape[1]
+            labels = _checked(labels, n_images, n_classes)
+            accumulator = Accumulator(found.shape[1], n_classes)
+        values.append(found)
+        truth.append(logits.argmax(1).numpy() if labels is None else labels[rows])
+        # The Gram matrix is large: it is added to in few large blocks.
+        if sum(map(len, values)) >= rows_per_block(found.shape[1]):
+            accumulator.add(np.concatenate(values), np.concatenate(truth))
+            values, truth = [], []
+    assert accumulator is not None
+    if values:
+        accumulator.add(np.concatenate(values), np.concatenate(truth))
+    return accumulator, n_classes
 
 
 def _select(

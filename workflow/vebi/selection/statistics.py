@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import h5py
 import numpy as np
@@ -352,23 +352,25 @@ def read_statistics(
     if not (largest == 0 or SMALLEST <= largest <= LARGEST) and np.isfinite(largest):
         raise VebiError(
             f"{descriptors}: the largest value of X is {largest:.3g}, whose square is beyond the numbers "
-            f"that a computer has; divide X by {largest:.0e}"
+            f"that a computer has; divide X by {largest:.0e}."
         )
     result = total.result()
-    diagonal = np.diagonal(result.gram)
-    if not np.isfinite(diagonal).all():
-        # One NaN or infinity anywhere in a column reaches the diagonal: no need to look at every value.
-        column = int(np.flatnonzero(~np.isfinite(diagonal))[0])
-        if columns is not None:
-            column = int(columns[column])
-        with open_hdf5(descriptors, EXPECTED) as file:
-            values = file["X"][:, column][rows]
-        raise VebiError(
-            f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
-            f"are not finite, the first in row {int(rows[np.argmin(np.isfinite(values))])}; "
-            "the mu-Lasso needs finite descriptors."
-        )
+    # One NaN or infinity anywhere in a column reaches the diagonal: no need to look at every value.
+    infinite = np.flatnonzero(~np.isfinite(np.diagonal(result.gram)))
+    if len(infinite):
+        first = infinite[0] if columns is None else columns[infinite[0]]
+        _refuse_column(descriptors, int(first), rows)
     return result
+
+
+def _refuse_column(descriptors: str | Path, column: int, rows: NDArray[np.int64]) -> NoReturn:
+    with open_hdf5(descriptors, EXPECTED) as file:
+        values = file["X"][:, column][rows]
+    raise VebiError(
+        f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
+        f"are not finite, the first in row {int(rows[np.argmin(np.isfinite(values))])}; "
+        "the mu-Lasso needs finite descriptors."
+    )
 
 
 def statistics_of(

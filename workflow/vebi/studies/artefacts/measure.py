@@ -120,11 +120,9 @@ def measure(
     example = to_network_input(dataset.images_at(chosen[:1]), device)
     layers = list_layers(model, example)
     found = lattices(model, example, layers, layers_of(layers, network.descriptors))
-    if len(found) > settings.layers:
-        steps = np.linspace(0, len(found) - 1, settings.layers).round().astype(int)
-        found = [found[i] for i in steps]
-    used = [layer for layer, _ in found]
-    periods = np.array([period for _, period in found]).reshape(-1, 2)
+    steps = np.linspace(0, len(found) - 1, min(len(found), settings.layers)).round().astype(int)
+    used = [found[i][0] for i in steps]
+    periods = np.array([found[i][1] for i in steps]).reshape(-1, 2)
     methods = drawing_methods(heatmaps)
     scored = _score_features(
         network,

@@ -4,7 +4,7 @@ The 2 x 2 x 2 of the audit (removal x solver x control) runs on the report's own
 other labels, rows and images stand beside it as variants.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -58,21 +58,10 @@ def run_study(
     """
     layers = list_layers(model, to_network_input(next(dataset.batches(np.arange(1), 1))[1], device))
     pools = {rows: _pool(layers, reported, rows) for rows in reported.rows}
-    described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
-    conditions = [np.zeros((0, 2), np.int64)]
-    for case in _cases(features, reported):
-        labels, solver, mu, rows = case
-        selected = _selected(features, case, layers)
-        described.append((labels, rows, solver, mu, "selected", 0))
-        conditions.append(selected)
-        place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
-        for c, control in enumerate(CONTROLS):
-            for repeat in range(settings.repeats):
-                rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
-                described.append((labels, rows, solver, mu, control, repeat))
-                conditions.append(draw_control(control, selected, pools[rows], rng))
-    cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])
-    cases["n_removed"] = [len(condition) for condition in conditions]
+    chosen_by_case = {
+        case: _selected(features, case, layers) for case in _cases(features, reported)
+    }
+    cases, conditions = _draw_conditions(chosen_by_case, pools, settings.repeats, key)
     cases["n_filters"] = [
         len(pools[rows]) if rows else len(pools[reported.rows[0]]) for rows in cases["rows"]
     ]
@@ -98,6 +87,32 @@ def run_study(
         table.loc[table["condition"] == "none", "removal"] = ""
         tables.append(table)
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
+
+def _draw_conditions(
+    selected: Mapping[tuple[str, str, float, str], np.ndarray],
+    pools: Mapping[str, np.ndarray],
+    repeats: int,
+    key: Sequence[int],
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """What is removed, described by KEYS but `removal` and by `n_removed`, and its filters.
+
+    First nothing; then for each (labels, solver, mu, rows) the selected filters, and `repeats` draws of
+    each control from the pool of its rows.
+    """
+    described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
+    conditions = [np.zeros((0, 2), np.int64)]
+    for (labels, solver, mu, rows), filters in selected.items():
+        described.append((labels, rows, solver, mu, "selected", 0))
+        conditions.append(filters)
+        place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
+        for c, control in enumerate(CONTROLS):
+            for repeat in range(repeats):
+                rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
+                described.append((labels, rows, solver, mu, control, repeat))
+                conditions.append(draw_control(control, filters, pools[rows], rng))
+    cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])
+    return cases.assign(n_removed=[len(condition) for condition in conditions]), conditions
 
 
 def _cases(

@@ -48,6 +48,20 @@ def read_subsamples(
     return [total.result() for total in totals]
 
 
+def _draw_subsets(
+    training: NDArray[np.int64], settings: SensitivityConfig, key: Sequence[int]
+) -> dict[tuple[int, int], NDArray[np.int64]]:
+    """Some of the rows `training` in ascending order, by their number and the draw."""
+    return {
+        (size, repeat): np.sort(
+            np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False)
+        )
+        for size in sorted(settings.sizes)
+        if size < len(training)
+        for repeat in range(settings.size_repeats)
+    }
+
+
 def vary(
     descriptors: Mapping[str, str | Path],
     reported: ReportedExperiment,
@@ -98,19 +112,9 @@ def vary(
         one = read_statistics(file, labels=reported.labels)
         add("descriptor", variant, 0, one, file)
     training = read_targets(path, reported.labels)[0]
-    drawn = [
-        (size, repeat)
-        for size in sorted(settings.sizes)
-        if size < len(training)
-        for repeat in range(settings.size_repeats)
-    ]
-    subsets = [
-        np.sort(np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False))
-        for size, repeat in drawn
-    ]
-    for (size, repeat), one in zip(
-        drawn, read_subsamples(path, subsets, reported.labels), strict=True
-    ):
+    subsets = _draw_subsets(training, settings, key)
+    found = read_subsamples(path, list(subsets.values()), reported.labels)
+    for (size, repeat), one in zip(subsets, found, strict=True):
         add("n_images", str(size), repeat, one, path)
     add("n_images", str(len(training)), 0, statistics, path)
     return pd.DataFrame(rows, columns=[c for c in SENSITIVITY if c not in ("model", "seed")])

@@ -174,11 +174,7 @@ def judge(
       `by_solver` likewise with the other factor: what each does to the tipping point. The two sum up to
       t(partial, peer) - t(complete, path) (Shapley values).
     - `n_censored` counts the tipping points among these that were never reached.
-    - verdict, from the corrected curve and the interval of the whole shift over seeds:
-      `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
-      the shift's interval is above 0;
-      `property`: a plateau is left and the fall from 10 % to 90 % takes at most a share STEEP;
-      `gradual`: anything else.
+    - verdict, from the corrected curve and the interval of the whole shift over seeds: see `_verdict`.
     """
     curves = get_curves(study, reported)
     total = int(study["n_filters"].max())
@@ -199,12 +195,6 @@ def judge(
     plateau = float(at("complete", "path", 0.1).mean())
     fall = float((at("complete", "path", 0.9) - at("complete", "path", 0.1)).mean())
     low, high = bootstrap_interval(shift, n_resamples, [seed, 0])
-    if plateau < PLATEAU and low > 0:
-        verdict = "quirk"
-    elif plateau >= PLATEAU and fall <= STEEP:
-        verdict = "property"
-    else:
-        verdict = "gradual"
     result: dict[str, float | str] = {
         "as_in_the_report": float(t[reported.removal, peer].mean()),
         "corrected": float(t["complete", "path"].mean()),
@@ -213,7 +203,7 @@ def judge(
         "shift_ci_high": high,
         "plateau": plateau,
         "fall": fall,
-        "verdict": verdict,
+        "verdict": _verdict(plateau, fall, low),
         "n_censored": int(sum((values >= 1).sum() for values in t.values())),
     }
     for number, (name, values) in enumerate((("by_removal", by_removal), ("by_solver", by_solver))):
@@ -222,3 +212,15 @@ def judge(
             values, n_resamples, [seed, 1 + number]
         )
     return result
+
+
+def _verdict(plateau: float, fall: float, shift_low: float) -> str:
+    """Whether the plateau before the tipping point is a property of the network.
+
+    `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
+    the shift's interval is above 0; `property`: a plateau is left and the fall from 10 % to 90 % takes at
+    most a share STEEP; `gradual`: anything else.
+    """
+    if plateau < PLATEAU and shift_low > 0:
+        return "quirk"
+    return "property" if plateau >= PLATEAU and fall <= STEEP else "gradual"

@@ -78,14 +78,7 @@ def measure(
     for number, (rows, raw) in enumerate(images):
         image = to_network_input(raw, device)[0]
         layers = layers or list_layers(model, image)
-        exponentials = np.stack(
-            [
-                np.random.default_rng([seed, int(rows[0]), draw]).standard_exponential(
-                    (height, width)
-                )
-                for draw in range(settings.draws)
-            ]
-        )
+        exponentials = _draw_exponentials([seed, int(rows[0])], (settings.draws, height, width))
         orders = [cover_order(race(m[number], exponentials), side) for m in maps.values()]
         confidences[number] = occluded_confidence(
             model,
@@ -100,6 +93,16 @@ def measure(
         out,
         {name: Occlusion(confidences[:, i], chosen, scenes) for i, name in enumerate(maps)},
         covered_fractions(settings),
+    )
+
+
+def _draw_exponentials(key: list[int], shape: tuple[int, int, int]) -> np.ndarray:
+    """Exponentially distributed numbers of `shape` (draws, H, W): each draw has its own seed."""
+    return np.stack(
+        [
+            np.random.default_rng([*key, draw]).standard_exponential(shape[1:])
+            for draw in range(shape[0])
+        ]
     )
 
 
