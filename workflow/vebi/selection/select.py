@@ -70,7 +70,7 @@ class Problem:
         for name, allowed in ALLOWED.items():
             value = getattr(self, name)
             if value not in allowed:
-                raise VebiError(f"{name} = {value!r}: expected one of {', '.join(allowed)}")
+                raise VebiError(f"{name} = {value!r}: expected one of {', '.join(allowed)}.")
 
 
 # The one of the paper.

@@ -245,7 +245,7 @@ def read_feature_index(descriptors: str | Path) -> FeatureIndex:
     if len(layer) and not 0 <= layer.min() <= layer.max() < len(names) == len(types):
         raise VebiError(
             f"{descriptors}: feature_layer must index layer_names and layer_types "
-            f"({len(names)} and {len(types)} entries), but goes from {layer.min()} to {layer.max()}"
+            f"({len(names)} and {len(types)} entries), but goes from {layer.min()} to {layer.max()}."
         )
     return FeatureIndex(names[layer], channel, types[layer])
 
@@ -387,13 +387,13 @@ def _matrix(file: h5py.File) -> h5py.Dataset:
         if name not in file:
             raise VebiError(
                 f"{file.filename}: no array '{name}'; a descriptor file needs X (N, m) and labels (N), "
-                f"this one has {sorted(file)}"
+                f"this one has {sorted(file)}."
             )
     data = get_array(file, "X")
     if data.ndim != 2 or data.dtype.kind != "f" or not all(data.shape):
         raise VebiError(
             f"{file.filename}: X must be a matrix of floats (samples, features), not {data.dtype} of "
-            f"shape {data.shape}"
+            f"shape {data.shape}."
         )
     return data
 
@@ -410,7 +410,7 @@ def _labels(file: h5py.File, name: str, n: int) -> NDArray[np.int64]:
     if n and values.max() >= MOST_CLASSES:
         raise VebiError(
             f"{file.filename}: {name} reaches {values.max()}; classes count from 0 without gaps, and "
-            f"there are fewer than {MOST_CLASSES:,}"
+            f"there are fewer than {MOST_CLASSES:,}."
         )
     return values.astype(np.int64)
 
