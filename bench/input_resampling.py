@@ -74,7 +74,7 @@ def kept(copies: int) -> tuple[list[np.ndarray], np.ndarray]:
     matrices = [np.empty((copies, int(np.prod(layer.shape))), np.float32) for layer in layers]
     outputs = []
     start = 0
-    for block in perturb(image.numpy(), mean, "multiplicative_noise", copies, 0.01, (0,)):
+    for block in perturb(image.numpy(), mean, "multiplicative_noise", copies, 0.01, key=(0,)):
         logits, values = responses(net, fast_layout(torch.from_numpy(block)), layers)
         outputs.append(torch.softmax(logits.double(), 1)[:, predicted].numpy())
         for matrix, value in zip(matrices, values, strict=True):

@@ -1,7 +1,15 @@
-"""Every module can be the first that is imported."""
+"""Every module can be the first that is imported, and packages offer what they say."""
 
+import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+import vebi
 
 CODE = """
 import importlib, pkgutil, sys
@@ -24,4 +32,44 @@ for name in names:
 
 def test_each_module_imports_what_it_needs_without_a_circle() -> None:
     found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-2000:]
+
+
+PACKAGES = ["vebi"] + [
+    module.name for module in pkgutil.walk_packages(vebi.__path__, "vebi.") if module.ispkg
+]
+
+
+def typed_names(source: str) -> list[str]:
+    """The names that a package imports for type checkers only."""
+    blocks = [node for node in ast.parse(source).body if isinstance(node, ast.If)]
+    lines = [line for block in blocks for line in block.body if isinstance(line, ast.ImportFrom)]
+    return [alias.name for line in lines for alias in line.names]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_offers_what_it_says(name: str) -> None:
+    package = importlib.import_module(name)
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert package.__doc__
+    offered = getattr(package, "__all__", [])
+    for one in offered:
+        assert getattr(package, one) is not None, one
+    late = typed_names(Path(package.__file__).read_text(encoding="utf-8"))
+    assert set(late) <= set(offered)
+    assert not set(late) & modules, "an import of the module would take the name's place"
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name
+
+
+def test_packages_of_light_modules_import_nothing_heavy() -> None:
+    names = "compute, data, explanation, io, models, perturbation, run, selection, studies"
+    code = (
+        f"import sys; from vebi import {names}\n"
+        "heavy = {'h5py', 'matplotlib', 'numba', 'numpy', 'pandas', 'scipy', 'torch'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "from vebi.selection import ClassPath\n"
+        "assert ClassPath.__module__ == 'vebi.selection.path' and 'torch' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr[-2000:]

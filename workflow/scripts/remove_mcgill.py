@@ -8,7 +8,7 @@ from vebi.io.files import write_text
 from vebi.run.job import job
 from vebi.studies.job_inputs import load_network
 from vebi.studies.mcgill.measure import run_study
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 
 with job(snakemake) as task:
     features = [pd.read_csv(path, dtype={"layer": str}) for path in task.input.features]
@@ -16,7 +16,7 @@ with job(snakemake) as task:
         load_network(task),
         open_dataset(task.input.dataset),
         pd.concat(features, ignore_index=True),
-        WORKS[task.params.kind],
+        REPORTED[task.params.kind],
         task.settings(RemovalConfig),
         key=task.seed_key,
         device=task.device,

@@ -3,18 +3,18 @@
 from vebi.config.mcgill import SensitivityConfig
 from vebi.io.files import write_text
 from vebi.run.job import job
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 from vebi.studies.mcgill.sensitivity import vary
 
 with job(snakemake) as task:
-    work, given = WORKS[task.params.kind], task.input
+    reported, given = REPORTED[task.params.kind], task.input
     table = vary(
         {
-            work.descriptor: given.trained,
+            reported.descriptor: given.trained,
             "vebi_text": given.vebi_text,
             "vebi_code": given.vebi_code,
         },
-        work,
+        reported,
         task.settings(SensitivityConfig),
         mu_max=task.params.mu_max,
         key=task.seed_key,

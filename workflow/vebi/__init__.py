@@ -5,9 +5,10 @@
 selection that was made before.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vebi.io.errors import VebiError
+from vebi.io.late import late_names
 from vebi.version import __version__
 
 if TYPE_CHECKING:
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Explainer", "VebiError", "__version__", "explain", "fit", "load"]
 
-
-def __getattr__(name: str) -> Any:
-    # Late: `import vebi` stands in every job and .smk file, and torch takes seconds to import.
-    if name not in __all__:
-        raise AttributeError(f"module 'vebi' has no attribute '{name}'")
-    from vebi.explanation import explainer
-
-    return getattr(explainer, name)
+# Late: `import vebi` stands in every job and .smk file, and torch takes seconds to import.
+__getattr__ = late_names(
+    __name__, {"explanation.explainer": ("Explainer", "explain", "fit", "load")}
+)

@@ -53,7 +53,7 @@ def test_ranking_against_a_sorted_list(layers, seed: int, k: int, spatial_only: 
     some = rng.choice(m, 9, replace=False)
     weights[:, some] = rng.integers(-2, 3, (3, 9))
     predictions = rng.integers(0, 3, 4)
-    features, scores = top_features(x, weights, predictions, layers, k, spatial_only)
+    features, scores = top_features(x, weights, predictions, layers, k, spatial_only=spatial_only)
     positions, channels = feature_index(layers)
     for n in range(4):
         r = weights[predictions[n]] * x[n]

@@ -51,7 +51,7 @@ def test_equals_the_literal_rule(
 ) -> None:
     signal, weight, window = case(size, kernel, stride, padding, dilation, groups, torch.float64)
     expected = literal(signal, weight, window, size, groups, resampled)
-    ours = transposed_convolution(signal, weight, window, size, groups, resampled)
+    ours = transposed_convolution(signal, weight, window, size, groups, resampled=resampled)
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
 
     channels = torch.tensor([1, len(weight) - 1])
@@ -59,7 +59,7 @@ def test_equals_the_literal_rule(
     maps = signal[torch.arange(2), channels][:, None]
     alone[torch.arange(2), channels] = maps[:, 0]
     expected = literal(alone, weight, window, size, groups, resampled)
-    ours = transposed_filters(maps, weight[channels], window, size, resampled)
+    ours = transposed_filters(maps, weight[channels], window, size, resampled=resampled)
     for row, group in enumerate((channels // 4).tolist()):
         expected_part = expected[row, group * 3 : group * 3 + 3]
         torch.testing.assert_close(ours[row], expected_part, rtol=1e-10, atol=1e-10)
@@ -80,7 +80,7 @@ def test_published_first_layers_in_single_precision(
 ) -> None:
     pairs = (size, size), (kernel, kernel), (stride, stride), (padding, padding)
     signal, weight, window = case(*pairs, (1, 1), 1, torch.float32, outputs=16)
-    ours = transposed_convolution(signal, weight, window, (size, size), 1, resampled)
+    ours = transposed_convolution(signal, weight, window, (size, size), resampled=resampled)
     # The literal rule itself is off by more than 1e-6 in single precision.
     exact = literal(signal.double(), weight.double(), window, (size, size), 1, resampled)
     assert (ours - exact).abs().max() / exact.abs().max() < 1e-6

@@ -142,7 +142,7 @@ def test_a_grey_image_is_enough_for_a_network_of_three_channels():
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        (NetSpec("torchvision:resnet81", (3, 64, 64), 4, 1.0), "did you mean 'resnet18'"),
+        (NetSpec("torchvision:resnet81", (3, 64, 64), 4, 1.0), "Did you mean 'resnet18'"),
         (NetSpec("torchvision:fcn_resnet50", (3, 64, 64), 4, 1.0), "no classifier"),
         (NetSpec("torchvision:alexnet", (3, 32, 32), 4, SCALE, MEAN), "'torchvision:alexnet'.*32"),
         (NetSpec("torchvision:vit_b_32", (3, 64, 64), 4, SCALE, MEAN), "Wrong image height"),

@@ -25,7 +25,7 @@ from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.train import TrainingSettings, accuracy, to_batch, train
 from vebi.network import list_layers
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.studies.ablation.ablate import ablate
 from vebi.studies.mcgill.removal import predict_without
 
@@ -83,7 +83,7 @@ def test_every_image_once_in_order_and_never_more_than_fit(n: int, size: int, ro
         assert (images[:, 0] == rows * 2).all()
         return images[:, 0]
 
-    found = list(computed(batches, compute))
+    found = list(map_batches(batches, compute))
     assert [row for rows, _ in found for row in rows] == list(range(n))
     assert all((values == rows * 2).all() for rows, values in found)
     # What did not fit once is not tried again: each refusal halves.
@@ -271,6 +271,6 @@ def test_not_even_one_image_fits(dataset, net) -> None:
     layers = list_layers(net, torch.zeros(1, 1, 28, 28))
     images = dataset.batches(np.arange(3), 2)
     with memory_for(0), pytest.raises(VebiError, match=r"single image.*device: cpu"):
-        list(computed(images, lambda _, raw: net(to_batch(raw).float())))
+        list(map_batches(images, lambda _, raw: net(to_batch(raw).float())))
     with memory_for(0), pytest.raises(VebiError, match=r"single image"):
         ablate(net, dataset, np.arange(3), [np.zeros((0, 2), int)], layers=layers)

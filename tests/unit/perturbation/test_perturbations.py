@@ -16,7 +16,9 @@ STRENGTH = {"additive_noise": 0.2, "affine": 0.1, "blur_regions": 0.1}
 
 def copies(name: str, n: int = 12, key=(0, 5), batch_size: int = 25, image=IMAGE) -> np.ndarray:
     strength = STRENGTH.get(name, 0.3)
-    return np.concatenate(list(perturb(image, MEAN, name, n, strength, key, batch_size)))
+    return np.concatenate(
+        list(perturb(image, MEAN, name, n, strength, key=key, batch_size=batch_size))
+    )
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
@@ -40,7 +42,7 @@ def test_multiplicative_noise_is_the_published_formula() -> None:
         assert noise[i].std() == pytest.approx(0.3 * i, rel=0.1)
         assert abs(noise[i].mean()) < 0.15 * 0.3 * i
     # The mean colour is left unchanged, whatever the strength.
-    flat = np.concatenate(list(perturb(MEAN, MEAN, "multiplicative_noise", 5, 0.1, (0,))))
+    flat = np.concatenate(list(perturb(MEAN, MEAN, "multiplicative_noise", 5, 0.1, key=(0,))))
     assert np.array_equal(flat, np.broadcast_to(MEAN, flat.shape))
 
 
@@ -48,7 +50,7 @@ def test_multiplicative_noise_is_the_published_formula() -> None:
 def test_boxes_cover_what_they_say(n: int, strength: float) -> None:
     image = np.zeros((1, 17, 23), np.float32)
     for name in ("boxes_grid", "boxes_random"):
-        made = np.concatenate(list(perturb(image, 1.0, name, n, strength, (1,))))
+        made = np.concatenate(list(perturb(image, 1.0, name, n, strength, key=(1,))))
         height, width = max(1, round(strength * 17)), max(1, round(strength * 23))
         assert (made.sum((1, 2, 3)) == height * width).all()
         rows, columns = made[:, 0].any(2).sum(1), made[:, 0].any(1).sum(1)
@@ -58,7 +60,7 @@ def test_boxes_cover_what_they_say(n: int, strength: float) -> None:
 
 def test_grid_reaches_every_pixel() -> None:
     image = np.zeros((1, 16, 16), np.float32)
-    made = np.concatenate(list(perturb(image, 1.0, "boxes_grid", 16, 0.25, (0,))))
+    made = np.concatenate(list(perturb(image, 1.0, "boxes_grid", 16, 0.25, key=(0,))))
     assert np.array_equal(made.sum(0), np.ones((1, 16, 16)))
 
 
@@ -70,7 +72,7 @@ def test_no_strength_leaves_the_image() -> None:
         "colour_jitter",
         "affine",
     ):
-        made = np.concatenate(list(perturb(IMAGE, MEAN, name, 4, 0.0, (0,))))
+        made = np.concatenate(list(perturb(IMAGE, MEAN, name, 4, 0.0, key=(0,))))
         np.testing.assert_allclose(made, np.broadcast_to(IMAGE, made.shape), atol=0.01)
 
 
@@ -81,7 +83,7 @@ def test_superpixels_follow_colour() -> None:
     segments = segment(image)
     assert not set(segments[:, :14].ravel()) & set(segments[:, 14:].ravel())
     assert segments.max() + 1 == len(np.unique(segments)) > 20
-    made = np.concatenate(list(perturb(image, 128.0, "superpixels", 30, 0.5, (3,))))
+    made = np.concatenate(list(perturb(image, 128.0, "superpixels", 30, 0.5, key=(3,))))
     for copy in made:
         masked = (copy == 128).all(0)
         shares = np.bincount(segments.ravel(), masked.ravel()) / np.bincount(segments.ravel())
@@ -105,7 +107,7 @@ def test_shift_moves_by_whole_pixels() -> None:
 def test_grey_images() -> None:
     image = (RNG.random((1, 12, 12)) * 255).astype(np.float32)
     for name in PERTURBATIONS:
-        assert np.concatenate(list(perturb(image, 50.0, name, 3, 0.2, (0,)))).shape == (
+        assert np.concatenate(list(perturb(image, 50.0, name, 3, 0.2, key=(0,)))).shape == (
             3,
             1,
             12,
@@ -115,6 +117,6 @@ def test_grey_images() -> None:
 
 def test_what_can_not_be_asked_for() -> None:
     with pytest.raises(VebiError, match="Unknown perturbation 'snow'"):
-        next(perturb(IMAGE, MEAN, "snow", 5, 0.1, (0,)))
+        next(perturb(IMAGE, MEAN, "snow", 5, 0.1, key=(0,)))
     with pytest.raises(VebiError, match="at least 2"):
-        next(perturb(IMAGE, MEAN, "affine", 1, 0.1, (0,)))
+        next(perturb(IMAGE, MEAN, "affine", 1, 0.1, key=(0,)))

@@ -45,7 +45,7 @@ def test_equals_everything_kept(name: str) -> None:
     found = resample(net, image, layers, layers, mean=mean, sampling=sampling, key=(7,))
 
     copies = torch.from_numpy(
-        np.concatenate(list(perturb(image.numpy(), mean, name, 13, 0.3, (7,))))
+        np.concatenate(list(perturb(image.numpy(), mean, name, 13, 0.3, key=(7,))))
     )
     clean = torch.softmax(net(image[None]).double(), 1)[0]
     assert found.predicted == int(clean.argmax())

@@ -11,7 +11,7 @@ from sklearn.linear_model import lars_path_gram
 
 from vebi.selection import homotopy
 from vebi.selection.certificate import certify, explain
-from vebi.selection.homotopy import Room, solve_path, solve_paths_of
+from vebi.selection.homotopy import Workspace, solve_path, solve_paths_of
 from vebi.selection.projected_gradient import compress, spectral_projected_gradient
 from vebi.selection.statistics import statistics_of
 
@@ -310,9 +310,11 @@ def test_twins_of_all_columns_do_not_lengthen_the_path(scale: float) -> None:
 def test_room_of_another_path_has_no_influence() -> None:
     X, y = layers_of_a_network(200, 60)
     gram, cross, count = problem(X, y)
-    used = Room(X.shape[1])
-    solve_path(gram, X.T @ (1 - y), float(len(y) - count), 1e3, room=used)
-    path, expected = (solve_path(gram, cross, count, 40.0, room=room) for room in (used, None))
+    used = Workspace(X.shape[1])
+    solve_path(gram, X.T @ (1 - y), float(len(y) - count), 1e3, workspace=used)
+    path, expected = (
+        solve_path(gram, cross, count, 40.0, workspace=workspace) for workspace in (used, None)
+    )
     assert path.data.tobytes() == expected.data.tobytes()
     assert path.relative_gap.tobytes() == expected.relative_gap.tobytes()
 

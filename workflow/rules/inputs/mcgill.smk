@@ -1,7 +1,7 @@
 # What the rules of mcgill.smk read, and their settings.
 
 from vebi.studies.mcgill import get_networks
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 
 
 def get_mcgill_network(wildcards):
@@ -12,7 +12,7 @@ def get_mcgill_network(wildcards):
 
 def get_mcgill_descriptor(wildcards):
     """The descriptor that the report uses for a network."""
-    return WORKS[get_mcgill_network(wildcards).kind].descriptor
+    return REPORTED[get_mcgill_network(wildcards).kind].descriptor
 
 
 def get_mcgill_features(wildcards):

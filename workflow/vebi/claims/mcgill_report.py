@@ -19,7 +19,7 @@ from vebi.claims.claim import (
     Rule,
 )
 from vebi.claims.run import Run
-from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS
+from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, REPORTED
 from vebi.studies.mcgill.tables import CONTROL_NAMES
 from vebi.studies.mcgill.tipping import find_crossing
 
@@ -80,7 +80,7 @@ def _reduced(network: dict[str, Any]) -> str:
 
 def _row(run: Run, kind: str, rows: str, mu: float) -> tuple[dict[str, Any], dict[Any, Any]] | None:
     """The network, and its row of the removal table that was made as the report made its own."""
-    network, work = _network(run, kind), WORKS[kind]
+    network, work = _network(run, kind), REPORTED[kind]
     if network is None:
         return None
     names = (rows, work.labels, work.evaluation, work.removal, CONTROL_NAMES[work.control])
@@ -97,7 +97,7 @@ def _count(run: Run, network: dict[str, Any]) -> int:
 
 def _is_as_large(run: Run, network: dict[str, Any]) -> bool:
     filters = run.rows("mcgill_networks", model=network["model"])["n_filters"]
-    return bool(len(filters)) and set(filters) == {WORKS[network["kind"]].total}
+    return bool(len(filters)) and set(filters) == {REPORTED[network["kind"]].total}
 
 
 def _accuracy(kind: str, rows: str, mu: float, run: Run) -> Found | None:
@@ -116,7 +116,7 @@ def _accuracy(kind: str, rows: str, mu: float, run: Run) -> Found | None:
 
 def _dropped(kind: str, mu: float, run: Run) -> Found | None:
     """Number of selected filters per network."""
-    network, work = _network(run, kind), WORKS[kind]
+    network, work = _network(run, kind), REPORTED[kind]
     if network is None or not _is_as_large(run, network):
         return None
     model, solver = network["model"], _peer(run, network["model"])
@@ -222,7 +222,7 @@ def _test_accuracy(run: Run) -> Found | None:
 def _row_claims(kind: str) -> list[Claim]:
     claims = []
     digits = 3 if kind == "matconvnet" else 4
-    for mu, printed in WORKS[kind].printed[WORKS[kind].rows[0]].items():
+    for mu, printed in REPORTED[kind].printed[REPORTED[kind].rows[0]].items():
         name, place = f"mcgill.{kind}.mu{mu:g}", FIGURES[kind]
         assert printed.selected is not None
         assert printed.random is not None
@@ -231,7 +231,7 @@ def _row_claims(kind: str) -> list[Claim]:
                 f"{name}.dropped",
                 SOURCE,
                 place,
-                f"mu = {mu:g}: {printed.dropped} of {WORKS[kind].total} filters are selected",
+                f"mu = {mu:g}: {printed.dropped} of {REPORTED[kind].total} filters are selected",
                 printed.dropped,
                 VALUE,
                 partial(_dropped, kind, mu),
@@ -245,7 +245,7 @@ def _row_claims(kind: str) -> list[Claim]:
                 f"mu = {mu:g}: accuracy left without the selected filters",
                 printed.selected,
                 VALUE,
-                partial(_accuracy, kind, WORKS[kind].rows[0], mu),
+                partial(_accuracy, kind, REPORTED[kind].rows[0], mu),
                 FULL[kind],
                 rounding=ROUNDING[kind],
                 decimals=digits,
@@ -266,7 +266,7 @@ def _row_claims(kind: str) -> list[Claim]:
 
 
 def _conv_claims() -> list[Claim]:
-    printed = WORKS["matconvnet"].printed["conv"][10.0]
+    printed = REPORTED["matconvnet"].printed["conv"][10.0]
     assert printed.selected is not None
     assert printed.random is not None
     name, place = "mcgill.matconvnet.mu10.conv", FIGURES["matconvnet"]
@@ -317,7 +317,7 @@ def _further_claims() -> list[Claim]:
             SOURCE,
             FIGURES["keras"],
             "Without dropout more filters must go until 80 % accuracy are left (share of all filters)",
-            round((WITHOUT_DROPOUT - WITH_DROPOUT) / WORKS["keras"].total, 3),
+            round((WITHOUT_DROPOUT - WITH_DROPOUT) / REPORTED["keras"].total, 3),
             ORDER,
             _dropout,
             "its Keras network with and without dropout: config/mcgill.yaml",

@@ -10,8 +10,8 @@ def keep_freed_memory() -> bool:
     """Keep freed memory for the next allocation instead of handing it back to the system.
 
     Every response of a batch is a large array. By default each comes as fresh pages, whose first touch
-    costs more than much of the arithmetic: 25 % of a heatmap's time. Holds for the whole process from
-    here on. Returns False, and changes nothing, where the C library is not glibc.
+    costs more than much of the arithmetic. Holds for the whole process from here on. Returns False, and
+    changes nothing, where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

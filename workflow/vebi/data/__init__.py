@@ -3,18 +3,54 @@
 `vebi.data.Flowers` is the rendered benchmark for anyone's own code.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vebi.io.late import late_names
 
 if TYPE_CHECKING:
+    from vebi.data.dataset import (
+        TEST,
+        TRAIN,
+        Dataset,
+        ImageIndex,
+        Images,
+        open_dataset,
+        write_dataset,
+        write_index,
+    )
     from vebi.data.flowers import Flowers
+    from vebi.data.scenes import read_scenes
+    from vebi.data.subset import spread_over_classes
 
-__all__ = ["Flowers"]
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "Dataset",
+    "Flowers",
+    "ImageIndex",
+    "Images",
+    "open_dataset",
+    "read_scenes",
+    "spread_over_classes",
+    "write_dataset",
+    "write_index",
+]
 
-
-def __getattr__(name: str) -> Any:
-    # Late: the package is imported in every job, and by the renderer.
-    if name != "Flowers":
-        raise AttributeError(f"module 'vebi.data' has no attribute '{name}'")
-    from vebi.data.flowers import Flowers
-
-    return Flowers
+__getattr__ = late_names(
+    __name__,
+    {
+        "dataset": (
+            "TEST",
+            "TRAIN",
+            "Dataset",
+            "ImageIndex",
+            "Images",
+            "open_dataset",
+            "write_dataset",
+            "write_index",
+        ),
+        "flowers": ("Flowers",),
+        "scenes": ("read_scenes",),
+        "subset": ("spread_over_classes",),
+    },
+)

@@ -349,7 +349,7 @@ def write_index(path: str | Path, index: ImageIndex) -> None:
 
 
 def _write_texts(file: h5py.File, key: str, texts: Sequence[str]) -> None:
-    """UTF-8 texts of fixed length: one block of the file, many times faster to read than others."""
+    """UTF-8 texts of fixed length: one block of the file, read at once."""
     encoded = [text.encode("utf-8") for text in texts]
     length = max(1, *map(len, encoded)) if encoded else 1
     file[key] = np.array(encoded, h5py.string_dtype("utf-8", length))

@@ -35,6 +35,7 @@ from vebi.data.listing import (
 from vebi.data.roots import find_root, is_file
 from vebi.io.errors import VebiError
 
+log = logging.getLogger(__name__)
 # Images handed to the threads at once; a future for each of ImageNet's would fill the memory.
 BLOCK = 4096
 SPLIT_NAMES = {TRAIN: "training", TEST: "test"}
@@ -94,7 +95,7 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
             root, {file: checked[file].defect for file in files if checked[file].defect}
         )
     results = [checked[file] for file in files]
-    logging.info("%s: %d images of %d classes", root, len(files), len(class_ids))
+    log.info("%s: %d images of %d classes", root, len(files), len(class_ids))
     return ImageIndex(
         root=config.path,
         files=files,
@@ -287,8 +288,8 @@ def require_images(listed: Sequence[Listed], class_ids: Sequence[str]) -> None:
 
 def _log_skipped(root: Path, skipped: Mapping[str, str], total: int) -> None:
     for file, reason in sorted(skipped.items()):
-        logging.warning("left out: %s (%s)", file, reason)
-    logging.info("left out %d of %d images of %s", len(skipped), total, root)
+        log.warning("left out: %s (%s)", file, reason)
+    log.info("left out %d of %d images of %s", len(skipped), total, root)
 
 
 def _refuse_defects(root: Path, defects: Mapping[str, str]) -> None:

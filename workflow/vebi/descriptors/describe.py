@@ -15,7 +15,7 @@ from vebi.data.dataset import Dataset
 from vebi.descriptors.layers import measured_layers
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
 from vebi.network.running import run
@@ -114,7 +114,7 @@ def describe(
             return describe_batch(model, images, layers, descriptor)
 
         progress = tqdm(batches, "descriptors", total, unit="batch", disable=None)
-        for rows, (logits, values) in computed(progress, compute):
+        for rows, (logits, values) in map_batches(progress, compute):
             x[rows[0] : rows[-1] + 1] = values.cpu().numpy()
             predictions[rows] = logits.argmax(1).cpu().numpy()
         file["predictions"] = predictions

@@ -172,18 +172,14 @@ def compare_arrays(
         alive: called before every block.
     """
     mode = tolerance.mode
-    if a.shape is None or b.shape is None:
-        # HDF5's null: a data set without even an empty array in it.
-        if a.shape != b.shape:
-            result.moved += 1
-            result.add(Finding("array", "shape", where, str(a.shape), str(b.shape), mode=mode))
-        return
-    if a.dtype != b.dtype:
+    # HDF5's null has no shape and no type that counts: not even an empty array is in it.
+    if a.shape is not None and b.shape is not None and a.dtype != b.dtype:
         result.moved += 1
         result.add(Finding("array", "type", where, str(a.dtype), str(b.dtype), mode=mode))
     if a.shape != b.shape:
         result.moved += 1
         result.add(Finding("array", "shape", where, str(a.shape), str(b.shape), mode=mode))
+    if a.shape is None or a.shape != b.shape:
         return
     over, worst = 0, (-1.0, -1.0, "", "", "", 0.0)
     for block in _blocks(a.shape, chunks):
@@ -211,18 +207,9 @@ def compare_arrays(
     if over:
         gap = worst[1] if np.isfinite(worst[1]) else None
         total = prod(a.shape)
-        finding = Finding(
-            "array",
-            f"{worst[2]} the largest of {over:,} of {total:,}".strip(),
-            where,
-            worst[3],
-            worst[4],
-            gap,
-            str(tolerance),
-            worst[0],
-            worst[5],
-            mode,
-        )
+        what = f"{worst[2]} the largest of {over:,} of {total:,}".strip()
+        texts, size = worst[3:5], worst[5]
+        finding = Finding("array", what, where, *texts, gap, str(tolerance), worst[0], size, mode)
         result.add(finding, over)
 
 

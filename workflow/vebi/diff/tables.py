@@ -157,13 +157,7 @@ def compare_tables(
     if keys is None:
         keys = _guess_keys(left, right, shared)
         result.notes.append(f"rows matched by {', '.join(keys) or 'their position'} (a guess)")
-    for table in (left, right):
-        absent = [key for key in keys if key not in table.columns]
-        if absent:
-            raise VebiError(
-                f"{table.name}: no key column '{absent[0]}'; its columns are "
-                f"{', '.join(table.columns)}."
-            )
+    _require_columns((left, right), keys)
     result.keys = list(keys)
     rows_a, rows_b = _match_rows(result, left, right, keys, tolerances.of(name, ROWS))
     labels = _Labels(left, keys, rows_a)
@@ -189,19 +183,25 @@ def compare_tables(
         )
         if column == "verdict":
             # Claims have names; verdicts of other tables go by the table and the row's key.
-            named = "claim_id" in shared
-            verdicts = [
-                Verdict(
-                    str(left.columns["claim_id"][rows_a[row]])
-                    if named
-                    else f"{Path(name).stem}: {labels.of(int(row))}",
-                    str(left.columns["statement"][rows_a[row]]) if "statement" in shared else "",
-                    str(cells_a[row]),
-                    str(cells_b[row]),
-                )
-                for row in moved[:MOST_FINDINGS]
-            ]
+            told = {
+                key: left.columns[key][rows_a] for key in ("claim_id", "statement") if key in shared
+            }
+            for row in moved[:MOST_FINDINGS]:
+                place = f"{Path(name).stem}: {labels.of(int(row))}"
+                claim = str(told["claim_id"][row]) if "claim_id" in told else place
+                statement = str(told["statement"][row]) if "statement" in told else ""
+                verdicts.append(Verdict(claim, statement, str(cells_a[row]), str(cells_b[row])))
     return result, verdicts
+
+
+def _require_columns(tables: Sequence[Table], keys: Sequence[str]) -> None:
+    for table in tables:
+        absent = [key for key in keys if key not in table.columns]
+        if absent:
+            raise VebiError(
+                f"{table.name}: no key column '{absent[0]}'; its columns are "
+                f"{', '.join(table.columns)}."
+            )
 
 
 def _compare_columns(result: FileResult, a: list[str], b: list[str]) -> None:
@@ -390,6 +390,6 @@ def _compare_cells(
 
 
 def table_keys(name: str, keys: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
-    """Key columns that the contract declares for a file, None if it is no such table."""
+    """Key columns that a study declares for a file, None if it is no such table."""
     path = Path(name)
     return keys.get(path.stem) if path.suffix == ".csv" and path.parent.name == "tables" else None

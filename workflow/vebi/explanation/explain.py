@@ -116,7 +116,7 @@ def explain_batch(
     layers = list_layers(network.model, pictures.batch[:1])
     predicted = _predict(network, pictures.batch, layers)
     names = list(network.classes) or [str(i) for i in range(predicted.scores.shape[1])]
-    features, maps = _draw(pictures, network.model, layers, predicted, how, top, seed)
+    features, maps = _draw(pictures, network.model, layers, predicted, how, top=top, seed=seed)
     explanations = []
     for n, image in enumerate(pictures.shown):
         of_image = predicted.probabilities[n]
@@ -167,6 +167,7 @@ def _draw(
     layers: Sequence[Layer],
     predicted: _Predicted,
     method: Method,
+    *,
     top: int,
     seed: int,
 ) -> tuple[list[tuple[FeatureExplanation, ...]], np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from vebi.explanation.explanation import Explanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
 from vebi.selection.path_file import Solution, over_all_columns, read_solution
@@ -90,7 +90,7 @@ class Explainer:
             batch, shown = _prepare(some, self.preprocess, self.device)
             return explain_batch(Pictures(batch, shown, index), network, method, top)
 
-        batches = computed(cut(array, self.batch_size), explain)
+        batches = map_batches(split_batches(array, self.batch_size), explain)
         return [explanation for _, found in batches for explanation in found]
 
     def panel(
@@ -140,28 +140,14 @@ def fit(
         return logits.cpu(), values.cpu().numpy()
 
     given = None if labels is None else np.asarray(labels)
-    accumulator: Accumulator | None = None
-    values: list[np.ndarray] = []
-    truth: list[np.ndarray] = []
-    n_classes = 0
-    for rows, (logits, found) in computed(cut(array, batch_size), describe):
-        if accumulator is None:
-            n_classes = logits.shape[1]
-            given = _checked(given, len(array), n_classes)
-            accumulator = Accumulator(found.shape[1], n_classes)
-        values.append(found)
-        truth.append(logits.argmax(1).numpy() if given is None else given[rows])
-        # The Gram matrix is large: it is added to in few large blocks.
-        if sum(map(len, values)) >= rows_per_block(found.shape[1]):
-            accumulator.add(np.concatenate(values), np.concatenate(truth))
-            values, truth = [], []
-    assert accumulator is not None
-    if values:
-        accumulator.add(np.concatenate(values), np.concatenate(truth))
+    batches = map_batches(split_batches(array, batch_size), describe)
+    accumulator, n_classes = _accumulate(batches, given, len(array))
     names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
     if len(names) != n_classes:
         raise VebiError(f"{len(names)} names of classes, but the network has {n_classes} outputs.")
-    solution = _select(accumulator, described, mu, scope, nonnegative, given is None)
+    solution = _select(
+        accumulator, described, mu, scope, nonnegative=nonnegative, of_predictions=given is None
+    )
     return Explainer(model, solution, mu, names, descriptor, preprocess, device, batch_size)
 
 
@@ -205,11 +191,43 @@ def explain(
     return explainer.explain(images, method, top)
 
 
+def _accumulate(
+    batches: Iterable[tuple[np.ndarray, tuple[Tensor, np.ndarray]]],
+    labels: np.ndarray | None,
+    n_images: int,
+) -> tuple[Accumulator, int]:
+    """The sums over all images, and the number of the network's classes.
+
+    `batches`: rows with their class scores (n, classes) and descriptors (n, m). `labels` int (N); None:
+    the predictions.
+    """
+    accumulator: Accumulator | None = None
+    values: list[np.ndarray] = []
+    truth: list[np.ndarray] = []
+    n_classes = 0
+    for rows, (logits, found) in batches:
+        if accumulator is None:
+            n_classes = logits.shape[1]
+            labels = _checked(labels, n_images, n_classes)
+            accumulator = Accumulator(found.shape[1], n_classes)
+        values.append(found)
+        truth.append(logits.argmax(1).numpy() if labels is None else labels[rows])
+        # The Gram matrix is large: it is added to in few large blocks.
+        if sum(map(len, values)) >= rows_per_block(found.shape[1]):
+            accumulator.add(np.concatenate(values), np.concatenate(truth))
+            values, truth = [], []
+    assert accumulator is not None
+    if values:
+        accumulator.add(np.concatenate(values), np.concatenate(truth))
+    return accumulator, n_classes
+
+
 def _select(
     accumulator: Accumulator,
     described: Sequence[Layer],
     mu: float,
     scope: Scope,
+    *,
     nonnegative: bool,
     of_predictions: bool,
 ) -> Solution:

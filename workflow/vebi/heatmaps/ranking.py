@@ -15,6 +15,7 @@ def top_features(
     predictions: np.ndarray,
     layers: Sequence[Layer],
     k: int = 3,
+    *,
     spatial_only: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k features of each image with the highest positive response r = w_j * x.
@@ -55,7 +56,7 @@ def relevant_maps(subject: Subject, k: int) -> Chosen:
     return _ranked(subject, k, spatial_only=True)
 
 
-def _ranked(subject: Subject, k: int, spatial_only: bool) -> Chosen:
+def _ranked(subject: Subject, k: int, *, spatial_only: bool) -> Chosen:
     weighted = subject.weighted
     if weighted is None:
         raise VebiError(
@@ -63,4 +64,4 @@ def _ranked(subject: Subject, k: int, spatial_only: bool) -> Chosen:
             "select some first, or use a method that needs none."
         )
     rows = weighted.descriptors, weighted.weights, subject.predictions
-    return top_features(*rows, weighted.layers, k, spatial_only)
+    return top_features(*rows, weighted.layers, k, spatial_only=spatial_only)

@@ -1,11 +1,11 @@
 """How each kind of operation sends a signal back: guided ReLU, true gradient, stride-1 rule.
 
 Each class is the autograd function that stands in for one operation while signals are drawn. At the
-time of the backward pass it asks its `Trace` which rule holds and which images carry a signal.
+time of the backward pass it asks its `BackwardPass` which rule holds and which images carry a signal.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from vebi.network.passes import fast_layout
 aten = torch.ops.aten
 
 
-class Trace(Protocol):
+class BackwardPass(Protocol):
     """What the rules ask about the backward pass that is under way."""
 
     resampled: frozenset[str]
@@ -90,8 +90,10 @@ class SignalConvolution(torch.autograd.Function):
     """A convolution without gradients of its parameters."""
 
     @staticmethod
-    def forward(ctx: Any, source: Tensor, call: Convolution, layer: Layer, trace: Trace) -> Tensor:
-        ctx.size, ctx.layer, ctx.trace = source.shape, layer, trace
+    def forward(
+        ctx: Any, source: Tensor, call: Convolution, layer: Layer, signal_pass: BackwardPass
+    ) -> Tensor:
+        ctx.size, ctx.layer, ctx.signal_pass = source.shape, layer, signal_pass
         response = torch.conv2d(source, *_parameters(call))
         # The arguments alone: a kept input would cost memory and is not needed. Under autocast the
         # convolution computes in another format than its arguments have.
@@ -101,9 +103,9 @@ class SignalConvolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> Any:
-        layer, trace, call, size = ctx.layer, ctx.trace, ctx.call, ctx.size
+        layer, signal_pass, call, size = ctx.layer, ctx.signal_pass, ctx.call, ctx.size
         strided = max(layer.window.stride) > 1
-        resampled = strided and "conv" in trace.resampled
+        resampled = strided and "conv" in signal_pass.resampled
 
         def back(signal: Tensor) -> Tensor:
             if resampled or (strided and _phases_pay(call, layer.window)):
@@ -113,12 +115,12 @@ class SignalConvolution(torch.autograd.Function):
                     layer.window,
                     tuple(size[2:]),
                     call.groups,
-                    resampled,
-                    trace.kernels(layer),
+                    resampled=resampled,
+                    cache=signal_pass.kernels(layer),
                 )
             return _gradient(signal, torch.Size((len(signal), *size[1:])), call, layer.window)
 
-        source = _only(trace.active_rows(layer, signals[0].device), signals[0], back, size)
+        source = _only(signal_pass.active_rows(layer, signals[0].device), signals[0], back, size)
         return source, None, None, None
 
 
@@ -159,19 +161,25 @@ def _phases_pay(call: Convolution, window: Window) -> bool:
 
 
 def filter_signals(
-    maps: Tensor, channels: Tensor, call: Convolution, layer: Layer, size: torch.Size, rule: bool
+    maps: Tensor,
+    channels: Tensor,
+    call: Convolution,
+    layer: Layer,
+    size: torch.Size,
+    *,
+    resampled: bool,
 ) -> Tensor:
     """Signals at a convolution's input from one channel's map (R, 1, h, w) per row.
 
-    `channels` int64 (R); `size` of the input; `rule`: resampled. Equal to `SignalConvolution` for maps
-    that are zero in every other channel.
+    `channels` int64 (R); `size` of the input; `resampled`: by the stride-1 rule. Equal to
+    `SignalConvolution` for maps that are zero in every other channel.
     """
     assert layer.window is not None
-    resampled = rule and max(layer.window.stride) > 1
+    resampled = resampled and max(layer.window.stride) > 1
     filters = call.weight.index_select(0, channels).to(maps.dtype)
     height, width = size[2:]
     window = layer.window
-    part = transposed_filters(maps, filters, window, (height, width), resampled)
+    part = transposed_filters(maps, filters, window, (height, width), resampled=resampled)
     if call.groups == 1:
         return fast_layout(part)
     per_group = call.weight.shape[1]
@@ -185,11 +193,13 @@ class SignalMaxPooling(torch.autograd.Function):
     """Max pooling over windows that slide by more than one pixel."""
 
     @staticmethod
-    def forward(ctx: Any, source: Tensor, layer: Layer, trace: Trace) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, source: Tensor, layer: Layer, signal_pass: BackwardPass
+    ) -> tuple[Tensor, Tensor]:
         assert layer.window is not None
         window = layer.window
         response, indices = _max_pool(source, window, window.stride, window.ceil_mode)
-        ctx.layer, ctx.trace, ctx.dense = layer, trace, None
+        ctx.layer, ctx.signal_pass, ctx.dense = layer, signal_pass, None
         ctx.save_for_backward(source, indices)
         ctx.mark_non_differentiable(indices)
         return response, indices
@@ -198,7 +208,7 @@ class SignalMaxPooling(torch.autograd.Function):
     def backward(ctx: Any, *signals: Tensor) -> Any:
         (source, indices), window = ctx.saved_tensors, ctx.layer.window
         stride, ceil_mode, signal = window.stride, window.ceil_mode, signals[0]
-        if "pool" in ctx.trace.resampled:
+        if "pool" in ctx.signal_pass.resampled:
             if ctx.dense is None:
                 # Once for all features: which pixel wins in each stride-1 window.
                 ctx.dense = _max_pool(source, window, (1, 1), False)[1]
@@ -229,15 +239,15 @@ class SignalPooling(torch.autograd.Function):
         source: Tensor,
         call: Callable[[Tensor], Tensor],
         dense: Callable[[Tensor], Tensor],
-        trace: Trace,
+        signal_pass: BackwardPass,
     ) -> Tensor:
         ctx.save_for_backward(source)
-        ctx.call, ctx.dense, ctx.trace = call, dense, trace
+        ctx.call, ctx.dense, ctx.signal_pass = call, dense, signal_pass
         return call(source)
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> Any:
-        resampled = "pool" in ctx.trace.resampled
+        resampled = "pool" in ctx.signal_pass.resampled
         call = ctx.dense if resampled else ctx.call
         return pooling_signal(signals[0], ctx.saved_tensors[0], call), None, None, None
 
@@ -251,6 +261,15 @@ def pooling_signal(signal: Tensor, source: Tensor, call: Callable[[Tensor], Any]
     return torch.autograd.grad(response, leaf, signal)[0]
 
 
+class ResponseNorm(NamedTuple):
+    """Settings of a local response normalisation, named as torch names them."""
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+
 class SignalResponseNorm(torch.autograd.Function):
     """Local response normalisation over channels, y = x d^-beta, d = k + alpha / n * sum of squares.
 
@@ -259,7 +278,8 @@ class SignalResponseNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, source: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    def forward(ctx: Any, source: Tensor, norm: ResponseNorm) -> Tensor:
+        size, alpha, beta, k = norm
         channel = torch.arange(source.shape[1], device=source.device)
         offset = channel[None] - channel[:, None]
         band = ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).to(source.dtype)
@@ -275,11 +295,11 @@ class SignalResponseNorm(torch.autograd.Function):
         source, scale, factor = ctx.saved_tensors
         through = signals[0] * factor
         spread = torch.conv2d((through * source).div_(scale), ctx.band)
-        return through.addcmul_(source, spread), None, None, None, None
+        return through.addcmul_(source, spread), None
 
 
 def _negative_power(values: Tensor, beta: float) -> Tensor:
-    if beta == 0.75:  # everybody's choice, and roots are many times faster than powers
+    if beta == 0.75:  # the usual choice; roots are cheaper than general powers
         root = values.rsqrt()
         return root.sqrt().mul_(root)
     return values.pow(-beta)

@@ -18,6 +18,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from vebi.heatmaps.rules import (
     GuidedRectifier,
+    ResponseNorm,
     SignalConvolution,
     SignalMaxPooling,
     SignalPooling,
@@ -45,6 +46,7 @@ def feature_signals(
     layers: Sequence[Layer],
     features: np.ndarray,
     resampled: frozenset[str] = PLAIN,
+    *,
     peak_only: bool = False,
 ) -> Tensor:
     """Signals (N, k, C, H, W) of every feature by one rule: see `SignalGraph`."""
@@ -195,7 +197,7 @@ class _Seed:
 class _SignalPass(LayerPass):
     """Forward pass that records the graph and keeps the chosen activation maps.
 
-    It is the `Trace` of the rules: `starts` says which backward pass comes next.
+    It is the `BackwardPass` of the rules: `starts` says which backward pass comes next.
     """
 
     def __init__(
@@ -261,7 +263,7 @@ class _SignalPass(LayerPass):
             step.convolution = convolution
             return SignalConvolution.apply(source, convolution, layer, self)
         if layer.kind == "local_response_norm" and source.ndim == 4:
-            return SignalResponseNorm.apply(*_response_norm(*args, **kwargs))
+            return SignalResponseNorm.apply(source, _response_norm(*args, **kwargs))
         if layer.window is not None and max(layer.window.stride) > 1:
             dense = dense_pooling(layer.kind, layer.window, args, kwargs)
             # The pooling may be followed by an operation that writes into its input.
@@ -353,9 +355,13 @@ class _SignalPass(LayerPass):
             while step.edge is not None and (step.alone or step.convolution):
                 edge, size, entry = step.edge, step.source_size, step.layer.index
                 if step.convolution is not None:
-                    rule = "conv" in self.resampled
                     part = filter_signals(
-                        maps, seed.channels, step.convolution, step.layer, size, rule
+                        maps,
+                        seed.channels,
+                        step.convolution,
+                        step.layer,
+                        size,
+                        resampled="conv" in self.resampled,
                     )
                     if len(rows) == size[0]:
                         return edge, part, entry
@@ -401,7 +407,6 @@ def _as_function_of_input(
     return kwargs["input"], lambda source: function(source, **rest)
 
 
-def _response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> tuple[Tensor, int, float, float, float]:
-    return input, size, alpha, beta, k
+def _response_norm(*args: Any, input: Tensor | None = None, **settings: Any) -> ResponseNorm:
+    """Settings of a call of torch's function, whose input may come by place or by name."""
+    return ResponseNorm(*(args if input is not None else args[1:]), **settings)

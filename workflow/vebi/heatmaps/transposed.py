@@ -8,7 +8,7 @@ each value over a run of positions: the same with the kernel summed over the run
 resampled array, spacing x spacing times as large, is never built.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +67,8 @@ def segments_of(
 
 
 Cache = dict[tuple[int, int, int, int], Tensor]
+# The signal at the input from the output positions of two segments, in y and in x.
+Piece = Callable[[Tensor, Segment, Segment], Tensor]
 
 
 def transposed_convolution(
@@ -75,6 +77,7 @@ def transposed_convolution(
     window: Window,
     size: tuple[int, int],
     groups: int = 1,
+    *,
     resampled: bool = False,
     cache: Cache | None = None,
 ) -> Tensor:
@@ -94,7 +97,7 @@ def transposed_convolution(
         return _interleaved(functional.conv2d(part, kernels, None, 1, padding, 1, groups), y, x)
 
     channels = weight.shape[1] * groups
-    return _assemble(signal, channels, window, size, resampled, piece)
+    return _assemble(piece, signal, channels, window, size, resampled=resampled)
 
 
 def transposed_filters(
@@ -102,6 +105,7 @@ def transposed_filters(
     weight: Tensor,
     window: Window,
     size: tuple[int, int],
+    *,
     resampled: bool = False,
 ) -> Tensor:
     """The same for one filter per image: maps (R, 1, h, w) and filters (R, C, M, M') to (R, C, *size).
@@ -124,13 +128,19 @@ def transposed_filters(
         places = [part.shape[i + 2] + taps[i] - 1 for i in (0, 1)]
         return _interleaved(phases.reshape(n, -1, *places), y, x)
 
-    return _assemble(signal, channels, window, size, resampled, piece)
+    return _assemble(piece, signal, channels, window, size, resampled=resampled)
 
 
-def _assemble(  # type: ignore[no-untyped-def]
-    signal: Tensor, channels: int, window: Window, size: tuple[int, int], resampled: bool, piece
+def _assemble(
+    piece: Piece,
+    signal: Tensor,
+    channels: int,
+    window: Window,
+    size: tuple[int, int],
+    *,
+    resampled: bool,
 ) -> Tensor:
-    """Add up the pieces' signals on the padded input and cut the padding off."""
+    """Add up the pieces' signals on the padded input and crop the padding."""
     outputs = (signal.shape[2], signal.shape[3])
     pieces = list(_pieces(segments_of(window, outputs, size, resampled)))
     (top, bottom), (left, right) = window.padding

@@ -1,6 +1,6 @@
 """Heatmap files of a whole split, made in batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.subject import Chosen, Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 
@@ -64,32 +64,9 @@ def write_heatmaps(
             if methods[name].explains == "features":
                 file.create_dataset("features", (len(rows), k, 2), np.int64)
                 file.create_dataset("feature_scores", (len(rows), k), np.float64)
-        batches = dataset.batches(rows, settings.batch_size)
-        total = -(-len(rows) // settings.batch_size)
-
-        def explain(
-            indices: np.ndarray, raw: np.ndarray
-        ) -> tuple[dict[str, Chosen], dict[str, Tensor]]:
-            images = to_network_input(raw, device)
-            subject = Subject(
-                model=model,
-                images=images,
-                layers=layers,
-                predictions=descriptors.predictions[indices],
-                image_index=indices,
-                weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
-                seed=seed,
-            )
-            chosen = choose_features(subject, paths, k)
-            features = {source: features for source, (features, _) in chosen.items()}
-            targets = Targets(subject.predictions, features)
-            return chosen, merged_maps(
-                model, images, layers, targets, paths, ig_steps=settings.ig_steps
-            )
-
         start = 0
-        progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
-        for indices, (chosen, merged) in computed(progress, explain):
+        drawn_batches = _draw(network, layers, list(paths), settings, rows=rows, seed=seed)
+        for indices, (chosen, merged) in drawn_batches:
             part = slice(start, start + len(indices))
             for name, maps in merged.items():
                 files[name]["heatmaps"][part] = maps.cpu().numpy()
@@ -99,6 +76,44 @@ def write_heatmaps(
                     files[name]["features"][part] = _as_positions(drawn, described)
                     files[name]["feature_scores"][part] = scores
             start = part.stop
+
+
+def _draw(
+    network: InterpretedNetwork,
+    layers: Sequence[Layer],
+    methods: Sequence[str],
+    settings: HeatmapConfig,
+    *,
+    rows: np.ndarray,
+    seed: int,
+) -> Iterator[tuple[np.ndarray, tuple[dict[str, Chosen], dict[str, Tensor]]]]:
+    """Batches of images: their rows, the features chosen by each source, and a map by each method."""
+    dataset, descriptors = network.dataset, network.descriptors
+    described = layers_of(layers, descriptors)
+
+    def draw(indices: np.ndarray, raw: np.ndarray) -> tuple[dict[str, Chosen], dict[str, Tensor]]:
+        images = to_network_input(raw, network.device)
+        subject = Subject(
+            model=network.model,
+            images=images,
+            layers=layers,
+            predictions=descriptors.predictions[indices],
+            image_index=indices,
+            weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
+            seed=seed,
+        )
+        chosen = choose_features(subject, methods, settings.top)
+        features = {source: features for source, (features, _) in chosen.items()}
+        targets = Targets(subject.predictions, features)
+        maps = merged_maps(
+            network.model, images, layers, targets, methods, ig_steps=settings.ig_steps
+        )
+        return chosen, maps
+
+    batches = dataset.batches(rows, settings.batch_size)
+    total = -(-len(rows) // settings.batch_size)
+    progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
+    yield from map_batches(progress, draw)
 
 
 def _as_positions(features: np.ndarray, described: Sequence[Layer]) -> np.ndarray:

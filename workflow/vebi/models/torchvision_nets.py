@@ -28,8 +28,8 @@ def torchvision_network(name: str, n_classes: int, kwargs: Mapping[str, Any]) ->
     known = models.list_models(module=models)
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
-        raise VebiError(f"torchvision has no classifier '{name}'{hint}")
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
+        raise VebiError(f"torchvision has no classifier '{name}'. {hint}")
     options = {**_WITHOUT_EXTRAS.get(name, {}), **kwargs}
     try:
         return models.get_model(name, weights=None, num_classes=n_classes, **options)

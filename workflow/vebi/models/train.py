@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -21,7 +22,7 @@ from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.models.weights_places import find_weights
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.deterministic import InFixedOrder
 from vebi.network.passes import fast_layout
 from vebi.run.checkpoint import Checkpoint
@@ -119,23 +120,14 @@ def train(
         row["test_accuracy"] = score(net, rows=test_rows)[1]
         return net.eval(), spec, pd.DataFrame([row])
 
-    body = net.get_submodule(spec.body)
-    if settings.freeze_up_to is not None:
-        _freeze(body, settings.freeze_up_to)
-    optimiser = _optimiser(_parameter_groups(body, settings), settings)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(
-        optimiser, settings.final_learning_rate_factor ** (1 / max(1, settings.epochs - 1))
-    )
-
+    optimiser, schedule = _optimisation(net.get_submodule(spec.body), settings)
     history = checkpoint.resume(net, optimiser, schedule) if checkpoint else []
     epochs = range(len(history) + 1, settings.epochs + 1)
     for epoch in tqdm(epochs, desc=f"train {architecture}", unit="epoch"):
         # An order per epoch, not one stream: a resumed training sees the same batches.
         order = np.random.default_rng([seed, 1, epoch]).permutation(train_rows)
         batches = pixels(order, settings.batch_size)
-        # Dropout draws from torch's own generators: seeded here, and given back as they were.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(derived_seed(seed, 2, epoch))
+        with _seeded_generators(derived_seed(seed, 2, epoch), device):
             loss = _train_epoch(net, optimiser, batches, labels, n_images=len(order), device=device)
         schedule.step()
         if not np.isfinite(loss):
@@ -156,6 +148,17 @@ def train(
         if checkpoint is not None:
             checkpoint.save(net, optimiser, schedule, history)
     return net.eval(), spec, pd.DataFrame(history)
+
+
+def _optimisation(
+    body: nn.Module, settings: TrainingSettings
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.ExponentialLR]:
+    """The optimiser of the parameters that are trained, and its learning rate over the epochs."""
+    if settings.freeze_up_to is not None:
+        _freeze(body, settings.freeze_up_to)
+    optimiser = _optimiser(_parameter_groups(body, settings), settings)
+    factor = settings.final_learning_rate_factor ** (1 / max(1, settings.epochs - 1))
+    return optimiser, torch.optim.lr_scheduler.ExponentialLR(optimiser, factor)
 
 
 def first_network(
@@ -289,7 +292,7 @@ def _score(
     loss, hits = 0.0, 0
     net.eval()
     with torch.no_grad():
-        parts = computed(
+        parts = map_batches(
             pixels(rows, batch_size),
             lambda _, images: net(fast_layout(images.to(device).float())),
         )
@@ -352,6 +355,14 @@ def _optimiser(groups: list[dict[str, Any]], settings: TrainingSettings) -> torc
     return torch.optim.RMSprop(
         groups, rate, alpha=0.9, eps=1e-7, momentum=settings.momentum, weight_decay=decay
     )
+
+
+@contextmanager
+def _seeded_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's own generators, from which dropout draws, and gives them back as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _train_epoch(

@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 _Images = TypeVar("_Images", np.ndarray, torch.Tensor)
 
 
-def computed(
+def map_batches(
     batches: Iterable[tuple[np.ndarray, _Images]],
     compute: Callable[[np.ndarray, _Images], _T],
 ) -> Iterator[tuple[np.ndarray, _T]]:
@@ -38,8 +38,8 @@ def computed(
             start = part.stop
 
 
-def cut(images: _Images, batch_size: int) -> Iterator[tuple[np.ndarray, _Images]]:
-    """Images in memory as the batches (rows, images) that `computed` takes."""
+def split_batches(images: _Images, batch_size: int) -> Iterator[tuple[np.ndarray, _Images]]:
+    """Images in memory as the batches (rows, images) that `map_batches` takes."""
     rows = np.arange(len(images))
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)

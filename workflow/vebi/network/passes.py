@@ -92,7 +92,7 @@ class _Capture(LayerPass):
 
 
 def fast_layout(images: Tensor) -> Tensor:
-    """The same images in the memory layout in which CPUs pool several times faster."""
+    """The same images in the memory layout in which CPUs pool fastest."""
     if images.device.type != "cpu" or images.ndim != 4 or images.shape[1] == 1:
         return images.contiguous()
     return images.contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.lattice import Lattice, Lattices
 from vebi.network.layers import Layer
 from vebi.network.operations import (
@@ -60,7 +60,7 @@ def receptive_fields(
             run(model, images, forward)
         return {feature: marks.cpu().numpy() for feature, marks in forward.marks.items()}
 
-    for _, found in computed(cut(lines, batch_size), mark):
+    for _, found in map_batches(split_batches(lines, batch_size), mark):
         for feature, marks in found.items():
             reached[feature].append(marks)
     return [_boxes(np.concatenate(reached[feature]), height) for feature in features]

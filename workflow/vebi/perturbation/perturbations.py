@@ -182,6 +182,7 @@ def perturb(
     perturbation: str,
     n: int,
     strength: float,
+    *,
     key: Sequence[int],
     batch_size: int = 25,
 ) -> Iterator[np.ndarray]:
@@ -212,6 +213,7 @@ def some_copies(
     n: int,
     strength: float,
     key: Sequence[int],
+    *,
     shown: int = 7,
 ) -> tuple[list[int], np.ndarray]:
     """Numbers of `shown` of the n copies, at equal steps, and these copies float32 (shown, H, W, C).
@@ -221,7 +223,7 @@ def some_copies(
     pixels = image.transpose(2, 0, 1).astype(np.float32)
     mean = pixels.mean((1, 2), keepdims=True)
     numbers = np.unique(np.linspace(0, n - 1, shown).round().astype(int))
-    copies = np.concatenate(list(perturb(pixels, mean, perturbation, n, strength, key)))
+    copies = np.concatenate(list(perturb(pixels, mean, perturbation, n, strength, key=key)))
     return numbers.tolist(), copies[numbers].transpose(0, 2, 3, 1)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer
 from vebi.network.passes import fast_layout, responses
 from vebi.network.scores import probabilities
@@ -61,15 +61,22 @@ def resample(
     predicted = int(scores.argmax())
     followed = predicted if target is None else target
     moments = {layer.index: Moments() for layer in wanted}
-    settings = sampling.perturbation, sampling.copies, sampling.strength, key, sampling.batch_size
-    blocks = perturb(image.cpu().numpy(), mean, *settings)
+    blocks = perturb(
+        image.cpu().numpy(),
+        mean,
+        sampling.perturbation,
+        sampling.copies,
+        sampling.strength,
+        key=key,
+        batch_size=sampling.batch_size,
+    )
 
     def run(_: np.ndarray, copies: np.ndarray) -> tuple[Tensor, list[Tensor]]:
         batch = fast_layout(torch.from_numpy(copies).to(image.device))
         return responses(model, batch, layers, wanted)
 
     numbered = ((np.arange(len(block)), block) for block in blocks)
-    for _, (logits, values) in computed(numbered, run):
+    for _, (logits, values) in map_batches(numbered, run):
         output = probabilities(logits)[:, followed]
         if not bool(torch.isfinite(output).all()):
             raise VebiError(

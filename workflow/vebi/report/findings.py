@@ -118,7 +118,7 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _paired(
-    statement: str, method: str, reference: str, column: str, unit: str, sign: int = 1
+    statement: str, method: str, reference: str, column: str, unit: str, *, sign: int = 1
 ) -> Callable[[pd.DataFrame], Iterator[Finding]]:
     """Finder of a claimed difference between two methods, which should have the given sign."""
 
@@ -233,7 +233,8 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
             "artefacts_paired",
             _paired(
                 "VEBI's maps have less grid than those of deconvnet with guided backprop",
-                *("vebi", "deconv_gb", "score_difference", "in grid-artefact score", -1),
+                *("vebi", "deconv_gb", "score_difference", "in grid-artefact score"),
+                sign=-1,
             ),
         ),
     ),
@@ -242,7 +243,8 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
             "occlusion_paired",
             _paired(
                 "What VEBI marks matters more than what deconvnet with guided backprop marks",
-                *("vebi", "deconv_gb", "difference", "in confidence under the boxes", -1),
+                *("vebi", "deconv_gb", "difference", "in confidence under the boxes"),
+                sign=-1,
             ),
         ),
     ),

@@ -87,11 +87,11 @@ class ClassPath:
             found = np.flatnonzero(self.points == mu)
             if not len(found):
                 raise VebiError(
-                    f"mu = {mu} was not solved for; single solutions exist at {self.points.tolist()}"
+                    f"mu = {mu} was not solved for; single solutions exist at {self.points.tolist()}."
                 )
             return int(found[0]), int(found[0]), 0.0
         if not 0 <= mu <= self.mu_max:
-            raise VebiError(f"mu = {mu} is outside this path, which goes from 0 to {self.mu_max}")
+            raise VebiError(f"mu = {mu} is outside this path, which goes from 0 to {self.mu_max}.")
         right = int(np.searchsorted(self.l1_norm, mu))
         if right == len(self):
             return right - 1, right - 1, 0.0

@@ -61,7 +61,7 @@ class Solution:
 
 
 def write_solution(path: str | Path, solution: Solution) -> None:
-    """Write path.h5 (contract): a group per class with l1_norm and the CSR weights of its breakpoints."""
+    """Write path.h5: a group per class with l1_norm and the CSR weights of its breakpoints."""
     with create_hdf5(path) as file:
         file.attrs["m"] = len(solution.index)
         file.attrs["mu_max"] = solution.mu_max

@@ -70,7 +70,7 @@ class Problem:
         for name, allowed in ALLOWED.items():
             value = getattr(self, name)
             if value not in allowed:
-                raise VebiError(f"{name} = {value!r}: expected one of {', '.join(allowed)}")
+                raise VebiError(f"{name} = {value!r}: expected one of {', '.join(allowed)}.")
 
 
 # The one of the paper.
@@ -147,14 +147,14 @@ def solve_paths(
     values = check_mus(mus)
     index = read_feature_index(descriptors)
     columns = scope_columns(index, problem.scope)
+    wanted = None if problem.scope == "all" else columns
     if sums:
         statistics = _merge_files(sums, descriptors, problem, len(index))
-        if problem.scope != "all":
-            statistics = statistics.restricted(columns)
+        statistics = statistics if wanted is None else statistics.restricted(wanted)
     else:
         statistics = read_statistics(
             descriptors,
-            columns=None if problem.scope == "all" else columns,
+            columns=wanted,
             labels=problem.labels,
             split=problem.split,
             threads=processes,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import h5py
 import numpy as np
@@ -245,7 +245,7 @@ def read_feature_index(descriptors: str | Path) -> FeatureIndex:
     if len(layer) and not 0 <= layer.min() <= layer.max() < len(names) == len(types):
         raise VebiError(
             f"{descriptors}: feature_layer must index layer_names and layer_types "
-            f"({len(names)} and {len(types)} entries), but goes from {layer.min()} to {layer.max()}"
+            f"({len(names)} and {len(types)} entries), but goes from {layer.min()} to {layer.max()}."
         )
     return FeatureIndex(names[layer], channel, types[layer])
 
@@ -352,23 +352,25 @@ def read_statistics(
     if not (largest == 0 or SMALLEST <= largest <= LARGEST) and np.isfinite(largest):
         raise VebiError(
             f"{descriptors}: the largest value of X is {largest:.3g}, whose square is beyond the numbers "
-            f"that a computer has; divide X by {largest:.0e}"
+            f"that a computer has; divide X by {largest:.0e}."
         )
     result = total.result()
-    diagonal = np.diagonal(result.gram)
-    if not np.isfinite(diagonal).all():
-        # One NaN or infinity anywhere in a column reaches the diagonal: no need to look at every value.
-        column = int(np.flatnonzero(~np.isfinite(diagonal))[0])
-        if columns is not None:
-            column = int(columns[column])
-        with open_hdf5(descriptors, EXPECTED) as file:
-            values = file["X"][:, column][rows]
-        raise VebiError(
-            f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
-            f"are not finite, the first in row {int(rows[np.argmin(np.isfinite(values))])}; "
-            "the mu-Lasso needs finite descriptors."
-        )
+    # One NaN or infinity anywhere in a column reaches the diagonal: no need to look at every value.
+    infinite = np.flatnonzero(~np.isfinite(np.diagonal(result.gram)))
+    if len(infinite):
+        first = infinite[0] if columns is None else columns[infinite[0]]
+        _refuse_column(descriptors, int(first), rows)
     return result
+
+
+def _refuse_column(descriptors: str | Path, column: int, rows: NDArray[np.int64]) -> NoReturn:
+    with open_hdf5(descriptors, EXPECTED) as file:
+        values = file["X"][:, column][rows]
+    raise VebiError(
+        f"{descriptors}: X has {int((~np.isfinite(values)).sum())} values in column {column} that "
+        f"are not finite, the first in row {int(rows[np.argmin(np.isfinite(values))])}; "
+        "the mu-Lasso needs finite descriptors."
+    )
 
 
 def statistics_of(
@@ -385,13 +387,13 @@ def _matrix(file: h5py.File) -> h5py.Dataset:
         if name not in file:
             raise VebiError(
                 f"{file.filename}: no array '{name}'; a descriptor file needs X (N, m) and labels (N), "
-                f"this one has {sorted(file)}"
+                f"this one has {sorted(file)}."
             )
     data = get_array(file, "X")
     if data.ndim != 2 or data.dtype.kind != "f" or not all(data.shape):
         raise VebiError(
             f"{file.filename}: X must be a matrix of floats (samples, features), not {data.dtype} of "
-            f"shape {data.shape}"
+            f"shape {data.shape}."
         )
     return data
 
@@ -408,7 +410,7 @@ def _labels(file: h5py.File, name: str, n: int) -> NDArray[np.int64]:
     if n and values.max() >= MOST_CLASSES:
         raise VebiError(
             f"{file.filename}: {name} reaches {values.max()}; classes count from 0 without gaps, and "
-            f"there are fewer than {MOST_CLASSES:,}"
+            f"there are fewer than {MOST_CLASSES:,}."
         )
     return values.astype(np.int64)
 

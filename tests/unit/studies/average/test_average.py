@@ -18,7 +18,7 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network import feature_index, list_layers, responses, to_network_input
 from vebi.studies.average.figures import draw_average_rows, draw_average_sheet, sheet_name
-from vebi.studies.average.patches import cut, read_average, write_average
+from vebi.studies.average.patches import crop_patch, read_average, write_average
 from vebi.studies.average.strongest import Strongest, choose_features
 
 SIZE = 24
@@ -105,7 +105,7 @@ def test_mean_of_spots_is_the_spot(spots) -> None:
             assert (np.diff(item["response"]) <= 0).all()
             assert np.array_equal(item["corner"], places[item["image_index"][:]])
             patches = np.stack(
-                [cut(images[i], places[i], (4, 4), fill) for i in item["image_index"]]
+                [crop_patch(images[i], places[i], (4, 4), fill) for i in item["image_index"]]
             )
             np.testing.assert_allclose(item["mean"], patches.mean(0), rtol=1e-6)
             np.testing.assert_array_equal(item["examples"], patches[:2].round())
@@ -216,7 +216,7 @@ def test_cutting_against_padding_first(y: int, x: int, height: int, width: int) 
     padded = np.broadcast_to(fill, (40, 40, 2)).copy()
     padded[15:20, 15:19] = image
     expected = padded[15 + y : 15 + y + height, 15 + x : 15 + x + width]
-    assert np.array_equal(cut(image, np.array([y, x]), (height, width), fill), expected)
+    assert np.array_equal(crop_patch(image, np.array([y, x]), (height, width), fill), expected)
 
 
 def test_no_training_images(spots, tmp_path) -> None:

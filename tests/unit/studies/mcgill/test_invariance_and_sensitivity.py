@@ -8,7 +8,7 @@ from vebi.config.mcgill import SensitivityConfig
 from vebi.io.errors import VebiError
 from vebi.selection.statistics import read_statistics, statistics_of
 from vebi.studies.mcgill.invariance import compare_selections
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 from vebi.studies.mcgill.sensitivity import read_subsamples, vary
 
 
@@ -79,7 +79,7 @@ def test_counts_per_layer(files):
     path = files[0, "trained"]
     given = {"mcgill_keras": path, "vebi_text": files[1, "trained"]}
     settings = SensitivityConfig(compared_mu=[2.0], sizes=[100, 1000], size_repeats=2)
-    table = vary(given, WORKS["keras"], settings, mu_max=60.0, key=[0])
+    table = vary(given, REPORTED["keras"], settings, mu_max=60.0, key=[0])
     assert (table["n_selected"] <= table["n_features"]).all()
     counts = table.set_index(["factor", "level", "repeat", "layer", "mu"])["n_selected"]
     assert counts["labels", "annotations", 0, "relu1", 2.0] == 2

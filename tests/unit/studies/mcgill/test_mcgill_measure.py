@@ -10,7 +10,7 @@ from vebi.config.mcgill import RemovalConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.io.errors import VebiError
 from vebi.studies.mcgill.measure import COLUMNS, run_study
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def selected(layer, channels, mu=10.0):
 def run(net_and_data, features, repeats=8):
     net, dataset = net_and_data
     settings = RemovalConfig(repeats=repeats, batch_size=7)
-    return run_study(net, dataset, features, WORKS["keras"], settings, key=[0, 0])
+    return run_study(net, dataset, features, REPORTED["keras"], settings, key=[0, 0])
 
 
 def test_complete_removal_hits_and_partial_removal_leaves_the_filter_alive(net_and_data):

@@ -6,7 +6,7 @@ import pytest
 
 from vebi.io.tables import read_table, write_table
 from vebi.report.places import TABLES
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 from vebi.studies.mcgill.tables import Network, conclude, make_tables
 
 NETWORK = Network("keras-8", "keras", "digits", 10, "spgl1_1000", False)
@@ -125,7 +125,10 @@ def test_the_conclusion_has_its_numbers(verdict):
 
 
 def test_printed_numbers_are_the_reports():
-    keras, matconvnet = WORKS["keras"].printed["conv"], WORKS["matconvnet"].printed["conv_dense"]
+    keras, matconvnet = (
+        REPORTED["keras"].printed["conv"],
+        REPORTED["matconvnet"].printed["conv_dense"],
+    )
     assert [p.dropped for p in keras.values()] == [23, 69, 301, 333, 397]
     assert [p.dropped for p in matconvnet.values()] == [17, 175, 387]
     assert keras[700.0].selected == 0.1142

@@ -6,7 +6,7 @@ import pytest
 
 from vebi.selection.projected_gradient import compress, spectral_projected_gradient
 from vebi.selection.statistics import statistics_of
-from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
+from vebi.studies.mcgill.report_networks import REPORTED, SOLVERS
 from vebi.studies.mcgill.solve import FEATURES, SOLUTIONS, select_features, solve_at
 
 
@@ -81,7 +81,7 @@ def write_descriptors(path, X, labels):
 
 def test_the_path_answers_every_label_and_scope_and_spgl1_the_reports(problem, tmp_path):
     path = write_descriptors(tmp_path / "d.h5", *problem)
-    features, solutions = select_features(path, WORKS["matconvnet"], [1.0, 5.0], "path")
+    features, solutions = select_features(path, REPORTED["matconvnet"], [1.0, 5.0], "path")
     assert list(features.columns) == list(FEATURES)
     assert list(solutions.columns) == list(SOLUTIONS)
     assert len(solutions) == 2 * 2 * 2
@@ -90,7 +90,7 @@ def test_the_path_answers_every_label_and_scope_and_spgl1_the_reports(problem, t
         assert counts[row.labels, row.scope, row.mu] == row.n_features
         assert row.n_features_total == (24 if row.scope == "all" else 12)
     assert set(features[features["scope"] == "conv"]["layer"]) == {"conv1"}
-    _, of_spgl1 = select_features(path, WORKS["matconvnet"], [1.0], "spgl1_1000")
+    _, of_spgl1 = select_features(path, REPORTED["matconvnet"], [1.0], "spgl1_1000")
     assert set(of_spgl1["labels"]) == {"predictions"}
-    _, of_keras = select_features(path, WORKS["keras"], [1.0], "path")
+    _, of_keras = select_features(path, REPORTED["keras"], [1.0], "path")
     assert set(of_keras["scope"]) == {"all"}

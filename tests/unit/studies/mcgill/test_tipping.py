@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.studies.mcgill.report_networks import WORKS
+from vebi.studies.mcgill.report_networks import REPORTED
 from vebi.studies.mcgill.tipping import Curves, find_crossing, judge, tipping_points
 
-KERAS = WORKS["keras"]
+KERAS = REPORTED["keras"]
 FEW = {"n_classes": 10, "n_resamples": 50, "seed": 0}
 
 
@@ -122,7 +122,7 @@ def test_the_two_causes_share_the_whole_shift():
 
 def test_the_report_removes_completely_in_its_matconvnet_network():
     of_matconvnet = study(TIPS).replace({"annotations": "predictions", "conv": "conv_dense"})
-    verdict = judge(of_matconvnet, WORKS["matconvnet"], **FEW, peer="spgl1")
+    verdict = judge(of_matconvnet, REPORTED["matconvnet"], **FEW, peer="spgl1")
     assert verdict["as_in_the_report"] == pytest.approx(60 / 200)
     assert verdict["shift"] == pytest.approx(20 / 200)
     assert verdict["by_removal"] == pytest.approx(0.35)

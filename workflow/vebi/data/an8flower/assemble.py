@@ -32,20 +32,9 @@ def assemble(
     """
     chosen = get_flower_set(flower_set)
     chunks = sorted(_read_index(Path(path), flower_set) for path in chunk_paths)
-    expected, before = 0, ""
-    for start, stop, path in chunks:
-        if start != expected:
-            problem = "are missing" if start > expected else "are there twice"
-            after = f" (the chunk before it is {before})" if before else ""
-            low, high = min(start, expected), max(start, expected)
-            raise VebiError(
-                f"{path} starts at image {start}, expected {expected}: images {low} to {high - 1} "
-                f"{problem}{after}. Delete the chunk that is wrong and render it again."
-            )
-        expected, before = stop, str(path)
     if not chunks:
         raise VebiError(f"no chunks of {flower_set} were given: nothing to assemble.")
-
+    expected = _count_images(chunks)
     planes = ["images", "masks", "parts", "shadows"] + ["distractor_masks"] * chosen.distractors
     columns: dict[str, list[np.ndarray]] = {"labels": [], "base_scene": [], "parameters": []}
     with create_hdf5(out) as file:
@@ -141,6 +130,22 @@ def _check_alike(path: Path, chunk: h5py.File, first_path: Path, first: h5py.Fil
     for key in ("change_parts", "change_kinds"):
         if list(chunk.attrs[key]) != list(first.attrs[key]):
             raise VebiError(f"{path} and {first_path} hold other changes. Render them again.")
+
+
+def _count_images(chunks: Sequence[tuple[int, int, Path]]) -> int:
+    """Images of all chunks, which must follow one another."""
+    expected, before = 0, ""
+    for start, stop, path in chunks:
+        if start != expected:
+            problem = "are missing" if start > expected else "are there twice"
+            after = f" (the chunk before it is {before})" if before else ""
+            low, high = min(start, expected), max(start, expected)
+            raise VebiError(
+                f"{path} starts at image {start}, expected {expected}: images {low} to {high - 1} "
+                f"{problem}{after}. Delete the chunk that is wrong and render it again."
+            )
+        expected, before = stop, str(path)
+    return expected
 
 
 def _read_index(path: Path, flower_set: str) -> tuple[int, int, Path]:

@@ -152,8 +152,7 @@ class Renderer:
         visible = self._world.cycles_visibility
         visible.diffuse = visible.glossy = visible.transmission = visible.scatter = False
         # Cycles follows every ray one step further even with no bounces, here for nothing. Its fast
-        # approximation of indirect light cuts that step to this length: a tenth of the time, and not
-        # a pixel changes.
+        # approximation of indirect light cuts that step to this length, and not a pixel changes.
         self._world.light_settings.distance = 1e-4
         for scene in (self._beauty, self._parts):
             scene.cycles.use_fast_gi = True

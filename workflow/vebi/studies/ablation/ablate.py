@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from vebi.data.dataset import Dataset
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.operations import returns_indices
 from vebi.network.passes import LayerPass, fast_layout, to_network_input
@@ -152,7 +152,7 @@ def ablate(
 
     start = 0
     progress = tqdm(batches, "ablation", total, unit="batch", disable=None)
-    for rows, scores in computed(progress, compute):
+    for rows, scores in map_batches(progress, compute):
         predictions[:, start : start + len(rows)] = scores.argmax(2).cpu().numpy()
         start += len(rows)
     return predictions

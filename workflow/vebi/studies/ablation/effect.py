@@ -1,6 +1,6 @@
 """How much more it hurts to remove the selected features than as many random ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -45,9 +45,6 @@ def compare(
                 draws = drawn.pivot_table(
                     index="seed", columns="repeat", values="mean_class_accuracy"
                 )
-                # Per seed and draw: what the control leaves minus what the selection leaves.
-                per_draw = draws.sub(selected["mean_class_accuracy"], axis=0).to_numpy()
-                low, high = nested_interval(per_draw, n_resamples, [seed, number])
                 per_image = np.mean(
                     [
                         _differences(
@@ -65,12 +62,7 @@ def compare(
                         "mu": mu,
                         "control": control,
                         "n_ablated": selected["n_ablated"].mean(),
-                        "drop_selected": (none - selected["mean_class_accuracy"]).mean(),
-                        "drop_control": (none - draws.mean(axis=1)).mean(),
-                        "difference": per_draw.mean(),
-                        "ci_low": low,
-                        "ci_high": high,
-                        "n_seeds": len(per_draw),
+                        **_drops(none, selected, draws, n_resamples, [seed, number]),
                         "p_value": cluster_sign_flip_test(
                             per_image, scene, n_resamples, [seed, number]
                         ),
@@ -79,6 +71,30 @@ def compare(
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _drops(
+    none: pd.Series,
+    selected: pd.DataFrame,
+    draws: pd.DataFrame,
+    n_resamples: int,
+    key: Sequence[int],
+) -> dict[str, float]:
+    """Losses of mean class accuracy and their difference, with its interval.
+
+    `none` and `selected` by seed, `draws` of the control by seed and draw.
+    """
+    # Per seed and draw: what the control leaves minus what the selection leaves.
+    per_draw = draws.sub(selected["mean_class_accuracy"], axis=0).to_numpy()
+    low, high = nested_interval(per_draw, n_resamples, key)
+    return {
+        "drop_selected": (none - selected["mean_class_accuracy"]).mean(),
+        "drop_control": (none - draws.mean(axis=1)).mean(),
+        "difference": per_draw.mean(),
+        "ci_low": low,
+        "ci_high": high,
+        "n_seeds": len(per_draw),
+    }
 
 
 def _differences(item: Hits, control: pd.Series, selected: int) -> np.ndarray:

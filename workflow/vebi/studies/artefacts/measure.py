@@ -16,7 +16,7 @@ from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.draw import feature_maps, get_methods
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import continued_fields, receptive_fields
@@ -120,11 +120,9 @@ def measure(
     example = to_network_input(dataset.images_at(chosen[:1]), device)
     layers = list_layers(model, example)
     found = lattices(model, example, layers, layers_of(layers, network.descriptors))
-    if len(found) > settings.layers:
-        steps = np.linspace(0, len(found) - 1, settings.layers).round().astype(int)
-        found = [found[i] for i in steps]
-    used = [layer for layer, _ in found]
-    periods = np.array([period for _, period in found]).reshape(-1, 2)
+    steps = np.linspace(0, len(found) - 1, min(len(found), settings.layers)).round().astype(int)
+    used = [found[i][0] for i in steps]
+    periods = np.array([found[i][1] for i in steps]).reshape(-1, 2)
     methods = drawing_methods(heatmaps)
     scored = _score_features(
         network,
@@ -201,7 +199,7 @@ def _score_features(
         return _Scored(features, selected, scores)
 
     start = 0
-    for rows, done in computed(network.dataset.batches(chosen, batch_size), score):
+    for rows, done in map_batches(network.dataset.batches(chosen, batch_size), score):
         for whole, part in zip(result, done, strict=True):
             whole[start : start + len(rows)] = part
         start += len(rows)

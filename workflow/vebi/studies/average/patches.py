@@ -34,7 +34,7 @@ class Average:
     examples: np.ndarray
 
 
-def cut(
+def crop_patch(
     image: np.ndarray, corner: np.ndarray, size: tuple[int, int], fill: np.ndarray
 ) -> np.ndarray:
     """The part of `image` (H, W, C) of `size` at `corner`, with `fill` (C) beyond the borders."""
@@ -91,7 +91,9 @@ def average_patches(
     for chosen, raw in dataset.batches(np.array(sorted(uses), np.int64), batch_size):
         for row, image in zip(chosen.tolist(), raw, strict=True):
             for number, rank in uses[row]:
-                patch = cut(image.astype(np.float64), corners[number][rank], sizes[number], fill)
+                patch = crop_patch(
+                    image.astype(np.float64), corners[number][rank], sizes[number], fill
+                )
                 sums[number] += patch
                 if rank < len(examples[number]):
                     examples[number][rank] = patch.round().astype(np.uint8)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.data.dataset import Dataset
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer
 from vebi.network.passes import responses, to_network_input
 
@@ -90,7 +90,7 @@ def find_strongest(
         found = responses(model, to_network_input(raw, device), layers, wanted)[1]
         return raw.sum((0, 1, 2), dtype=np.int64), found
 
-    for chosen, (colours, found) in computed(dataset.batches(rows, batch_size), compute):
+    for chosen, (colours, found) in map_batches(dataset.batches(rows, batch_size), compute):
         total += colours
         arrived = dict(zip(used, found, strict=True))
         labels = dataset.labels[chosen]

@@ -21,6 +21,7 @@ def draw_examples(
     heatmaps: dict[str, np.ndarray],
     row_titles: Sequence[str],
     areas: dict[str, np.ndarray],
+    *,
     distractors: np.ndarray | None = None,
 ) -> Figure:
     """The paper's Fig. 9: image, mask and each method's map (N, H, W), with its area under the IoU.
@@ -62,5 +63,5 @@ def draw_run_examples(dataset: Path, heatmaps: Sequence[Path], iou: Path, images
         maps,
         [data.classes[data.labels[i]] for i in chosen],
         {method: area_under_curve(curves[method].curves[rows]) for method in maps},
-        data.read("distractor_masks", chosen) if with_distractors else None,
+        distractors=data.read("distractor_masks", chosen) if with_distractors else None,
     )

@@ -1,6 +1,7 @@
 """How many features each variant of the method selects, beside the paper's numbers."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, VERMILION, new_figure, styled
@@ -10,6 +11,7 @@ from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, VERMILION, new_figure, s
 PUBLISHED = ((46, 28), (92, 101), (104, 111), (248, 180))
 PUBLISHED_MU = 10
 _COLOURS = {"all": VERMILION, "conv": BLUE}
+_FORM = ["descriptor", "nonnegative"]
 _NAMES = {"vebi_text": "L2 norm\n(text)", "vebi_code": "squared\n(code)"}
 
 
@@ -26,51 +28,15 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
     for axis, (dataset, model, mu) in zip(axes[0], experiments, strict=True):
         keys = (table["dataset"] == dataset) & (table["model"] == model) & (table["mu"] == mu)
         part = table[keys]
-        order = ["descriptor", "nonnegative"]
-        forms = part[order].drop_duplicates().sort_values(order, ascending=[False, True])
+        forms = part[_FORM].drop_duplicates().sort_values(_FORM, ascending=[False, True])
         columns = list(forms.itertuples(index=False, name=None))
         for scope, offset in (("all", -0.12), ("conv", 0.12)):
-            rows = part[part["scope"] == scope]
-            places = [columns.index(pair) + offset for pair in rows[order].itertuples(False, None)]
-            label = (
-                f"{SCOPE_NAMES[scope]} (of {rows['n_features_total'].max()})" if len(rows) else ""
-            )
-            axis.plot(
-                places, rows["n_features"], "o", ms=5, color=_COLOURS[scope], label=label, alpha=0.8
-            )
-            for column, pair in enumerate(columns):
-                mine = rows[(rows["descriptor"] == pair[0]) & (rows["nonnegative"] == pair[1])]
-                if len(mine):
-                    axis.annotate(
-                        f"{mine['n_features'].mean():.0f}",
-                        (column + offset, mine["n_features"].max()),
-                        (0, 5),
-                        textcoords="offset points",
-                        ha="center",
-                        fontsize=7,
-                        color=_COLOURS[scope],
-                    )
+            _draw_scope(axis, part[part["scope"] == scope], columns, scope, offset)
         ticks = [
             f"{_NAMES.get(d, d)}\n{'W ≥ 0' if n == 'True' else 'signed W'}" for d, n in columns
         ]
         if mu == PUBLISHED_MU:
-            for number, pair in enumerate(PUBLISHED):
-                x = len(columns) + 0.35 * number
-                for value, scope in zip(pair, ("all", "conv"), strict=True):
-                    axis.plot(x, value, "_", ms=11, mew=2, color=_COLOURS[scope])
-                    # Away from the other number of the pair, which may be close.
-                    upper = value == max(pair)
-                    axis.annotate(
-                        str(value),
-                        (x, value),
-                        (0, 3 if upper else -3),
-                        textcoords="offset points",
-                        ha="center",
-                        va="bottom" if upper else "top",
-                        fontsize=6,
-                        color=_COLOURS[scope],
-                    )
-            axis.axvline(len(columns) - 0.5, color=GREY, lw=0.8)
+            _draw_published(axis, len(columns))
             ticks.append("published,\nfour data sets")
         positions = [*range(len(columns)), len(columns) + 0.5][: len(ticks)]
         axis.set_xticks(positions, ticks, fontsize=7)
@@ -83,3 +49,45 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
         )
         axis.legend(fontsize=7, loc="upper left")
     return figure
+
+
+def _draw_scope(
+    axis: Axes, rows: pd.DataFrame, columns: list[tuple[str, str]], scope: str, offset: float
+) -> None:
+    """A point per network in the column of its form, and the mean of each column."""
+    places = [columns.index(pair) + offset for pair in rows[_FORM].itertuples(False, None)]
+    label = f"{SCOPE_NAMES[scope]} (of {rows['n_features_total'].max()})" if len(rows) else ""
+    axis.plot(places, rows["n_features"], "o", ms=5, color=_COLOURS[scope], label=label, alpha=0.8)
+    for column, pair in enumerate(columns):
+        mine = rows[(rows["descriptor"] == pair[0]) & (rows["nonnegative"] == pair[1])]
+        if len(mine):
+            axis.annotate(
+                f"{mine['n_features'].mean():.0f}",
+                (column + offset, mine["n_features"].max()),
+                (0, 5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color=_COLOURS[scope],
+            )
+
+
+def _draw_published(axis: Axes, first: int) -> None:
+    """The paper's pairs of numbers, from the place `first` on."""
+    for number, pair in enumerate(PUBLISHED):
+        x = first + 0.35 * number
+        for value, scope in zip(pair, ("all", "conv"), strict=True):
+            axis.plot(x, value, "_", ms=11, mew=2, color=_COLOURS[scope])
+            # Away from the other number of the pair, which may be close.
+            upper = value == max(pair)
+            axis.annotate(
+                str(value),
+                (x, value),
+                (0, 3 if upper else -3),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if upper else "top",
+                fontsize=6,
+                color=_COLOURS[scope],
+            )
+    axis.axvline(first - 0.5, color=GREY, lw=0.8)

@@ -8,7 +8,7 @@ from vebi.config.stages import ExperimentConfig
 from vebi.config.whole import Config as Config
 from vebi.io.tables import Allowed, Table
 from vebi.run.plan import RUN, Plan, Run
-from vebi.studies.mcgill.report_networks import WORKS, is_full_size
+from vebi.studies.mcgill.report_networks import REPORTED, is_full_size
 from vebi.studies.record import Figure, Study, Tabulation
 
 # What may differ in any of the report's tables.
@@ -140,7 +140,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
 def _tables(plan: Plan) -> list[str]:
     """Those of the networks that there are, and of the audit where one is audited."""
     kinds = {network.kind for network in get_networks(plan)}
-    left_out = {f"mcgill_{kind}" for kind in WORKS if kind not in kinds}
+    left_out = {f"mcgill_{kind}" for kind in REPORTED if kind not in kinds}
     if not get_networks(plan, audit=True):
         left_out |= {"mcgill_invariance", "mcgill_sensitivity"}
     return [name for name in STUDY.tables if name not in left_out]

@@ -23,7 +23,7 @@ from vebi.figures.style import (
     YELLOW,
     styled,
 )
-from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS, Work
+from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, REPORTED, ReportedExperiment
 from vebi.studies.mcgill.tipping import find_crossing
 
 Kinds = Mapping[str, str]
@@ -52,7 +52,7 @@ def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
     facts = table[table["model"] == model]
     reduced = ", reduced" if facts["reduced"].iloc[0] else ""
     filters = facts["n_filters" if "n_filters" in facts else "filters"].max()
-    return f"{model}\n{filters:.0f} filters (report: {WORKS[kinds[model]].total}){reduced}"
+    return f"{model}\n{filters:.0f} filters (report: {REPORTED[kinds[model]].total}){reduced}"
 
 
 @styled
@@ -70,16 +70,16 @@ def draw_published(*removal: pd.DataFrame, kinds: Kinds) -> Figure:
             parts[model] = here
     figure, axes = new_grid(max(1, len(parts)), 2, 3.6, 2.9)
     for column, (model, table) in enumerate(parts.items()):
-        work = WORKS[kinds[model]]
-        uniform = "uniform" if work.control == "random" else "layer_matched"
-        report = [work.rows[0], work.labels, work.evaluation, work.removal, uniform]
-        right = [work.rows[0], "annotations", "test", "complete", "layer_matched"]
+        reported = REPORTED[kinds[model]]
+        uniform = "uniform" if reported.control == "random" else "layer_matched"
+        report = [reported.rows[0], reported.labels, reported.evaluation, reported.removal, uniform]
+        right = [reported.rows[0], "annotations", "test", "complete", "layer_matched"]
         solvers = [s for s in SOLVER_NAMES if s in set(table["solver"])]
         peer = next((s for s in solvers if s != "path"), "path")
         settings = (("as in the report", report, peer), ("corrected", right, "path"))
         for axis, (name, variant, solver) in zip(axes[:, column], settings, strict=True):
             rows = table[(table["variant"] == "/".join(variant)) & (table["solver"] == solver)]
-            _draw_rows(axis, rows.sort_values("mu"), work, variant[-1])
+            _draw_rows(axis, rows.sort_values("mu"), reported, variant[-1])
             axis.set_title(f"{_title(table, model, kinds)}\n{name}", fontsize=8)
     for axis in axes[:, 0]:
         axis.set_ylabel("accuracy")
@@ -87,7 +87,7 @@ def draw_published(*removal: pd.DataFrame, kinds: Kinds) -> Figure:
     return figure
 
 
-def _draw_rows(axis: Axes, rows: pd.DataFrame, work: Work, control: str) -> None:
+def _draw_rows(axis: Axes, rows: pd.DataFrame, reported: ReportedExperiment, control: str) -> None:
     place = np.arange(len(rows))
     condition = "random" if control == "uniform" else "random_layer_matched"
     for name, mean, ends, printed in (
@@ -121,7 +121,7 @@ def draw_tipping_point(table: pd.DataFrame, kinds: Kinds) -> Figure:
     models = [m for m in kinds if m in set(table["model"])]
     figure, axes = new_grid(len(models), 2, 3.4, 2.8)
     for column, model in enumerate(models):
-        part, work = table[table["model"] == model], WORKS[kinds[model]]
+        part, reported = table[table["model"] == model], REPORTED[kinds[model]]
         none = part[part["condition"] == "none"].set_index("seed")["accuracy"]
         for axis, removal in zip(axes[:, column], ("partial", "complete"), strict=True):
             rows = part[part["removal"] == removal]
@@ -131,8 +131,8 @@ def draw_tipping_point(table: pd.DataFrame, kinds: Kinds) -> Figure:
                     _draw_curve(axis, one, none, condition, solver)
             # Half of the way to the accuracy of guessing among ten classes.
             axis.axhline((none.mean() + 0.1) / 2, color=GREY, lw=0.8, ls=(0, (1, 3)))
-            if removal == work.removal:
-                _mark_printed(axis, work)
+            if removal == reported.removal:
+                _mark_printed(axis, reported)
             axis.set(xlim=(0, 1), ylim=(0, 1.03))
             axis.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
             axis.set_title(f"{_title(table, model, kinds)}\n{REMOVAL_NAMES[removal]}", fontsize=8)
@@ -171,9 +171,9 @@ def _draw_curve(
     )
 
 
-def _mark_printed(axis: Axes, work: Work) -> None:
-    printed = [p for p in work.printed[work.rows[0]].values() if p.dropped is not None]
-    share = [(p.dropped or 0) / work.total for p in printed]
+def _mark_printed(axis: Axes, reported: ReportedExperiment) -> None:
+    printed = [p for p in reported.printed[reported.rows[0]].values() if p.dropped is not None]
+    share = [(p.dropped or 0) / reported.total for p in printed]
     selected, random = np.array([[p.selected, p.random] for p in printed], float).T
     axis.plot(share, selected, "kx", ms=5, label="report: selected")
     axis.plot(share, random, "k+", ms=6, label="report: random")
@@ -200,8 +200,8 @@ def draw_causes(table: pd.DataFrame, kinds: Kinds) -> Figure:
                 labels.append((position, f"{removal}, {solver}" if condition == "random" else ""))
                 position += 1
             position += 0.7
-        work = WORKS[kinds[model]]
-        axis.axvline(_printed_tip(work), color=BLACK, lw=0.8, ls=":", label="report, selected")
+        reported = REPORTED[kinds[model]]
+        axis.axvline(_printed_tip(reported), color=BLACK, lw=0.8, ls=":", label="report, selected")
         axis.set_yticks([p for p, _ in labels], [name for _, name in labels], fontsize=7)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="y", visible=False)
@@ -233,14 +233,14 @@ def _draw_point(axis: Axes, row: pd.Series, position: float, colour: str) -> Non
     axis.plot(row["filters_at_50"] / total, position, "o", color=colour, ms=4)
 
 
-def _printed_tip(work: Work) -> float:
+def _printed_tip(reported: ReportedExperiment) -> float:
     """The tipping point of the report's own printed accuracies, as a share of its filters."""
-    printed = [p for p in work.printed[work.rows[0]].values() if p.dropped is not None]
+    printed = [p for p in reported.printed[reported.rows[0]].values() if p.dropped is not None]
     removed = np.array([p.dropped for p in printed], float)
     accuracy = np.array([p.selected for p in printed], float)
     # Its MatConvNet network is scored against its own predictions, where the whole network has 1.
-    whole = PRINTED_KERAS_ACCURACY if work is WORKS["keras"] else 1.0
-    return float(find_crossing(removed, accuracy, whole, 0.1, 0.5)) / work.total
+    whole = PRINTED_KERAS_ACCURACY if reported is REPORTED["keras"] else 1.0
+    return float(find_crossing(removed, accuracy, whole, 0.1, 0.5)) / reported.total
 
 
 @styled

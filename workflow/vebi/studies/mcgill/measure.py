@@ -4,7 +4,7 @@ The 2 x 2 x 2 of the audit (removal x solver x control) runs on the report's own
 other labels, rows and images stand beside it as variants.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,7 +23,7 @@ from vebi.network.passes import to_network_input
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.measure import draw_control
 from vebi.studies.mcgill.removal import predict_without
-from vebi.studies.mcgill.report_networks import REMOVALS, SOLVERS, Work
+from vebi.studies.mcgill.report_networks import REMOVALS, SOLVERS, ReportedExperiment
 
 KEYS = ("labels", "rows", "solver", "mu", "removal", "condition", "repeat")
 COLUMNS = (*KEYS, "n_removed", "n_filters", "train_agreement", "train", "test")
@@ -35,7 +35,7 @@ def run_study(
     model: nn.Module,
     dataset: Dataset,
     features: pd.DataFrame,
-    work: Work,
+    reported: ReportedExperiment,
     settings: RemovalConfig,
     *,
     key: Sequence[int],
@@ -51,32 +51,21 @@ def run_study(
         model: the whole network.
         dataset: its images.
         features: the tables FEATURES of all solvers, stacked.
-        work: the experiment of the report that is reproduced.
+        reported: the experiment of the report that is reproduced.
         settings: draws of each control, images of each split that are looked at (None: all).
         key: seeds the draws.
         device: where to compute.
     """
     layers = list_layers(model, to_network_input(next(dataset.batches(np.arange(1), 1))[1], device))
-    pools = {rows: _pool(layers, work, rows) for rows in work.rows}
-    described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
-    conditions = [np.zeros((0, 2), np.int64)]
-    for case in _cases(features, work):
-        labels, solver, mu, rows = case
-        selected = _selected(features, case, layers)
-        described.append((labels, rows, solver, mu, "selected", 0))
-        conditions.append(selected)
-        place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
-        for c, control in enumerate(CONTROLS):
-            for repeat in range(settings.repeats):
-                rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
-                described.append((labels, rows, solver, mu, control, repeat))
-                conditions.append(draw_control(control, selected, pools[rows], rng))
-    cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])
-    cases["n_removed"] = [len(condition) for condition in conditions]
+    pools = {rows: _pool(layers, reported, rows) for rows in reported.rows}
+    chosen_by_case = {
+        case: _selected(features, case, layers) for case in _cases(features, reported)
+    }
+    cases, conditions = _draw_conditions(chosen_by_case, pools, settings.repeats, key)
     cases["n_filters"] = [
-        len(pools[rows]) if rows else len(pools[work.rows[0]]) for rows in cases["rows"]
+        len(pools[rows]) if rows else len(pools[reported.rows[0]]) for rows in cases["rows"]
     ]
-    of_the_report = (cases["labels"] == work.labels) & (cases["rows"] == work.rows[0])
+    of_the_report = (cases["labels"] == reported.labels) & (cases["rows"] == reported.rows[0])
     tables = []
     for removal in REMOVALS:
         # Partial removal belongs to the 2 x 2 x 2; the other variants do without it.
@@ -91,7 +80,7 @@ def run_study(
             batch_size=settings.batch_size,
             device=device,
         )
-        scored = _score(predict, dataset, work, chosen, settings.images)
+        scored = _score(predict, dataset, reported, chosen, settings.images)
         scored.index = cases.index[wanted]
         table = cases[wanted].join(scored)
         table["removal"] = removal
@@ -100,14 +89,42 @@ def run_study(
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def _cases(features: pd.DataFrame, work: Work) -> list[tuple[str, str, float, str]]:
+def _draw_conditions(
+    selected: Mapping[tuple[str, str, float, str], np.ndarray],
+    pools: Mapping[str, np.ndarray],
+    repeats: int,
+    key: Sequence[int],
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """What is removed, described by KEYS but `removal` and by `n_removed`, and its filters.
+
+    First nothing; then for each (labels, solver, mu, rows) the selected filters, and `repeats` draws of
+    each control from the pool of its rows.
+    """
+    described: list[tuple[str, str, str, float, str, int]] = [("", "", "", 0.0, "none", 0)]
+    conditions = [np.zeros((0, 2), np.int64)]
+    for (labels, solver, mu, rows), filters in selected.items():
+        described.append((labels, rows, solver, mu, "selected", 0))
+        conditions.append(filters)
+        place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
+        for c, control in enumerate(CONTROLS):
+            for repeat in range(repeats):
+                rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
+                described.append((labels, rows, solver, mu, control, repeat))
+                conditions.append(draw_control(control, filters, pools[rows], rng))
+    cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])
+    return cases.assign(n_removed=[len(condition) for condition in conditions]), conditions
+
+
+def _cases(
+    features: pd.DataFrame, reported: ReportedExperiment
+) -> list[tuple[str, str, float, str]]:
     """(labels, solver, mu, rows): the whole sweep for the report's, printed mu for the others."""
     cases = []
     keys = features[["labels", "solver", "mu"]].drop_duplicates()
     for labels, solver, mu in keys.sort_values(["labels", "solver", "mu"]).itertuples(index=False):
-        for rows in work.rows:
-            is_first = labels == work.labels and rows == work.rows[0]
-            if is_first or mu in work.printed_mu:
+        for rows in reported.rows:
+            is_first = labels == reported.labels and rows == reported.rows[0]
+            if is_first or mu in reported.printed_mu:
                 cases.append((str(labels), str(solver), float(mu), rows))
     return cases
 
@@ -137,10 +154,10 @@ def _selected(
     return np.unique(pairs.reshape(-1, 2), axis=0)
 
 
-def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
+def _pool(layers: Sequence[Layer], reported: ReportedExperiment, rows: str) -> np.ndarray:
     """All filters that can be drawn for a row, as (layer index, channel)."""
-    chosen = measured_layers(DESCRIPTORS[work.descriptor], layers)
-    if rows != work.rows[0]:
+    chosen = measured_layers(DESCRIPTORS[reported.descriptor], layers)
+    if rows != reported.rows[0]:
         chosen = [layer for layer in chosen if layer.type == "conv"]
     positions, channels = feature_index(chosen)
     return np.column_stack([np.array([layer.index for layer in chosen])[positions], channels])
@@ -149,15 +166,15 @@ def _pool(layers: Sequence[Layer], work: Work, rows: str) -> np.ndarray:
 def _score(
     predict: Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray],
     dataset: Dataset,
-    work: Work,
+    reported: ReportedExperiment,
     conditions: Sequence[np.ndarray],
     n_images: int | None,
 ) -> pd.DataFrame:
-    """Columns train_agreement, train, test; NaN for images that the work does not look at.
+    """Columns train_agreement, train, test; NaN for images that the experiment does not look at.
 
     `predict(indices, conditions)`: classes int64 (conditions, N).
     """
-    splits = {"test": TEST, "train": TRAIN} if "train" in work.evaluations else {"test": TEST}
+    splits = {"test": TEST, "train": TRAIN} if "train" in reported.evaluations else {"test": TEST}
     rows = {name: dataset.indices(split) for name, split in splits.items()}
     if n_images is not None:
         rows = {name: spread_over_classes(dataset.labels, r, n_images) for name, r in rows.items()}

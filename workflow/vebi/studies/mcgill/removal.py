@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from vebi.data.dataset import Dataset
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer
 from vebi.network.operations import WEIGHTED
 from vebi.network.passes import to_network_input
@@ -92,7 +92,7 @@ def predict_without(
     start = 0
     with evaluating(model), torch.no_grad():
         progress = tqdm(batches, "partial removal", total, unit="batch", disable=None)
-        for rows, predicted in computed(progress, compute):
+        for rows, predicted in map_batches(progress, compute):
             for number, classes in enumerate(predicted):
                 predictions[number, start : start + len(rows)] = classes
             start += len(rows)

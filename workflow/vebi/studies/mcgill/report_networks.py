@@ -26,7 +26,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Work:
+class ReportedExperiment:
     """One of the two experiments.
 
     descriptor: a name of the catalogue's DESCRIPTORS. labels: what they regressed on. rows: the sets of
@@ -57,10 +57,10 @@ class Work:
         return tuple(self.printed[self.rows[0]])
 
 
-WORKS: dict[str, Work] = {
+REPORTED: dict[str, ReportedExperiment] = {
     # Fig. 3. "Conv" may mean a mu-Lasso on the 70 convolution features alone (`conv`), or the
     # convolution filters among those selected from all 570 (`conv_of_all`): the report does not say.
-    "matconvnet": Work(
+    "matconvnet": ReportedExperiment(
         descriptor="mcgill_matconvnet",
         labels="predictions",
         rows=("conv_dense", "conv", "conv_of_all"),
@@ -82,7 +82,7 @@ WORKS: dict[str, Work] = {
         },
     ),
     # Fig. 4, with dropout.
-    "keras": Work(
+    "keras": ReportedExperiment(
         descriptor="mcgill_keras",
         labels="annotations",
         rows=("conv",),
@@ -112,15 +112,15 @@ def is_full_size(kind: str, dataset: DatasetConfig, model: ModelConfig) -> bool:
     """Whether a network has the data, the width and the length of training of the report's.
 
     Args:
-        kind: which of WORKS it stands for.
+        kind: which of REPORTED it stands for.
         dataset: the data set that it is trained on.
         model: its architecture and training.
     """
-    work = WORKS[kind]
+    reported = REPORTED[kind]
     return (
         dataset.kind == "mnist"
         and dataset.train_images is None
         and dataset.test_images is None
-        and model.epochs >= work.epochs
-        and model.kwargs.get("width", 128) == (work.width or 128)
+        and model.epochs >= reported.epochs
+        and model.kwargs.get("width", 128) == (reported.width or 128)
     )

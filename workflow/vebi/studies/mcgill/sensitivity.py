@@ -18,7 +18,7 @@ from vebi.selection.statistics import (
     read_targets,
     rows_per_block,
 )
-from vebi.studies.mcgill.report_networks import Work
+from vebi.studies.mcgill.report_networks import ReportedExperiment
 from vebi.studies.mcgill.solve import solve_at
 
 SENSITIVITY = (
@@ -48,9 +48,23 @@ def read_subsamples(
     return [total.result() for total in totals]
 
 
+def _draw_subsets(
+    training: NDArray[np.int64], settings: SensitivityConfig, key: Sequence[int]
+) -> dict[tuple[int, int], NDArray[np.int64]]:
+    """Some of the rows `training` in ascending order, by their number and the draw."""
+    return {
+        (size, repeat): np.sort(
+            np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False)
+        )
+        for size in sorted(settings.sizes)
+        if size < len(training)
+        for repeat in range(settings.size_repeats)
+    }
+
+
 def vary(
     descriptors: Mapping[str, str | Path],
-    work: Work,
+    reported: ReportedExperiment,
     settings: SensitivityConfig,
     *,
     mu_max: float,
@@ -64,16 +78,16 @@ def vary(
 
     Args:
         descriptors: one file per descriptor variant, the report's among them.
-        work: the experiment of the report.
+        reported: the experiment of the report.
         settings: the mu, and numbers of training images with their draws; larger numbers than there
             are images are left out.
         mu_max: where the path ends.
         key: seeds the draws of training images.
     """
     mus = sorted(settings.compared_mu)
-    path = descriptors[work.descriptor]
+    path = descriptors[reported.descriptor]
     index = read_feature_index(path)
-    statistics = read_statistics(path, labels=work.labels)
+    statistics = read_statistics(path, labels=reported.labels)
     grid = [float(f"{mu:.4g}") for mu in np.geomspace(min(1.0, *mus), mu_max, POINTS)]
     rows = _count(("mu", "", 0), grid, solve_at(statistics, grid, "path").selected, index.layer)
 
@@ -95,20 +109,12 @@ def vary(
     for labels in kinds:
         add("labels", labels, 0, read_statistics(path, labels=labels), path)
     for variant, file in descriptors.items():
-        one = read_statistics(file, labels=work.labels)
+        one = read_statistics(file, labels=reported.labels)
         add("descriptor", variant, 0, one, file)
-    training = read_targets(path, work.labels)[0]
-    drawn = [
-        (size, repeat)
-        for size in sorted(settings.sizes)
-        if size < len(training)
-        for repeat in range(settings.size_repeats)
-    ]
-    subsets = [
-        np.sort(np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False))
-        for size, repeat in drawn
-    ]
-    for (size, repeat), one in zip(drawn, read_subsamples(path, subsets, work.labels), strict=True):
+    training = read_targets(path, reported.labels)[0]
+    subsets = _draw_subsets(training, settings, key)
+    found = read_subsamples(path, list(subsets.values()), reported.labels)
+    for (size, repeat), one in zip(subsets, found, strict=True):
         add("n_images", str(size), repeat, one, path)
     add("n_images", str(len(training)), 0, statistics, path)
     return pd.DataFrame(rows, columns=[c for c in SENSITIVITY if c not in ("model", "seed")])

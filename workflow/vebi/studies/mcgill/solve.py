@@ -22,7 +22,7 @@ from vebi.selection.statistics import (
     read_statistics,
     scope_columns,
 )
-from vebi.studies.mcgill.report_networks import SOLVERS, Work
+from vebi.studies.mcgill.report_networks import SOLVERS, ReportedExperiment
 
 FEATURES = ("labels", "scope", "solver", "mu", "layer", "channel")
 SOLUTIONS = (
@@ -80,7 +80,7 @@ def solve_at(statistics: Statistics, mus: Sequence[float], solver: str) -> Solve
 
 
 def select_features(
-    descriptors: str | Path, work: Work, mus: Sequence[float], solver: str
+    descriptors: str | Path, reported: ReportedExperiment, mus: Sequence[float], solver: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every selection that the study needs of one network: tables FEATURES and SOLUTIONS.
 
@@ -89,10 +89,10 @@ def select_features(
     index = read_feature_index(descriptors)
     kinds: tuple[Labels, ...] = ("annotations", "predictions")
     if SOLVERS[solver] is not None:
-        kinds = (work.labels,)
+        kinds = (reported.labels,)
     features, solutions = [], []
     for labels in kinds:
-        for scope in work.scopes:
+        for scope in reported.scopes:
             columns = scope_columns(index, scope)
             statistics = read_statistics(descriptors, columns=columns, labels=labels)
             solved = solve_at(statistics, mus, solver)

@@ -9,7 +9,12 @@ import pandas as pd
 
 from vebi.statistics import nested_interval
 from vebi.studies.ablation.effect import CONTROLS
-from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, WORKS, Printed, Work
+from vebi.studies.mcgill.report_networks import (
+    PRINTED_KERAS_ACCURACY,
+    REPORTED,
+    Printed,
+    ReportedExperiment,
+)
 from vebi.studies.mcgill.tipping import judge, tipping_points
 
 CONTROL_NAMES = {"random": "uniform", "random_layer_matched": "layer_matched"}
@@ -20,7 +25,7 @@ CURVES = ("model", "seed", "removal", "solver", "condition", "mu")
 class Network:
     """What the tables need to know of one examined network.
 
-    kind: a name of WORKS. peer: the solver that stands for the report's. full: whether data, width and
+    kind: a name of REPORTED. peer: the solver that stands for the report's. full: whether data, width and
     epochs are those of the report; otherwise its rows are marked as reduced.
     """
 
@@ -32,8 +37,8 @@ class Network:
     full: bool
 
     @property
-    def work(self) -> Work:
-        return WORKS[self.kind]
+    def reported(self) -> ReportedExperiment:
+        return REPORTED[self.kind]
 
 
 def tabulate_removal(
@@ -50,7 +55,7 @@ def tabulate_removal(
     seeds, and draws within each. `difference` is random minus selected. `relative_gap` is the largest
     of any seed and class. Printed numbers stand at the rows they belong to, whatever the variant.
     """
-    work = network.work
+    reported = network.reported
     gap = solutions.groupby(["labels", "scope", "solver", "mu"])["relative_gap"].max()
     rows = []
     keys = ["rows", "labels", "removal", "solver", "mu"]
@@ -58,16 +63,16 @@ def tabulate_removal(
     key: Any
     for number, (key, group) in enumerate(groups):
         which, labels, removal, solver, mu = key
-        scope = "conv" if which == "conv" and "conv" in work.scopes else "all"
-        printed = work.printed[which].get(mu, Printed())
+        scope = "conv" if which == "conv" and "conv" in reported.scopes else "all"
+        printed = reported.printed[which].get(mu, Printed())
         selected = group[group["condition"] == "selected"].set_index("seed").sort_index()
-        for images in work.evaluations:
+        for images in reported.evaluations:
             for c, control in enumerate(CONTROLS):
                 draws = group[group["condition"] == control].pivot_table(
                     index="seed", columns="repeat", values=images
                 )
                 left, right = selected[[images]].to_numpy(), draws.to_numpy()
-                draw = [seed, number, work.evaluations.index(images), c]
+                draw = [seed, number, reported.evaluations.index(images), c]
                 row: dict[str, object] = {
                     "model": network.model,
                     "mu": mu,
@@ -92,7 +97,7 @@ def tabulate_removal(
                     "reduced": not network.full,
                     "published_dropped": _number(printed.dropped),
                     "published_filters": _number(
-                        work.total if printed.dropped is not None else None
+                        reported.total if printed.dropped is not None else None
                     ),
                     "published_selected": _number(printed.selected),
                     "published_random": _number(printed.random),
@@ -107,8 +112,8 @@ def _number(value: float | None) -> float:
 
 def tabulate_curves(study: pd.DataFrame, network: Network) -> pd.DataFrame:
     """mcgill_curves: test accuracy per seed and mu, mean over draws; the whole network at mu 0."""
-    work = network.work
-    rows = study[(study["labels"] == work.labels) & (study["rows"] == work.rows[0])]
+    reported = network.reported
+    rows = study[(study["labels"] == reported.labels) & (study["rows"] == reported.rows[0])]
     parts = [rows, study[study["condition"] == "none"].assign(removal="none", solver="none")]
     grouped = pd.concat(parts).groupby(list(CURVES), sort=True)
     table = grouped.agg(
@@ -127,7 +132,7 @@ def tabulate_tipping(
     """mcgill_tipping_point of one model; the rule stands in vebi.studies.mcgill.tipping."""
     return tipping_points(
         study,
-        network.work,
+        network.reported,
         n_classes=network.n_classes,
         n_resamples=n_resamples,
         seed=seed,
@@ -141,7 +146,7 @@ def tabulate_verdict(
     """mcgill_verdict of one model: the two causes, their shares, and the conclusion in words."""
     found = judge(
         study,
-        network.work,
+        network.reported,
         n_classes=network.n_classes,
         n_resamples=n_resamples,
         seed=seed,
@@ -187,7 +192,7 @@ def tabulate_networks(
             "train_accuracy": float(history["train_accuracy"].iloc[-1]),
             "test_accuracy": float(history["test_accuracy"].iloc[-1]),
             "n_filters": filters,
-            "published_filters": network.work.total,
+            "published_filters": network.reported.total,
             "published_accuracy": _number(
                 PRINTED_KERAS_ACCURACY if network.kind == "keras" else None
             ),
@@ -211,10 +216,16 @@ def tabulate_claims(
     rows = []
     for network in networks:
         label = f"{network.model}{'' if network.full else ' (reduced)'}"
-        work, table = network.work, removal[network.model]
+        reported, table = network.reported, removal[network.model]
         peer = table[table["solver"] == network.peer]
         name = "/".join(
-            (work.rows[0], work.labels, work.evaluation, work.removal, CONTROL_NAMES[work.control])
+            (
+                reported.rows[0],
+                reported.labels,
+                reported.evaluation,
+                reported.removal,
+                CONTROL_NAMES[reported.control],
+            )
         )
         at = peer[(peer["variant"] == name) & peer["published_selected"].notna()]
         for row in at.to_dict("records"):

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vebi.statistics import bootstrap_interval
-from vebi.studies.mcgill.report_networks import REMOVALS, Work
+from vebi.studies.mcgill.report_networks import REMOVALS, ReportedExperiment
 
 SHARES = {"filters_at_10": 0.1, "filters_at_50": 0.5, "filters_at_90": 0.9}
 TIPPING = (
@@ -99,17 +99,19 @@ class Curves:
         return float(low), float(high)
 
 
-def get_curves(study: pd.DataFrame, work: Work) -> dict[tuple[str, str, str], Curves]:
+def get_curves(
+    study: pd.DataFrame, reported: ReportedExperiment
+) -> dict[tuple[str, str, str], Curves]:
     """Curves of one model by (removal, solver, condition): the report's labels and first rows."""
     none = study[study["condition"] == "none"]
-    rows = study[(study["labels"] == work.labels) & (study["rows"] == work.rows[0])]
+    rows = study[(study["labels"] == reported.labels) & (study["rows"] == reported.rows[0])]
     groups = rows.groupby(["removal", "solver", "condition"], sort=True)
     return {tuple(key): Curves(group, none) for key, group in groups}  # type: ignore[misc]
 
 
 def tipping_points(
     study: pd.DataFrame,
-    work: Work,
+    reported: ReportedExperiment,
     *,
     n_classes: int,
     n_resamples: int,
@@ -122,7 +124,7 @@ def tipping_points(
     that were removed (mean over seeds); `n_seeds_reached` counts those whose do.
     """
     rows = []
-    for number, (key, curves) in enumerate(get_curves(study, work).items()):
+    for number, (key, curves) in enumerate(get_curves(study, reported).items()):
         per_share = {name: curves.crossings(share, 1 / n_classes) for name, share in SHARES.items()}
         low, high = curves.interval(0.5, 1 / n_classes, n_resamples, [seed, number])
         half = per_share["filters_at_50"]
@@ -153,7 +155,13 @@ STEEP = 0.25
 
 
 def judge(
-    study: pd.DataFrame, work: Work, *, n_classes: int, n_resamples: int, seed: int, peer: str
+    study: pd.DataFrame,
+    reported: ReportedExperiment,
+    *,
+    n_classes: int,
+    n_resamples: int,
+    seed: int,
+    peer: str,
 ) -> dict[str, float | str]:
     """What moves the tipping point of the selected filters in one model, and whether it remains.
 
@@ -166,13 +174,9 @@ def judge(
       `by_solver` likewise with the other factor: what each does to the tipping point. The two sum up to
       t(partial, peer) - t(complete, path) (Shapley values).
     - `n_censored` counts the tipping points among these that were never reached.
-    - verdict, from the corrected curve and the interval of the whole shift over seeds:
-      `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
-      the shift's interval is above 0;
-      `property`: a plateau is left and the fall from 10 % to 90 % takes at most a share STEEP;
-      `gradual`: anything else.
+    - verdict, from the corrected curve and the interval of the whole shift over seeds: see `_verdict`.
     """
-    curves = get_curves(study, work)
+    curves = get_curves(study, reported)
     total = int(study["n_filters"].max())
     chance = 1 / n_classes
 
@@ -183,7 +187,7 @@ def judge(
     t = {
         (removal, solver): at(removal, solver) for removal in REMOVALS for solver in ("path", peer)
     }
-    shift = t[work.removal, peer] - t["complete", "path"]
+    shift = t[reported.removal, peer] - t["complete", "path"]
     by_removal = (
         t["partial", "path"] - t["complete", "path"] + t["partial", peer] - t["complete", peer]
     ) / 2
@@ -191,21 +195,15 @@ def judge(
     plateau = float(at("complete", "path", 0.1).mean())
     fall = float((at("complete", "path", 0.9) - at("complete", "path", 0.1)).mean())
     low, high = bootstrap_interval(shift, n_resamples, [seed, 0])
-    if plateau < PLATEAU and low > 0:
-        verdict = "quirk"
-    elif plateau >= PLATEAU and fall <= STEEP:
-        verdict = "property"
-    else:
-        verdict = "gradual"
     result: dict[str, float | str] = {
-        "as_in_the_report": float(t[work.removal, peer].mean()),
+        "as_in_the_report": float(t[reported.removal, peer].mean()),
         "corrected": float(t["complete", "path"].mean()),
         "shift": float(shift.mean()),
         "shift_ci_low": low,
         "shift_ci_high": high,
         "plateau": plateau,
         "fall": fall,
-        "verdict": verdict,
+        "verdict": _verdict(plateau, fall, low),
         "n_censored": int(sum((values >= 1).sum() for values in t.values())),
     }
     for number, (name, values) in enumerate((("by_removal", by_removal), ("by_solver", by_solver))):
@@ -214,3 +212,15 @@ def judge(
             values, n_resamples, [seed, 1 + number]
         )
     return result
+
+
+def _verdict(plateau: float, fall: float, shift_low: float) -> str:
+    """Whether the plateau before the tipping point is a property of the network.
+
+    `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
+    the shift's interval is above 0; `property`: a plateau is left and the fall from 10 % to 90 % takes at
+    most a share STEEP; `gradual`: anything else.
+    """
+    if plateau < PLATEAU and shift_low > 0:
+        return "quirk"
+    return "property" if plateau >= PLATEAU and fall <= STEEP else "gradual"

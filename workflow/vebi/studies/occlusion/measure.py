@@ -15,7 +15,7 @@ from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
 from vebi.network.scores import probabilities
@@ -78,14 +78,7 @@ def measure(
     for number, (rows, raw) in enumerate(images):
         image = to_network_input(raw, device)[0]
         layers = layers or list_layers(model, image)
-        exponentials = np.stack(
-            [
-                np.random.default_rng([seed, int(rows[0]), draw]).standard_exponential(
-                    (height, width)
-                )
-                for draw in range(settings.draws)
-            ]
-        )
+        exponentials = _draw_exponentials([seed, int(rows[0])], (settings.draws, height, width))
         orders = [cover_order(race(m[number], exponentials), side) for m in maps.values()]
         confidences[number] = occluded_confidence(
             model,
@@ -100,6 +93,16 @@ def measure(
         out,
         {name: Occlusion(confidences[:, i], chosen, scenes) for i, name in enumerate(maps)},
         covered_fractions(settings),
+    )
+
+
+def _draw_exponentials(key: list[int], shape: tuple[int, int, int]) -> np.ndarray:
+    """Exponentially distributed numbers of `shape` (draws, H, W): each draw has its own seed."""
+    return np.stack(
+        [
+            np.random.default_rng([*key, draw]).standard_exponential(shape[1:])
+            for draw in range(shape[0])
+        ]
     )
 
 
@@ -134,7 +137,7 @@ def occluded_confidence(
         scores = responses(model, batch, layers, [])[0]
         return probabilities(scores)[:, target].cpu().numpy()
 
-    for rows, found in computed(cut(needed, batch_size), confidence):
+    for rows, found in map_batches(split_batches(needed, batch_size), confidence):
         result[needed[rows]] = found
     return result.reshape(*orders.shape[:-2], len(counts))
 

@@ -108,26 +108,35 @@ def follow_epochs(
             sets = choose_sets(measured, choice, settings.k, seed)
             masks = patches(model, images, layers, as_features(sets, len(rows), settings.k))
             scores[choice] = classify(reduce_images(pixels, masks, fill), number), masks.mean()
-        for metric, (score, area) in scores.items():
-            low, high = wilson_interval(round(score * is_test.sum()), int(is_test.sum()))
-            found.append(
-                {
-                    "perturbation": sampling.perturbation,
-                    "layer": ALL_LAYERS,
-                    "metric": metric,
-                    "k": settings.k,
-                    "epoch": epoch,
-                    "patch_accuracy": score,
-                    "patch_ci_low": low,
-                    "patch_ci_high": high,
-                    "patch_area": area,
-                    "n_patch_images": int(is_test.sum()),
-                }
-            )
+        found += _patch_rows(scores, settings.k, epoch, len(test_rows))
         similarities += _similarity_rows(measured, settings.k, seed, epoch)
-    similarity_table = pd.DataFrame(similarities)
-    similarity_table.insert(0, "perturbation", sampling.perturbation)
-    return pd.DataFrame(found), similarity_table
+    tables = pd.DataFrame(found), pd.DataFrame(similarities)
+    for table in tables:
+        table.insert(0, "perturbation", sampling.perturbation)
+    return tables
+
+
+def _patch_rows(
+    scores: Mapping[str, tuple[float, float]], k: int, epoch: int, n_images: int
+) -> list[dict[str, object]]:
+    """Rows of resampling.csv of one epoch: accuracy on `n_images` and share of the image by choice."""
+    rows: list[dict[str, object]] = []
+    for metric, (accuracy_on_patches, area) in scores.items():
+        low, high = wilson_interval(round(accuracy_on_patches * n_images), n_images)
+        rows.append(
+            {
+                "layer": ALL_LAYERS,
+                "metric": metric,
+                "k": k,
+                "epoch": epoch,
+                "patch_accuracy": accuracy_on_patches,
+                "patch_ci_low": low,
+                "patch_ci_high": high,
+                "patch_area": area,
+                "n_patch_images": n_images,
+            }
+        )
+    return rows
 
 
 def _similarity_rows(measured: Measured, k: int, seed: int, epoch: int) -> list[dict[str, object]]:

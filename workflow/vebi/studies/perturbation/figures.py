@@ -70,20 +70,20 @@ def _bars(
     groups: list[str],
     group_key: str,
     choices: Mapping[str, str],
-    value: str,
-    low: str,
-    high: str,
-    **style: Any,
 ) -> None:
-    """A bar with its interval per group and choice; means over networks where there are several."""
+    """The drop of the score, a bar with its interval per group and choice.
+
+    Means over networks where there are several.
+    """
     width = 0.8 / len(choices)
     for number, (choice, colour) in enumerate(choices.items()):
         rows = table[table["metric"] == choice].groupby(group_key).mean(numeric_only=True)
         rows = rows.reindex(groups)
         at = np.arange(len(groups)) + (number - (len(choices) - 1) / 2) * width
-        error = np.abs(np.stack([rows[value] - rows[low], rows[high] - rows[value]]))
-        axis.bar(at, rows[value], width * 0.9, color=colour, yerr=error, ecolor="#444444",
-                 error_kw={"lw": 0.8}, **style)  # fmt: skip
+        drop = rows["score_drop_mean"]
+        error = np.abs(np.stack([drop - rows["ci_low"], rows["ci_high"] - drop]))
+        axis.bar(at, drop, width * 0.9, color=colour, yerr=error, ecolor="#444444",
+                 error_kw={"lw": 0.8})  # fmt: skip
     axis.grid(axis="x", visible=False)
     axis.axhline(0, color="#444444", lw=0.6)
 
@@ -107,11 +107,10 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         len(experiments),
         figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 5.6),
     )
-    value = "score_drop_mean", "ci_low", "ci_high"
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
         rows = rows_of(table, *experiment)
         together = rows[rows["layer"] == ALL_LAYERS]
-        _bars(above, together, perturbations, "perturbation", choices, *value)
+        _bars(above, together, perturbations, "perturbation", choices)
         names = [PERTURBATIONS[name].label for name in perturbations]
         above.set_xticks(range(len(names)), names, fontsize=6.5)
         images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
@@ -119,7 +118,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         above.set_title(f"{experiment[0]}\n{experiment[1]}, {images:.0f} images, {networks}")
         first = rows[(rows["perturbation"] == perturbations[0]) & (rows["layer"] != ALL_LAYERS)]
         layers = list(dict.fromkeys(first["layer"]))
-        _bars(below, first, layers, "layer", choices, *value)
+        _bars(below, first, layers, "layer", choices)
         below.set_xticks(range(len(layers)), layers)
         below.set_title(PERTURBATIONS[perturbations[0]].label.replace("\n", " "), fontsize=8)
     axes[0, 0].set_ylabel("score drop,\nall layers together")

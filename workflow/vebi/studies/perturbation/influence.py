@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer
 from vebi.perturbation.choose import CHOICES
 from vebi.studies.perturbation.chosen_channels import (
@@ -120,7 +120,7 @@ def _scores(
         ]
         return scores_without(model, some, layers, of_some)
 
-    parts = [scores for _, scores in computed(cut(images, batch_size), remove)]
+    parts = [scores for _, scores in map_batches(split_batches(images, batch_size), remove)]
     before = torch.cat([whole for whole, _ in parts])
     after = torch.cat([scores for _, scores in parts], 1)
     whole, without = (torch.softmax(s.double(), -1).cpu().numpy() for s in (before, after))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.heatmaps.signals import feature_signals
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer
 from vebi.studies.perturbation.chosen_channels import Sets
 
@@ -50,7 +50,9 @@ def patches(
         signals = feature_signals(model, some, layers, features[rows], peak_only=True)
         return boxes((signals != 0).any(2)).any(1).cpu().numpy()
 
-    return np.concatenate([union for _, union in computed(cut(images, batch_size), unite)])
+    return np.concatenate(
+        [union for _, union in map_batches(split_batches(images, batch_size), unite)]
+    )
 
 
 def reduce_images(images: np.ndarray, masks: np.ndarray, fill: np.ndarray) -> np.ndarray:

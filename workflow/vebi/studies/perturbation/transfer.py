@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer
 from vebi.network.passes import fast_layout, responses
 from vebi.studies.perturbation.chosen_channels import Sets
@@ -63,7 +63,7 @@ def mean_activations(
         ]
         return [one.double().mean(2).cpu().numpy() for one in channels]
 
-    for _, means in computed(cut(images, batch_size), mean_of_each):
+    for _, means in map_batches(split_batches(images, batch_size), mean_of_each):
         for layer, mean in zip(wanted, means, strict=True):
             parts[layer.index].append(mean)
     return {index: np.concatenate(blocks) for index, blocks in parts.items()}

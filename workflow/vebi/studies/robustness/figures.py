@@ -1,12 +1,20 @@
 """Where the paper's orderings hold: a grid of verdicts."""
 
+from typing import Any
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from vebi.figures.style import GREY, VERDICT_COLOURS, new_figure, styled
 from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS
 
+_MEANING = {
+    "holds": "holds: 95 % interval above zero",
+    "undecided": "undecided: interval holds zero",
+    "reversed": "reversed: interval below zero",
+}
 _SHORT_DESCRIPTOR = {"vebi_text": "text", "vebi_code": "code"}
 
 
@@ -39,17 +47,7 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         axes.flat, [(d, m) for d in datasets for m in models], strict=True
     ):
         part = table[(table["dataset"] == dataset) & (table["model"] == model)]
-        for row in part.itertuples():
-            x = columns.index((row.descriptor, row.nonnegative, row.mu))
-            y = names.index(row.comparison)
-            axis.add_patch(
-                Rectangle(
-                    (x - 0.47, y - 0.44), 0.94, 0.88, color=VERDICT_COLOURS[row.verdict], lw=0
-                )
-            )
-            colour = "black" if row.verdict == "undecided" else "white"
-            text = _signed(100 * row.mean_difference)
-            axis.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
+        _draw_cells(axis, part, columns, names)
         axis.set_title(_title(dataset, model, part), fontsize=9)
         axis.set_xlim(-0.5, len(columns) + 0.9)
         axis.set_ylim(len(names) - 0.5, -0.5)
@@ -65,14 +63,9 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         axis.tick_params(length=0)
         for spine in axis.spines.values():
             spine.set_visible(False)
-    meaning = {
-        "holds": "holds: 95 % interval above zero",
-        "undecided": "undecided: interval holds zero",
-        "reversed": "reversed: interval below zero",
-    }
     # One legend says all: a label of the figure would lie on it.
     figure.legend(
-        handles=[Patch(color=VERDICT_COLOURS[v], label=meaning[v]) for v in VERDICTS],
+        handles=[Patch(color=VERDICT_COLOURS[v], label=_MEANING[v]) for v in VERDICTS],
         loc="outside lower center",
         ncols=3,
         fontsize=8,
@@ -81,6 +74,21 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         title_fontsize=8,
     )
     return figure
+
+
+def _draw_cells(
+    axis: Axes, part: pd.DataFrame, columns: list[tuple[str, str, float]], names: list[str]
+) -> None:
+    """A box per comparison and setting, with its mean difference."""
+    row: Any
+    for row in part.itertuples():
+        x = columns.index((row.descriptor, row.nonnegative, row.mu))
+        y = names.index(row.comparison)
+        box = Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, color=VERDICT_COLOURS[row.verdict], lw=0)
+        axis.add_patch(box)
+        colour = "black" if row.verdict == "undecided" else "white"
+        text = _signed(100 * row.mean_difference)
+        axis.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
 
 
 def _signed(value: float) -> str:

@@ -20,7 +20,7 @@ from vebi.descriptors.descriptor_file import layers_of, open_descriptors
 from vebi.heatmaps.draw import feature_maps
 from vebi.heatmaps.maps import merge
 from vebi.heatmaps.ranking import top_features
-from vebi.network.batches import computed
+from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.selection.path_file import Solution
@@ -91,34 +91,20 @@ def run_study(
     rows = dataset.indices(TEST)
     example = next(dataset.batches(rows[:1], 1))[1]
     layers = list_layers(model, to_network_input(example, device))
-    mus = sorted({setting.mu for setting in settings})
-    signs = sorted({setting.nonnegative for setting in settings})
     with tempfile.TemporaryDirectory() as folder:
         paths = {
             name: as_variant(descriptors, name, folder)
             for name in dict.fromkeys(setting.descriptor for setting in settings)
         }
         with _timed("selection"):
-            forms = {
-                name: solve_forms(path, SCOPES, signs, mus, measures.labels)
-                for name, path in paths.items()
-            }
-        solutions = {
-            setting: {s: forms[setting.descriptor][s, setting.nonnegative] for s in SCOPES}
-            for setting in settings
+            solutions = _select(paths, settings, measures.labels)
+        weights = {
+            setting: (paths[setting.descriptor], solved["all"].weights_at(setting.mu))
+            for setting, solved in solutions.items()
         }
         with _timed("heatmaps"):
             areas = measure_areas(
-                model,
-                dataset,
-                rows,
-                layers,
-                {
-                    setting: (paths[setting.descriptor], solved["all"].weights_at(setting.mu))
-                    for setting, solved in solutions.items()
-                },
-                measures=measures,
-                device=device,
+                model, dataset, rows, layers, weights, measures=measures, device=device
             )
     with _timed("ablation"):
         conditions = draw_conditions(solutions, layers, repeats, key)
@@ -139,6 +125,19 @@ def run_study(
         labels=dataset.labels[rows],
         image_index=rows.astype(np.int64),
     )
+
+
+def _select(
+    paths: Mapping[str, Path], settings: Sequence[Setting], labels: Labels
+) -> dict[Setting, dict[Scope, Solution]]:
+    """The selections of every setting, from descriptor files by variant."""
+    mus = sorted({setting.mu for setting in settings})
+    signs = sorted({setting.nonnegative for setting in settings})
+    forms = {name: solve_forms(path, SCOPES, signs, mus, labels) for name, path in paths.items()}
+    return {
+        setting: {s: forms[setting.descriptor][s, setting.nonnegative] for s in SCOPES}
+        for setting in settings
+    }
 
 
 def draw_conditions(
@@ -197,7 +196,7 @@ def measure_areas(
                     files[path].predictions[chosen],
                     described[path],
                     measures.top,
-                    spatial_only,
+                    spatial_only=spatial_only,
                 )[0]
                 for path, weight in weights.values()
             ]
@@ -213,7 +212,7 @@ def measure_areas(
     total = -(-len(rows) // measures.heatmap_batch)
     progress = tqdm(batches, "heatmaps", total, unit="batch", disable=None)
     start = 0
-    for chosen, found in computed(progress, measure_batch):
+    for chosen, found in map_batches(progress, measure_batch):
         areas[:, :, start : start + len(chosen)] = found
         start += len(chosen)
     return areas

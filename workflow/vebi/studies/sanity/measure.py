@@ -1,6 +1,6 @@
 """Maps of a trained network beside the maps of networks that have lost what it learnt."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from vebi.heatmaps.draw import Targets, choose_targets, merged_maps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.subject import Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
-from vebi.network.batches import computed, cut
+from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.studies.sanity.randomise import cascade, one_by_one, weighted_stages
@@ -66,8 +66,8 @@ def measure(
 
     def draw(randomised: nn.Module) -> dict[str, np.ndarray]:
         """Maps (N, H, W) of all images by every method."""
-        parts = computed(
-            cut(images, maps.batch_size),
+        parts = map_batches(
+            split_batches(images, maps.batch_size),
             lambda rows, some: merged_maps(
                 randomised, some, layers, targets.at(rows), methods, ig_steps=maps.ig_steps
             ),
@@ -80,23 +80,27 @@ def measure(
     if random_labels is not None:
         random_labels = random_labels.to(device)
     networks = _networks(model, stages, settings, key, random_labels)
-    names: list[str] = []
-    correlations: dict[str, list[np.ndarray]] = {method: [] for method in methods}
-    similarities: dict[str, list[np.ndarray]] = {method: [] for method in methods}
+    names, measured = [], []
     for name, randomised in tqdm(networks, "sanity", unit="network", disable=None):
         names.append(name)
-        drawn = draw(randomised)
-        for method in methods:
-            pair = reference[method], drawn[method]
-            correlations[method].append(rank_correlation(*pair))
-            similarities[method].append(structural_similarity(*pair))
-    items = {
-        method: Sanity(
-            np.stack(correlations[method]), np.stack(similarities[method]), chosen, scenes
-        )
-        for method in methods
-    }
+        measured.append(_compare(reference, draw(randomised)))
+    items = {}
+    for method in methods:
+        correlation, similarity = np.stack([one[method] for one in measured], axis=1)
+        items[method] = Sanity(correlation, similarity, chosen, scenes)
     write_sanity(out, items, names)
+
+
+def _compare(
+    reference: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Rank correlation and SSIM of each method's maps (N, H, W) with the reference's: (2, N)."""
+    return {
+        method: np.stack(
+            [rank_correlation(maps, drawn[method]), structural_similarity(maps, drawn[method])]
+        )
+        for method, maps in reference.items()
+    }
 
 
 def _targets(
@@ -124,7 +128,7 @@ def _targets(
         return subject.images, choose_targets(subject, maps.methods, maps.top)
 
     batches = network.dataset.batches(chosen, maps.batch_size)
-    parts = [part for _, part in computed(batches, choose)]
+    parts = [part for _, part in map_batches(batches, choose)]
     return torch.cat([some for some, _ in parts]), Targets.joined([some for _, some in parts])
 
 
