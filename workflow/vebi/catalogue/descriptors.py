@@ -46,6 +46,7 @@ DESCRIPTORS: dict[str, Descriptor] = by_name(
             layers="vebi.descriptors.layers:all_layers",
             norm_power=2.0,
         ),
+        # Those of the McGill reproductions.
         Descriptor(
             name="mcgill_matconvnet",
             statistic="vebi.descriptors.statistics:spectral",
