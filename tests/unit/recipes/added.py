@@ -126,7 +126,7 @@ def test_claim(tmp_path) -> None:
 
 
 def test_key() -> None:
-    assert parse_config(VALUES).panels.columns == 4
+    assert parse_config(VALUES).panels.model_dump()["columns"] == 4
     with pytest.raises(VebiError, match=r"panels\.columns: 13"):
         parse_config(VALUES | {"panels": {"columns": 13}})
     schema = json.loads((ROOT / "config/schema.json").read_text())

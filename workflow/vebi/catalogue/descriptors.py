@@ -1,7 +1,6 @@
 """The descriptors of images: of VEBI's text, of its authors' code, and of the McGill reproductions.
 
-To add one: a record here; a statistic or a choice of layers that is new stands in
-`vebi/descriptors/statistics.py` or `vebi/descriptors/layers.py`.
+CONTRIBUTING.md says how to add one.
 """
 
 from vebi.catalogue.record import by_name, look_up
