@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from importlinter.cli import lint_imports
 from snakemake.utils import update_config
 from torch import nn
 
@@ -138,3 +139,7 @@ def test_study() -> None:
     assert study_of_table("balance").name == "balance"
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     assert profile["groups"]["count_classes"] == profile["groups"]["tabulate_balance"] == "report"
+
+
+def test_rooms_import_those_below_them() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
