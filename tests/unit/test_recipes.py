@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,6 +149,16 @@ def copy(root: Path, followed, tmp_path_factory) -> Copy:
     made.run("vebi.generated")
     (folder / "added.json").write_text(json.dumps(CONFIGURATION))
     return made
+
+
+def test_the_map_has_the_rooms_in_their_order(root) -> None:
+    table = re.findall(r"^\| (`.+`) \|", (root / "CONTRIBUTING.md").read_text(), re.M)
+    (layers, _) = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    found = [re.findall(r"`(\w+)`", row) for row in table]
+    # An example's row of another table stands below.
+    assert found[: len(layers["layers"])] == [row.split(" : ") for row in layers["layers"]]
 
 
 def test_every_block_belongs_to_a_recipe(root, followed) -> None:
