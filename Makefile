@@ -43,7 +43,7 @@ $(RENDER)/.installed: requirements-render.txt
 	$(RENDER)/bin/python -c "import bpy"
 	@touch $@
 
-# Who may not install Chromium is told how, and goes on: its tests say that they were left out.
+# Without the right to install Chromium one goes on after a line that says how: its tests say that they were left out.
 $(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
 	@PYTHON=$(PYTHON) bash envs/system-packages.sh chromium || true
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
@@ -85,7 +85,7 @@ reference: reproduce
 test: dev-env
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# A real Slurm on this machine, started and ended by the tests; exit code 3 means there is none to be had.
+# A real Slurm on this machine, started and ended by the tests; exit code 3 means that none can be installed.
 test-slurm: dev-env slurm-env
 	@bash tests/workflow/slurm/install.sh; code=$$?; \
 	  if [ $$code -eq 0 ]; then PATH="$$PATH:/usr/sbin" $(SLURM)/bin/python -m pytest -m slurm tests/workflow/slurm; \

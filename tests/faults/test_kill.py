@@ -144,7 +144,7 @@ class Run:
         return [n for n, command in processes(self.main.pid) if re.search(pattern, command)]
 
     def kill(self, victim, progress, wait):
-        """Kill a victim, up to `wait` seconds after so many jobs are done, if there is one."""
+        """Kill a victim, up to `wait` seconds after a number of jobs are done, if there is one."""
         if not wait_for(
             lambda: jobs_done(self.folder) >= progress and self.candidates(victim), self.main
         ):

@@ -61,3 +61,32 @@ def test_catalogue_hooks_and_licence(root):
     assert [hook["entry"] for hook in hooks] == ["make check"]
     assert "MIT License" in (root / "LICENSE").read_text()
     assert "## Unreleased" in (root / "CHANGELOG.md").read_text()
+
+
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "config/README.md",
+    "examples/README.md",
+    "docs/*.md",
+)
+
+
+def test_links_between_the_pages_lead_somewhere(root):
+    """Files and headings of this repository that a page links to, and the pages' figures."""
+    seen = 0
+    for page in (path for pattern in PAGES for path in root.glob(pattern)):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if re.match(r"https?:|mailto:", target):
+                continue
+            file, _, heading = target.partition("#")
+            found = (page.parent / file).resolve() if file else page
+            assert found.exists(), f"{page.name}: {target}"
+            assert found.is_relative_to(root.resolve()), f"{page.name}: {target}"
+            if heading:
+                lines = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", x.lower()).replace(" ", "-") for x in lines}
+                assert heading in anchors, f"{page.name}: {target}"
+            seen += 1
+    assert seen > 20

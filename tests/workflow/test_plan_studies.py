@@ -20,11 +20,12 @@ def test_mnist_counts_features_and_needs_no_masks(checkout):
     assert "study_robustness" not in jobs
 
 
-def digests(root, *scripts):
-    """The code digests as the rules have them, of a copy of the package's own."""
+def digests(root, *entries):
+    """The code digests as the rules have them, of a copy of the package's own: scripts or functions."""
     code = "from vebi.run.code_digest import code_digest; from pathlib import Path; import sys; "
-    code += "print([code_digest(Path(script)) for script in sys.argv[1:]])"
-    paths = [str(root / "workflow/scripts" / f"{script}.py") for script in scripts]
+    code += "print([code_digest(e if ':' in e else Path(e)) for e in sys.argv[1:]])"
+    scripts = root / "workflow/scripts"
+    paths = [entry if ":" in entry else str(scripts / f"{entry}.py") for entry in entries]
     done = subprocess.run(
         [sys.executable, "-c", code, *paths],
         env={**os.environ, "PYTHONPATH": str(root / "workflow")},
@@ -35,7 +36,10 @@ def digests(root, *scripts):
     return done.stdout
 
 
-MAIN_LINE = ("train", "describe", "select", "ablate", "explain", "measure_iou", "tabulate_iou")
+MAIN_LINE = (
+    *("train", "describe", "select", "ablate", "explain", "measure_iou"),
+    "vebi.studies.iou.tables:tabulate",
+)
 
 
 def test_editing_the_study_reruns_the_study_alone(checkout):

@@ -1,47 +1,11 @@
 # dataset.h5: rendered in chunks, or loaded.
 
-from vebi.data.on_disk import listing_files
 
 RENDERED = [name for name, d in CONFIG.datasets.items() if not d.loader]
 LOADED = [name for name, d in CONFIG.datasets.items() if d.loader]
 
 
-def get_listing_files(wildcards):
-    """Files that say which images a data set has; an edit of them loads it again."""
-    data = CONFIG.datasets[wildcards.dataset]
-    return listing_files(data) if data.kind == "image_folder" else []
-
-
-def get_load_settings(wildcards):
-    """What a loaded data set depends on."""
-    return CONFIG.datasets[wildcards.dataset].model_dump(exclude={"if_missing"})
-
-
-def get_chunk_range(wildcards):
-    """First image of a chunk and the one after its last."""
-    data = CONFIG.datasets[wildcards.dataset]
-    start = int(wildcards.chunk) * data.images_per_chunk
-    return start, min(start + data.images_per_chunk, data.images)
-
-
-def get_render_arguments(wildcards):
-    """Command line of the renderer for a chunk."""
-    data = CONFIG.datasets[wildcards.dataset]
-    start, stop = get_chunk_range(wildcards)
-    return (
-        f"--set {data.flower_set} --seed {CONFIG.seed} --start {start} --stop {stop}"
-        f" --size {data.size} --samples {data.samples} --views-per-base {data.views_per_base}"
-        f" --device {'cpu' if CONFIG.device == 'cpu' else 'auto'}"
-    )
-
-
-def get_chunks(wildcards):
-    """All chunks of a rendered data set."""
-    data = CONFIG.datasets[wildcards.dataset]
-    return [
-        RESULTS / "data" / wildcards.dataset / "chunks" / f"{number:04d}.h5"
-        for number in range(-(-data.images // data.images_per_chunk))
-    ]
+include: "inputs/data.smk"
 
 
 rule render_chunk:

@@ -1,27 +1,11 @@
 # mcgill/: the McGill report's two networks, what they lose, and why. A folder per network and seed.
 
 from vebi.config.mcgill import RemovalConfig, SensitivityConfig
-from vebi.studies.mcgill import get_networks, get_seeds
-from vebi.studies.mcgill.report_networks import SOLVERS, WORKS
+from vebi.studies.mcgill import get_seeds
+from vebi.studies.mcgill.report_networks import SOLVERS
 
 
-def get_mcgill_network(wildcards):
-    """The settings of a network of the McGill report."""
-    place = wildcards.dataset, wildcards.model
-    return next(n for n in get_networks(PLAN) if (n.dataset, n.model) == place)
-
-
-def get_mcgill_descriptor(wildcards):
-    """The descriptor that the report uses for a network."""
-    return WORKS[get_mcgill_network(wildcards).kind].descriptor
-
-
-def get_mcgill_features(wildcards):
-    """What each solver selects in a network."""
-    return [
-        RESULTS / "mcgill" / RUN.format(**wildcards) / solver / "features.csv"
-        for solver in get_mcgill_network(wildcards).solvers
-    ]
+include: "inputs/mcgill.smk"
 
 
 rule train_mcgill_controls:

@@ -1,12 +1,7 @@
 # model.pt: one network per data set, model and seed.
 
-from vebi.studies.perturbation import kept_epochs
 
-
-def get_kept_epochs(wildcards):
-    """Epochs after which a training keeps the network, for a study that follows them."""
-    run = {**wildcards, "seed": int(wildcards.seed)}
-    return kept_epochs(PLAN, run)
+include: "inputs/models.smk"
 
 
 rule train:

@@ -1,14 +1,7 @@
 # manifest.json: what was run with what, and the checksum of every result. report.html: the run, to read.
 
 
-def get_first_files(pattern, experiments):
-    """One file per experiment, of its first seed's network."""
-    return PLAN.files(pattern, PLAN.runs(experiments, [PLAN.first_seed]))
-
-
-def get_page_digest():
-    """Digest of the page that the report is made from; an edit makes it again."""
-    return files_digest(WORKFLOW / "vebi/report/page")
+include: "inputs/report.smk"
 
 
 rule write_captions:

@@ -1,21 +1,9 @@
 # sanity.h5: how alike heatmaps stay when the network forgets what it learnt.
 
 from vebi.config.sanity import RandomisationConfig
-from vebi.studies.sanity import random_label_runs
 
 
-def get_random_label_settings(wildcards):
-    """How a network is trained on shuffled labels: as its model, for its own number of epochs."""
-    settings = CONFIG.models[wildcards.model].settings()
-    return {**settings, "epochs": CONFIG.sanity.random_label_epochs}
-
-
-def get_random_label_model(wildcards):
-    """The network of a run that was trained on shuffled labels, if there is one."""
-    run = {**wildcards, "seed": int(wildcards.seed)}
-    if run not in random_label_runs(PLAN):
-        return []
-    return str(RESULTS / "models" / RUN / "random_labels.pt").format(**run)
+include: "inputs/sanity.smk"
 
 
 rule train_random_labels:

@@ -1,14 +1,7 @@
 # path.h5: the mu-Lasso of every class, for every mu at once.
 
 
-def get_sums():
-    """Sums over the parts of a descriptor file; none where the selection reads the file itself."""
-    if CONFIG.selection.parts == 1 and not GPUS:
-        return []
-    return [
-        RESULTS / "selection" / RUN / f"sums/{part}.h5"
-        for part in range(CONFIG.selection.parts)
-    ]
+include: "inputs/selection.smk"
 
 
 rule sum_descriptors:

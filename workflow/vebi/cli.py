@@ -149,7 +149,7 @@ def diff(
 def verify(
     run: Annotated[Path, typer.Argument(help="A run's folder, such as results/default.")],
     remove_broken: Annotated[
-        bool, typer.Option("--remove-broken", help="Delete what is broken, to be made anew.")
+        bool, typer.Option("--remove-broken", help="Delete what is broken, to be made again.")
     ] = False,
 ) -> None:
     """Check every result file of a run against the checksums in its manifest.
@@ -214,7 +214,9 @@ def flowers(
     size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 112,
     samples: Annotated[int, typer.Option(help="Samples per pixel.")] = 6,
     views_per_base: Annotated[int, typer.Option(help="Images of a class on one base scene.")] = 5,
-    folds: Annotated[int, typer.Option(help="One base scene in so many is for testing.")] = 5,
+    folds: Annotated[
+        int, typer.Option(help="One of this number of base scenes is for testing.")
+    ] = 5,
     fold: Annotated[int, typer.Option(help="Which of them.")] = 0,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Renderers at once; default: one per core.")

@@ -1,4 +1,4 @@
-"""Broken configurations and what each is told: the key, what was expected, what is allowed."""
+"""Broken configurations and what the error says: the key, what was expected, what is allowed."""
 
 import copy
 import datetime

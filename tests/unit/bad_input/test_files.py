@@ -242,7 +242,7 @@ def test_a_pipe_or_a_device_is_no_image_and_no_array(vebi, helpers, photos, tmp_
     (photos / "b/zero.png").symlink_to("/dev/zero")
     with pytest.raises(VebiError, match="2 images of") as caught:
         index_images(folder_config(photos))
-    assert str(caught.value).count("it is no file") == 2
+    assert str(caught.value).count("it is not a file") == 2
     os.mkfifo(tmp_path / "pipe.h5")
     assert helpers.problems(vebi("iou", "pipe.h5", "pipe.h5"), "pipe.h5", "no file") == []
     assert (
@@ -268,7 +268,7 @@ LISTS = [
     ("path,label,split\na/1.png,a,train\nb/1.png,b,train\n", ["no test images"]),
     ("path,label\na/1.png,a\na/2.png,a\n", ["has 1 classes", "n_classes is 2"]),
     ("path,label\na/9.png,a\na/1.png,a\nb/1.png,b\nb/2.png,b\n", ["a/9.png", "no such file"]),
-    ("path,label\nb,a\na/1.png,a\nb/1.png,b\nb/2.png,b\n", ["b (it is no file)"]),
+    ("path,label\nb,a\na/1.png,a\nb/1.png,b\nb/2.png,b\n", ["b (it is not a file)"]),
     ("path,label\na\x07,a\n", ["no text"]),
     (b"path,label\n\xff\xfe,a\n", ["not in UTF-8"]),
     (b"path,label\na\0,a\n", ["a"]),

@@ -96,7 +96,7 @@ def test_figures_follow_the_tables(runs, tolerances, tmp_path):
     assert outcomes["figures/iou.png"] is Outcome.DIFFERENT
     assert outcomes["heatmaps/vebi.h5"] is Outcome.DIFFERENT
     assert outcomes["report.html"] is Outcome.LISTED
-    # The numbers moved within tolerance: it is told, and counted only by --strict.
+    # The numbers moved within tolerance: it is reported, and counted only by --strict.
     moved = make_run(tmp_path / "d", auc=0.505, shade=11)
     report = compare(a, moved, tolerances)
     assert report.exit_code == 0

@@ -19,7 +19,7 @@ from vebi.models.nets import NetSpec, build, initialise
 
 
 class OneRed(nn.Module):
-    """The first of four channels follows red, and the class hangs on it; another is always on."""
+    """The first of four channels follows red, and the class depends on it; another is always on."""
 
     def __init__(self) -> None:
         super().__init__()

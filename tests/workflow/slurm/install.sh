@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Slurm with accounting for the tests, from Debian's or Ubuntu's packages. Starts nothing.
-# Exit code 3: not to be had here.
+# Exit code 3: can't be installed here.
 set -euo pipefail
 packages=(slurmctld slurmd slurmdbd slurm-client munge mariadb-server)
 programs=(slurmctld slurmd slurmdbd sbatch munged mariadbd mariadb-install-db mariadb)

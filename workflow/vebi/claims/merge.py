@@ -23,7 +23,7 @@ FILE = "claims.csv"
 def read_claims(run: Path) -> pd.DataFrame:
     """The claims of a run's folder, of its folder of tables, or of a claims.csv.
 
-    A run that has a manifest but no claims.csv, one of an older version, is read anew from its tables.
+    For a run of an older version, with a manifest but no claims.csv, they are computed from its tables.
 
     Raises:
         VebiError: none of these, or a file that is not as the run wrote it.

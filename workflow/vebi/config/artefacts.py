@@ -9,7 +9,7 @@ class ArtefactScoreConfig(Strict):
     """Grid-artefact scores (VEBI 3.3)."""
 
     images: int = Field(48, ge=1, description="test images per network, spread over the classes")
-    layers: int = Field(12, ge=1, description="at most so many layers, at equal steps")
+    layers: int = Field(12, ge=1, description="most layers that are measured, at equal steps")
     batch_size: int = Field(16, ge=1)
 
 

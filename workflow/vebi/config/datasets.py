@@ -52,7 +52,7 @@ class An8FlowerConfig(_DatasetSection):
     samples: int = Field(6, ge=1, le=1024, description="Cycles samples per pixel")
     views_per_base: int = Field(5, ge=1, description="images of one class that share a base scene")
     images_per_chunk: int = Field(150, ge=1, description="images that one rendering job makes")
-    folds: int = Field(5, ge=2, description="base scenes are dealt to so many folds")
+    folds: int = Field(5, ge=2, description="number of folds that base scenes are dealt to")
     fold: int = Field(0, ge=0, description="the fold that is the test split")
 
     @property
@@ -170,8 +170,12 @@ class ImageFolderConfig(_DatasetSection):
     # HDF5 holds no attribute with more names than that.
     n_classes: int = Field(ge=2, le=4000, description="how many; not needed beside classes")
     class_names: str | None = Field(None, min_length=1, description="file with readable names")
-    train_per_class: int | None = Field(None, ge=1, description="at most so many, drawn by seed")
-    test_per_class: int | None = Field(None, ge=1, description="at most so many, drawn by seed")
+    train_per_class: int | None = Field(
+        None, ge=1, description="most images per class, drawn by seed"
+    )
+    test_per_class: int | None = Field(
+        None, ge=1, description="most images per class, drawn by seed"
+    )
     seed: int = Field(0, ge=0, description="of the split and of the limits")
     size: int = Field(224, ge=8, le=2048, description="height and width in pixels")
     channels: Literal[1, 3] = 3

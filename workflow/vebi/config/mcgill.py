@@ -61,7 +61,9 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
     """Removal x solver x control, invariance, sensitivity."""
 
     networks: list[McGillNetworkConfig] = Field(min_length=1)
-    seeds: int | None = Field(None, ge=1, description="the first so many of the run's; null: all")
+    seeds: int | None = Field(
+        None, ge=1, description="how many of the run's, from the first on; null: all"
+    )
     shuffled_epochs: int | None = Field(
         None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
     )

@@ -31,7 +31,7 @@ class ResamplingConfig(Strict):
     """Input resampling (Lengerich et al. 2017)."""
 
     datasets: list[Name] | None = Field(None, min_length=1, description="null: of all experiments")
-    seeds: int = Field(1, ge=1, description="networks per experiment: the first so many seeds")
+    seeds: int = Field(1, ge=1, description="networks per experiment, from the first seed on")
     perturbations: list[PerturbationConfig] = Field(
         min_length=1, description="the first one is for heatmaps and the study over the epochs, too"
     )

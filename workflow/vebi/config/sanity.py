@@ -19,7 +19,9 @@ class SanityConfig(RandomisationConfig):
     """Randomised networks (Adebayo et al. 2018)."""
 
     random_label_seeds: int = Field(
-        1, ge=0, description="the first so many seeds also get a network trained on shuffled labels"
+        1,
+        ge=0,
+        description="seeds, from the first on, that also get a network trained on shuffled labels",
     )
     random_label_epochs: int = Field(30, ge=1)
     random_label_images: int | None = Field(

@@ -194,7 +194,7 @@ def open_dataset(path: str | Path) -> Dataset:
         key = "file" if "file" in file and "images" not in file else "images"
         missing = [name for name in (key, "labels", "split") if name not in file]
         if missing:
-            raise VebiError(f"{path} lacks {', '.join(missing)}: it is no data set file.")
+            raise VebiError(f"{path} lacks {', '.join(missing)}: it is not a data set file.")
         first = get_array(file, key)
         n, *shape = first.shape or (0,)
         try:

@@ -180,7 +180,7 @@ def _size_of(path: Path, decoding: Decoding) -> int:
     n_bytes = path.stat().st_size
     # Opening a pipe would wait for ever.
     if not path.is_file():
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     limit = BYTES_PER_PIXEL * decoding.max_pixels + BYTES_BESIDE
     if n_bytes > limit:
         raise ValueError(

@@ -1,7 +1,7 @@
 """The descriptor of VEBI's text from its code's, and back, without the network.
 
 Both measure the same channels, one by the L2 norm, the other by its square, and divide by the sum
-over the layer. So each is the other's power, divided anew.
+over the layer. So each is the other's power, divided again.
 """
 
 from pathlib import Path

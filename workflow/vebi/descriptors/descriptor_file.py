@@ -47,7 +47,7 @@ def open_descriptors(path: str | Path) -> DescriptorFile:
         missing = [key for key in _KEYS if key not in file]
         if missing:
             raise VebiError(
-                f"{path} lacks {', '.join(missing)}: it is no descriptor file of `vebi`."
+                f"{path} lacks {', '.join(missing)}: it is not a descriptor file of `vebi`."
             )
         x = get_array(file, "X")
         check_form(str(path), "X", x, ("N", "m"), "f")

@@ -47,7 +47,7 @@ WAYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSource:
-    """Which network is meant, as `vebi explain` is told.
+    """Which network is meant, from the options of `vebi explain`.
 
     Args:
         run: a run's folder, whose network `model`, trained on `dataset`, it is; `seed` None: the first.

@@ -35,12 +35,12 @@ BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError
 
 
 def open_hdf5(path: str | Path, what: str = "an HDF5 file") -> h5py.File:
-    """Open a file for reading; raises VebiError where there is none or it is no HDF5."""
+    """Open a file for reading; raises VebiError where there is none or it is not HDF5."""
     path = Path(path)
     try:
         # Opening a pipe would wait for ever.
         if not path.is_file():
-            reason, way_out = "it is no file" if path.exists() else "no such file", ""
+            reason, way_out = "it is not a file" if path.exists() else "no such file", ""
         else:
             return h5py.File(path, "r")
     except (OSError, ValueError) as error:

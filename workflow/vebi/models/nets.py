@@ -276,7 +276,7 @@ def _size_message(spec: NetSpec, reason: str) -> str:
 
 
 def initialise(net: nn.Module, seed: int, std: float | None = None, glorot: bool = False) -> None:
-    """Draw every convolution and fully connected weight anew from `seed`; biases become zero.
+    """Draw every convolution and fully connected weight again, from `seed`; biases become zero.
 
     `std` gives normal weights of that standard deviation (MatConvNet's example: 0.01); None gives
     He et al. (2015), std = sqrt(2 / fan_in), or, with `glorot`, Keras' uniform weights between plus and

@@ -37,7 +37,7 @@ class Layer:
 
     `index` its place in the list of layers; `position` among all counted operations, in the order of
     execution; `name` the qualified name of the module that called
-    it (with the function's name if it is no module of its own, with #2, #3 if called again); `type`
+    it (with the function's name if it is not a module of its own, with #2, #3 if called again); `type`
     conv, fc, relu, pool, norm, lrn, or the name of another activation; `kind` the torch function;
     `shape` of one image's response; `channel_axis` in the batched response; `spatial`: whether a
     channel is a map of more than one value; `window` for convolutions and poolings.

@@ -15,7 +15,7 @@ from vebi.report.pictures import encode_image, encode_map, encode_mask
 from vebi.studies.iou.curve import area_under_curve
 from vebi.studies.iou.iou_file import read_curves
 
-# Images of one experiment. Of a thousand classes so many are taken, at equal steps.
+# Images of one experiment. Of more classes than this, some are taken at equal steps.
 LARGEST = 30
 MOST_PER_CLASS = 5
 

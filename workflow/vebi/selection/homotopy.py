@@ -308,6 +308,6 @@ def solve_paths_of(
 
     classes = range(statistics.n_classes)
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(processes) as pool:
-        # A thread gets its memory anew from the system again and again: none for one process.
+        # A thread asks the system for its memory again and again: no threads for a single one.
         paths = map(solve, classes) if processes == 1 else pool.map(solve, classes)
         return list(tqdm(paths, "path", statistics.n_classes, unit="class", disable=None))

@@ -104,7 +104,7 @@ class Statistics:
         except (OSError, KeyError) as error:
             raise VebiError(
                 f"{path} can't be read as sums of descriptors ({error}). "
-                "Delete it and run again to make it anew."
+                "Delete it and run again to make a new one."
             ) from error
         m, n_classes = result.cross.shape if result.cross.ndim == 2 else (-1, -1)
         if result.gram.shape != (m, m) or result.counts.shape != (n_classes,):

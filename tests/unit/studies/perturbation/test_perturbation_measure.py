@@ -18,7 +18,7 @@ SETTINGS = StudySettings(images=8, reference=16, ks=(2, 1), repeats=2, bootstrap
 
 
 class OneThatCounts(nn.Module):
-    """Twelve channels see the same brightness, at different gains; the class hangs on channel 0 alone."""
+    """Twelve channels see one brightness, at different gains; the class depends on channel 0 alone."""
 
     def __init__(self) -> None:
         super().__init__()

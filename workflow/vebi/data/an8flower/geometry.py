@@ -240,16 +240,18 @@ def hanging_place(plant: Plant, view: View) -> HangingPlace:
     """Petals and pot swap their places in the picture: each is where the other is if upright.
 
     So the place of a coloured part is distributed alike for both, and says nothing of the class. A
-    place is the mean of the projected corners. Found by Newton's method for the pot's way to the
+    place is the centroid of the projected faces. Found by Newton's method for the pot's way to the
     camera's right, its height, the direction of the head from the camera's, and the drop.
     """
     right = camera_matrix(plant, view)[:3, 0]
     meshes = plant_meshes(plant)
     head = head_matrix(plant, view.head_spin, view.head_nod)
-    targets = [
-        _mean_place(meshes[name], at, plant, view)
-        for name, at in (("pot", np.eye(4)), ("petals", head))
-    ]
+
+    def places(head: np.ndarray, foot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        petals = _mean_place(meshes["petals"], head, plant, view, is_sheet=True)
+        return petals, _mean_place(meshes["pot"], foot, plant, view, is_sheet=False)
+
+    petals_at, pot_at = places(head, np.eye(4))
 
     def stands(values: np.ndarray) -> np.ndarray:
         aside, height, turn, _ = values
@@ -258,9 +260,8 @@ def hanging_place(plant: Plant, view: View) -> HangingPlace:
 
     def misses(values: np.ndarray) -> np.ndarray:
         head = head_matrix(plant, view.head_spin, view.head_nod, values[3])
-        petals = _mean_place(meshes["petals"], stands(values) @ head, plant, view)
-        pot = _mean_place(meshes["pot"], stands(values), plant, view)
-        return np.concatenate([petals - targets[0], pot - targets[1]])
+        petals, pot = places(stands(values) @ head, stands(values))
+        return np.concatenate([petals - pot_at, pot - petals_at])
 
     values = np.array([0.0, 1.4, 0.0, -0.6])
     for _ in range(6):
@@ -270,11 +271,20 @@ def hanging_place(plant: Plant, view: View) -> HangingPlace:
     return HangingPlace(stands(values), float(values[3]))
 
 
-def _mean_place(mesh: Mesh, matrix: np.ndarray, plant: Plant, view: View) -> np.ndarray:
-    """Mean (2) of a mesh's projected corners, right and up, in focal lengths from the middle."""
+def _mean_place(
+    mesh: Mesh, matrix: np.ndarray, plant: Plant, view: View, *, is_sheet: bool
+) -> np.ndarray:
+    """Centroid (2) of a mesh's projected faces, right and up, in focal lengths from the middle.
+
+    Of a sheet all faces count, else those that turn to the camera: a pot's inside is full of soil.
+    """
     camera = camera_matrix(plant, view)
     seen = (mesh.moved(matrix).vertices - camera[:3, 3]) @ camera[:3, :3]
-    return (seen[:, :2] / -seen[:, 2:]).mean(axis=0)
+    corners = (seen[:, :2] / -seen[:, 2:])[mesh.quads]
+    (ax, ay), (bx, by) = (corners[:, 2] - corners[:, 0]).T, (corners[:, 3] - corners[:, 1]).T
+    area = ax * by - ay * bx
+    area = np.abs(area) if is_sheet else np.clip(area, 0.0, None)
+    return np.asarray((corners.mean(axis=1) * area[:, None]).sum(axis=0) / area.sum())
 
 
 def floor_of(scene: Scene) -> float:

@@ -62,7 +62,7 @@ STUDY = Study(
                     "share_selected",
                     "close",
                     atol=0.2,
-                    why="which features are selected hangs on the network",
+                    why="which features are selected depends on the network",
                 ),
             ),
         ),

@@ -1,7 +1,7 @@
 """The tables artefacts and artefacts_paired: scores with intervals, and methods compared.
 
 Images of one base scene are alike, so intervals and tests take base scenes as what another test set
-would draw anew.
+would draw afresh.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +111,7 @@ def paired_table(items: Sequence[Artefacts], n_resamples: int, key: Sequence[int
 def _places(item: Artefacts) -> Iterator[dict[str, Any]]:
     """Every layer and then the finished heatmaps, with the scores (N) of each method.
 
-    A stride that differs between the axes is told by its larger value.
+    A stride that differs between the axes is given by its larger value.
     """
     for number, name in enumerate(item.layer_names):
         yield {

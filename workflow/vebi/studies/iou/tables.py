@@ -1,7 +1,7 @@
 """The tables of how heatmaps lie on masks (VEBI 4.3, Figs. 8 and 9, and other benchmarks' measures).
 
 Images that share a base scene are alike, so intervals and tests take base scenes, not images, as what
-another test set would draw anew. Every scene shows every class: the classes stay as they are.
+another test set would draw afresh. Every scene shows every class: the classes stay as they are.
 """
 
 from collections.abc import Mapping, Sequence

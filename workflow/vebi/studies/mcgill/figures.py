@@ -222,7 +222,7 @@ def draw_causes(table: pd.DataFrame, kinds: Kinds) -> Figure:
 def _draw_point(axis: Axes, row: pd.Series, position: float, colour: str) -> None:
     total = row["n_filters"]
     if np.isnan(row["filters_at_50"]):
-        # Open triangle: not reached with so many removed.
+        # Open triangle: not reached by the largest number removed.
         axis.plot(row["largest_removed"] / total, position, ">", mfc="white", color=colour, ms=5)
         return
     if not np.isnan(row["filters_at_90"]):

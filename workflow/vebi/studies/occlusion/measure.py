@@ -22,7 +22,7 @@ from vebi.network.scores import probabilities
 from vebi.studies.occlusion.cover import box_side, cover_order, pixel_counts, race
 from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, write_occlusion
 
-# The mean of so many training images is the mean of all of them to a hundredth of a grey level.
+# The mean of this number of training images is the mean of all of them to a hundredth of a grey level.
 MEAN_IMAGES = 10_000
 
 

@@ -1,7 +1,7 @@
 """The occlusion tables: curves with intervals, and paired differences between methods (VEBI 4.2).
 
 Images that share a base scene are alike, so intervals and tests take base scenes as what another test
-set would draw anew.
+set would draw afresh.
 """
 
 from collections.abc import Mapping, Sequence

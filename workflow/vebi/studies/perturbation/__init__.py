@@ -22,7 +22,7 @@ def get_experiments(plan: Plan) -> list[ExperimentConfig]:
 
 
 def get_runs(plan: Plan) -> list[Run]:
-    """The networks that are studied: the first so many seeds of each experiment."""
+    """The networks that are studied: the first seeds of each experiment."""
     section = plan.config.resampling
     seeds = plan.config.seeds[: section.seeds] if section else []
     return plan.runs(get_experiments(plan), seeds)

@@ -96,7 +96,7 @@ STUDY = Study(
             draw="vebi.studies.sanity.figures:draw_sanity",
             caption=(
                 "Rank correlation of each method's maps with those of the trained network, as its"
-                " layers are drawn anew from the class scores down. Diamonds: maps of a network "
+                " layers are randomised from the class scores down. Diamonds: maps of a network "
                 "trained on shuffled labels. Dotted: where the verdicts cut, 0.3 and 0.5. Bands: "
                 "95 % over scenes."
             ),

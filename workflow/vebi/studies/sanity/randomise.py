@@ -131,7 +131,7 @@ def with_random_labels(dataset: Dataset, key: Sequence[int], limit: int | None =
     """The data set with the labels of its training images shuffled among them.
 
     How often each class occurs stays; what an image shows and what it is called no longer go
-    together. With `limit` only so many training images stay in the training split.
+    together. With `limit` at most this number of training images stay in the training split.
     """
     rows = dataset.indices(TRAIN)
     rng = np.random.default_rng(list(key))

@@ -1,6 +1,6 @@
 """The sanity tables: similarity to the trained network's maps, comparisons, and a verdict.
 
-Intervals and tests take base scenes as what another test set would draw anew, as those of the IoU do.
+Intervals and tests take base scenes as what another test set would draw afresh, as those of the IoU do.
 """
 
 from collections.abc import Mapping, Sequence

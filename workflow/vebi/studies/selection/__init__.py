@@ -89,7 +89,7 @@ STUDY = Study(
                 Allowed(
                     "(rows)",
                     "follows",
-                    why="which of two equally good features is taken hangs on the last bits of a network",
+                    why="which of two equally good features is taken depends on a network's last bits",
                 ),
                 Allowed("weight", "follows", rtol=0.05),
             ),

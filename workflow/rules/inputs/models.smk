@@ -1,0 +1,9 @@
+# What the rules of models.smk read, and their settings.
+
+from vebi.studies.perturbation import kept_epochs
+
+
+def get_kept_epochs(wildcards):
+    """Epochs after which a training keeps the network, for a study that follows them."""
+    run = {**wildcards, "seed": int(wildcards.seed)}
+    return kept_epochs(PLAN, run)
