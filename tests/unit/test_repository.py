@@ -63,7 +63,14 @@ def test_catalogue_hooks_and_licence(root):
     assert "## Unreleased" in (root / "CHANGELOG.md").read_text()
 
 
-PAGES = ("README.md", "CHANGELOG.md", "config/README.md", "examples/README.md", "docs/*.md")
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "config/README.md",
+    "examples/README.md",
+    "docs/*.md",
+)
 
 
 def test_links_between_the_pages_lead_somewhere(root):

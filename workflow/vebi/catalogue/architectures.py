@@ -1,7 +1,4 @@
-"""The networks that can be had by name.
-
-To add one: a record here, and its function in `vebi/models/nets.py`.
-"""
+"""The networks that have a name. CONTRIBUTING.md says how to add one."""
 
 from collections.abc import Mapping
 from dataclasses import field

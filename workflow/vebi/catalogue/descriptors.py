@@ -1,7 +1,6 @@
 """The descriptors of images: of VEBI's text, of its authors' code, and of the McGill reproductions.
 
-To add one: a record here; a statistic or a choice of layers that is new stands in
-`vebi/descriptors/statistics.py` or `vebi/descriptors/layers.py`.
+CONTRIBUTING.md says how to add one.
 """
 
 from vebi.catalogue.record import by_name, look_up
@@ -46,6 +45,7 @@ DESCRIPTORS: dict[str, Descriptor] = by_name(
             layers="vebi.descriptors.layers:all_layers",
             norm_power=2.0,
         ),
+        # Those of the McGill reproductions.
         Descriptor(
             name="mcgill_matconvnet",
             statistic="vebi.descriptors.statistics:spectral",

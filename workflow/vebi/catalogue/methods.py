@@ -1,7 +1,4 @@
-"""The heatmap methods.
-
-To add one: a record here, and a module `vebi/heatmaps/methods/<name>.py` with its function.
-"""
+"""The heatmap methods. CONTRIBUTING.md says how to add one."""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -2,8 +2,8 @@
 
 Each has `n_classes`, the `shape` (H, W, C) of its images, `has_masks` (whether the region that explains
 the class is known) and `loader`: what writes its dataset.h5, as text (`vebi.catalogue.record.resolve`),
-a function of the section, the file to write and a folder for downloads. To add a kind: a class here, in
-the union below, and a module with its loader.
+a function of the section, the file to write and a folder for downloads. CONTRIBUTING.md says how to
+add one.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Ways to perturb an image, each a generator of copies.
 
-To add one: a function here, and its record at the end of PERTURBATIONS.
+CONTRIBUTING.md says how to add one.
 
 Every function takes an `image` and what no information looks like there (`mean`), both float32
 (C, H, W) in raw pixels, the number of copies `n`, a `strength`, and a random generator, and yields n

@@ -20,8 +20,19 @@ from vebi.studies.sanity import STUDY as SANITY
 from vebi.studies.selection import STUDY as SELECTION
 
 STUDIES: tuple[Study, ...] = (
-    *(NETWORKS, SELECTION, AVERAGE, FEATURE_COUNTS, ABLATION, EXPLANATIONS, IOU, ARTEFACTS),
-    *(OCCLUSION, SANITY, ROBUSTNESS, MCGILL, PERTURBATION),
+    NETWORKS,
+    SELECTION,
+    AVERAGE,
+    FEATURE_COUNTS,
+    ABLATION,
+    EXPLANATIONS,
+    IOU,
+    ARTEFACTS,
+    OCCLUSION,
+    SANITY,
+    ROBUSTNESS,
+    MCGILL,
+    PERTURBATION,
 )
 # What no study knows: a result of a run that somebody has added something to.
 OTHERS = Study(
