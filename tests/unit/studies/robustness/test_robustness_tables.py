@@ -142,5 +142,5 @@ def test_summary_counts_every_setting_once_per_factor(tmp_path):
 def test_networks_studied_otherwise_are_refused():
     one = findings(0)
     other = Findings(**{**one.__dict__, "image_index": np.arange(N) + 1})
-    with pytest.raises(VebiError, match="on other images"):
+    with pytest.raises(VebiError, match="same images"):
         compare([one, other], APART, 10, 0)

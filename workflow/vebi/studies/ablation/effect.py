@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vebi.io.errors import VebiError
-from vebi.statistics import cluster_sign_flip_test, nested_interval
+from vebi.statistics import mean_over_networks, nested_interval, scene_test
 from vebi.studies.ablation.ablate import class_weights
 from vebi.studies.ablation.hits_file import Hits
 
@@ -48,7 +48,7 @@ def compare(
                 # Per seed and draw: what the control leaves minus what the selection leaves.
                 per_draw = draws.sub(selected["mean_class_accuracy"], axis=0).to_numpy()
                 low, high = nested_interval(per_draw, n_resamples, [seed, number])
-                per_image = np.mean(
+                per_image = mean_over_networks(
                     [
                         _differences(
                             hits[str(key[0]), str(key[1]), run],
@@ -56,8 +56,7 @@ def compare(
                             selected["row"][run],
                         )
                         for run in draws.index
-                    ],
-                    axis=0,
+                    ]
                 )
                 rows.append(
                     {
@@ -71,11 +70,7 @@ def compare(
                         "ci_low": low,
                         "ci_high": high,
                         "n_seeds": len(per_draw),
-                        "p_value": cluster_sign_flip_test(
-                            per_image, scene, n_resamples, [seed, number]
-                        ),
-                        "n_images": len(per_image),
-                        "n_scenes": len(np.unique(scene)),
+                        **scene_test(per_image, scene, n_resamples, [seed, number]),
                     }
                 )
     return pd.DataFrame(rows)

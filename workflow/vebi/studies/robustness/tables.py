@@ -11,7 +11,13 @@ from vebi.data.dataset import open_dataset
 from vebi.data.scenes import read_scenes
 from vebi.io.errors import VebiError
 from vebi.run.plan import Run
-from vebi.statistics import cluster_sign_flip_test, crossed_interval, sign_flip_test
+from vebi.statistics import (
+    check_same_images,
+    crossed_interval,
+    mean_over_networks,
+    scene_test,
+    sign_flip_test,
+)
 from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS, judge
 from vebi.studies.robustness.robustness_file import Findings, read_findings
 
@@ -54,18 +60,17 @@ def compare(
     `n_seeds` have the ordering on average over the images.
     """
     first = findings[0]
-    for other in findings[1:]:
-        same = np.array_equal(other.image_index, first.image_index)
-        if other.settings != first.settings or not same:
-            raise VebiError(
-                "The networks of one experiment were studied in other settings or on other images. "
-                "Delete their robustness.h5 and run again."
-            )
+    check_same_images("the networks of one experiment", [one.image_index for one in findings])
+    if any(other.settings != first.settings for other in findings):
+        raise VebiError(
+            "The networks of one experiment were studied in other settings. "
+            "Delete their robustness.h5 and run again."
+        )
     rows = []
     for v, setting in enumerate(first.settings):
         for number, (name, difference) in enumerate(COMPARISONS.items()):
             values = np.array([difference(one, v) for one in findings])
-            per_seed, per_image = values.mean(1), values.mean(0)
+            per_seed, per_image = values.mean(1), mean_over_networks(values)
             key = [seed, number, v]
             low, high = crossed_interval(values, scene, n_resamples, key)
             rows.append(
@@ -77,12 +82,10 @@ def compare(
                     "mean_difference": values.mean(),
                     "ci_low": low,
                     "ci_high": high,
-                    "p_value": cluster_sign_flip_test(per_image, scene, n_resamples, key),
                     "p_value_seeds": sign_flip_test(per_seed, n_resamples, key),
                     "seeds_agree": int((per_seed > 0).sum()),
                     "n_seeds": len(findings),
-                    "n_images": len(per_image),
-                    "n_scenes": len(np.unique(scene)),
+                    **scene_test(per_image, scene, n_resamples, key),
                     "verdict": judge(low, high),
                 }
             )
