@@ -11,24 +11,10 @@ from hypothesis import strategies as st
 
 from vebi.report.claims import count_verdicts, draw, read_claims
 from vebi.report.curves import iou_curves
-from vebi.report.findings import find, judge
+from vebi.report.findings import find
 from vebi.report.places import TABLES
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "tone"),
-    [
-        (0.1, 0.2, "holds"),
-        (-0.2, -0.1, "reversed"),
-        (-0.1, 0.1, "undecided"),
-        (0.0, 0.1, "undecided"),
-        (math.nan, math.nan, "undecided"),
-    ],
-)
-def test_the_interval_decides(low, high, tone):
-    assert judge(low, high) == tone
 
 
 def paired(name, **columns):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vebi.statistics import judge_difference, judge_published
+
 if TYPE_CHECKING:
     from vebi.claims.run import Run
 
@@ -95,29 +97,20 @@ PROBLEMS = (REVERSED, UNDECIDED, LARGER, SMALLER, OTHERWISE)
 
 
 def _is_above_zero(claim: Claim, part: Part) -> str:
-    if part.low > 0:
-        return ""
-    return REVERSED if part.high < 0 else UNDECIDED
-
-
-# An interval wider than this share of the printed number would hold almost anything.
-WIDEST = 0.5
+    word = judge_difference(part.low, part.high)
+    return "" if word == "holds" else word
 
 
 def _holds_published(claim: Claim, part: Part) -> str:
     assert claim.published is not None
-    if claim.published > part.high + claim.rounding:
-        return SMALLER
-    if claim.published < part.low - claim.rounding:
-        return LARGER
-    too_wide = part.high - part.low > WIDEST * abs(claim.published)
-    return UNDECIDED if too_wide else ""
+    word = judge_published(claim.published, part.low, part.high, claim.rounding)
+    return "" if word == "agrees" else word
 
 
 ORDER = Rule(
     "the 95 % interval of the difference lies above 0, in every data set and network concerned; one that "
     "holds 0 is undecided, and not enough",
-    lambda claim, parts: all(part.low > 0 for part in parts),
+    lambda claim, parts: not any(_is_above_zero(claim, part) for part in parts),
     _is_above_zero,
 )
 VALUE = Rule(

@@ -2,8 +2,9 @@
 
 `effects` and `pooled` estimate a mean over networks, scenes and cells as an `Estimate`; `values`
 predicts one more network, `proportions` counts hits, `verdicts` turns any of them into the words of
-the claims. `paired` compares two methods on the same images, `bootstrap` and `sign_flips` resample.
-docs/statistics.md has the rules, their reasons and references.
+the claims, `orderings` an interval alone into those of the tables. `paired` compares two methods on the
+same images, `bootstrap` and `sign_flips` resample. docs/statistics.md has the rules, their reasons and
+references.
 """
 
 from vebi.statistics.bootstrap import (
@@ -24,6 +25,13 @@ from vebi.statistics.estimate import Estimate
 from vebi.statistics.families import holm
 from vebi.statistics.keys import draw_key
 from vebi.statistics.margins import MARGINS, Margin
+from vebi.statistics.orderings import (
+    ORDERINGS,
+    Agreement,
+    Ordering,
+    judge_difference,
+    judge_published,
+)
 from vebi.statistics.paired import (
     check_same_images,
     mean_over_images,
@@ -52,12 +60,15 @@ from vebi.statistics.verdicts import (
 
 __all__ = [
     "MARGINS",
+    "ORDERINGS",
+    "Agreement",
     "Cell",
     "Comparability",
     "Estimate",
     "Interaction",
     "Judgement",
     "Margin",
+    "Ordering",
     "Pooled",
     "Prediction",
     "Verdict",
@@ -71,9 +82,11 @@ __all__ = [
     "draw_key",
     "holm",
     "judge_absence",
+    "judge_difference",
     "judge_interval",
     "judge_ordering",
     "judge_orderings",
+    "judge_published",
     "judge_value",
     "mean_over_images",
     "mean_over_networks",

@@ -24,7 +24,7 @@ from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.choose import CHOICES, METRICS, similarity
 from vebi.perturbation.resample import Sampling, convolution_responses
-from vebi.statistics import mean_over_images, mean_over_networks
+from vebi.statistics import judge_difference, mean_over_images, mean_over_networks
 from vebi.studies.perturbation.chosen_channels import (
     Measured,
     Sets,
@@ -328,14 +328,7 @@ def _claim_rows(
                     "ci_low": low,
                     "ci_high": high,
                     "n_images": int((~np.isnan(difference)).sum()),
-                    "verdict": verdict(low, high),
+                    "verdict": judge_difference(low, high),
                 }
             )
     return rows
-
-
-def verdict(low: float, high: float) -> str:
-    """`holds`, `reversed` or `undecided`, from the interval of a difference that should be positive."""
-    if low > 0:
-        return "holds"
-    return "reversed" if high < 0 else "undecided"

@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from vebi.figures.style import GREY, VERDICT_COLOURS, new_figure, styled
-from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS
+from vebi.statistics import ORDERINGS
+from vebi.studies.robustness.comparisons import COMPARISONS
 
 _SHORT_DESCRIPTOR = {"vebi_text": "text", "vebi_code": "code"}
 
@@ -72,7 +73,7 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
     }
     # One legend says all: a label of the figure would lie on it.
     figure.legend(
-        handles=[Patch(color=VERDICT_COLOURS[v], label=meaning[v]) for v in VERDICTS],
+        handles=[Patch(color=VERDICT_COLOURS[v], label=meaning[v]) for v in ORDERINGS],
         loc="outside lower center",
         ncols=3,
         fontsize=8,

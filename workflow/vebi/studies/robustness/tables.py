@@ -12,13 +12,15 @@ from vebi.data.scenes import read_scenes
 from vebi.io.errors import VebiError
 from vebi.run.plan import Run
 from vebi.statistics import (
+    ORDERINGS,
     check_same_images,
     crossed_interval,
+    judge_difference,
     mean_over_networks,
     scene_test,
     sign_flip_test,
 )
-from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS, judge
+from vebi.studies.robustness.comparisons import COMPARISONS
 from vebi.studies.robustness.robustness_file import Findings, read_findings
 
 FACTORS = ("dataset", "model", "descriptor", "nonnegative", "mu")
@@ -86,7 +88,7 @@ def compare(
                     "seeds_agree": int((per_seed > 0).sum()),
                     "n_seeds": len(findings),
                     **scene_test(per_image, scene, n_resamples, key),
-                    "verdict": judge(low, high),
+                    "verdict": judge_difference(low, high),
                 }
             )
     return pd.DataFrame(rows)
@@ -100,14 +102,14 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
         for factor in FACTORS:
             parts += [(factor, _text(level), part) for level, part in group.groupby(factor)]
         for factor, level, part in parts:
-            counts = part["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
+            counts = part["verdict"].value_counts().reindex(ORDERINGS, fill_value=0)
             rows.append(
                 {
                     "comparison": name,
                     "factor": factor,
                     "level": level,
                     "n_settings": len(part),
-                    **{f"n_{verdict}": int(counts[verdict]) for verdict in VERDICTS},
+                    **{f"n_{verdict}": int(counts[verdict]) for verdict in ORDERINGS},
                     "difference_smallest": part["mean_difference"].min(),
                     "difference_median": part["mean_difference"].median(),
                     "difference_largest": part["mean_difference"].max(),
