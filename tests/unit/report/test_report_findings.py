@@ -88,6 +88,7 @@ def test_claims_are_counted_and_keep_their_texts():
             "published": [0.23, np.nan, 12000.0],
             "measured": [0.3141, 5.0, np.nan],
             "table": ["iou_auc.csv and iou_paired.csv: x", "", ""],
+            "tables": ["iou_auc iou_paired", "", ""],
         }
     ).reindex(columns=columns)
     claims = read_claims(rows)
@@ -95,7 +96,7 @@ def test_claims_are_counted_and_keep_their_texts():
     assert list(count_verdicts(claims).items()) == [
         *(("reproduced", 1), ("not reproduced", 1), ("not tested", 1)),
     ]
-    assert claims[1].tables == ["iou_auc", "iou_paired"]
+    assert claims[1].tables == ("iou_auc", "iou_paired")
     assert [c.published for c in claims] == ["", "0.230", "12,000"]
     assert [c.measured for c in claims] == ["5", "0.314", ""]
 
