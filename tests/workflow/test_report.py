@@ -114,6 +114,7 @@ def make_tables(folder, iou):
                 "place": "Fig. 8",
                 "rule": "the rule",
                 "table": "iou_auc.csv: vebi",
+                "tables": "iou_auc",
                 "note": "the note",
             }
             for i, (verdict, statement) in enumerate(

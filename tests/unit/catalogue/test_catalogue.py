@@ -10,7 +10,15 @@ import pytest
 
 from vebi.catalogue.architectures import ARCHITECTURES
 from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
-from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, get_method, in_order, references_of
+from vebi.catalogue.methods import (
+    CHANCE,
+    DRAWN,
+    METHODS,
+    get_method,
+    in_order,
+    pairs_of,
+    references_of,
+)
 from vebi.catalogue.record import by_name, resolve
 from vebi.config.datasets import DatasetConfig, parse_dataset
 from vebi.io.errors import VebiError
@@ -54,6 +62,17 @@ def test_a_data_set_kind_s_loader_takes_its_section(kind):
     else:
         # Rendered by rules of its own.
         assert kind.__name__ == "An8FlowerConfig"
+
+
+@pytest.mark.parametrize("study", ["iou", "artefacts", "occlusion", "sanity"])
+def test_every_method_is_compared_once_with_every_reference_that_is_there(study):
+    references = references_of(study)
+    names = ["grad_cam", *references, "vebi"] if "vebi" not in references else list(references)
+    pairs = pairs_of(study, names)
+    assert len(pairs) == len(set(pairs)) == len(references) * (len(names) - 1)
+    assert {reference for _, reference in pairs} == set(references)
+    assert all(method != reference for method, reference in pairs)
+    assert pairs_of(study, ["grad_cam", "lrp"]) == []
 
 
 def test_a_section_from_plain_values_is_the_section():

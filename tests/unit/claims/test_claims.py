@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -14,17 +15,21 @@ from vebi.claims.claim import (
     NOT_REPRODUCED,
     NOT_TESTED,
     ORDER,
+    PROBLEMS,
     REPRODUCED,
     VALUE,
     Claim,
     Found,
     Part,
+    Source,
     judge,
 )
+from vebi.claims.command import run_claims
 from vebi.claims.facts import facts_of
 from vebi.claims.merge import merge, read_claims
 from vebi.claims.run import Run, difference_interval, hull
 from vebi.claims.show import counts, to_markdown
+from vebi.claims.table import FACT_COLUMNS
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
@@ -95,7 +100,7 @@ def verdict_of(files: dict[str, Path], claim_id: str, facts=FACTS) -> pd.Series:
     ],
 )
 def test_an_ordering_must_hold_everywhere(ends, verdict, note):
-    said = judge(claim(ORDER), Found(tuple(part(*pair) for pair in ends), "t.csv"))
+    said = judge(claim(ORDER), Found(tuple(part(*pair) for pair in ends), ()))
     assert said[0] == verdict
     assert note in said[1]
 
@@ -112,13 +117,13 @@ def test_an_ordering_must_hold_everywhere(ends, verdict, note):
     ],
 )
 def test_a_printed_value_must_lie_in_a_narrow_interval(ends, verdict, note):
-    said = judge(claim(VALUE, 0.22, 0.005), Found((part(*ends),), "t.csv"))
+    said = judge(claim(VALUE, 0.22, 0.005), Found((part(*ends),), ()))
     assert said[0] == verdict
     assert note in said[1]
 
 
 def test_what_a_run_has_no_numbers_for_says_what_to_run():
-    assert judge(claim(ORDER), None) == (NOT_TESTED, "needs more")
+    assert judge(claim(ORDER), None) == (NOT_TESTED, "needs more", "")
 
 
 # Intervals.
@@ -553,11 +558,12 @@ def test_roles_come_from_the_configuration_and_not_from_names():
 # Several runs.
 
 
-def rows_of(networks: int = 3, note: str = "", **verdicts: str) -> pd.DataFrame:
+def rows_of(networks: int = 3, reduced: str = "", **verdicts: str) -> pd.DataFrame:
     text = dict.fromkeys(TABLES["claims"].columns, "text")
     numbers = {"published": 0.2, "measured": 0.3, "ci_low": 0.1, "ci_high": 0.5}
-    row = {**text, **numbers, "networks": networks, "note": note}
-    return pd.DataFrame([{**row, "claim_id": key, "verdict": v} for key, v in verdicts.items()])
+    row = {**text, **numbers, "networks": networks, "note": "", "reduced": reduced}
+    rows = [{**row, "claim_id": key, "verdict": v} for key, v in verdicts.items()]
+    return pd.DataFrame(rows, columns=list(row))
 
 
 def test_a_tested_claim_beats_an_untested_one_and_the_first_of_equal_runs_wins():
@@ -576,7 +582,7 @@ def test_a_tested_claim_beats_an_untested_one_and_the_first_of_equal_runs_wins()
 @pytest.mark.parametrize("verdicts", [(REPRODUCED, NOT_REPRODUCED), (NOT_REPRODUCED, REPRODUCED)])
 def test_the_evidence_and_not_the_verdict_decides_which_run_is_shown(verdicts):
     few, many = rows_of(2, a=verdicts[0]), rows_of(5, a=verdicts[1])
-    reduced = rows_of(9, "ours is larger. reduced: keras-8 on digits", a=verdicts[0])
+    reduced = rows_of(9, "keras-8 on digits", a=verdicts[0])
     merged = merge([("few", few), ("reduced", reduced), ("many", many)])
     assert merged["run"].tolist() == ["many"]
     assert "run few" in merged["note"][0]
@@ -618,3 +624,81 @@ def test_a_run_of_an_older_version_is_read_from_its_manifest_and_tables(referenc
     fig8 = [claim_id for claim_id in known.index if "fig8" in claim_id]
     assert found[fig8].equals(known[fig8])
     assert set(found.drop(fig8)) == {NOT_TESTED}
+
+
+def test_facts_stand_in_columns_and_the_sentences_are_of_them(reference):
+    for row in reference.to_dict("records"):
+        claim_ = BY_ID[row["claim_id"]]
+        assert all(name in STUDY_TABLES for name in row["tables"].split())
+        named = [word for word in re.findall(r"(\w+)\.csv", row["table"]) if word in STUDY_TABLES]
+        assert list(dict.fromkeys(named)) == row["tables"].split()
+        if row["reduced"]:
+            assert f"reduced: {row['reduced']}" in row["note"]
+        if claim_.rule in (ORDER, VALUE):
+            assert bool(row["problem"]) == (row["verdict"] == NOT_REPRODUCED)
+        assert all(word in PROBLEMS for word in row["problem"].split(", ") if word)
+    assert reference["reduced"].any()
+    assert reference["problem"].any()
+
+
+def test_a_problem_names_all_that_is_wrong_once():
+    ends = [(0.1, 0.2), (-0.3, -0.1), (-0.1, 0.1), (-0.2, 0.1)]
+    said = judge(claim(ORDER), Found(tuple(part(*pair) for pair in ends), ()))
+    assert said.problem == "reversed, undecided"
+    assert judge(claim(ORDER), Found((part(*ends[0]),), ())).problem == ""
+    assert judge(claim(ORDER), Found((part(NAN, NAN),), ())).problem == ""
+
+
+def test_the_words_of_sources_and_remarks_are_those_of_their_facts():
+    sources = (Source(("a", "b"), "x against y"), Source(("b",), "z"))
+    found = Found((part(0.1, 0.2),), sources, "more", reduced="m on d", conclusion="gradual")
+    assert [source.words for source in sources] == ["a.csv and b.csv: x against y", "b.csv: z"]
+    assert found.tables == ("a", "b")
+    assert found.remarks == "reduced: m on d; verdict: gradual. more"
+    assert Found((), ()).remarks == ""
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+def test_a_table_without_rows_is_one_clear_line(markdown, tmp_path):
+    write_table(tmp_path / "claims.csv", rows_of(), TABLES["claims"])
+    with pytest.raises(VebiError, match=r"claims\.csv has no claims, expected a row for each"):
+        run_claims([tmp_path], markdown)
+
+
+def test_a_file_without_text_is_one_clear_line(tmp_path):
+    (tmp_path / "claims.csv").write_text("")
+    with pytest.raises(VebiError, match=r"claims\.csv can't be read"):
+        read_claims(tmp_path)
+
+
+def older(path: Path, frame: pd.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.drop(columns=list(FACT_COLUMNS)).to_csv(path, index=False)
+
+
+def test_a_file_of_an_older_version_says_what_to_give_instead(tmp_path):
+    older(tmp_path / "claims.csv", rows_of(a=REPRODUCED))
+    with pytest.raises(VebiError, match=r"older version of vebi.*folder of its run"):
+        read_claims(tmp_path / "claims.csv")
+
+
+def test_a_run_of_an_older_version_has_its_facts_from_its_tables(reference, tmp_path):
+    config = parse_config(read_config()).model_dump(mode="json")
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": config}))
+    older(tmp_path / "tables" / "claims.csv", rows_of(a=REPRODUCED))
+    for name in ("mcgill_claims", "mcgill_networks"):
+        (tmp_path / "tables" / f"{name}.csv").write_bytes((REFERENCE / f"{name}.csv").read_bytes())
+    found, known = (frame.set_index("claim_id") for frame in (read_claims(tmp_path), reference))
+    orders = [
+        claim_id for claim_id in known.index if re.fullmatch(r"mcgill\..*mu\d+\.order", claim_id)
+    ]
+    assert known.loc[orders, "reduced"].any()
+    columns = ["verdict", "problem", "reduced", "tables"]
+    assert found.loc[orders, columns].equals(known.loc[orders, columns])
+
+
+def test_claims_survive_the_file(reference, tmp_path):
+    """What `vebi claims` shows of a file is what it would show of the table before it was written."""
+    write_table(tmp_path / "claims.csv", reference, TABLES["claims"])
+    again = to_markdown(merge([("run", read_claims(tmp_path))]))
+    assert again == to_markdown(merge([("run", reference)]))

@@ -11,24 +11,10 @@ from hypothesis import strategies as st
 
 from vebi.report.claims import count_verdicts, draw, read_claims
 from vebi.report.curves import iou_curves
-from vebi.report.findings import find, judge
+from vebi.report.findings import find
 from vebi.report.places import TABLES
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "tone"),
-    [
-        (0.1, 0.2, "holds"),
-        (-0.2, -0.1, "reversed"),
-        (-0.1, 0.1, "undecided"),
-        (0.0, 0.1, "undecided"),
-        (math.nan, math.nan, "undecided"),
-    ],
-)
-def test_the_interval_decides(low, high, tone):
-    assert judge(low, high) == tone
 
 
 def paired(name, **columns):
@@ -102,6 +88,7 @@ def test_claims_are_counted_and_keep_their_texts():
             "published": [0.23, np.nan, 12000.0],
             "measured": [0.3141, 5.0, np.nan],
             "table": ["iou_auc.csv and iou_paired.csv: x", "", ""],
+            "tables": ["iou_auc iou_paired", "", ""],
         }
     ).reindex(columns=columns)
     claims = read_claims(rows)
@@ -109,7 +96,7 @@ def test_claims_are_counted_and_keep_their_texts():
     assert list(count_verdicts(claims).items()) == [
         *(("reproduced", 1), ("not reproduced", 1), ("not tested", 1)),
     ]
-    assert claims[1].tables == ["iou_auc", "iou_paired"]
+    assert claims[1].tables == ("iou_auc", "iou_paired")
     assert [c.published for c in claims] == ["", "0.230", "12,000"]
     assert [c.measured for c in claims] == ["5", "0.314", ""]
 

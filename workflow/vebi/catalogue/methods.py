@@ -225,3 +225,10 @@ def in_order(names: Iterable[str]) -> list[str]:
 def references_of(study: str) -> tuple[str, ...]:
     """Names of the methods that a study compares every other one with, chance last."""
     return tuple(name for name, method in DRAWN.items() if study in method.reference_in)
+
+
+def pairs_of(study: str, methods: Iterable[str]) -> list[tuple[str, str]]:
+    """What a study compares among `methods`: (method, reference), every one with every reference."""
+    names = list(methods)
+    references = [name for name in references_of(study) if name in names]
+    return [(name, reference) for reference in references for name in names if name != reference]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from vebi.statistics import judge_difference, judge_published
 
 if TYPE_CHECKING:
     from vebi.claims.run import Run
 
 REPRODUCED, NOT_REPRODUCED, NOT_TESTED = "reproduced", "not reproduced", "not tested"
-# What the note of a number begins with where a network stands for a larger one, or for one on other data.
-REDUCED = "reduced: "
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,62 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a run has on a claim: its numbers, the table and key they are from, and what to know.
+class Source:
+    """Tables of the run by name, and which of their rows, in words."""
 
-    `networks`: how many trained networks the numbers are of.
+    tables: tuple[str, ...]
+    rows: str
+
+    @property
+    def words(self) -> str:
+        return f"{' and '.join(f'{name}.csv' for name in self.tables)}: {self.rows}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run has on a claim.
+
+    Args:
+        parts: its numbers.
+        sources: where they are from.
+        note: what else to know.
+        networks: how many trained networks the numbers are of.
+        reduced: the network that stands for a larger one, or for one on other data; "" for one of the
+            work's own size and data.
+        conclusion: the word that the table itself comes to; "" where it has none.
     """
 
     parts: tuple[Part, ...]
-    table: str
+    sources: tuple[Source, ...]
     note: str = ""
     networks: int = 0
+    reduced: str = ""
+    conclusion: str = ""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of all tables that the numbers are from, each once."""
+        return tuple(dict.fromkeys(name for source in self.sources for name in source.tables))
+
+    @property
+    def remarks(self) -> str:
+        """What to know beside the numbers, in words."""
+        conclusion = f"verdict: {self.conclusion}" if self.conclusion else ""
+        facts = (describe_reduced(self.reduced), conclusion)
+        return _join("; ".join(fact for fact in facts if fact), self.note)
+
+
+class Judged(NamedTuple):
+    """The verdict on a claim, the note beside it, and, if not reproduced, why: some of PROBLEMS."""
+
+    verdict: str
+    note: str
+    problem: str = ""
+
+
+def describe_reduced(network: str) -> str:
+    """What is said of a number of a reduced `network`; "" for none."""
+    return f"reduced: {network}" if network else ""
 
 
 @dataclass(frozen=True)
@@ -88,36 +134,27 @@ class Claim:
     decimals: int = 3
 
 
-# What a verdict of "not reproduced" may say in the note.
+# Why a claim may be "not reproduced".
 REVERSED, UNDECIDED, LARGER, SMALLER = "reversed", "undecided", "ours is larger", "ours is smaller"
 OTHERWISE = "mcgill_verdict.csv says otherwise"
 PROBLEMS = (REVERSED, UNDECIDED, LARGER, SMALLER, OTHERWISE)
 
 
 def _is_above_zero(claim: Claim, part: Part) -> str:
-    if part.low > 0:
-        return ""
-    return REVERSED if part.high < 0 else UNDECIDED
-
-
-# An interval wider than this share of the printed number would hold almost anything.
-WIDEST = 0.5
+    word = judge_difference(part.low, part.high)
+    return "" if word == "holds" else word
 
 
 def _holds_published(claim: Claim, part: Part) -> str:
     assert claim.published is not None
-    if claim.published > part.high + claim.rounding:
-        return SMALLER
-    if claim.published < part.low - claim.rounding:
-        return LARGER
-    too_wide = part.high - part.low > WIDEST * abs(claim.published)
-    return UNDECIDED if too_wide else ""
+    word = judge_published(claim.published, part.low, part.high, claim.rounding)
+    return "" if word == "agrees" else word
 
 
 ORDER = Rule(
     "the 95 % interval of the difference lies above 0, in every data set and network concerned; one that "
     "holds 0 is undecided, and not enough",
-    lambda claim, parts: all(part.low > 0 for part in parts),
+    lambda claim, parts: not any(_is_above_zero(claim, part) for part in parts),
     _is_above_zero,
 )
 VALUE = Rule(
@@ -129,17 +166,19 @@ VALUE = Rule(
 )
 
 
-def judge(claim: Claim, found: Found | None) -> tuple[str, str]:
-    """Verdict of `claim` and the note beside it.
-
-    Not tested where a run has no numbers, or one without an interval.
-    """
+def judge(claim: Claim, found: Found | None) -> Judged:
+    """The verdict on `claim`; not tested where a run has no numbers, or one without an interval."""
     if found is None:
-        return NOT_TESTED, f"needs {claim.needs}"
+        return Judged(NOT_TESTED, f"needs {claim.needs}")
     if not all(part.has_interval for part in found.parts):
-        return NOT_TESTED, _join("no interval: it takes two networks or more", found.note)
-    verdict = REPRODUCED if claim.rule.holds(claim, found.parts) else NOT_REPRODUCED
-    return verdict, _join(_describe_parts(claim, found.parts), found.note)
+        return Judged(
+            NOT_TESTED, _join("no interval: it takes two networks or more", found.remarks)
+        )
+    note = _join(_describe_parts(claim, found.parts), found.remarks)
+    if claim.rule.holds(claim, found.parts):
+        return Judged(REPRODUCED, note)
+    problems = {claim.rule.problem(claim, part) for part in found.parts}
+    return Judged(NOT_REPRODUCED, note, ", ".join(word for word in PROBLEMS if word in problems))
 
 
 def _describe_parts(claim: Claim, parts: Sequence[Part]) -> str:

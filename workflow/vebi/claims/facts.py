@@ -7,7 +7,7 @@ from typing import Any
 
 from vebi.config.datasets import DatasetConfig
 from vebi.config.whole import Config
-from vebi.studies.mcgill.report_networks import is_full_size
+from vebi.studies.mcgill.report_networks import describe
 
 # Folders of images are the papers' data sets if they have these names.
 FOLDERS = ("ilsvrc12", "imagenet-cats", "fashion144k", "inria-person")
@@ -33,12 +33,7 @@ def facts_of(config: Config) -> dict[str, Any]:
         "experiments": [[e.dataset, e.model] for e in config.experiments],
         "mcgill": [
             {
-                "model": network.model,
-                "kind": network.kind,
-                "dataset": network.dataset,
-                "full": is_full_size(
-                    network.kind, config.datasets[network.dataset], config.models[network.model]
-                ),
+                **describe(config, network),
                 "dropout": network.kind == "keras"
                 and config.models[network.model].kwargs.get("dropout", 0.5) > 0,
             }

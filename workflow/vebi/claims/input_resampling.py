@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from vebi.claims.claim import ORDER, VALUE, Claim, Found, Part
+from vebi.claims.claim import ORDER, VALUE, Claim, Found, Part, Source
 from vebi.claims.run import Run, difference_interval
 
 SOURCE = "Input resampling"
@@ -48,8 +48,8 @@ def _study(claim: str, reference: str, run: Run) -> Found | None:
     others = rows[rows["perturbation"] != PERTURBATION]["verdict"]
     note = f"our other perturbations: holds in {(others == 'holds').sum()} of {len(others)} comparisons"
     note += f", reversed in {(others == 'reversed').sum()}"
-    table = f"resampling_claims.csv: {PERTURBATION}, {claim}, {reference}"
-    return Found(parts, table, note if len(others) else "", len(parts))
+    source = Source(("resampling_claims",), f"{PERTURBATION}, {claim}, {reference}")
+    return Found(parts, (source,), note if len(others) else "", len(parts))
 
 
 def _last_patches(run: Run, metric: str) -> pd.DataFrame:
@@ -66,8 +66,8 @@ def _patch_value(metric: str, run: Run) -> Found | None:
         if len(values):
             accuracy = values["patch_accuracy"]
             part = Part(DATA, accuracy.mean(), *run.over_networks(accuracy))
-            table = f"resampling.csv: {place['dataset']}, {metric}, last epoch"
-            return Found((part,), table, networks=len(values))
+            source = Source(("resampling",), f"{place['dataset']}, {metric}, last epoch")
+            return Found((part,), (source,), networks=len(values))
     return None
 
 
@@ -83,8 +83,8 @@ def _patch_order(metric: str, reference: str, run: Run) -> Found | None:
         parts.append(Part(label, a[0] - b[0], *difference_interval(*a, *b)))
     if not parts:
         return None
-    table = f"resampling.csv: {metric} against {reference}, last epoch"
-    return Found(tuple(parts), table, networks=len(parts))
+    source = Source(("resampling",), f"{metric} against {reference}, last epoch")
+    return Found(tuple(parts), (source,), networks=len(parts))
 
 
 def _similarities(run: Run) -> pd.DataFrame:
@@ -101,8 +101,8 @@ def _similarity(when: str, run: Run) -> Found | None:
         values = rows[(rows["dataset"] == place["dataset"]) & (rows["model"] == place["model"])]
         if len(values):
             part = Part(DATA, values[when].mean(), *run.over_networks(values[when]))
-            table = f"resampling_similarity.csv: {place['dataset']}, all, {when} epoch"
-            return Found((part,), table, networks=len(values))
+            source = Source(("resampling_similarity",), f"{place['dataset']}, all, {when} epoch")
+            return Found((part,), (source,), networks=len(values))
     return None
 
 
@@ -112,8 +112,8 @@ def _growth(run: Run) -> Found | None:
     if not len(growth) or np.isnan(growth).any():
         return None
     part = Part(f"{len(growth)} networks", growth.mean(), *run.over_networks(growth))
-    table = "resampling_similarity.csv: all, last epoch against first"
-    return Found((part,), table, networks=len(growth))
+    source = Source(("resampling_similarity",), "all, last epoch against first")
+    return Found((part,), (source,), networks=len(growth))
 
 
 def _study_claims() -> list[Claim]:

@@ -9,7 +9,6 @@ import pandas as pd
 from vebi.claims.claim import (
     ORDER,
     OTHERWISE,
-    REDUCED,
     REPRODUCED,
     SMALLER,
     VALUE,
@@ -17,6 +16,7 @@ from vebi.claims.claim import (
     Found,
     Part,
     Rule,
+    Source,
 )
 from vebi.claims.run import Run
 from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, REPORTED
@@ -58,8 +58,8 @@ def _memory(run: Run) -> Found | None:
     largest = rows[rows["n_features_total"] == rows["n_features_total"].max()]
     model, peak = largest["model"].iloc[0], float(largest["peak_memory_gb"].max())
     network = next(n for n in run.facts["mcgill"] if n["model"] == model)
-    table = f"mcgill_solvers.csv: {model}, path, largest peak_memory_gb"
-    return Found((Part(model, peak, peak, peak),), table, _reduced(network), _count(run, network))
+    source = Source(("mcgill_solvers",), f"{model}, path, largest peak_memory_gb")
+    return _found(run, network, Part(model, peak, peak, peak), source)
 
 
 def _network(run: Run, kind: str) -> dict[str, Any] | None:
@@ -74,8 +74,17 @@ def _peer(run: Run, model: str) -> str:
     return peers.iloc[0] if len(peers) else "path"
 
 
-def _reduced(network: dict[str, Any]) -> str:
-    return "" if network["full"] else f"{REDUCED}{network['model']} on {network['dataset']}"
+def _found(
+    run: Run,
+    network: dict[str, Any],
+    part: Part,
+    source: Source,
+    *,
+    note: str = "",
+    conclusion: str = "",
+) -> Found:
+    reduced = "" if network["full"] else f"{network['model']} on {network['dataset']}"
+    return Found((part,), (source,), note, _count(run, network), reduced, conclusion)
 
 
 def _row(run: Run, kind: str, rows: str, mu: float) -> tuple[dict[str, Any], dict[Any, Any]] | None:
@@ -110,8 +119,8 @@ def _accuracy(kind: str, rows: str, mu: float, run: Run) -> Found | None:
     if row["n_seeds"] < 2:
         ends = (np.nan, np.nan)
     part = Part(network["model"], row["accuracy_selected"], *ends)
-    table = f"mcgill_{kind}.csv: {network['model']}, mu {mu:g}, {row['variant']}, {row['solver']}"
-    return Found((part,), table, _reduced(network), _count(run, network))
+    rows_used = f"{network['model']}, mu {mu:g}, {row['variant']}, {row['solver']}"
+    return _found(run, network, part, Source((f"mcgill_{kind}",), rows_used))
 
 
 def _dropped(kind: str, mu: float, run: Run) -> Found | None:
@@ -131,8 +140,8 @@ def _dropped(kind: str, mu: float, run: Run) -> Found | None:
     if counts.empty:
         return None
     part = Part(model, counts.mean(), *run.over_networks(counts))
-    table = f"mcgill_curves.csv: {model}, {work.removal}, {solver}, selected, mu {mu:g}"
-    return Found((part,), table, _reduced(network), _count(run, network))
+    rows = f"{model}, {work.removal}, {solver}, selected, mu {mu:g}"
+    return _found(run, network, part, Source(("mcgill_curves",), rows))
 
 
 def _less_than_random(kind: str, mu: float, run: Run) -> Found | None:
@@ -140,15 +149,15 @@ def _less_than_random(kind: str, mu: float, run: Run) -> Found | None:
     network = _network(run, kind)
     if network is None:
         return None
-    return _from_claims(run, network, f"mu{mu:g}", _reduced(network))
+    return _from_claims(run, network, f"mu{mu:g}")
 
 
-def _from_claims(run: Run, network: dict[str, Any], ending: str, note: str) -> Found | None:
+def _from_claims(run: Run, network: dict[str, Any], ending: str, **words: str) -> Found | None:
     key = f"mcgill.{network['model']}.{ending}"
     for row in run.rows("mcgill_claims", claim_id=key).to_dict("records"):
         numbers = (row["measured"], row["ci_low"], row["ci_high"])
         part = Part(network["model"], *numbers, row["verdict"])
-        return Found((part,), f"mcgill_claims.csv: {key}", note, _count(run, network))
+        return _found(run, network, part, Source(("mcgill_claims",), key), **words)
     return None
 
 
@@ -159,20 +168,18 @@ def _conv_less_than_random(run: Run) -> Found | None:
     network, row = found
     ends = (row["difference_ci_low"], row["difference_ci_high"])
     part = Part(network["model"], row["difference"], *ends)
-    table = f"mcgill_matconvnet.csv: {network['model']}, mu 10, {row['variant']}, {row['solver']}"
-    return Found((part,), table, _reduced(network), _count(run, network))
+    rows = f"{network['model']}, mu 10, {row['variant']}, {row['solver']}"
+    return _found(run, network, part, Source(("mcgill_matconvnet",), rows))
 
 
 def _tipping(kind: str, run: Run) -> Found | None:
     network = _network(run, kind)
     if network is None:
         return None
-    model = network["model"]
-    says = run.rows("mcgill_verdict", model=model)
-    verdict = f"verdict: {says['verdict'].iloc[0]}" if len(says) else ""
-    note = "; ".join(text for text in (_reduced(network), verdict) if text)
-    note += ". Measured: how far the report's way shifts the point, as a share of all filters"
-    return _from_claims(run, network, "tipping_point", note)
+    verdicts = run.rows("mcgill_verdict", model=network["model"])["verdict"]
+    conclusion = str(verdicts.iloc[0]) if len(verdicts) else ""
+    note = "Measured: how far the report's way shifts the point, as a share of all filters"
+    return _from_claims(run, network, "tipping_point", note=note, conclusion=conclusion)
 
 
 def _filters_until(curves: pd.DataFrame, level: float, largest: int, chance: float) -> pd.Series:
@@ -205,8 +212,8 @@ def _dropout(run: Run) -> Found | None:
         shares.append(_filters_until(rows, LEVEL, int(rows["n_filters"].max()), 0.1))
     difference = (shares[0] - shares[1]).dropna()
     part = Part(with_it["model"], difference.mean(), *run.over_networks(difference))
-    table = f"mcgill_curves.csv: {others[0]['model']} against {with_it['model']}, partial"
-    return Found((part,), table, _reduced(with_it), _count(run, with_it))
+    rows_used = f"{others[0]['model']} against {with_it['model']}, partial"
+    return _found(run, with_it, part, Source(("mcgill_curves",), rows_used))
 
 
 def _test_accuracy(run: Run) -> Found | None:
@@ -215,8 +222,7 @@ def _test_accuracy(run: Run) -> Found | None:
         return None
     values = run.rows("mcgill_networks", model=network["model"])["test_accuracy"]
     part = Part(network["model"], values.mean(), *run.over_networks(values))
-    table = f"mcgill_networks.csv: {network['model']}"
-    return Found((part,), table, networks=_count(run, network))
+    return _found(run, network, part, Source(("mcgill_networks",), network["model"]))
 
 
 def _row_claims(kind: str) -> list[Claim]:

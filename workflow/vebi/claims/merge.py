@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from vebi.claims.claim import NOT_TESTED, REDUCED
+from vebi.claims.claim import NOT_TESTED
 from vebi.claims.facts import facts_of
-from vebi.claims.table import CLAIMS_TABLE
+from vebi.claims.table import CLAIMS_TABLE, FACT_COLUMNS
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
@@ -18,31 +18,65 @@ from vebi.run.checksums import check_files
 from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
+MANIFEST = "manifest.json"
 
 
 def read_claims(run: Path) -> pd.DataFrame:
     """The claims of a run's folder, of its folder of tables, or of a claims.csv.
 
-    For a run of an older version, with a manifest but no claims.csv, they are computed from its tables.
+    A run of an older version, with a manifest but no claims.csv or one that lacks columns, is read from
+    its tables.
+
+    Returns:
+        The columns of CLAIMS_TABLE; notes and facts that are not there as "".
 
     Raises:
-        VebiError: none of these, or a file that is not as the run wrote it.
+        VebiError: none of these, a file that is not as the run wrote it, one of an older version without
+            its run, or one without claims.
     """
-    for path in (run, run / FILE, run / "tables" / FILE):
-        if path.is_file():
-            check_files(path)
-            return read_table(path, CLAIMS_TABLE)
-    if (run / "manifest.json").is_file():
-        check_files(run / "manifest.json")
-        config = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["config"]
-        files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
-        there = {name: path for name, path in files.items() if path.is_file()}
-        check_files(*there.values())
-        return tabulate(there, facts_of(parse_config(config)))
-    raise VebiError(
-        f"{run} has no {FILE}: expected a run's folder, such as results/default or "
-        f"results/reference/default, or the file itself."
-    )
+    path = next((p for p in (run, run / FILE, run / "tables" / FILE) if p.is_file()), None)
+    if path is not None:
+        check_files(path)
+    if (path is None or _is_older(path)) and (run / MANIFEST).is_file():
+        return _from_tables(run)
+    if path is None:
+        raise VebiError(
+            f"{run} has no {FILE}: expected a run's folder, such as results/default or "
+            f"results/reference/default, or the file itself."
+        )
+    if _is_older(path):
+        raise VebiError(
+            f"{path} is of an older version of vebi: it lacks some of the columns "
+            f"{', '.join(FACT_COLUMNS)}. Give the folder of its run, with {MANIFEST} and all tables, or "
+            "run again."
+        )
+    claims = read_table(path, CLAIMS_TABLE)
+    if claims.empty:
+        raise VebiError(
+            f"{path} has no claims, expected a row for each. Delete it and run again, or give another "
+            "run."
+        )
+    for column in ("note", *FACT_COLUMNS):
+        claims[column] = claims[column].astype(object).where(claims[column].notna(), "")
+    return claims
+
+
+def _is_older(path: Path) -> bool:
+    """Whether this is a table of claims from before facts had columns of their own."""
+    try:
+        columns = set(pd.read_csv(path, nrows=0).columns)
+    except (OSError, ValueError):
+        return False
+    return "verdict" in columns and not columns.issuperset(FACT_COLUMNS)
+
+
+def _from_tables(run: Path) -> pd.DataFrame:
+    check_files(run / MANIFEST)
+    config = json.loads((run / MANIFEST).read_text(encoding="utf-8"))["config"]
+    files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
+    there = {name: path for name, path in files.items() if path.is_file()}
+    check_files(*there.values())
+    return tabulate(there, facts_of(parse_config(config)))
 
 
 def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
@@ -69,10 +103,10 @@ def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
                 for other in tested[1:]
                 if other["verdict"] != row["verdict"]
             ]
-            notes = [str(row["note"])] if pd.notna(row["note"]) and row["note"] else []
-            rows.append({**row, "note": ". ".join([*notes, *against])})
+            notes = [text for text in (row["note"], *against) if text]
+            rows.append({**row, "note": ". ".join(notes)})
     return pd.DataFrame(rows)
 
 
 def _rank(row: Mapping[Any, Any]) -> tuple[bool, int]:
-    return REDUCED in str(row["note"]), -int(row["networks"])
+    return bool(row["reduced"]), -int(row["networks"])

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vebi.claims.claim import NOT_REPRODUCED, NOT_TESTED, PROBLEMS, REDUCED, REPRODUCED
+from vebi.claims.claim import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, describe_reduced
 from vebi.claims.tabulate import CLAIMS
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTED)
@@ -37,20 +37,6 @@ def published(row: Mapping[Any, Any]) -> str:
     if claim and claim.rounding:
         return f"{value:.{round(-math.log10(2 * claim.rounding))}f}"
     return f"{value:g}"
-
-
-def reason(row: Mapping[Any, Any]) -> str:
-    """Why a claim is not reproduced, in a word or two; the note has it for each data set."""
-    if row["verdict"] != NOT_REPRODUCED:
-        return ""
-    problems = row["note"].split(". ")[0]
-    return ", ".join(word for word in PROBLEMS if word in problems)
-
-
-def stand_in(row: Mapping[Any, Any]) -> str:
-    """The reduced network that the number is of, "" if it is of the work's own."""
-    sentences = row["note"].replace("; verdict", ". verdict").split(". ")
-    return next((text for text in sentences if text.startswith(REDUCED)), "")
 
 
 def counts(claims: pd.DataFrame) -> dict[str, int]:
@@ -101,8 +87,9 @@ def to_markdown(claims: pd.DataFrame) -> str:
         for row in group.to_dict("records"):
             tested = row["verdict"] != NOT_TESTED
             verdict = f"**{row['verdict']}**" if tested else row["verdict"]
-            verdict += f": {reason(row)}" if reason(row) else ""
-            statement = row["statement"] + (f" ({stand_in(row)})" if stand_in(row) else "")
+            verdict += f": {row['problem']}" if row["problem"] else ""
+            reduced = describe_reduced(row["reduced"])
+            statement = row["statement"] + (f" ({reduced})" if reduced else "")
             cells = [_cell(statement), published(row), measured(row), verdict]
             cells += [_cell(row["run"]) if tested else ""] * several
             lines.append("| " + " | ".join(cells) + " |")

@@ -4,9 +4,12 @@ from vebi.io.tables import Allowed, Table
 
 CLAIM_COLUMNS = ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict")
 
+# Facts that runs of older versions have only in the words of other columns.
+FACT_COLUMNS = ("problem", "reduced", "tables")
+
 CLAIMS_TABLE = Table(
     keys=("claim_id",),
-    values=(*CLAIM_COLUMNS, "place", "rule", "table", "note", "networks"),
+    values=(*CLAIM_COLUMNS, "place", "rule", "table", "note", "networks", *FACT_COLUMNS),
     caption=(
         "Every checkable claim of the three works, with the published number, ours, and a verdict by the "
         "rule in the column *rule*, the same for every claim of its kind."
@@ -21,6 +24,9 @@ CLAIMS_TABLE = Table(
         Allowed("table", "show", why="where the number stands"),
         Allowed("note", "show", why="what was measured on, in words"),
         Allowed("networks", "exact", why="set by the config"),
+        Allowed("problem", "follows", why="says how the interval lies, whose ends are compared"),
+        Allowed("reduced", "exact", why="set by the config"),
+        Allowed("tables", "show", why="where the number stands"),
         Allowed(
             "measured",
             "interval",

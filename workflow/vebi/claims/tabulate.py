@@ -29,7 +29,7 @@ def tabulate(files: Mapping[str, Path], facts: Mapping[str, Any]) -> pd.DataFram
 
 def _row(claim: Claim, run: Run) -> dict[str, object]:
     found = claim.measure(run)
-    verdict, note = judge(claim, found)
+    judged = judge(claim, found)
     parts = found.parts if found else ()
     low, high = hull(*((part.low, part.high) for part in parts))
     nothing = float("nan")
@@ -41,10 +41,13 @@ def _row(claim: Claim, run: Run) -> dict[str, object]:
         "measured": sum(part.value for part in parts) / len(parts) if parts else nothing,
         "ci_low": low,
         "ci_high": high,
-        "verdict": verdict,
+        "verdict": judged.verdict,
         "place": claim.place,
         "rule": claim.rule.words,
-        "table": found.table if found else "",
-        "note": note,
+        "table": "; ".join(source.words for source in found.sources) if found else "",
+        "note": judged.note,
         "networks": found.networks if found else 0,
+        "problem": judged.problem,
+        "reduced": found.reduced if found else "",
+        "tables": " ".join(found.tables) if found else "",
     }

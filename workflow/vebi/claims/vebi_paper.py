@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from vebi.claims.claim import ORDER, VALUE, Claim, Found, Part, Rule
+from vebi.claims.claim import ORDER, VALUE, Claim, Found, Part, Rule, Source
 from vebi.claims.run import Run, hull
 
 SOURCE = "VEBI"
@@ -63,8 +63,8 @@ def _mnist_count(scope: str, run: Run) -> Found | None:
             variants = _variants(run.rows("feature_counts", **place, scope=scope, mu=MU))
             note = "the paper does not say which pair is whose; 46 and 28 come closest to MNIST"
             note += f". feature_counts.csv: {variants}" if variants else ""
-            table = f"selection.csv: {_name(place)}, {scope}, mu 10"
-            return Found((part,), table, note, run.count("selection", [place]))
+            source = Source(("selection",), f"{_name(place)}, {scope}, mu 10")
+            return Found((part,), (source,), note, run.count("selection", [place]))
     return None
 
 
@@ -74,7 +74,7 @@ def _pair_counts(run: Run) -> Found | None:
     there = tuple(part for part in parts if part is not None)
     if len(there) < len(parts) or not there:
         return None
-    return Found(there, "selection.csv: mu 10", networks=run.count("selection", places))
+    return Found(there, (Source(("selection",), "mu 10"),), networks=run.count("selection", places))
 
 
 def _pair_rule(other: int) -> Rule:
@@ -168,8 +168,8 @@ def _ablation(roles: Sequence[str], orderings: Sequence[str], run: Run) -> Found
             parts += _more_than_random(ordering, run, places)
     if not parts:
         return None
-    sources = dict.fromkeys(
-        "ablation.csv" if ordering == "scopes" else "ablation_effect.csv" for ordering in orderings
+    tables = dict.fromkeys(
+        "ablation" if ordering == "scopes" else "ablation_effect" for ordering in orderings
     )
     counts = run.rows("robustness_summary", factor="all")
     names = {
@@ -179,8 +179,8 @@ def _ablation(roles: Sequence[str], orderings: Sequence[str], run: Run) -> Found
     }
     wanted = [names[o] for o in orderings] if set(roles) == set(FLOWERS) else []
     note = _settings(counts[counts["comparison"].isin(wanted)])
-    table = f"{' and '.join(sources)}: mu 10"
-    return Found(tuple(parts), table, note, run.count("ablation", places))
+    source = Source(tuple(tables), "mu 10")
+    return Found(tuple(parts), (source,), note, run.count("ablation", places))
 
 
 def _settings(summary: pd.DataFrame) -> str:
@@ -261,8 +261,8 @@ def _area(role: str, method: str, run: Run) -> Found | None:
         if len(areas):
             part = Part(place["dataset"], areas.mean(), *run.over_networks(areas))
             note = "our renders of the paper's description, not its images"
-            table = f"iou_auc.csv: {_name(place)}, {method}"
-            return Found((part,), table, note, len(areas))
+            source = Source(("iou_auc",), f"{_name(place)}, {method}")
+            return Found((part,), (source,), note, len(areas))
     return None
 
 
@@ -270,7 +270,7 @@ def _area_order(role: str, method: str, reference: str, run: Run) -> Found | Non
     """Difference of areas; from robustness.csv if there, whose intervals resample networks, too."""
     places, comparison = run.places([role]), f"{method} > {reference}"
     parts: list[Part] = []
-    tables: dict[str, bool] = {}
+    sources: dict[Source, None] = {}
     networks = 0
     for place in places:
         setting = run.setting(place)
@@ -279,20 +279,20 @@ def _area_order(role: str, method: str, reference: str, run: Run) -> Found | Non
             label = _label(place, places)
             parts.append(Part(label, row["mean_difference"], row["ci_low"], row["ci_high"]))
             networks += row["n_seeds"]
-            tables[f"robustness.csv: {comparison}, setting of the run's heatmaps"] = True
+            sources[Source(("robustness",), f"{comparison}, setting of the run's heatmaps")] = None
         paired = run.rows("iou_paired", **place, method=method, reference=reference)
         for row in [] if rows else paired.to_dict("records"):
             difference = _areas(run, place, method) - _areas(run, place, reference)
             ends = hull((row["ci_low"], row["ci_high"]), run.over_networks(difference))
             parts.append(Part(_label(place, places), row["auc_difference"], *ends))
             networks += len(difference)
-            tables[f"iou_paired.csv and iou_auc.csv: {method} against {reference}"] = True
+            sources[Source(("iou_paired", "iou_auc"), f"{method} against {reference}")] = None
     if not parts:
         return None
     summary = run.rows("robustness_summary", comparison=comparison, factor="dataset")
     datasets = {place["dataset"] for place in places}
     note = _settings(summary[summary["level"].isin(datasets)])
-    return Found(tuple(parts), "; ".join(tables), note, networks)
+    return Found(tuple(parts), tuple(sources), note, networks)
 
 
 def _overlap_claims() -> list[Claim]:
@@ -350,8 +350,8 @@ def _occlusion(roles: Sequence[str], run: Run) -> Found | None:
             parts.append(Part(_label(place, places), -row["difference"], *ends))
     if not parts:
         return None
-    table = "occlusion_paired.csv and occlusion.csv: vebi against deconv_gb, sign turned"
-    return Found(tuple(parts), table, networks=run.count("occlusion", places))
+    source = Source(("occlusion_paired", "occlusion"), "vebi against deconv_gb, sign turned")
+    return Found(tuple(parts), (source,), networks=run.count("occlusion", places))
 
 
 def _occlusion_claims() -> list[Claim]:
@@ -404,9 +404,9 @@ def _grid(roles: Sequence[str], where: str, run: Run) -> Found | None:
             parts.append(Part(label, -row["score_difference"], *ends))
     if not parts:
         return None
-    table = "artefacts_paired.csv and artefacts.csv: vebi against deconv_gb, sign turned"
+    source = Source(("artefacts_paired", "artefacts"), "vebi against deconv_gb, sign turned")
     note = "share of a map's energy on the lattice of the strides"
-    return Found(tuple(parts), table, note, run.count("artefacts", places))
+    return Found(tuple(parts), (source,), note, run.count("artefacts", places))
 
 
 def _grid_claims() -> list[Claim]:

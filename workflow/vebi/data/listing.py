@@ -8,6 +8,7 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -113,7 +114,7 @@ def read_rows(
             with more or fewer values than the header.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with _readable(path), path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
             header = [name.strip() for name in next(reader, [])]
             missing = [name for name in needed if name not in header]
@@ -136,12 +137,6 @@ def read_rows(
                         "columns. A value that holds a comma needs quotes around it."
                     )
                 yield reader.line_num, {name: cells[i].strip() for name, i in places.items()}
-    except OSError as error:
-        raise VebiError(
-            f"{path} can't be read ({error.strerror or error}). Put the file there, or name another one."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise VebiError(f"{path} is not in UTF-8 ({error.reason}). Save it as UTF-8.") from error
     except csv.Error as error:
         raise VebiError(f"{path}, line {reader.line_num}: broken CSV ({error}).") from error
 
@@ -273,8 +268,15 @@ def _by_number(path: Path, wnids: Mapping[int, str] | None) -> Callable[[str], s
 
 
 def _read_lines(path: Path) -> list[str]:
-    try:
+    with _readable(path):
         return path.read_text(encoding="utf-8-sig").splitlines()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in one sentence what is wrong with a file that can't be read, or is no UTF-8."""
+    try:
+        yield
     except OSError as error:
         raise VebiError(
             f"{path} can't be read ({error.strerror or error}). Put the file there, or name another one."

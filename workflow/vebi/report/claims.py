@@ -1,7 +1,6 @@
 """The claims as the report shows them: verdicts counted, numbers readable, a small plot for each."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,7 +16,10 @@ WIDTH, HEIGHT, MARGIN = 168, 26, 9
 
 @dataclass(frozen=True)
 class Claim:
-    """A row of claims.csv, as text; `plot` is SVG, '' where there is no measured number."""
+    """A row of claims.csv, as text.
+
+    `plot` is SVG, '' where there is no measured number; `tables`: names of those the number is from.
+    """
 
     key: str
     source: str
@@ -30,11 +32,7 @@ class Claim:
     table: str
     note: str
     plot: str
-
-    @property
-    def tables(self) -> list[str]:
-        """Names of the tables that the number is from."""
-        return re.findall(r"(\w+)\.csv", self.table)
+    tables: tuple[str, ...]
 
 
 def read_claims(table: pd.DataFrame) -> list[Claim]:
@@ -59,6 +57,7 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
                 table=_text(row.get("table")),
                 note=_text(row.get("note")),
                 plot=draw(published, measured, low, high),
+                tables=tuple(_text(row.get("tables")).split()),
             )
         )
     return sorted(claims, key=_order)

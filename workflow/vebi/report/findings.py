@@ -7,9 +7,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS
+from vebi.statistics import Ordering, judge_difference
 
 Tables = Mapping[str, pd.DataFrame]
-Tone = Literal["holds", "in part", "undecided", "reversed", ""]
+Tone = Ordering | Literal["in part", ""]
 PAPER_MU = 10.0
 SCOPES = {"all": "features of all layers", "conv": "where only convolutions may be chosen"}
 
@@ -22,13 +23,6 @@ class Finding:
     place: str
     result: str
     tone: Tone = ""
-
-
-def judge(low: float, high: float) -> Tone:
-    """Of a difference that should be above zero, by its interval; an empty interval decides nothing."""
-    if low > 0:
-        return "holds"
-    return "reversed" if high < 0 else "undecided"
 
 
 def find(study: str, tables: Tables) -> list[Finding]:
@@ -105,7 +99,7 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
     part = table[(table["scope"] == "all") & (table["control"] == "random_layer_matched")]
     statement = "Selected features cost more accuracy than as many random ones of the same layers"
     for place, rows in _places(part):
-        tones = [judge(row["ci_low"], row["ci_high"]) for row in _rows(rows)]
+        tones = [judge_difference(row["ci_low"], row["ci_high"]) for row in _rows(rows)]
         good, bad = tones.count("holds"), tones.count("reversed")
         text = f"at {good} of {len(tones)} values of mu"
         text += f", the other way round at {bad}" if bad else ""
@@ -130,7 +124,7 @@ def _paired(
             row = rows.iloc[0]
             low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
             result = _interval(row[column], row["ci_low"], row["ci_high"])
-            yield Finding(statement, place, f"{result} {unit}", judge(low, high))
+            yield Finding(statement, place, f"{result} {unit}", judge_difference(low, high))
 
     return finder
 

@@ -11,12 +11,11 @@ from enum import StrEnum
 from vebi.io.errors import VebiError
 from vebi.statistics.estimate import Estimate
 from vebi.statistics.families import holm
+from vebi.statistics.orderings import WIDEST, judge_difference
 from vebi.statistics.pooled import Interaction, Pooled
 from vebi.statistics.values import Prediction
 
 ALPHA = 0.05
-# A prediction interval wider than this share of the scale holds almost anything.
-WIDEST = 0.5
 
 
 class Verdict(StrEnum):
@@ -133,11 +132,11 @@ def judge_interval(low: float, high: float) -> Judgement:
     """
     if not low <= high:
         return Judgement(Verdict.INCONCLUSIVE, "no interval")
-    if low > 0:
-        return Judgement(Verdict.CONFIRMED)
-    if high < 0:
-        return Judgement(Verdict.CONTRADICTED, "below zero")
-    return Judgement(Verdict.INCONCLUSIVE, "holds zero")
+    return {
+        "holds": Judgement(Verdict.CONFIRMED),
+        "reversed": Judgement(Verdict.CONTRADICTED, "below zero"),
+        "undecided": Judgement(Verdict.INCONCLUSIVE, "holds zero"),
+    }[judge_difference(low, high)]
 
 
 def judge_absence(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vebi.io.errors import VebiError
-from vebi.statistics import cluster_sign_flip_test, nested_interval
+from vebi.statistics import mean_over_networks, nested_interval, scene_test
 from vebi.studies.ablation.ablate import class_weights
 from vebi.studies.ablation.hits_file import Hits
 
@@ -45,7 +45,7 @@ def compare(
                 draws = drawn.pivot_table(
                     index="seed", columns="repeat", values="mean_class_accuracy"
                 )
-                per_image = np.mean(
+                per_image = mean_over_networks(
                     [
                         _differences(
                             hits[str(key[0]), str(key[1]), run],
@@ -53,8 +53,7 @@ def compare(
                             selected["row"][run],
                         )
                         for run in draws.index
-                    ],
-                    axis=0,
+                    ]
                 )
                 rows.append(
                     {
@@ -63,11 +62,7 @@ def compare(
                         "control": control,
                         "n_ablated": selected["n_ablated"].mean(),
                         **_drops(none, selected, draws, n_resamples, [seed, number]),
-                        "p_value": cluster_sign_flip_test(
-                            per_image, scene, n_resamples, [seed, number]
-                        ),
-                        "n_images": len(per_image),
-                        "n_scenes": len(np.unique(scene)),
+                        **scene_test(per_image, scene, n_resamples, [seed, number]),
                     }
                 )
     return pd.DataFrame(rows)

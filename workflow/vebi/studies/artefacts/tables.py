@@ -8,16 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from vebi.catalogue.methods import references_of
-from vebi.io.errors import VebiError
-from vebi.statistics import cluster_interval, cluster_sign_flip_test
+from vebi.catalogue.methods import pairs_of
+from vebi.statistics import check_same_images, mean_over_images, paired_difference
 from vebi.studies.artefacts import STUDY
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
 
-REFERENCES = references_of("artefacts")
 # The row of finished heatmaps, beside the layers' own names.
 HEATMAP = "heatmap"
 
@@ -48,15 +45,15 @@ def score_table(item: Artefacts, n_resamples: int, key: Sequence[int]) -> pd.Dat
     rows = []
     for place in _places(item):
         for method, values in place["scores"].items():
-            low, high = cluster_interval(values, item.scene, n_resamples, key)
+            mean, low, high = mean_over_images(values, item.scene, n_resamples, key)
             rows.append(
                 {
                     "method": method,
                     "layer": place["layer"],
                     "cumulative_stride": place["stride"],
-                    "grid_artefact_score": values.mean(),
-                    "ci_low": float(low),
-                    "ci_high": float(high),
+                    "grid_artefact_score": mean,
+                    "ci_low": low,
+                    "ci_high": high,
                     "n_images": len(values),
                     "layer_number": place["number"],
                     "share_selected": place["selected"],
@@ -74,36 +71,23 @@ def paired_table(items: Sequence[Artefacts], n_resamples: int, key: Sequence[int
     Averaged per image over `items` (the seeds' networks), then tested over images; below 0 the method
     shows less of the grid than the reference.
     """
+    check_same_images("the seeds' networks", [item.image_index for item in items])
+    scene = items[0].scene
     rows = []
     for places in zip(*(_places(item) for item in items), strict=True):
-        if not all(np.array_equal(item.image_index, items[0].image_index) for item in items):
-            raise VebiError("The seeds' networks were not scored on the same images.")
-        for reference in REFERENCES:
-            for method in places[0]["scores"]:
-                if method == reference or reference not in places[0]["scores"]:
-                    continue
-                values = np.mean(
-                    [place["scores"][method] - place["scores"][reference] for place in places],
-                    axis=0,
-                )
-                scene = items[0].scene
-                low, high = cluster_interval(values, scene, n_resamples, key)
-                rows.append(
-                    {
-                        "layer": places[0]["layer"],
-                        "method": method,
-                        "reference": reference,
-                        "score_difference": values.mean(),
-                        "ci_low": float(low),
-                        "ci_high": float(high),
-                        "p_value": cluster_sign_flip_test(values, scene, n_resamples, key),
-                        "n_seeds": len(items),
-                        "n_images": len(values),
-                        "n_scenes": len(np.unique(scene)),
-                        "cumulative_stride": places[0]["stride"],
-                        "layer_number": places[0]["number"],
-                    }
-                )
+        for method, reference in pairs_of("artefacts", places[0]["scores"]):
+            differences = [place["scores"][method] - place["scores"][reference] for place in places]
+            rows.append(
+                {
+                    "layer": places[0]["layer"],
+                    "method": method,
+                    "reference": reference,
+                    **paired_difference("score_difference", differences, scene, n_resamples, key),
+                    "n_seeds": len(items),
+                    "cumulative_stride": places[0]["stride"],
+                    "layer_number": places[0]["number"],
+                }
+            )
     columns = [c for c in STUDY.tables["artefacts_paired"].columns if c not in ("dataset", "model")]
     return pd.DataFrame(rows, columns=columns)
 

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.catalogue.methods import references_of
-from vebi.io.errors import VebiError
-from vebi.statistics import cluster_interval, sign_flip_test
+from vebi.catalogue.methods import pairs_of
+from vebi.statistics import (
+    check_same_images,
+    cluster_interval,
+    mean_over_images,
+    paired_difference,
+)
 from vebi.studies.iou.curve import area_under_curve, get_thresholds
 from vebi.studies.iou.iou_file import LOCALISATION, Curves, read_curves
-
-# What is compared on the same images: the paper's orderings in Fig. 8, and everything with chance.
-REFERENCES = references_of("iou")
 
 
 def tabulate(
@@ -44,9 +45,8 @@ def tabulate(
         for name, table in tables.items():
             parts.setdefault(name, []).append(table.assign(**run))
     for (dataset, model), group in by_experiment.items():
-        methods = list(group[0])
-        pairs = [(m, r) for r in REFERENCES if r in methods for m in methods if m != r]
-        table = paired_table(group, pairs, n_resamples, [seed])
+        # The paper's orderings in Fig. 8, and everything with chance.
+        table = paired_table(group, pairs_of("iou", group[0]), n_resamples, [seed])
         parts.setdefault("iou_paired", []).append(table.assign(dataset=dataset, model=model))
     return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 
@@ -118,10 +118,8 @@ def _estimate(
     name: str, values: np.ndarray, item: Curves, n_resamples: int, key: Sequence[int]
 ) -> dict[str, float]:
     """Mean of a score over the images that have it, and its interval, as columns."""
-    given = ~np.isnan(values)
-    low, high = cluster_interval(values[given], item.scene[given], n_resamples, key)
-    mean = values[given].mean() if given.any() else np.nan
-    return {name: mean, f"{name}_ci_low": float(low), f"{name}_ci_high": float(high)}
+    mean, low, high = mean_over_images(values, item.scene, n_resamples, key)
+    return {name: mean, f"{name}_ci_low": low, f"{name}_ci_high": high}
 
 
 def paired_table(
@@ -137,27 +135,12 @@ def paired_table(
     """
     rows = []
     for method, reference in pairs:
-        differences = []
-        for run in runs:
-            a, b = run[method], run[reference]
-            if not np.array_equal(a.image_index, b.image_index):
-                raise VebiError(f"{method} and {reference} were not computed on the same images.")
-            differences.append(area_under_curve(a.curves) - area_under_curve(b.curves))
-        per_image = np.mean(differences, axis=0)
-        low, high = cluster_interval(per_image, a.scene, n_resamples, key)
-        _, scene = np.unique(a.scene, return_inverse=True)
-        per_scene = np.bincount(scene, per_image)
-        rows.append(
-            {
-                "method": method,
-                "reference": reference,
-                "auc_difference": per_image.mean(),
-                "ci_low": float(low),
-                "ci_high": float(high),
-                "n_seeds": len(runs),
-                "n_images": len(per_image),
-                "p_value": sign_flip_test(per_scene, n_resamples, key),
-                "n_scenes": len(per_scene),
-            }
+        both = [(run[method], run[reference]) for run in runs]
+        check_same_images(
+            f"{method} and {reference}", [one.image_index for pair in both for one in pair]
         )
+        differences = [area_under_curve(a.curves) - area_under_curve(b.curves) for a, b in both]
+        scene = both[0][0].scene
+        found = paired_difference("auc_difference", differences, scene, n_resamples, key)
+        rows.append({"method": method, "reference": reference, **found, "n_seeds": len(runs)})
     return pd.DataFrame(rows)

@@ -8,7 +8,7 @@ from vebi.config.stages import ExperimentConfig
 from vebi.config.whole import Config as Config
 from vebi.io.tables import Allowed, Table
 from vebi.run.plan import RUN, Plan, Run
-from vebi.studies.mcgill.report_networks import REPORTED, is_full_size
+from vebi.studies.mcgill.report_networks import REPORTED, describe
 from vebi.studies.record import Figure, Study, Tabulation
 
 # What may differ in any of the report's tables.
@@ -95,14 +95,9 @@ def get_facts(plan: Plan) -> list[dict[str, Any]]:
     config = plan.config
     return [
         {
-            "model": network.model,
-            "kind": network.kind,
-            "dataset": network.dataset,
+            **describe(config, network),
             "n_classes": config.datasets[network.dataset].n_classes,
             "peer": network.peer,
-            "full": is_full_size(
-                network.kind, config.datasets[network.dataset], config.models[network.model]
-            ),
         }
         for network in get_networks(plan)
     ]

@@ -1,10 +1,12 @@
 """What the McGill report printed, and how each of its two experiments was set up."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from vebi.config.datasets import DatasetConfig
+from vebi.config.mcgill import McGillNetworkConfig
 from vebi.config.models import ModelConfig
+from vebi.config.whole import Config
 
 # Iteration limits of the solvers by name; None: the exact path, which needs no limit. With its
 # default settings spgl1 would go on for 10 N iterations, but version 0.0.3 ends in an IndexError at the
@@ -124,3 +126,14 @@ def is_full_size(kind: str, dataset: DatasetConfig, model: ModelConfig) -> bool:
         and model.epochs >= reported.epochs
         and model.kwargs.get("width", 128) == (reported.width or 128)
     )
+
+
+def describe(config: Config, network: McGillNetworkConfig) -> dict[str, Any]:
+    """What the tables and the claims must know of a network: model, kind, dataset, full (its size)."""
+    dataset, model = config.datasets[network.dataset], config.models[network.model]
+    return {
+        "model": network.model,
+        "kind": network.kind,
+        "dataset": network.dataset,
+        "full": is_full_size(network.kind, dataset, model),
+    }

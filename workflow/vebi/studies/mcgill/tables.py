@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from vebi.statistics import nested_interval
+from vebi.statistics import judge_difference, nested_interval
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.mcgill.report_networks import (
     PRINTED_KERAS_ACCURACY,
@@ -241,7 +241,9 @@ def tabulate_claims(
                     "measured": row["difference"],
                     "ci_low": low,
                     "ci_high": high,
-                    "verdict": "reproduced" if low > 0 else "not reproduced",
+                    "verdict": "reproduced"
+                    if judge_difference(low, high) == "holds"
+                    else "not reproduced",
                 }
             )
         for found in verdicts[verdicts["model"] == network.model].to_dict("records"):

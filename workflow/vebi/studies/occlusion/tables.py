@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.catalogue.methods import references_of
-from vebi.io.errors import VebiError
-from vebi.statistics import cluster_interval, cluster_sign_flip_test
+from vebi.catalogue.methods import pairs_of
+from vebi.statistics import (
+    check_same_images,
+    cluster_interval,
+    mean_over_images,
+    paired_difference,
+)
 from vebi.studies.occlusion.occlusion_file import Occlusion, read_occlusion
 
-REFERENCES = references_of("occlusion")
 # VEBI 4.2: "a mean difference of 2 %" in prediction confidence; its sign and averaging are not said.
 PUBLISHED = {("vebi", "deconv_gb"): 0.02}
 
@@ -80,39 +83,34 @@ def paired_table(
     more confidence than the reference's. `absolute_difference` is the mean size of the difference on a
     single image and network (draws averaged); `curve_difference` is that of the curves' means.
     """
-    methods = list(runs[0])
     rows = []
-    for reference in [r for r in REFERENCES if r in methods]:
-        for method in [m for m in methods if m != reference]:
-            per_seed = np.stack([_differences(run, method, reference) for run in runs])
-            scene = runs[0][method].scene
-            values, sizes = per_seed.mean((0, 2)), np.abs(per_seed).mean((0, 2))
-            both = np.column_stack([values, sizes])
-            (low, size_low), (high, size_high) = cluster_interval(both, scene, n_resamples, key)
-            rows.append(
-                {
-                    "method": method,
-                    "reference": reference,
-                    "difference": values.mean(),
-                    "ci_low": low,
-                    "ci_high": high,
-                    "p_value": cluster_sign_flip_test(values, scene, n_resamples, key),
-                    "absolute_difference": sizes.mean(),
-                    "absolute_ci_low": size_low,
-                    "absolute_ci_high": size_high,
-                    "curve_difference": np.abs(per_seed.mean((0, 1))).mean(),
-                    "published_difference": PUBLISHED.get((method, reference), np.nan),
-                    "n_seeds": len(runs),
-                    "n_images": len(values),
-                    "n_scenes": len(np.unique(scene)),
-                }
-            )
+    for method, reference in pairs_of("occlusion", runs[0]):
+        per_seed = _differences(runs, method, reference)
+        scene = runs[0][method].scene
+        values, sizes = per_seed.mean((0, 2)), np.abs(per_seed).mean((0, 2))
+        size, size_low, size_high = mean_over_images(sizes, scene, n_resamples, key)
+        rows.append(
+            {
+                "method": method,
+                "reference": reference,
+                **paired_difference("difference", [values], scene, n_resamples, key),
+                "absolute_difference": size,
+                "absolute_ci_low": size_low,
+                "absolute_ci_high": size_high,
+                "curve_difference": np.abs(per_seed.mean((0, 1))).mean(),
+                "published_difference": PUBLISHED.get((method, reference), np.nan),
+                "n_seeds": len(runs),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def _differences(run: Mapping[str, Occlusion], method: str, reference: str) -> np.ndarray:
-    """Per image and covered fraction above 0: (N, F - 1), draws averaged."""
-    a, b = run[method], run[reference]
-    if not np.array_equal(a.image_index, b.image_index):
-        raise VebiError(f"{method} and {reference} were not occluded on the same images.")
-    return (a.confidence - b.confidence).mean(1)[:, 1:]
+def _differences(
+    runs: Sequence[Mapping[str, Occlusion]], method: str, reference: str
+) -> np.ndarray:
+    """Per network, image and covered fraction above 0: (I, N, F - 1), draws averaged."""
+    both = [(run[method], run[reference]) for run in runs]
+    check_same_images(
+        f"{method} and {reference}", [one.image_index for pair in both for one in pair]
+    )
+    return np.stack([(a.confidence - b.confidence).mean(1)[:, 1:] for a, b in both])

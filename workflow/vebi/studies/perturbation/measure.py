@@ -24,7 +24,7 @@ from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.choose import CHOICES, METRICS, similarity
 from vebi.perturbation.resample import Sampling, convolution_responses
-from vebi.statistics import cluster_interval
+from vebi.statistics import judge_difference, mean_over_images, mean_over_networks
 from vebi.studies.perturbation.chosen_channels import (
     Measured,
     Sets,
@@ -66,19 +66,15 @@ class Selected:
 
 @dataclass(frozen=True)
 class Intervals:
-    """95 % intervals of means over images; those of one of `scenes` (N) are drawn together."""
+    """Means over images with 95 % intervals; those of one of `scenes` (N) are drawn together."""
 
     scenes: np.ndarray
     n_resamples: int
     seed: int
 
-    def of(self, values: np.ndarray, number: int) -> tuple[float, float]:
-        """Both ends for `values` (N), NaN where there is none; `number` keys the draw."""
-        known = ~np.isnan(values)
-        ends = cluster_interval(
-            values[known], self.scenes[known], self.n_resamples, [self.seed, number]
-        )
-        return float(ends[0]), float(ends[1])
+    def of(self, values: np.ndarray, number: int) -> tuple[float, float, float]:
+        """Mean and both ends for `values` (N), NaN where there is none; `number` keys the draw."""
+        return mean_over_images(values, self.scenes, self.n_resamples, [self.seed, number])
 
 
 @dataclass(frozen=True)
@@ -170,18 +166,18 @@ def _influence_rows(
     shared = {k: _shares(measured, k, intervals.seed) for k in settings.ks}
     rows: list[dict[str, object]] = []
     for drop in drops:
-        low, high = intervals.of(drop.score, 0)
-        hit_low, hit_high = intervals.of(drop.hit, 0)
+        score, low, high = intervals.of(drop.score, 0)
+        hit, hit_low, hit_high = intervals.of(drop.hit, 0)
         overlap, null = shared[drop.k][drop.layer] if drop.choice in METRICS else (np.nan, np.nan)
         rows.append(
             {
                 "layer": drop.layer,
                 "metric": drop.choice,
                 "k": drop.k,
-                "score_drop_mean": drop.score.mean(),
+                "score_drop_mean": score,
                 "ci_low": low,
                 "ci_high": high,
-                "accuracy_drop": drop.hit.mean(),
+                "accuracy_drop": hit,
                 "overlap": overlap,
                 "overlap_null": null,
                 "accuracy_drop_ci_low": hit_low,
@@ -233,17 +229,10 @@ def _firings(
                     for one in sets
                 ]
                 found[name, choice, k] = Firing(
-                    _mean_known([one.same for one in per_repeat]),
-                    _mean_known([one.other for one in per_repeat]),
+                    mean_over_networks([one.same for one in per_repeat]),
+                    mean_over_networks([one.other for one in per_repeat]),
                 )
     return found
-
-
-def _mean_known(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over repeats, of those that counted anything; NaN where none did."""
-    stacked = np.array(values)
-    count = (~np.isnan(stacked)).sum(0)
-    return np.where(count > 0, np.nansum(stacked, 0) / np.maximum(count, 1), np.nan)
 
 
 def _transfer_rows(
@@ -259,8 +248,8 @@ def _transfer_rows(
             ("fires_other", other),
             ("selectivity", same - other),
         ):
-            row[name] = values[known].mean() if known.any() else np.nan
-            row[f"{name}_ci_low"], row[f"{name}_ci_high"] = intervals.of(values, 1)
+            columns = (name, f"{name}_ci_low", f"{name}_ci_high")
+            row |= dict(zip(columns, intervals.of(values, 1), strict=True))
         rows.append({**row, "n_images": int(known.sum())})
     return rows
 
@@ -288,7 +277,7 @@ def _overlap_rows(
             for first, second in PAIRS:
                 a, b = of_layer[first], of_layer[second]
                 overlap = measure_overlap(a, b, layer.n_channels)
-                low, high = intervals.of(overlap.common, 2)
+                common, low, high = intervals.of(overlap.common, 2)
                 rows.append(
                     {
                         "layer": layer.name,
@@ -298,7 +287,7 @@ def _overlap_rows(
                         "n_channels": layer.n_channels,
                         "size_first": float(np.mean([len(one) for one in a])),
                         "size_second": float(np.mean([len(one) for one in b])),
-                        "common": overlap.common.mean(),
+                        "common": common,
                         "ci_low": low,
                         "ci_high": high,
                         "common_null": overlap.expected.mean(),
@@ -328,26 +317,18 @@ def _claim_rows(
     for claim, (measure, choice, references) in CLAIMS.items():
         for reference in references:
             difference = values[measure][choice] - values[measure][reference]
-            low, high = intervals.of(difference, 3)
-            difference = difference[~np.isnan(difference)]
+            mean, low, high = intervals.of(difference, 3)
             rows.append(
                 {
                     "claim": claim,
                     "reference": reference,
                     "k": k,
                     "measure": measure,
-                    "difference": difference.mean() if len(difference) else np.nan,
+                    "difference": mean,
                     "ci_low": low,
                     "ci_high": high,
-                    "n_images": len(difference),
-                    "verdict": verdict(low, high),
+                    "n_images": int((~np.isnan(difference)).sum()),
+                    "verdict": judge_difference(low, high),
                 }
             )
     return rows
-
-
-def verdict(low: float, high: float) -> str:
-    """`holds`, `reversed` or `undecided`, from the interval of a difference that should be positive."""
-    if low > 0:
-        return "holds"
-    return "reversed" if high < 0 else "undecided"

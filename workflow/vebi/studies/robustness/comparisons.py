@@ -1,4 +1,4 @@
-"""The paper's orderings as differences per image, and when one counts as holding."""
+"""The paper's orderings as differences per image."""
 
 from collections.abc import Callable
 
@@ -42,11 +42,3 @@ COMPARISONS: dict[str, Callable[[Findings, int], np.ndarray]] = {
     "selected > random (OnlyConv)": _drop("random", "conv"),
     "All > OnlyConv": _scopes,
 }
-VERDICTS = ("holds", "undecided", "reversed")
-
-
-def judge(ci_low: float, ci_high: float) -> str:
-    """`holds` if the 95 % interval lies above zero, `reversed` if below, else `undecided`."""
-    if ci_low > 0:
-        return "holds"
-    return "reversed" if ci_high < 0 else "undecided"

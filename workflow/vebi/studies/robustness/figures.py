@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from vebi.figures.style import GREY, VERDICT_COLOURS, new_figure, styled
-from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS
+from vebi.statistics import ORDERINGS
+from vebi.studies.robustness.comparisons import COMPARISONS
 
 _MEANING = {
     "holds": "holds: 95 % interval above zero",
@@ -65,7 +66,7 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
             spine.set_visible(False)
     # One legend says all: a label of the figure would lie on it.
     figure.legend(
-        handles=[Patch(color=VERDICT_COLOURS[v], label=_MEANING[v]) for v in VERDICTS],
+        handles=[Patch(color=VERDICT_COLOURS[v], label=_MEANING[v]) for v in ORDERINGS],
         loc="outside lower center",
         ncols=3,
         fontsize=8,

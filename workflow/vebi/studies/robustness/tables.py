@@ -11,8 +11,16 @@ from vebi.data.dataset import open_dataset
 from vebi.data.scenes import read_scenes
 from vebi.io.errors import VebiError
 from vebi.run.plan import Run
-from vebi.statistics import cluster_sign_flip_test, crossed_interval, sign_flip_test
-from vebi.studies.robustness.comparisons import COMPARISONS, VERDICTS, judge
+from vebi.statistics import (
+    ORDERINGS,
+    check_same_images,
+    crossed_interval,
+    judge_difference,
+    mean_over_networks,
+    scene_test,
+    sign_flip_test,
+)
+from vebi.studies.robustness.comparisons import COMPARISONS
 from vebi.studies.robustness.robustness_file import Findings, read_findings
 
 FACTORS = ("dataset", "model", "descriptor", "nonnegative", "mu")
@@ -54,18 +62,17 @@ def compare(
     `n_seeds` have the ordering on average over the images.
     """
     first = findings[0]
-    for other in findings[1:]:
-        same = np.array_equal(other.image_index, first.image_index)
-        if other.settings != first.settings or not same:
-            raise VebiError(
-                "The networks of one experiment were studied in other settings or on other images. "
-                "Delete their robustness.h5 and run again."
-            )
+    check_same_images("the networks of one experiment", [one.image_index for one in findings])
+    if any(other.settings != first.settings for other in findings):
+        raise VebiError(
+            "The networks of one experiment were studied in other settings. "
+            "Delete their robustness.h5 and run again."
+        )
     rows = []
     for v, setting in enumerate(first.settings):
         for number, (name, difference) in enumerate(COMPARISONS.items()):
             values = np.array([difference(one, v) for one in findings])
-            per_seed, per_image = values.mean(1), values.mean(0)
+            per_seed, per_image = values.mean(1), mean_over_networks(values)
             key = [seed, number, v]
             low, high = crossed_interval(values, scene, n_resamples, key)
             rows.append(
@@ -77,13 +84,11 @@ def compare(
                     "mean_difference": values.mean(),
                     "ci_low": low,
                     "ci_high": high,
-                    "p_value": cluster_sign_flip_test(per_image, scene, n_resamples, key),
                     "p_value_seeds": sign_flip_test(per_seed, n_resamples, key),
                     "seeds_agree": int((per_seed > 0).sum()),
                     "n_seeds": len(findings),
-                    "n_images": len(per_image),
-                    "n_scenes": len(np.unique(scene)),
-                    "verdict": judge(low, high),
+                    **scene_test(per_image, scene, n_resamples, key),
+                    "verdict": judge_difference(low, high),
                 }
             )
     return pd.DataFrame(rows)
@@ -97,14 +102,14 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
         for factor in FACTORS:
             parts += [(factor, _text(level), part) for level, part in group.groupby(factor)]
         for factor, level, part in parts:
-            counts = part["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
+            counts = part["verdict"].value_counts().reindex(ORDERINGS, fill_value=0)
             rows.append(
                 {
                     "comparison": name,
                     "factor": factor,
                     "level": level,
                     "n_settings": len(part),
-                    **{f"n_{verdict}": int(counts[verdict]) for verdict in VERDICTS},
+                    **{f"n_{verdict}": int(counts[verdict]) for verdict in ORDERINGS},
                     "difference_smallest": part["mean_difference"].min(),
                     "difference_median": part["mean_difference"].median(),
                     "difference_largest": part["mean_difference"].max(),

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.catalogue.methods import references_of
-from vebi.io.errors import VebiError
+from vebi.catalogue.methods import pairs_of
 from vebi.run.plan import Run as TrainedNetwork
-from vebi.statistics import cluster_interval, cluster_sign_flip_test
+from vebi.statistics import (
+    check_same_images,
+    cluster_interval,
+    mean_over_images,
+    mean_over_networks,
+    paired_difference,
+)
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, read_sanity
 
-REFERENCES = references_of("sanity")
 # Cohen's (1988) cut points for a correlation, chosen before the first result was seen: below a medium
 # one a map counts as lost, from a large one on as kept.
 LOST, KEPT = 0.3, 0.5
@@ -77,17 +81,17 @@ def similarity_table(
     rows = []
     for method, item in items.items():
         for step, stage in enumerate(stages):
-            valid = ~np.isnan(item.correlation[step])
-            values = item.correlation[step][valid]
-            low, high = cluster_interval(values, item.scene[valid], n_resamples, key)
+            values = item.correlation[step]
+            mean, low, high = mean_over_images(values, item.scene, n_resamples, key)
+            valid = ~np.isnan(values)
             rows.append(
                 {
                     "method": method,
                     "randomised_up_to": stage,
-                    "rank_correlation": _mean(values),
-                    "ci_low": float(low),
-                    "ci_high": float(high),
-                    "n_images": len(values),
+                    "rank_correlation": mean,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n_images": int(valid.sum()),
                     "ssim": _mean(item.similarity[step][valid]),
                     "step": step + 1,
                 }
@@ -100,29 +104,21 @@ def paired_table(runs: Sequence[Run], n_resamples: int, key: Sequence[int]) -> p
 
     Above 0 the method's maps stay more alike: they depend less on what was randomised.
     """
-    methods = list(runs[0][0])
     rows = []
-    for reference in [r for r in REFERENCES if r in methods]:
-        for method in [m for m in methods if m != reference]:
-            for stage in _stages(runs):
-                ours, theirs = (per_image(runs, name, stage) for name in (method, reference))
-                valid = ~np.isnan(ours - theirs)
-                values, scene = (ours - theirs)[valid], runs[0][0][method].scene[valid]
-                low, high = cluster_interval(values, scene, n_resamples, key)
-                rows.append(
-                    {
-                        "method": method,
-                        "reference": reference,
-                        "randomised_up_to": stage,
-                        "difference": _mean(values),
-                        "ci_low": float(low),
-                        "ci_high": float(high),
-                        "p_value": cluster_sign_flip_test(values, scene, n_resamples, key),
-                        "n_seeds": sum(stage in names for _, names in runs),
-                        "n_images": len(values),
-                        "n_scenes": len(np.unique(scene)),
-                    }
-                )
+    for method, reference in pairs_of("sanity", runs[0][0]):
+        scene = runs[0][0][method].scene
+        for stage in _stages(runs):
+            # Seeds are averaged before the difference: not all of them have random labels.
+            ours, theirs = (per_image(runs, name, stage) for name in (method, reference))
+            rows.append(
+                {
+                    "method": method,
+                    "reference": reference,
+                    "randomised_up_to": stage,
+                    **paired_difference("difference", [ours - theirs], scene, n_resamples, key),
+                    "n_seeds": sum(stage in names for _, names in runs),
+                }
+            )
     columns = ["method", "reference", "randomised_up_to", "difference", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=[*columns, "p_value", "n_seeds", "n_images", "n_scenes"])
 
@@ -187,16 +183,14 @@ def weight_of(low: float, high: float) -> str:
 
 def per_image(runs: Sequence[Run], method: str, stage: str) -> np.ndarray:
     """Rank correlation (N) of a stage, mean over the seeds that have it and a map for the image."""
-    index = runs[0][0][method].image_index
-    values = []
-    for items, stages in runs:
-        if not np.array_equal(items[method].image_index, index):
-            raise VebiError(f"The seeds' maps of {method} were not computed on the same images.")
-        if stage in stages:
-            values.append(items[method].correlation[stages.index(stage)])
-    there = ~np.isnan(values)
-    total = np.where(there, values, 0.0).sum(0)
-    return np.where(there.any(0), total / np.maximum(1, there.sum(0)), np.nan)
+    check_same_images(f"{method}, all seeds", [items[method].image_index for items, _ in runs])
+    return mean_over_networks(
+        [
+            items[method].correlation[stages.index(stage)]
+            for items, stages in runs
+            if stage in stages
+        ]
+    )
 
 
 def _stages(runs: Sequence[Run]) -> list[str]:
