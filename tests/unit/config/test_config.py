@@ -166,6 +166,11 @@ def test_matconvnet_s_networks_divide_by_one():
         parse_config(overlay(BASE, {"models": {"mine": extra}}))
 
 
+def test_threads_have_a_bound():
+    with pytest.raises(VebiError, match=r"compute_threads.*256"):
+        parse_config(overlay(BASE, {"compute_threads": 10_000_000}))
+
+
 def test_all_problems_are_listed_at_once():
     broken = overlay(BASE, {"sed": 1, "selection": {"mu": [0]}, "device": "tpu"})
     with pytest.raises(VebiError, match="3 problems"):

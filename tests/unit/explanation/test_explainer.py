@@ -261,6 +261,7 @@ def test_a_panel_is_a_picture_and_a_vector_graphic(scene, explainer, tmp_path):
         ({"classes": ["a"]}, "1 names of classes, but the network has 3 outputs"),
         ({"descriptor": "l3"}, "Unknown descriptor 'l3'; known: vebi_text"),
         ({"mu": -1}, "mu = -1"),
+        ({"scope": "Conv"}, "Unknown scope 'Conv'; known: all, conv"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -6,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 from snakemake.iocontainers import Params, Wildcards
 
+from vebi.compute import determinism
 from vebi.config.occlusion import OcclusionConfig
 from vebi.config.sanity import RandomisationConfig, SanityConfig
 from vebi.io.errors import VebiError
@@ -105,6 +107,16 @@ def test_threads_are_pinned_in_torch_and_blas(threads):
     )
     environment = {"PATH": "/usr/bin:/bin"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("threads", [0, 17 * os.cpu_count(), 10_000_000])
+def test_more_threads_than_the_machine_can_run_are_refused_before_one_starts(threads, monkeypatch):
+    def never(_):
+        raise AssertionError("started")
+
+    monkeypatch.setattr(determinism, "threadpool_limits", never)
+    with pytest.raises(VebiError, match=f"compute_threads is {threads}"):
+        determinism.pin_threads(threads)
 
 
 def test_jobs_that_only_draw_do_not_import_torch():

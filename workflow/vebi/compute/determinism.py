@@ -6,14 +6,27 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from vebi.io.errors import VebiError
+
+# More threads than this per core of the machine are a mistake, which could take all other programs down.
+THREADS_PER_CORE = 16
+
 
 def pin_threads(n: int) -> None:
     """Compute with `n` threads from here on, in torch and in BLAS.
+
+    Raises VebiError for more than THREADS_PER_CORE times the machine's cores, before any is started.
 
     A floating-point sum depends on how it is split over threads, so this number belongs to the
     configuration and not to the machine. Torch is only touched where it has been imported: that
     takes seconds, and jobs that draw or tabulate do without.
     """
+    cores = os.cpu_count() or 1
+    if not 1 <= n <= THREADS_PER_CORE * cores:
+        raise VebiError(
+            f"compute_threads is {n}, and this machine has {cores} cores: expected is a number from 1 to "
+            f"{THREADS_PER_CORE * cores}."
+        )
     threadpool_limits(n)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(n)

@@ -37,8 +37,9 @@ class Config(Strict):
         None,
         description="whether jobs that run networks ask the scheduler for a GPU; null: see device",
     )
+    # As many as the largest nodes of clusters have cores; a job refuses what its own machine can't run.
     compute_threads: int = Field(
-        1, ge=1, description="threads a job computes with; changes last digits"
+        1, ge=1, le=256, description="threads a job computes with; changes last digits"
     )
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     models: dict[Name, ModelConfig] = Field(min_length=1)

@@ -30,6 +30,7 @@ from vebi.selection.statistics import (
     Accumulator,
     FeatureIndex,
     Scope,
+    check_scope,
     rows_per_block,
     scope_columns,
 )
@@ -125,6 +126,7 @@ def fit(
 
     Raises VebiError for layers that can't be handled, by name, and for labels that don't fit.
     """
+    check_scope(scope)
     measured = get_descriptor(descriptor)
     array = _as_array(images)
     if not len(array):

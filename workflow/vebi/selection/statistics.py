@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, get_args
 
 import h5py
 import numpy as np
@@ -250,8 +250,18 @@ def read_feature_index(descriptors: str | Path) -> FeatureIndex:
     return FeatureIndex(names[layer], channel, types[layer])
 
 
+def check_scope(scope: str) -> None:
+    """Raise VebiError for what is not a scope."""
+    if scope not in get_args(Scope):
+        raise VebiError(f"Unknown scope '{scope}'; known: {', '.join(get_args(Scope))}.")
+
+
 def scope_columns(index: FeatureIndex, scope: Scope) -> NDArray[np.int64]:
-    """Columns of X in a scope: `all`, or `conv`, the features of convolution layers only."""
+    """Columns of X in a scope: `all`, or `conv`, the features of convolution layers only.
+
+    Raises VebiError for another scope, and where `conv` has no features.
+    """
+    check_scope(scope)
     if scope == "all":
         return np.arange(len(index))
     columns = np.flatnonzero(index.layer_type == "conv")
