@@ -73,6 +73,16 @@ def test_threads_are_the_configurations(rules):
             assert "threads: CONFIG.compute_threads" in text, name
 
 
+def test_who_makes_a_network_depends_on_its_files(rules):
+    """The user's code and weights: after an edit no job compares a new network with an old one."""
+    scripts = ROOT / "workflow/scripts"
+    making = [path.name for path in scripts.glob("*.py") if "training_of(" in path.read_text()]
+    assert len(making) >= 3
+    for script in making:
+        (text,) = [text for text in rules.values() if f'"../scripts/{script}"' in text]
+        assert "given=get_network_files" in text, script
+
+
 def test_locally_one_job_has_the_gpu():
     default = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
     assert default["resources"] == {"gpu": 1}

@@ -12,6 +12,7 @@ rule train_mcgill_controls:
     """The same network untrained, and trained on shuffled labels."""
     input:
         dataset=RESULTS / "data/{dataset}/dataset.h5",
+        given=get_network_files,
     output:
         untrained=RESULTS / "mcgill" / RUN / "untrained.pt",
         shuffled_labels=RESULTS / "mcgill" / RUN / "shuffled_labels.pt",
