@@ -73,10 +73,22 @@ BROKEN = [
     (["seeds"], [0, 0], ["seeds", "twice"]),
     (["seeds"], [0.5], ["seeds.0", "0.5", "integer"]),
     (["device"], "gpu", ["device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
-    (["selection", "mu"], [0], ["selection.mu.0", "0 is not allowed", "greater than 0"]),
+    (
+        ["selection", "mu"],
+        [0],
+        ["selection.mu.0", "0 is not allowed", "greater than or equal to 0.000001"],
+    ),
     (["selection", "mu"], [-3.0], ["selection.mu.0", "-3.0"]),
     (["selection", "mu"], ["1e-3"], ["selection.mu.0", "1e-3", "1.0e-3"]),
     (["selection", "mu"], [1, 1], ["selection.mu", "twice"]),
+    # What tables would round: two rows of one key, or a mu that no row has.
+    (
+        ["selection", "mu"],
+        [33.333333333],
+        ["selection.mu.0", "more digits than tables keep", "33.33"],
+    ),
+    (["selection", "mu"], [1, 1.0000001], ["selection.mu.1", "1.0000001", "more digits"]),
+    (["selection", "mu"], [5e-324], ["selection.mu.0", "5e-324"]),
     (["selection", "mu"], 10, ["selection.mu", "10", "list"]),
     (["selection", "mu"], [float("nan")], ["selection.mu.0", "nan"]),
     (["selection", "solver"], "lars", ["selection.solver", "'lars'", "'path' or 'spgl1'"]),

@@ -3,11 +3,26 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Scope = Literal["all", "conv"]
+
+
+def _as_in_tables(mu: float) -> float:
+    """Tables have six decimals, and the selection's ten significant digits: a mu is a key of both."""
+    if float(f"{mu:.6f}") != mu or float(f"{mu:.10g}") != mu:
+        raise ValueError(
+            f"{mu!r} has more digits than tables keep, which are six decimals and ten digits in all; "
+            f"for example {float(f'{mu:.4g}'):g}"
+        )
+    return mu
+
+
+# The bound of Eq. 1. Far beyond the largest l1 norm of any least-squares solution of 0/1 targets there is
+# nothing left to select.
+Mu = Annotated[float, Field(ge=1e-6, le=1e9), AfterValidator(_as_in_tables)]
 
 
 class Strict(BaseModel):

@@ -4,9 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vebi.config.base import Name, Strict
-
-Mu = Annotated[float, Field(gt=0)]
+from vebi.config.base import Mu, Name, Strict
 
 
 class McGillNetworkConfig(Strict):

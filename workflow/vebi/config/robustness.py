@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vebi.catalogue.descriptors import DESCRIPTORS
-from vebi.config.base import OneOf, Strict
+from vebi.config.base import Mu, OneOf, Strict
 
 # The descriptors that follow from the text's: a run computes one of them for all.
 CONVERTIBLE = tuple(
@@ -18,7 +18,7 @@ class VariantsConfig(Strict):
 
     descriptors: list[Annotated[str, OneOf(CONVERTIBLE)]] = Field(list(CONVERTIBLE), min_length=1)
     nonnegative: list[bool] = Field([False, True], min_length=1)
-    mu: list[Annotated[float, Field(gt=0)]] = Field([10.0], min_length=1)
+    mu: list[Mu] = Field([10.0], min_length=1)
 
     def problems(self, section: str) -> list[str]:
         """What is wrong with the lists together, as `section.key: reason`."""
@@ -40,5 +40,5 @@ class FeatureCountsConfig(VariantsConfig):
 class RobustnessConfig(VariantsConfig):
     """Whether the orderings hold in every setting, in every experiment with masks."""
 
-    mu: list[Annotated[float, Field(gt=0)]] = Field([5.0, 10.0], min_length=1)
+    mu: list[Mu] = Field([5.0, 10.0], min_length=1)
     repeats: int = Field(5, ge=1, description="draws of each random control")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.catalogue.methods import METHODS
-from vebi.config.base import Name, OneOf, Scope, Strict
+from vebi.config.base import Mu, Name, OneOf, Scope, Strict
 
 
 class ExperimentConfig(Strict):
@@ -14,9 +14,7 @@ class ExperimentConfig(Strict):
 
     dataset: Name
     model: Name
-    heatmap_mu: float = Field(
-        gt=0, description="the mu whose weights choose features to explain with"
-    )
+    heatmap_mu: Mu = Field(description="the mu whose weights choose features to explain with")
 
 
 class SelectionConfig(Strict):
@@ -27,7 +25,7 @@ class SelectionConfig(Strict):
     nonnegative: bool = False
     solver: Literal["path", "spgl1"] = "path"
     scopes: list[Scope] = Field(["all", "conv"], min_length=1)
-    mu: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    mu: list[Mu] = Field(min_length=1)
     parts: int = Field(
         1, ge=1, le=10_000, description="jobs that share the pass over each descriptor file"
     )

@@ -217,6 +217,9 @@ def select(
     Only X (N, m) and labels (N) are needed; without a layer index every column counts as a channel of
     the layer ''. Arguments as in `solve_paths`.
     """
+    for mu in mus:
+        if math.isfinite(mu) and float(f"{mu:.10g}") != mu:
+            raise VebiError(f"mu = {mu!r}: the tables keep ten digits, for example {mu:.4g}.")
     folder = Path(out)
     solution = solve_paths(
         descriptors,
