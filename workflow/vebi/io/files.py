@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import platform
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -112,6 +113,27 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8 with LF line ends, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def read_bounded(path: str | Path, limit: int) -> bytes:
+    """The content of a small regular file.
+
+    Args:
+        limit: bytes that it may have at most.
+
+    Raises:
+        VebiError: a device, FIFO, socket or folder, which could be read without end; or a file that
+            is larger.
+        OSError: it can't be opened or read.
+    """
+    # Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise VebiError(f"{path}: not a regular file. Give the path of one.")
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise VebiError(f"{path}: larger than {limit:,} bytes, the limit for this kind of file.")
+    return content
 
 
 def sha256(path: str | Path) -> str:
