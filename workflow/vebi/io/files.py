@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from vebi.io.errors import VebiError
 
@@ -185,10 +186,7 @@ def read_bounded(path: str | Path, limit: int) -> bytes:
             is larger.
         OSError: it can't be opened or read.
     """
-    # Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise VebiError(f"{path}: not a regular file. Give the path of one.")
+    with _open_regular(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise VebiError(f"{path}: larger than {limit:,} bytes, the limit for this kind of file.")
@@ -196,9 +194,18 @@ def read_bounded(path: str | Path, limit: int) -> bytes:
 
 
 def sha256(path: str | Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
+    """Hex SHA-256 of a regular file, read in blocks; VebiError for a device, FIFO or socket."""
     digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
+    with _open_regular(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _open_regular(path: str | Path) -> BinaryIO:
+    # Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise VebiError(f"{path}: not a regular file. Give the path of one.")
+    return os.fdopen(handle, "rb")
