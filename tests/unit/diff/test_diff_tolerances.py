@@ -1,6 +1,7 @@
 """The tolerance rule and its file."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vebi.diff.numbers import differences, excesses, interval_excesses
-from vebi.diff.tolerances import EXACT, Tolerance, read_tolerances
+from vebi.diff.tolerances import EXACT, LARGEST_FILE, Tolerance, read_tolerances
 from vebi.io.errors import VebiError
 from vebi.report.places import TABLES
 
@@ -118,3 +119,21 @@ def test_shipped_file_names_columns_that_exist():
             assert column in TABLES[name].values, line
     # What a reader takes home is never a matter of tolerance.
     assert tolerances.of("tables/claims.csv", "verdict") == EXACT
+
+
+def test_what_could_be_read_without_end_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tsv")
+    (tmp_path / "zero.tsv").symlink_to("/dev/zero")
+    for name in ("pipe.tsv", "zero.tsv"):
+        with pytest.raises(VebiError, match=rf"{name}: not a regular file"):
+            read_tolerances(tmp_path / name)
+
+
+def test_the_largest_file_is_read_and_one_byte_more_is_refused(tmp_path):
+    path = tmp_path / "large.tsv"
+    text = HEADER + "*\tx\tclose\t1\t\twhy\n#"
+    path.write_text(text.ljust(LARGEST_FILE, "#"))
+    assert read_tolerances(path).of("any.csv", "x") == Tolerance("close", 1.0)
+    path.write_text(text.ljust(LARGEST_FILE + 1, "#"))
+    with pytest.raises(VebiError, match="larger than 10,000,000 bytes"):
+        read_tolerances(path)

@@ -143,3 +143,32 @@ def test_a_check_costs_no_second_reading(run):
         "[checksums.check(pathlib.Path(sys.argv[1])) for _ in range(3)]; assert len(n) == 1, n"
     )
     subprocess.run([sys.executable, "-c", code, str(Path(file))], check=True)
+
+
+@pytest.mark.parametrize("link", [".checksums", ".checksums/data", ".checksums/data/a.bin.sha256"])
+def test_a_link_among_the_checksums_is_neither_written_nor_deleted_through(run, tmp_path, link):
+    elsewhere = tmp_path / "elsewhere"
+    inside = Path("data/a.bin.sha256").relative_to(Path(link).relative_to(".checksums"))
+    victim = elsewhere / inside if inside != Path() else elsewhere
+    victim.parent.mkdir(parents=True, exist_ok=True)
+    victim.write_text("mine")
+    (run / link).parent.mkdir(parents=True, exist_ok=True)
+    (run / link).symlink_to(elsewhere)
+    checksums.forget([run / "data/a.bin"], run)
+    with pytest.raises(VebiError, match=f"{link} is a link"):
+        checksums.record([run / "data/a.bin"], run)
+    assert victim.read_text() == "mine"
+    assert (run / link).is_symlink()
+
+
+def test_a_fifo_in_the_place_of_a_file_or_of_its_checksum_is_not_waited_for(run):
+    file = run / "data/a.bin"
+    checksums.record([file], run)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(VebiError, match=r"a\.bin: not a regular file"):
+        checksums.check(file)
+    text = run / ".checksums/data/a.bin.sha256"
+    text.unlink()
+    os.mkfifo(text)
+    assert checksums.recorded(file) == []

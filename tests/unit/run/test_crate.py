@@ -10,6 +10,8 @@ import pytest
 from vebi.diff import compare
 from vebi.io.errors import VebiError
 from vebi.io.files import sha256
+from vebi.run import crate as crates
+from vebi.run.checksums import record
 from vebi.run.code_digest import package_digest
 from vebi.run.crate import METADATA, write_crate
 from vebi.run.manifest import build_manifest, write_manifest
@@ -136,3 +138,70 @@ def test_what_is_not_the_run_is_refused(tmp_path, crate):
         write_crate(tmp_path, tmp_path / "crate")
     assert not (tmp_path / "crate").exists()
     assert not list(tmp_path.glob(".vebi-crate-*"))
+
+
+@pytest.fixture
+def reported(tmp_path):
+    """A run with a report and checksums, as its jobs leave it."""
+    folder = make_run(tmp_path / "r", "x")
+    (folder / "report.html").write_text("<p>this run</p>")
+    record([folder / "manifest.json", folder / "report.html"], folder)
+    return folder
+
+
+def test_a_report_as_it_was_written_is_inside(reported, tmp_path):
+    assert len(write_crate(reported, tmp_path / "crate", published=DAY)) == 1
+    assert (tmp_path / "crate/report.html").read_text() == "<p>this run</p>"
+
+
+@pytest.mark.parametrize("name", ["report.html", "manifest.json"])
+def test_a_page_or_manifest_that_was_tampered_with_is_refused(reported, tmp_path, name):
+    text = (reported / name).read_text()
+    (reported / name).write_text(text + " ")
+    with pytest.raises(VebiError, match=f"{name}: has changed since"):
+        write_crate(reported, tmp_path / "crate")
+    assert not (tmp_path / "crate").exists()
+
+
+@pytest.mark.parametrize("name", ["report.html", "manifest.json", "tables/training.csv", "tables"])
+@pytest.mark.parametrize("has_checksums", [True, False])
+def test_a_link_is_refused_even_to_the_same_content(reported, tmp_path, name, has_checksums):
+    if not has_checksums:
+        (reported / ".checksums").rename(tmp_path / "checksums")
+    (reported / name).rename(tmp_path / "elsewhere")
+    (reported / name).symlink_to(tmp_path / "elsewhere")
+    if name == "report.html" and not has_checksums:
+        assert "has no checksum" in write_crate(reported, tmp_path / "crate")[0]
+        assert not (tmp_path / "crate/report.html").exists()
+    else:
+        with pytest.raises(VebiError, match=r"is a link|is behind the link"):
+            write_crate(reported, tmp_path / "crate")
+        assert not (tmp_path / "crate").exists()
+
+
+def test_a_report_without_a_checksum_is_left_out_with_a_word(reported, tmp_path):
+    (reported / ".checksums/report.html.sha256").unlink()
+    remark, _ = write_crate(reported, tmp_path / "crate", published=DAY)
+    assert "report.html has no checksum" in remark
+    assert not (tmp_path / "crate/report.html").exists()
+    assert "report.html" not in graph_of(tmp_path / "crate")
+
+
+@pytest.mark.parametrize("name", ["crate", "crate.zip"])
+def test_a_dangling_link_is_there_already(run, tmp_path, name):
+    (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(VebiError, match="is there already"):
+        write_crate(run, tmp_path / name)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_links_in_the_workflow_are_left_out(tmp_path, monkeypatch):
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").write_text("mine")
+    for name in ("Snakefile", "LICENSE", "workflow/common.smk"):
+        (tmp_path / "code" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "code" / name).write_text("x")
+    (tmp_path / "code/workflow/key").symlink_to(tmp_path / "secret/key")
+    (tmp_path / "code/envs").symlink_to(tmp_path / "secret")
+    monkeypatch.setattr(crates, "ROOT", tmp_path / "code")
+    assert crates._copy_code(tmp_path / "out") == ["Snakefile", "LICENSE", "workflow/common.smk"]

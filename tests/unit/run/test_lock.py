@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -40,3 +41,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "results").write_text("a file where a folder should be")
     with pytest.raises(VebiError, match=r"results/run can't be written"):
         hold_run(tmp_path / "results" / "run")
+
+
+def test_a_lock_that_is_a_link_or_a_fifo_is_refused_and_nothing_is_written(tmp_path):
+    (tmp_path / "victim").write_text("mine")
+    lock = tmp_path / ".lock"
+    for to in ("victim", "not-there"):
+        lock.symlink_to(to)
+        with pytest.raises(VebiError, match=r"\.lock is a link"):
+            hold_run(tmp_path)
+        lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(VebiError, match=r"\.lock is a link or another kind"):
+        hold_run(tmp_path)
+    assert lock.is_fifo()
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "victim"]

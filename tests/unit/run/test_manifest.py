@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -184,6 +185,8 @@ def test_every_flipped_bit_is_found(run, place):
         (b'{"format": 1, "results": {"../../etc/passwd": {}}}', "outside the run"),
         (b'{"format": 1, "results": {"/etc/passwd": {}}}', "outside the run"),
         (b'{"format": 1, "results": {"": {}}}', "outside the run"),
+        (b'{"format": 1, "results": {".": {}}}', "the folder itself"),
+        (b'{"format": 1, "results": {"./": {}}}', "the folder itself"),
         (b'{"format": 1, "results": {"x": 1}}', "no size or checksum"),
         (b'{"format": 1, "results": {"x": {"sha256": "0", "bytes": "1"}}}', "no size or checksum"),
     ],
@@ -195,6 +198,104 @@ def test_broken_manifest(run, content, message, capsys):
         read_manifest(run)
     assert run_verify(run) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def listing(folder):
+    """Everything below a folder, links not followed, with contents."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        if path.is_file() and not path.is_symlink()
+        else path.is_symlink()
+        for path in folder.rglob("*")
+    }
+
+
+def write_hostile_manifest(run, names):
+    manifest = build(run, files=[])
+    manifest["results"] = {name: {"bytes": 1, "sha256": "0" * 64} for name in names}
+    write_manifest(run / "manifest.json", manifest)
+
+
+@pytest.mark.parametrize("name", [".", "./", "..", "tables/..", "../victim", "tables/../../victim"])
+def test_a_name_that_leads_out_removes_nothing(run, name, capsys):
+    (run.parent / "victim").write_text("mine")
+    write_hostile_manifest(run, [name, "tables/training.csv"])
+    before = listing(run.parent)
+    assert run_verify(run, remove=True) == 2
+    assert "Don't trust this file" in capsys.readouterr().err
+    assert listing(run.parent) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["link/docs", "link/docs/a.txt", "link", "file-link", "docs", "tables", "dangling", "pipe"],
+)
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_only_regular_files_of_the_run_are_removed(run, name, is_inside, capsys):
+    home = run if is_inside else run.parent
+    (home / "docs").mkdir()
+    (home / "docs/a.txt").write_text("mine")
+    (run / "link").symlink_to(home)
+    (run / "file-link").symlink_to(home / "docs/a.txt")
+    (run / "dangling").symlink_to("nowhere")
+    os.mkfifo(run / "pipe")
+    write_hostile_manifest(run, [name])
+    before = listing(run.parent)
+    assert run_verify(run, remove=True) == 1
+    output = capsys.readouterr().out
+    assert listing(run.parent) == before
+    is_there = os.path.lexists(run / name)
+    assert (f"{run / name}: not deleted" in output) == is_there
+    assert ("Deleted" in output) != is_there
+
+
+def test_links_of_an_unfinished_run_are_not_followed(run, tmp_path, capsys):
+    victim = tmp_path / "docs"
+    victim.mkdir()
+    (victim / "a.txt").write_text("mine")
+    (run / "link").symlink_to(tmp_path)
+    text = run / ".checksums/link/docs.sha256"
+    text.parent.mkdir(parents=True)
+    text.write_text(f"{'0' * 64}  docs/a.txt\n")
+    assert run_verify(run, remove=True) == 1
+    assert "behind the link" in capsys.readouterr().out
+    assert (victim / "a.txt").read_text() == "mine"
+
+
+def test_what_a_run_did_not_write_keeps_its_folder(run, capsys):
+    sheets = run / "figures/sheets"
+    (sheets / "deep").mkdir(parents=True)
+    for name in ("1.png", "deep/2.png"):
+        (sheets / name).write_text(name)
+    record([sheets], run)
+    write_manifest(run / "manifest.json", build(run))
+    (sheets / ".snakemake_timestamp").touch()
+    (sheets / "notes.txt").write_text("mine")
+    (sheets / "1.png").write_text("damaged")
+    assert run_verify(run, remove=True) == 1
+    assert f"{sheets}: not deleted" in capsys.readouterr().out
+    assert (sheets / "notes.txt").read_text() == "mine"
+    assert not (sheets / "1.png").exists()
+    (sheets / "notes.txt").unlink()
+    assert run_verify(run, remove=True) == 1
+    assert f"{sheets} all\n" in capsys.readouterr().out
+    assert not sheets.exists()
+
+
+def test_the_run_itself_may_be_a_link(run, tmp_path):
+    write_manifest(run / "manifest.json", build(run))
+    (tmp_path / "short").symlink_to(run)
+    assert verify_run(tmp_path / "short") == []
+    (run / "tables/training.csv").write_text("damaged")
+    assert run_verify(tmp_path / "short", remove=True) == 1
+    assert not (run / "tables/training.csv").exists()
+    assert (run / "tables/größe.csv").exists()
+
+
+def test_a_manifest_that_is_a_fifo_is_refused(run, capsys):
+    os.mkfifo(run / "manifest.json")
+    assert run_verify(run) == 2
+    assert "not a regular file" in capsys.readouterr().err
 
 
 def test_no_such_run(tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from vebi.io.errors import VebiError
+from vebi.io.inside import leads_inside
 from vebi.io.results import list_result_files
 
 ARCHIVE_LIMIT = 8 << 30
@@ -156,7 +157,9 @@ def _unpack_zip(path: Path, root: Path, limit: int) -> None:
 def _target(path: Path, root: Path, name: str) -> Path:
     """Where a member goes; it must stay below `root`."""
     pure = PurePosixPath(name.replace("\\", "/"))
-    if pure.is_absolute() or ".." in pure.parts or ":" in name.split("/")[0]:
+    # `tar -C results/default .` begins with the folder itself.
+    is_allowed = not pure.parts or leads_inside(str(pure))
+    if not is_allowed or ":" in name.split("/")[0]:
         raise VebiError(
             f"{path}: '{name}' points out of the archive's folder. Don't trust this archive."
         )

@@ -7,11 +7,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from vebi.io.errors import VebiError
+from vebi.io.files import read_bounded
 
 KINDS = ("exact", "close", "interval", "follows", "show")
 COLUMNS = ("file", "column", "kind", "atol", "rtol", "why")
 # The pseudo-column that stands for rows which only one side has.
 ROWS = "(rows)"
+# A row is some 100 bytes; the shipped file has a few hundred.
+LARGEST_FILE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,11 @@ def read_tolerances(path: Path) -> Tolerances:
     """Read a tolerance file.
 
     Raises:
-        VebiError: with the line's number, for anything that is not such a file.
+        VebiError: with the line's number, for anything that is not such a file; a device or a FIFO;
+            more than 10 MB.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise VebiError(
             f"{path}: can't read the tolerances ({error}). Give another file with --tolerances."

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vebi.io.errors import VebiError
-from vebi.io.files import sha256, write_text
+from vebi.io.files import read_bounded, sha256, write_text
+from vebi.io.inside import first_link, leads_inside, remove_file
 
 FOLDER = ".checksums"
 BROKEN = ".broken"
+# A line is some 100 bytes: a folder of a million files.
+LARGEST_TEXT = 100_000_000
 
 _seen_whole: set[tuple[str, int, int, int]] = set()
 
@@ -43,14 +46,20 @@ def forget(outputs: Iterable[str | Path], run: str | Path) -> None:
     """Delete the checksums of outputs that are about to be made again."""
     for output in outputs:
         if text := _text_of(Path(output), Path(run)):
-            text.unlink(missing_ok=True)
+            remove_file(text, Path(run))
 
 
 def record(outputs: Iterable[str | Path], run: str | Path) -> None:
-    """Write down the checksums of finished outputs below the folder `run`, files or folders."""
+    """Write down the checksums of finished outputs below the folder `run`, files or folders.
+
+    Raises:
+        VebiError: a link in the folder of checksums, which would lead to another file.
+    """
     for output in map(Path, outputs):
         text = _text_of(output, Path(run))
         if text is not None:
+            if link := first_link(text, Path(run)):
+                raise VebiError(f"{link} is a link, where checksums are to be written. Delete it.")
             files = _files_in(output) if output.is_dir() else [output]
             names = (os.path.relpath(file, output.parent) for file in files)
             lines = [f"{sha256(file)}  {name}\n" for file, name in zip(files, names, strict=True)]
@@ -134,14 +143,14 @@ def _text_of(output: Path, run: Path) -> Path | None:
 
 def _entries(text: Path, output: Path) -> Iterator[Entry]:
     try:
-        lines = text.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError):
+        lines = read_bounded(text, LARGEST_TEXT).decode("utf-8").splitlines()
+    except (OSError, UnicodeError, VebiError):
         return
     for line in lines:
         digest, separator, name = line.partition("  ")
         # Only the output itself or what is in it, whatever a text from elsewhere says.
-        parts = Path(name).parts
-        if separator and len(digest) == 64 and parts[:1] == (output.name,) and ".." not in parts:
+        is_of_output = leads_inside(name) and Path(name).parts[0] == output.name
+        if separator and len(digest) == 64 and is_of_output:
             yield Entry(output.parent / name, digest)
 
 

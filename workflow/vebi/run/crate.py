@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path, sha256, write_text
+from vebi.io.inside import first_link
+from vebi.run.checksums import recorded
 from vebi.run.code_digest import package_digest
 from vebi.run.manifest import MANIFEST, canonical_json, read_manifest
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rocrate.model.entity import Entity
     from rocrate.rocrate import ROCrate
 
+REPORT = "report.html"
 METADATA = "ro-crate-metadata.json"
 ROOT = Path(__file__).resolve().parents[3]
 # What the workflow consists of, beside the Snakefile itself.
@@ -37,6 +40,10 @@ PROFILES = (
 )
 MEDIA_TYPES = {".h5": "application/x-hdf5", ".yaml": "application/yaml", ".csv": "text/csv"}
 MEDIA_TYPES |= {".smk": "text/x-snakemake", ".tsv": "text/tab-separated-values"}
+OTHER_CODE = (
+    "The code here is not the code that made this run (its digest is in the manifest), so the "
+    "crate is without the workflow. Check out that version to have it inside."
+)
 CRATE_TERMS = "https://w3id.org/ro/terms/workflow-run#sha256"
 
 
@@ -45,7 +52,8 @@ def write_crate(
 ) -> list[str]:
     """Write a run as a crate, to a new folder or a file that ends in `.zip`.
 
-    The same run and date give the same bytes. Without `everything` the crate has tables, figures,
+    The same run and date give the same bytes. Every file is compared with its checksum; a report that
+    has none is left out, with a remark. Without `everything` the crate has tables, figures,
     report and manifest; with it every file of the manifest.
 
     Args:
@@ -56,10 +64,11 @@ def write_crate(
         Remarks for the user.
 
     Raises:
-        VebiError: no finished run, a file that is not as the run wrote it, or an `out` that is there.
+        VebiError: no finished run, a file that is not as the run wrote it or is a link, or an `out`
+            that is there.
     """
     manifest = read_manifest(run_dir)
-    if out.exists():
+    if os.path.lexists(out):
         raise VebiError(f"{out}: is there already. Remove it, or give another name.")
     files = _chosen_files(run_dir, manifest, everything)
     published = published or _default_date(run_dir / MANIFEST)
@@ -78,34 +87,48 @@ def write_crate(
             _zip(folder, out)
         else:
             folder.rename(out)
-    if is_same_code:
-        return []
-    return [
-        "The code here is not the code that made this run (its digest is in the manifest), so the "
-        "crate is without the workflow. Check out that version to have it inside."
-    ]
+    remarks = []
+    if (run_dir / REPORT).is_file() and REPORT not in files:
+        remarks.append(
+            f"{run_dir / REPORT} has no checksum to compare it with, so the crate is without it. "
+            "Delete it and run the pipeline again to have it inside."
+        )
+    if not is_same_code:
+        remarks.append(OTHER_CODE)
+    return remarks
 
 
 def _chosen_files(run_dir: Path, manifest: dict[str, Any], everything: bool) -> dict[str, Path]:
-    """Files by their name in the crate; every one is checked against the manifest."""
-    chosen = {
-        name: entry
+    """Files by their name in the crate; every one is checked against its checksum."""
+    allowed = {
+        name: [entry["sha256"]]
         for name, entry in sorted(manifest["results"].items())
         if everything or PurePosixPath(name).parts[0] in ("tables", "figures")
     }
-    for name, entry in chosen.items():
+    # Neither is in the manifest; the jobs that made them wrote their checksums down.
+    allowed[MANIFEST] = [entry.sha256 for entry in recorded(run_dir / MANIFEST)]
+    report = [entry.sha256 for entry in recorded(run_dir / REPORT)]
+    if report and os.path.lexists(run_dir / REPORT):
+        allowed[REPORT] = report
+    for name, digests in allowed.items():
         path = run_dir / name
-        if not path.is_file() or sha256(path) != entry["sha256"]:
-            what = "has changed since the run wrote it" if path.is_file() else "is missing"
+        if what := _what_is_wrong(path, run_dir, digests):
             raise VebiError(
                 f"{path}: {what}, so the crate would not be this run. `vebi verify {run_dir}` lists "
-                "all such files; run the pipeline again."
+                "all such results; delete it and run the pipeline again."
             )
-    files = {name: run_dir / name for name in chosen}
-    for name in (MANIFEST, "report.html"):
-        if (run_dir / name).is_file():
-            files[name] = run_dir / name
-    return files
+    return {name: run_dir / name for name in allowed}
+
+
+def _what_is_wrong(path: Path, run_dir: Path, digests: list[str]) -> str | None:
+    """Why a file is not what the run wrote; None if it is, or if there are no digests to compare."""
+    if link := first_link(path, run_dir):
+        return "is a link" if link == path else f"is behind the link {link}"
+    if not path.is_file():
+        return "is missing"
+    if digests and sha256(path) not in digests:
+        return "has changed since the run wrote it"
+    return None
 
 
 def _default_date(manifest: Path) -> date:
@@ -120,13 +143,14 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_code(folder: Path) -> list[str]:
-    """Copy the workflow; the names of its files in the crate."""
+    """Copy the workflow, links in it left out; the names of its files in the crate."""
     names = ["Snakefile", "LICENSE"]
     for part in CODE:
         inside = [ROOT / part] if (ROOT / part).is_file() else sorted((ROOT / part).rglob("*"))
         for path in inside:
             hidden = any(p[0] == "." or p == "__pycache__" for p in path.relative_to(ROOT).parts)
-            if path.is_file() and not hidden and not path.name.endswith((".pyc", ".egg-info")):
+            is_own = path.is_file() and first_link(path, ROOT) is None
+            if is_own and not hidden and not path.name.endswith((".pyc", ".egg-info")):
                 names.append(path.relative_to(ROOT).as_posix())
     names = [name for name in names if ".egg-info/" not in name]
     for name in names:

@@ -22,11 +22,16 @@ def hold_run(run: Path) -> None:
 
     The lock is the kernel's (flock), which forgets it with the process: there is never one to remove.
 
-    Raises VebiError where another process has the folder, or where it can't be written.
+    Raises VebiError where another process has the folder, or where it can't be written, and where
+    the lock's file is a link or anything else that is not a regular file.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        stream = (run / LOCK).open("a+", encoding="utf-8")
+        lock = run / LOCK
+        # It is emptied and written: through a link that would be somebody's file.
+        if lock.is_symlink() or (lock.exists() and not lock.is_file()):
+            raise VebiError(f"{lock} is a link or another kind of thing than a file. Delete it.")
+        stream = lock.open("a+", encoding="utf-8")
     except OSError as error:
         reason = why_unwritable(error) or error
         raise VebiError(f"The results folder {run} can't be written: {reason}.") from error

@@ -11,17 +11,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from vebi.io.errors import VebiError
-from vebi.io.files import sha256, write_text
+from vebi.io.files import read_bounded, sha256, write_text
+from vebi.io.inside import first_link, leads_inside, remove_file
 from vebi.io.results import list_result_files
 from vebi.run.checksums import FOLDER, recorded, recorded_outputs
 from vebi.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# 150 bytes for each of a million files.
+LARGEST_MANIFEST = 150_000_000
+# What Snakemake leaves in a folder that is an output.
+SNAKEMAKES_MARK = ".snakemake_timestamp"
 # The manifest itself, and the page that is made from it.
 SKIPPED_FILES = frozenset({MANIFEST, "report.html"})
 
@@ -239,7 +244,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     if not run_dir.is_dir():
         raise VebiError(f"{run_dir}: no such folder. Give a run's folder, such as results/default.")
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(read_bounded(path, LARGEST_MANIFEST))
     except FileNotFoundError as error:
         raise VebiError(
             f"{path}: not there, so nothing can be checked. Run the pipeline to its end: it writes "
@@ -253,10 +258,10 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     if not isinstance(results, dict) or manifest.get("format") != FORMAT:
         raise VebiError(f"{path}: no manifest of format {FORMAT}. Delete it and run again.")
     for name, entry in results.items():
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or not name or "\0" in name:
+        if not leads_inside(name):
             raise VebiError(
-                f"{path}: '{name}' lies outside the run's folder. Don't trust this file."
+                f"{path}: '{name}' lies outside the run's folder or is the folder itself. Don't "
+                "trust this file."
             )
         if not (
             isinstance(entry, dict)
@@ -285,6 +290,11 @@ def verify_run(run_dir: Path) -> list[Problem]:
         output = _output_of(path, run_dir)
         again = f"make it again with `{make_again([output])}`"
         try:
+            if link := first_link(path, run_dir):
+                what = "a link" if link == path else f"behind the link {link}"
+                what += ", and links in a run are not followed"
+                problems.append(Problem(path, what, f"Remove the link and {again}.", path))
+                continue
             if not path.is_file():
                 remedy = again[0].upper() + again[1:] + "."
                 problems.append(Problem(path, "missing", remedy, output))
@@ -312,15 +322,39 @@ def make_again(outputs: Iterable[Path]) -> str:
     return f"snakemake --cores all {shlex.join(map(str, outputs))} all"
 
 
-def remove_broken(problems: Iterable[Problem]) -> list[Path]:
-    """Delete what is broken, so that Snakemake makes it again; returns the outputs concerned."""
+def remove_broken(problems: Iterable[Problem], run_dir: Path) -> tuple[list[Path], list[Path]]:
+    """Delete what is broken, so that Snakemake makes it again.
+
+    Only regular files that the run has recorded are deleted: the broken ones, and all of an output
+    that a broken one is of. A folder that is an output goes when nothing else is left in it. Links are
+    neither followed nor deleted.
+
+    Args:
+        problems: what `verify_run` found in `run_dir`.
+
+    Returns:
+        The outputs to make again, and of these and the broken files what could not be deleted.
+    """
+    broken = [problem.path for problem in problems]
     outputs = list(dict.fromkeys(problem.output for problem in problems))
-    for path in {problem.path for problem in problems} | set(outputs):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    return outputs
+    for path in broken:
+        remove_file(path, run_dir)
+    for output in outputs:
+        files = [entry.path for entry in recorded(output)]
+        for file in files:
+            remove_file(file, run_dir)
+        if any(file != output for file in files):
+            _remove_emptied(output, run_dir)
+    kept = [path for path in dict.fromkeys([*broken, *outputs]) if os.path.lexists(path)]
+    return [output for output in outputs if output not in kept], kept
+
+
+def _remove_emptied(folder: Path, run_dir: Path) -> None:
+    """Delete a folder in which only folders are left."""
+    if first_link(folder, run_dir) is None and folder.is_dir():
+        left = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+        if all(path.name == SNAKEMAKES_MARK and not path.is_symlink() for path in left):
+            shutil.rmtree(folder)
 
 
 def _expected(run_dir: Path) -> dict[str, dict[str, Any]]:
@@ -331,7 +365,7 @@ def _expected(run_dir: Path) -> dict[str, dict[str, Any]]:
     # What is not there is temporary, or about to be made again.
     entries = [entry for output in recorded_outputs(run_dir) for entry in recorded(output)]
     return {
-        _relative(entry.path, run_dir): {"sha256": entry.sha256}
+        entry.path.relative_to(run_dir).as_posix(): {"sha256": entry.sha256}
         for entry in entries
         if entry.path.exists()
     }
@@ -370,8 +404,13 @@ def run_verify(run_dir: Path, remove: bool = False) -> int:
     if problems:
         out.print(f"{len(problems):,} of {total:,} files are not as the run wrote them.")
         if remove:
-            again = make_again(remove_broken(problems))
-            out.print(f"Deleted. Make them again, with the run's --configfile: {again}")
+            outputs, kept = remove_broken(problems, Path(run_dir))
+            for path in kept:
+                why = "it is, or holds, what the run did not write. Move it away yourself."
+                out.print(plain(f"{path}: not deleted, as {why}", 2000), style="red")
+            if outputs:
+                again = make_again(outputs)
+                out.print(f"Deleted. Make them again, with the run's --configfile: {again}")
         return 1
     out.print(f"All {total:,} files are as the run wrote them.", style="green")
     return 0
