@@ -244,7 +244,7 @@ def test_a_pipe_or_a_device_is_no_image_and_no_array(vebi, helpers, photos, tmp_
         index_images(folder_config(photos))
     assert str(caught.value).count("it is not a file") == 2
     os.mkfifo(tmp_path / "pipe.h5")
-    assert helpers.problems(vebi("iou", "pipe.h5", "pipe.h5"), "pipe.h5", "no file") == []
+    assert helpers.problems(vebi("iou", "pipe.h5", "pipe.h5"), "pipe.h5", "not a file") == []
     assert (
         helpers.problems(vebi("select", "pipe.h5", "--mu", 1, "--out", "o"), "pipe.h5", "no file")
         == []
@@ -494,7 +494,7 @@ PLACES = [
     (["select", "x.h5", "--mu", 1, "--out", "o" * 300], ["File name too long"]),
     (["select", "n" * 300, "--mu", 1, "--out", "o"], ["can't be read as HDF5"]),
     (["select", "absent.h5", "--mu", 1, "--out", "o"], ["absent.h5", "no such file"]),
-    (["select", ".", "--mu", 1, "--out", "o"], ["no file"]),
+    (["select", ".", "--mu", 1, "--out", "o"], ["not a file"]),
     (["select", "file", "--mu", 1, "--out", "o"], ["file", "HDF5", "X (N, m)"]),
     (["verify", "absent"], ["absent", "no such folder"]),
     (["verify", "file"], ["file", "no such folder"]),
