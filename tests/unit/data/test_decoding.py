@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 
 from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.data.decoding import (
-    TURNS,
     Decoding,
     UnreadableImage,
     read_header,
     read_mask,
     read_pixels,
-    upright_size,
 )
 from vebi.io.errors import VebiError
 
@@ -132,17 +130,76 @@ def test_transparency_is_laid_on_white(tmp_path, mode):
     assert (read_pixels(path, SAME) == 255).all()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_pillows(tmp_path, orientation):
-    image = Image.fromarray(SCENE)
+# Which side of the upright image the stored rows start at, and the columns (TIFF 6.0, page 36).
+SIDES = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+KINDS = {
+    "png": {},
+    "late.png": {},
+    "jpg": {"quality": 100, "subsampling": 0},
+    "tif": {},
+    "lzw.tif": {"compression": "tiff_lzw"},
+    "webp": {"lossless": True},
+}
+
+
+def as_stored(upright, orientation):
+    first_row, first_column = SIDES[orientation]
+    stored = upright.swapaxes(0, 1) if first_row in ("left", "right") else upright
+    rows, columns = (side in ("bottom", "right") for side in (first_row, first_column))
+    return stored[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def behind_the_pixels(content):
+    """The PNG with its Exif chunk as the last but one, where some programs write it."""
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4])
+    return content[:start] + content[end:-12] + content[start:end] + content[-12:]
+
+
+def save_turned(path, upright, orientation):
+    """`upright` in the kind of file that the name's suffixes say, stored as the orientation says."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(tmp_path / "a.jpg", image, exif=exif, quality=95)
-    with Image.open(path) as stored:
-        upright = ImageOps.exif_transpose(stored)
-    assert np.array_equal(read_pixels(path, SAME), squashed(upright))
-    assert upright_size(path, SAME) == (upright.height, upright.width)
-    assert (orientation in TURNS) == (orientation != 1)
+    options = KINDS[path.name.partition(".")[2]]
+    stored = np.ascontiguousarray(as_stored(upright, orientation))
+    save(path, Image.fromarray(stored), exif=exif, **options)
+    if path.name.endswith("late.png"):
+        path.write_bytes(behind_the_pixels(path.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("orientation", SIDES)
+def test_turned_files_are_upright(tmp_path, orientation, kind):
+    path = save_turned(tmp_path / f"a.{kind}", SCENE, orientation)
+    assert read_header(path, SAME)[1:] == (40, 48)
+    found, expected = read_pixels(path, SAME), squashed(Image.fromarray(SCENE))
+    # The scene's mirror images differ by far more than what JPEG loses.
+    assert np.abs(found.astype(int) - expected).max() <= (4 if kind == "jpg" else 0)
+
+
+@pytest.mark.parametrize("kind", ["png", "late.png", "lzw.tif"])
+@pytest.mark.parametrize("orientation", SIDES)
+def test_turned_masks_are_upright(tmp_path, orientation, kind):
+    inside = np.arange(32 * 32).reshape(32, 32) % 7 == 0
+    path = save_turned(tmp_path / f"m.{kind}", np.where(inside, 255, 0).astype("u1"), orientation)
+    assert np.array_equal(read_mask(path, SAME), inside)
+
+
+def test_the_size_of_a_png_is_read_without_its_pixels(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", Image.fromarray(SCENE))
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    assert read_header(path, SAME)[1:] == (40, 48)
 
 
 def test_broken_exif_around_good_pixels_is_passed_over(tmp_path):
@@ -236,7 +293,7 @@ def test_flipped_bytes_give_pixels_or_one_kind_of_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("flip") / "a"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     # Any other exception ends the test.
-    for read in (read_header, read_pixels, read_mask, upright_size):
+    for read in (read_header, read_pixels, read_mask):
         with suppress(UnreadableImage):
             assert read(path, Decoding(8, max_pixels=1_000_000)) is not None
 

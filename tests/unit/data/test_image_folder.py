@@ -237,6 +237,27 @@ def test_masks_are_read_beside_their_images(tmp_path):
         index_images(config)
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "webp"])
+def test_turned_images_fit_their_upright_masks(tmp_path, kind):
+    root, turned = tmp_path / "set", {5, 6, 7, 8}
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        size = (20, 30) if orientation in turned else (30, 20)
+        for folder, side in (("a", 0), ("b", 255)):
+            target = root / f"{folder}/{orientation}.{kind}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size, (side, 9, 9)).save(target, exif=exif)
+            mask = root / f"masks/{folder}/{orientation}.png"
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("1", (30, 20), 1).save(mask)
+    config = configure(root, layout="class_folders", n_classes=2, masks="masks", verify="decode")
+    dataset = load(tmp_path, config)
+    with h5py.File(dataset.path) as file:
+        assert file["file_size"][:].tolist() == [[20, 30]] * 16
+    assert dataset.read("masks").all()
+
+
 def test_a_data_set_without_masks_says_so(odd, tmp_path):
     dataset = load(tmp_path, configure(odd, layout="class_folders", n_classes=2))
     with pytest.raises(VebiError, match="has no masks: give its data set the key `masks`"):

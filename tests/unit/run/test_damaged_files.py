@@ -114,7 +114,10 @@ COMMANDS = {
     "select": (["select", f"one/{DESCRIPTORS}", "--mu", "1", "--out", "out"], [DESCRIPTORS]),
     "iou": (["iou", f"one/{HEATMAPS}", f"one/{DATASET}"], [HEATMAPS, DATASET]),
     "explain a run": (OF_RUN, [MANIFEST, MODEL, DESCRIPTORS, PATH]),
-    "explain a run by resampling": ([*OF_RUN, "--method", "resampling_precision"], [MANIFEST, MODEL]),
+    "explain a run by resampling": (
+        [*OF_RUN, "--method", "resampling_precision"],
+        [MANIFEST, MODEL],
+    ),
     "explain a model file": (OWN, [MODEL, DATASET]),
     "claims": (["claims", "one"], [CLAIMS]),
 }

@@ -21,7 +21,6 @@ from vebi.data.decoding import (
     read_header,
     read_mask,
     read_pixels,
-    upright_size,
 )
 from vebi.data.listing import (
     Listed,
@@ -43,7 +42,7 @@ SPLIT_NAMES = {TRAIN: "training", TEST: "test"}
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was learnt of a file: bytes, height and width as stored, its mask; or a defect."""
+    """What was learnt of a file: bytes, height and width when upright, its mask; or a defect."""
 
     n_bytes: int = 0
     height: int = 0
@@ -252,9 +251,8 @@ def check_files(
             if not mask:
                 return Checked(n_bytes, height, width)
             mask_bytes, *mask_size = read_header(root / mask, decoding)
-            upright = upright_size(path, decoding)
-            if tuple(mask_size) != upright:
-                sizes = f"{mask_size[1]} x {mask_size[0]}, the image {upright[1]} x {upright[0]}"
+            if mask_size != [height, width]:
+                sizes = f"{mask_size[1]} x {mask_size[0]}, the image {width} x {height}"
                 return Checked(defect=f"its mask {mask} is {sizes} pixels")
             if decode:
                 read_mask(root / mask, decoding)
