@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -107,6 +109,59 @@ def test_sixteen_bits_keep_their_range(tmp_path, byte_order):
     raw = Image.frombytes(mode, (32, 32), values.astype(f"{byte_order}u2").tobytes())
     found = read_pixels(save(tmp_path / f"a.{suffix}", raw), SAME)
     assert np.array_equal(found[..., 1], values // 256)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        # 0x1337 and 0xff00 have the high bytes 0x13 and 0xff.
+        (b"P5 2 1 65535\n\x13\x37\xff\x00", [0x13, 0xFF]),
+        (b"P2 2 1 65535\n4919 65280\n", [0x13, 0xFF]),
+        # 1023 of 4095 is 16371.8 of 65535, 0x3ff4 after rounding.
+        (b"P5 2 1 4095\n\x03\xff\x0f\xff", [0x3F, 0xFF]),
+    ],
+    ids=["binary", "plain", "12-bit"],
+)
+def test_sixteen_bit_netpbm_keeps_its_range(tmp_path, content, expected):
+    (tmp_path / "a.pgm").write_bytes(content)
+    found = read_pixels(tmp_path / "a.pgm", Decoding(2, 1))
+    assert np.array_equal(found[..., 0], [expected] * 2)
+
+
+def png_16(values, transparent):
+    """A PNG of 16-bit values (H, W) or (H, W, 3) with its transparent colour, byte by byte."""
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content).to_bytes(4)
+        return len(content).to_bytes(4) + kind + content + checksum
+
+    rows = np.array(values, ">u2")
+    kind = 0 if rows.ndim == 2 else 2
+    header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 16, kind, 0, 0, 0)
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            chunk(b"tRNS", np.array(transparent, ">u2").tobytes()),
+            chunk(b"IDAT", zlib.compress(lines)),
+            chunk(b"IEND", b""),
+        ]
+    )
+
+
+def test_the_transparent_value_of_sixteen_bits_is_white_and_its_neighbour_is_not(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_16([[0x1337, 0x1338], [0x2000, 0x1337]], [0x1337]))
+    assert read_pixels(path, Decoding(2, 1))[..., 0].tolist() == [[255, 0x13], [0x20, 255]]
+    clear, near, other = (
+        [0x1337, 0x0012, 0x20FF],
+        [0x1337, 0x0012, 0x20FE],
+        [0x3700, 0x1200, 0xFF00],
+    )
+    path.write_bytes(png_16([[clear, near], [other, clear]], clear))
+    expected = [[[255] * 3, [0x13, 0, 0x20]], [[0x37, 0x12, 0xFF], [255] * 3]]
+    assert read_pixels(path, Decoding(2)).tolist() == expected
 
 
 def test_palette_and_animation_give_the_first_frame(tmp_path):

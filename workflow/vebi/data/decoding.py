@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -93,7 +93,8 @@ def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:
 def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
     """The file as uint8 (size, size, channels), upright as its Exif data says.
 
-    Grey, palette, CMYK and 16-bit images are converted (16 bit: the high byte, as for PNG in RGB),
+    Grey, palette, CMYK and 16-bit images are converted (16 bit: the high byte, as for PNG in RGB; a
+    netpbm file's largest value counts as 65535),
     transparent ones are laid on white, animated ones give their first frame. With `n_bytes` the file
     must have that many bytes.
 
@@ -105,8 +106,8 @@ def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> n
     try:
         with _open(io.BytesIO(content), len(content), decoding) as image:
             _check_scans(image, content, decoding)
-            image.load()
-            upright = _turn(_convert(image, decoding.channels), _orientation(image.getexif))
+            opaque = _lay_wide_colours_on_white(image, content)
+            upright = _turn(_convert(opaque, decoding.channels), _orientation(image.getexif))
             pixels = np.asarray(_fit(upright, decoding, Image.Resampling.BICUBIC), np.uint8)
     except Exception as error:
         raise UnreadableImage(path, _reason(error)) from error
@@ -237,10 +238,40 @@ def _turn(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
+def _lay_wide_colours_on_white(image: Image.Image, content: bytes) -> Image.Image:
+    """A PNG of 16 bits per colour with its transparent colour made white; other images, loaded.
+
+    Pillow keeps the high bytes of the colours only, but all 16 bits of the transparent one, so that
+    none or a wrong one would be transparent. The PNG specification (section 13.11) asks for a
+    comparison of all bits; the low bytes come from a second reading.
+    """
+    key = image.info.get("transparency")
+    tiles: list[Any] = getattr(image, "tile", [])
+    wide = image.format == "PNG" and [tile[3] for tile in tiles] == ["RGB;16B"]
+    image.load()
+    if not wide or key is None:
+        return image
+    second: Any = Image.open(io.BytesIO(content), formats=["PNG"])
+    with second:
+        # As if the bytes of each value stood the other way round.
+        second.tile = [(*tile[:3], "RGB;16L") for tile in second.tile]
+        low_bytes = np.asarray(second)
+    colours = np.array(image)
+    high_key, low_key = np.divmod(np.array(key), 256)
+    colours[(colours == high_key).all(-1) & (low_bytes == low_key).all(-1)] = 255
+    return Image.fromarray(colours)
+
+
 def _convert(image: Image.Image, channels: int) -> Image.Image:
-    if image.mode.startswith("I;16"):
+    # Pillow reads 16-bit netpbm as 32-bit integers from 0 to 65535, and older versions PNG, too.
+    sixteen_in_32 = image.mode == "I" and image.format in ("PPM", "PNG")
+    if image.mode.startswith("I;16") or sixteen_in_32:
         # Pillow's own conversion to 8 bits cuts every value above 255 off to white.
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        values = np.asarray(image)
+        grey = (values >> 8).astype(np.uint8)
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255
+        image = Image.fromarray(grey)
     elif image.mode in ("I", "F"):
         raise ValueError("32-bit pixels, of which nobody knows what is white")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
