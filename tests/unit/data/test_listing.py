@@ -71,10 +71,12 @@ def test_a_folder_per_split_and_class(tmp_path):
     ]
 
 
-def test_a_folder_per_class_without_the_masks(tmp_path):
-    touch(tmp_path, "b/1.jpg", "a/1.jpg", "masks/a/1.png")
-    assert [item.file for item in list_class_folders(tmp_path, "masks")] == ["a/1.jpg", "b/1.jpg"]
-    assert {item.split for item in list_class_folders(tmp_path)} == {None}
+def test_a_folder_per_class(tmp_path):
+    touch(tmp_path, "b/1.jpg", "a/1.jpg")
+    assert list_class_folders(tmp_path) == [
+        Listed("a/1.jpg", "a", None),
+        Listed("b/1.jpg", "b", None),
+    ]
 
 
 def test_a_linked_class_folder_is_followed(tmp_path):

@@ -24,6 +24,7 @@ from vebi.data.decoding import (
 )
 from vebi.data.listing import (
     Listed,
+    leave_out_folder,
     list_class_folders,
     list_csv,
     list_imagenet,
@@ -112,15 +113,17 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
 
 
 def list_images(root: Path, config: ImageFolderConfig) -> list[Listed]:
-    """All images of the folder, by the configured layout."""
+    """All images of the folder, by the configured layout; the folder of the masks holds none."""
     train, test = config.train, config.test_name
+    if config.layout == "csv":
+        return list_csv(root, config.table, train, test, config.ignore_other_splits)
     if config.layout == "split_folders":
-        return list_split_folders(root, train, test)
-    if config.layout == "class_folders":
-        return list_class_folders(root, config.masks)
-    if config.layout == "imagenet":
-        return list_imagenet(root, train, test, config.ground_truth)
-    return list_csv(root, config.table, train, test, config.ignore_other_splits)
+        listed = list_split_folders(root, train, test)
+    elif config.layout == "class_folders":
+        listed = list_class_folders(root)
+    else:
+        listed = list_imagenet(root, train, test, config.ground_truth)
+    return listed if config.masks is None else leave_out_folder(listed, config.masks)
 
 
 def check_names(listed: Sequence[Listed]) -> None:

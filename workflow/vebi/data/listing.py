@@ -41,10 +41,15 @@ def list_split_folders(root: Path, train: str, test: str) -> list[Listed]:
     ]
 
 
-def list_class_folders(root: Path, masks: str | None = None) -> list[Listed]:
-    """A folder per class; splits are drawn later. The folder of the masks is no class."""
-    inside = [*_list_classes(root, "", None)]
-    return [item for item in inside if masks is None or not item.file.startswith(f"{masks}/")]
+def list_class_folders(root: Path) -> list[Listed]:
+    """A folder per class; splits are drawn later."""
+    return _list_classes(root, "", None)
+
+
+def leave_out_folder(listed: Sequence[Listed], folder: str) -> list[Listed]:
+    """The images that don't lie in a folder (below the root, in any spelling), such as the masks'."""
+    prefix = posixpath.normpath(folder) + "/"
+    return [item for item in listed if not item.file.startswith(prefix)]
 
 
 def list_imagenet(root: Path, train: str, test: str, ground_truth: str) -> list[Listed]:
