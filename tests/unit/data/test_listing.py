@@ -154,6 +154,16 @@ def test_the_devkits_ids_are_those_of_the_leaves(tmp_path):
         ("none.txt", None, "can't be read"),
         ("t.csv", "file,class\na,b\n", "no column path and no column label"),
         ("t.csv", "ImageId,PredictionString\nILSVRC2012_val_00000001,\n", "has no class"),
+        (
+            "t.csv",
+            "ImageId,PredictionString\na,n01440764 1 2 3 4\na,n02119789 1 2 3 4\n",
+            "line 3: 'a' has the class 'n02119789', but .* 'a' the class 'n01440764'",
+        ),
+        (
+            "t.csv",
+            "path,label\nval/a.JPEG,tabby cat\nb.JPEG,x\na.JPEG,tabby\n",
+            "line 4: 'a.JPEG' has the class 'tabby', but .* 'a' the class 'tabby cat'",
+        ),
         ("t.csv", "path,label\nILSVRC2012_val_00000002.JPEG,x\n", "says nothing about 1 of the 1"),
         ("devkit/data/meta.mat", "garbage", "not the devkit's table"),
         ("devkit/readme", "", "meta.mat is not there"),
@@ -166,6 +176,11 @@ def test_a_wrong_ground_truth_is_named(tmp_path, name, content, says):
         (tmp_path / name).write_text(content)
     with pytest.raises(VebiError, match=says):
         list_imagenet(tmp_path, "train", "val", name.split("/")[0])
+
+
+def test_an_image_may_have_its_class_twice(tmp_path):
+    (tmp_path / "t.csv").write_text("path,label\nval/a.JPEG,tabby cat\na.JPEG,tabby cat\n")
+    assert read_ground_truth(tmp_path / "t.csv")("a.JPEG") == "tabby cat"
 
 
 def test_devkit_numbers_that_are_no_class(tmp_path):

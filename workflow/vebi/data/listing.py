@@ -170,11 +170,14 @@ def read_ground_truth(path: Path) -> Callable[[str], str | None]:
         stem = posixpath.splitext(posixpath.basename(name))[0]
         if not label:
             raise VebiError(f"{path}, line {line}: '{name}' has no class.")
-        if (
-            names.setdefault(stem, label.split()[0] if kaggle else label) != label.split()[0]
-            and kaggle
-        ):
-            raise VebiError(f"{path}, line {line}: '{name}' has two classes.")
+        class_id = label.split()[0] if kaggle else label
+        first = names.setdefault(stem, class_id)
+        if first != class_id:
+            raise VebiError(
+                f"{path}, line {line}: '{name}' has the class '{class_id}', but a line before gives "
+                f"'{stem}' the class '{first}'. Give each image one class; its folder and suffix "
+                "don't tell images apart."
+            )
     return lambda name: names.get(posixpath.splitext(name)[0])
 
 
