@@ -86,6 +86,34 @@ def test_a_linked_class_folder_is_followed(tmp_path):
     assert list_class_folders(tmp_path / "data") == [Listed("a/1.jpg", "a", None)]
 
 
+def test_a_linked_folder_in_a_class_is_followed(tmp_path):
+    touch(tmp_path, "elsewhere/inner/2.jpg", "data/a/1.jpg", "data/a/z/3.jpg")
+    (tmp_path / "data/a/more").symlink_to(tmp_path / "elsewhere")
+    files = [item.file for item in list_class_folders(tmp_path / "data")]
+    assert files == ["a/1.jpg", "a/more/inner/2.jpg", "a/z/3.jpg"]
+
+
+@pytest.mark.parametrize("target", ["a", "a/inner", ".", "elsewhere"])
+def test_a_folder_that_a_class_holds_twice_is_refused(tmp_path, target):
+    touch(tmp_path, "a/inner/1.jpg", "elsewhere/2.jpg")
+    (tmp_path / "a/link").symlink_to(tmp_path / target)
+    (tmp_path / "a/second").symlink_to(tmp_path / target)
+    with pytest.raises(VebiError, match=r"a/\S+ is the same folder as \S+, by a link"):
+        list_class_folders(tmp_path)
+
+
+def test_a_link_to_nothing_in_a_class_is_refused(tmp_path):
+    touch(tmp_path, "a/1.jpg", "notes.txt")
+    (tmp_path / "a/notes").symlink_to(tmp_path / "notes.txt")
+    (tmp_path / "a/.#lock").symlink_to("nobody@nowhere")
+    assert len(list_class_folders(tmp_path)) == 1
+    (tmp_path / "a/more").symlink_to("../not mounted")
+    with pytest.raises(
+        VebiError, match=r"a/more is a link to \.\./not mounted, which is not there"
+    ):
+        list_class_folders(tmp_path)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("name", ["a", "a/inner", "."])
 def test_folders_that_can_not_be_read_are_no_empty_ones(tmp_path, name):
