@@ -2,23 +2,23 @@
 
 import io
 import os
+import struct
+import zlib
 from contextlib import suppress
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 
 from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.data.decoding import (
-    TURNS,
     Decoding,
     UnreadableImage,
     read_header,
     read_mask,
     read_pixels,
-    upright_size,
 )
 from vebi.io.errors import VebiError
 
@@ -111,6 +111,59 @@ def test_sixteen_bits_keep_their_range(tmp_path, byte_order):
     assert np.array_equal(found[..., 1], values // 256)
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        # 0x1337 and 0xff00 have the high bytes 0x13 and 0xff.
+        (b"P5 2 1 65535\n\x13\x37\xff\x00", [0x13, 0xFF]),
+        (b"P2 2 1 65535\n4919 65280\n", [0x13, 0xFF]),
+        # 1023 of 4095 is 16371.8 of 65535, 0x3ff4 after rounding.
+        (b"P5 2 1 4095\n\x03\xff\x0f\xff", [0x3F, 0xFF]),
+    ],
+    ids=["binary", "plain", "12-bit"],
+)
+def test_sixteen_bit_netpbm_keeps_its_range(tmp_path, content, expected):
+    (tmp_path / "a.pgm").write_bytes(content)
+    found = read_pixels(tmp_path / "a.pgm", Decoding(2, 1))
+    assert np.array_equal(found[..., 0], [expected] * 2)
+
+
+def png_16(values, transparent):
+    """A PNG of 16-bit values (H, W) or (H, W, 3) with its transparent colour, byte by byte."""
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content).to_bytes(4)
+        return len(content).to_bytes(4) + kind + content + checksum
+
+    rows = np.array(values, ">u2")
+    kind = 0 if rows.ndim == 2 else 2
+    header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 16, kind, 0, 0, 0)
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            chunk(b"tRNS", np.array(transparent, ">u2").tobytes()),
+            chunk(b"IDAT", zlib.compress(lines)),
+            chunk(b"IEND", b""),
+        ]
+    )
+
+
+def test_the_transparent_value_of_sixteen_bits_is_white_and_its_neighbour_is_not(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_16([[0x1337, 0x1338], [0x2000, 0x1337]], [0x1337]))
+    assert read_pixels(path, Decoding(2, 1))[..., 0].tolist() == [[255, 0x13], [0x20, 255]]
+    clear, near, other = (
+        [0x1337, 0x0012, 0x20FF],
+        [0x1337, 0x0012, 0x20FE],
+        [0x3700, 0x1200, 0xFF00],
+    )
+    path.write_bytes(png_16([[clear, near], [other, clear]], clear))
+    expected = [[[255] * 3, [0x13, 0, 0x20]], [[0x37, 0x12, 0xFF], [255] * 3]]
+    assert read_pixels(path, Decoding(2)).tolist() == expected
+
+
 def test_palette_and_animation_give_the_first_frame(tmp_path):
     frames = [Image.new("P", (20, 20), i) for i in range(3)]
     for frame in frames:
@@ -132,17 +185,76 @@ def test_transparency_is_laid_on_white(tmp_path, mode):
     assert (read_pixels(path, SAME) == 255).all()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_pillows(tmp_path, orientation):
-    image = Image.fromarray(SCENE)
+# Which side of the upright image the stored rows start at, and the columns (TIFF 6.0, page 36).
+SIDES = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+KINDS = {
+    "png": {},
+    "late.png": {},
+    "jpg": {"quality": 100, "subsampling": 0},
+    "tif": {},
+    "lzw.tif": {"compression": "tiff_lzw"},
+    "webp": {"lossless": True},
+}
+
+
+def as_stored(upright, orientation):
+    first_row, first_column = SIDES[orientation]
+    stored = upright.swapaxes(0, 1) if first_row in ("left", "right") else upright
+    rows, columns = (side in ("bottom", "right") for side in (first_row, first_column))
+    return stored[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def behind_the_pixels(content):
+    """The PNG with its Exif chunk as the last but one, where some programs write it."""
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4])
+    return content[:start] + content[end:-12] + content[start:end] + content[-12:]
+
+
+def save_turned(path, upright, orientation):
+    """`upright` in the kind of file that the name's suffixes say, stored as the orientation says."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(tmp_path / "a.jpg", image, exif=exif, quality=95)
-    with Image.open(path) as stored:
-        upright = ImageOps.exif_transpose(stored)
-    assert np.array_equal(read_pixels(path, SAME), squashed(upright))
-    assert upright_size(path, SAME) == (upright.height, upright.width)
-    assert (orientation in TURNS) == (orientation != 1)
+    options = KINDS[path.name.partition(".")[2]]
+    stored = np.ascontiguousarray(as_stored(upright, orientation))
+    save(path, Image.fromarray(stored), exif=exif, **options)
+    if path.name.endswith("late.png"):
+        path.write_bytes(behind_the_pixels(path.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("orientation", SIDES)
+def test_turned_files_are_upright(tmp_path, orientation, kind):
+    path = save_turned(tmp_path / f"a.{kind}", SCENE, orientation)
+    assert read_header(path, SAME)[1:] == (40, 48)
+    found, expected = read_pixels(path, SAME), squashed(Image.fromarray(SCENE))
+    # The scene's mirror images differ by far more than what JPEG loses.
+    assert np.abs(found.astype(int) - expected).max() <= (4 if kind == "jpg" else 0)
+
+
+@pytest.mark.parametrize("kind", ["png", "late.png", "lzw.tif"])
+@pytest.mark.parametrize("orientation", SIDES)
+def test_turned_masks_are_upright(tmp_path, orientation, kind):
+    inside = np.arange(32 * 32).reshape(32, 32) % 7 == 0
+    path = save_turned(tmp_path / f"m.{kind}", np.where(inside, 255, 0).astype("u1"), orientation)
+    assert np.array_equal(read_mask(path, SAME), inside)
+
+
+def test_the_size_of_a_png_is_read_without_its_pixels(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", Image.fromarray(SCENE))
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    assert read_header(path, SAME)[1:] == (40, 48)
 
 
 def test_broken_exif_around_good_pixels_is_passed_over(tmp_path):
@@ -236,7 +348,7 @@ def test_flipped_bytes_give_pixels_or_one_kind_of_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("flip") / "a"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     # Any other exception ends the test.
-    for read in (read_header, read_pixels, read_mask, upright_size):
+    for read in (read_header, read_pixels, read_mask):
         with suppress(UnreadableImage):
             assert read(path, Decoding(8, max_pixels=1_000_000)) is not None
 

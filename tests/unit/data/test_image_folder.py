@@ -13,7 +13,7 @@ from PIL import Image
 from vebi.config.datasets import ImageFolderConfig
 from vebi.data.dataset import TEST, TRAIN, open_dataset, write_index
 from vebi.data.decoding import Decoding, read_pixels
-from vebi.data.image_folder import choose_classes, index_images, split_and_limit
+from vebi.data.image_folder import choose_classes, index_images, list_images, split_and_limit
 from vebi.data.listing import Listed
 from vebi.diff.arrays import compare_hdf5
 from vebi.diff.tolerances import read_tolerances
@@ -235,6 +235,43 @@ def test_masks_are_read_beside_their_images(tmp_path):
     (root / "masks/3.png").unlink()
     with pytest.raises(VebiError, match=r"1 of 4 images have no mask.*val/a/3\.jpg"):
         index_images(config)
+
+
+@pytest.mark.parametrize("spelling", ["{}", "./{}", "{}/", ".//{}/."])
+@pytest.mark.parametrize(
+    ("layout", "folder"),
+    [("class_folders", "masks"), ("split_folders", "train/masks"), ("imagenet", "train/masks")],
+)
+def test_the_folder_of_the_masks_is_no_class(tmp_path, layout, folder, spelling):
+    images = ["a/1.jpg", "masks of old/1.jpg"]
+    if layout != "class_folders":
+        images = [f"{split}/{image}" for split in ("train", "val") for image in images]
+    for file in (*images, f"{folder}/1.png", f"{folder}/inner/1.png"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"x")
+    config = configure(tmp_path, layout=layout, masks=spelling.format(folder), n_classes=2)
+    assert [item.file for item in list_images(tmp_path, config)] == images
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "webp"])
+def test_turned_images_fit_their_upright_masks(tmp_path, kind):
+    root, turned = tmp_path / "set", {5, 6, 7, 8}
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        size = (20, 30) if orientation in turned else (30, 20)
+        for folder, side in (("a", 0), ("b", 255)):
+            target = root / f"{folder}/{orientation}.{kind}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size, (side, 9, 9)).save(target, exif=exif)
+            mask = root / f"masks/{folder}/{orientation}.png"
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("1", (30, 20), 1).save(mask)
+    config = configure(root, layout="class_folders", n_classes=2, masks="masks", verify="decode")
+    dataset = load(tmp_path, config)
+    with h5py.File(dataset.path) as file:
+        assert file["file_size"][:].tolist() == [[20, 30]] * 16
+    assert dataset.read("masks").all()
 
 
 def test_a_data_set_without_masks_says_so(odd, tmp_path):

@@ -71,10 +71,12 @@ def test_a_folder_per_split_and_class(tmp_path):
     ]
 
 
-def test_a_folder_per_class_without_the_masks(tmp_path):
-    touch(tmp_path, "b/1.jpg", "a/1.jpg", "masks/a/1.png")
-    assert [item.file for item in list_class_folders(tmp_path, "masks")] == ["a/1.jpg", "b/1.jpg"]
-    assert {item.split for item in list_class_folders(tmp_path)} == {None}
+def test_a_folder_per_class(tmp_path):
+    touch(tmp_path, "b/1.jpg", "a/1.jpg")
+    assert list_class_folders(tmp_path) == [
+        Listed("a/1.jpg", "a", None),
+        Listed("b/1.jpg", "b", None),
+    ]
 
 
 def test_a_linked_class_folder_is_followed(tmp_path):
@@ -82,6 +84,34 @@ def test_a_linked_class_folder_is_followed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/a").symlink_to(tmp_path / "elsewhere")
     assert list_class_folders(tmp_path / "data") == [Listed("a/1.jpg", "a", None)]
+
+
+def test_a_linked_folder_in_a_class_is_followed(tmp_path):
+    touch(tmp_path, "elsewhere/inner/2.jpg", "data/a/1.jpg", "data/a/z/3.jpg")
+    (tmp_path / "data/a/more").symlink_to(tmp_path / "elsewhere")
+    files = [item.file for item in list_class_folders(tmp_path / "data")]
+    assert files == ["a/1.jpg", "a/more/inner/2.jpg", "a/z/3.jpg"]
+
+
+@pytest.mark.parametrize("target", ["a", "a/inner", ".", "elsewhere"])
+def test_a_folder_that_a_class_holds_twice_is_refused(tmp_path, target):
+    touch(tmp_path, "a/inner/1.jpg", "elsewhere/2.jpg")
+    (tmp_path / "a/link").symlink_to(tmp_path / target)
+    (tmp_path / "a/second").symlink_to(tmp_path / target)
+    with pytest.raises(VebiError, match=r"a/\S+ is the same folder as \S+, by a link"):
+        list_class_folders(tmp_path)
+
+
+def test_a_link_to_nothing_in_a_class_is_refused(tmp_path):
+    touch(tmp_path, "a/1.jpg", "notes.txt")
+    (tmp_path / "a/notes").symlink_to(tmp_path / "notes.txt")
+    (tmp_path / "a/.#lock").symlink_to("nobody@nowhere")
+    assert len(list_class_folders(tmp_path)) == 1
+    (tmp_path / "a/more").symlink_to("../not mounted")
+    with pytest.raises(
+        VebiError, match=r"a/more is a link to \.\./not mounted, which is not there"
+    ):
+        list_class_folders(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -152,6 +182,16 @@ def test_the_devkits_ids_are_those_of_the_leaves(tmp_path):
         ("none.txt", None, "can't be read"),
         ("t.csv", "file,class\na,b\n", "no column path and no column label"),
         ("t.csv", "ImageId,PredictionString\nILSVRC2012_val_00000001,\n", "has no class"),
+        (
+            "t.csv",
+            "ImageId,PredictionString\na,n01440764 1 2 3 4\na,n02119789 1 2 3 4\n",
+            "line 3: 'a' has the class 'n02119789', but .* 'a' the class 'n01440764'",
+        ),
+        (
+            "t.csv",
+            "path,label\nval/a.JPEG,tabby cat\nb.JPEG,x\na.JPEG,tabby\n",
+            "line 4: 'a.JPEG' has the class 'tabby', but .* 'a' the class 'tabby cat'",
+        ),
         ("t.csv", "path,label\nILSVRC2012_val_00000002.JPEG,x\n", "says nothing about 1 of the 1"),
         ("devkit/data/meta.mat", "garbage", "not the devkit's table"),
         ("devkit/readme", "", "meta.mat is not there"),
@@ -164,6 +204,11 @@ def test_a_wrong_ground_truth_is_named(tmp_path, name, content, says):
         (tmp_path / name).write_text(content)
     with pytest.raises(VebiError, match=says):
         list_imagenet(tmp_path, "train", "val", name.split("/")[0])
+
+
+def test_an_image_may_have_its_class_twice(tmp_path):
+    (tmp_path / "t.csv").write_text("path,label\nval/a.JPEG,tabby cat\na.JPEG,tabby cat\n")
+    assert read_ground_truth(tmp_path / "t.csv")("a.JPEG") == "tabby cat"
 
 
 def test_devkit_numbers_that_are_no_class(tmp_path):

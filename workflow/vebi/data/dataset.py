@@ -5,7 +5,7 @@ Both hold `labels` int64 (N), `split` int64 (N) with 0 train and 1 test, and the
 - With pixels: `images` uint8 (N, H, W, C), optional `masks` bool (N, H, W).
 - An index of image files, whose pixels stay where they are: `file` (N) UTF-8, path below the folder
   that the attribute `root` names; `file_bytes` int64 (N); `file_size` int64 (N, 2) height and width
-  as stored; optional `mask_file` (N) and `mask_bytes` (N); `skipped_file`, `skipped_reason` for files
+  when upright; optional `mask_file` (N) and `mask_bytes` (N); `skipped_file`, `skipped_reason` for files
   left out; attributes `class_ids`, `shape`, `resize`, `first_size` (0: none), `max_pixels`, and
   `digest`, the SHA-256 over all paths and bytes.
 """

@@ -1,13 +1,16 @@
 """Image files to pixels: every kind of file that photo collections hold, in one shape."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH
 
 from vebi.io.errors import VebiError
 
@@ -38,6 +41,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})
+PNG_SIGNATURE, PNG_TEXT = b"\x89PNG\r\n\x1a\n", frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
 
 
 class UnreadableImage(VebiError):
@@ -75,11 +79,11 @@ def decoding_for(config: "DatasetConfig") -> Decoding:
 
 
 def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:
-    """Bytes of a file, and the height and width that it declares; its pixels are not decoded."""
+    """Bytes of a file, and the height and width of its upright image; pixels are not decoded."""
     try:
         n_bytes = _size_of(path, decoding)
         with path.open("rb") as stream, _open(stream, n_bytes, decoding) as image:
-            width, height = image.size
+            height, width = _upright_size(image, stream)
     # A broken file can fail anywhere inside the decoder, with any exception.
     except Exception as error:
         raise UnreadableImage(path, _reason(error)) from error
@@ -89,7 +93,8 @@ def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:
 def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
     """The file as uint8 (size, size, channels), upright as its Exif data says.
 
-    Grey, palette, CMYK and 16-bit images are converted (16 bit: the high byte, as for PNG in RGB),
+    Grey, palette, CMYK and 16-bit images are converted (16 bit: the high byte, as for PNG in RGB; a
+    netpbm file's largest value counts as 65535),
     transparent ones are laid on white, animated ones give their first frame. With `n_bytes` the file
     must have that many bytes.
 
@@ -101,9 +106,8 @@ def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> n
     try:
         with _open(io.BytesIO(content), len(content), decoding) as image:
             _check_scans(image, content, decoding)
-            turn = _turn(image)
-            converted = _convert(image, decoding.channels)
-            upright = converted if turn is None else converted.transpose(turn)
+            opaque = _lay_wide_colours_on_white(image, content)
+            upright = _turn(_convert(opaque, decoding.channels), _orientation(image.getexif))
             pixels = np.asarray(_fit(upright, decoding, Image.Resampling.BICUBIC), np.uint8)
     except Exception as error:
         raise UnreadableImage(path, _reason(error)) from error
@@ -111,7 +115,7 @@ def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> n
 
 
 def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
-    """The mask file as bool (size, size), through the same resizing as its image.
+    """The mask file as bool (size, size), upright and resized as its image is.
 
     Inside is what is not zero (palette images: not index 0), in whatever channel but transparency;
     a resized pixel is inside if at least half of its area is.
@@ -126,22 +130,11 @@ def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.
             inside = (values != 0).reshape(*values.shape[:2], -1).any(-1)
             whole = Image.fromarray(np.where(inside, np.uint8(255), np.uint8(0)))
             # BOX averages over the area, so that thin parts don't fall between sampling points.
-            fitted = _fit(whole, decoding, Image.Resampling.BOX)
+            upright = _turn(whole, _orientation(image.getexif))
+            fitted = _fit(upright, decoding, Image.Resampling.BOX)
     except Exception as error:
         raise UnreadableImage(path, _reason(error)) from error
     return np.asarray(fitted) >= 128
-
-
-def upright_size(path: Path, decoding: Decoding) -> tuple[int, int]:
-    """Height and width of an image file after the turn that its Exif data asks for."""
-    try:
-        with path.open("rb") as stream, _open(stream, 1, decoding) as image:
-            width, height = image.size
-            if _orientation(image) in SIDEWAYS:
-                width, height = height, width
-    except Exception as error:
-        raise UnreadableImage(path, _reason(error)) from error
-    return height, width
 
 
 def _open(stream: IO[bytes], n_bytes: int, decoding: Decoding) -> Image.Image:
@@ -203,22 +196,82 @@ def _read(path: Path, decoding: Decoding, expected: int | None) -> bytes:
     return content
 
 
-def _orientation(image: Image.Image) -> int:
+def _upright_size(image: Image.Image, stream: IO[bytes]) -> tuple[int, int]:
+    """Height and width after the turn that the file asks for, without decoding its pixels."""
+    # Some versions of Pillow swap a TIFF's sides as they open it; its tags stay as stored.
+    tags = getattr(image, "tag_v2", None)
+    width, height = (tags[IMAGEWIDTH], tags[IMAGELENGTH]) if tags else image.size
+    if image.format == "PNG" and not _png_has_text_after_pixels(stream):
+        # Pillow's own method for PNG decodes the pixels to see what stands behind them.
+        orientation = _orientation(partial(Image.Image.getexif, image))
+    else:
+        orientation = _orientation(image.getexif)
+    return (width, height) if orientation in SIDEWAYS else (height, width)
+
+
+def _png_has_text_after_pixels(stream: IO[bytes]) -> bool:
+    """Whether Exif or XMP may stand behind a PNG's pixels, where some programs write them."""
+    place, seen_pixels = stream.tell(), False
+    stream.seek(len(PNG_SIGNATURE))
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        while len(header := stream.read(8)) == 8 and header[4:] != b"IEND":
+            seen_pixels |= header[4:] == b"IDAT"
+            if seen_pixels and header[4:] in PNG_TEXT:
+                return True
+            # The content, and 4 bytes of checksum.
+            stream.seek(int.from_bytes(header[:4]) + 4, io.SEEK_CUR)
+        return False
+    finally:
+        stream.seek(place)
+
+
+def _orientation(read_exif: Callable[[], Image.Exif]) -> int:
+    """The turn that is still to be made: Pillow turns a TIFF as it loads it, and drops the tag."""
+    try:
+        return int(read_exif().get(ExifTags.Base.Orientation, 1))
     # Broken Exif data around good pixels is common; then the file is taken as it stands.
     except Exception:
         return 1
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    return TURNS.get(_orientation(image))
+def _turn(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
+
+
+def _lay_wide_colours_on_white(image: Image.Image, content: bytes) -> Image.Image:
+    """A PNG of 16 bits per colour with its transparent colour made white; other images, loaded.
+
+    Pillow keeps the high bytes of the colours only, but all 16 bits of the transparent one, so that
+    none or a wrong one would be transparent. The PNG specification (section 13.11) asks for a
+    comparison of all bits; the low bytes come from a second reading.
+    """
+    key = image.info.get("transparency")
+    tiles: list[Any] = getattr(image, "tile", [])
+    wide = image.format == "PNG" and [tile[3] for tile in tiles] == ["RGB;16B"]
+    image.load()
+    if not wide or key is None:
+        return image
+    second: Any = Image.open(io.BytesIO(content), formats=["PNG"])
+    with second:
+        # As if the bytes of each value stood the other way round.
+        second.tile = [(*tile[:3], "RGB;16L") for tile in second.tile]
+        low_bytes = np.asarray(second)
+    colours = np.array(image)
+    high_key, low_key = np.divmod(np.array(key), 256)
+    colours[(colours == high_key).all(-1) & (low_bytes == low_key).all(-1)] = 255
+    return Image.fromarray(colours)
 
 
 def _convert(image: Image.Image, channels: int) -> Image.Image:
-    if image.mode.startswith("I;16"):
+    # Pillow reads 16-bit netpbm as 32-bit integers from 0 to 65535, and older versions PNG, too.
+    sixteen_in_32 = image.mode == "I" and image.format in ("PPM", "PNG")
+    if image.mode.startswith("I;16") or sixteen_in_32:
         # Pillow's own conversion to 8 bits cuts every value above 255 off to white.
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        values = np.asarray(image)
+        grey = (values >> 8).astype(np.uint8)
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255
+        image = Image.fromarray(grey)
     elif image.mode in ("I", "F"):
         raise ValueError("32-bit pixels, of which nobody knows what is white")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:

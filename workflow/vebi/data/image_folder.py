@@ -21,10 +21,10 @@ from vebi.data.decoding import (
     read_header,
     read_mask,
     read_pixels,
-    upright_size,
 )
 from vebi.data.listing import (
     Listed,
+    leave_out_folder,
     list_class_folders,
     list_csv,
     list_imagenet,
@@ -43,7 +43,7 @@ SPLIT_NAMES = {TRAIN: "training", TEST: "test"}
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was learnt of a file: bytes, height and width as stored, its mask; or a defect."""
+    """What was learnt of a file: bytes, height and width when upright, its mask; or a defect."""
 
     n_bytes: int = 0
     height: int = 0
@@ -113,15 +113,17 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
 
 
 def list_images(root: Path, config: ImageFolderConfig) -> list[Listed]:
-    """All images of the folder, by the configured layout."""
+    """All images of the folder, by the configured layout; the folder of the masks holds none."""
     train, test = config.train, config.test_name
+    if config.layout == "csv":
+        return list_csv(root, config.table, train, test, config.ignore_other_splits)
     if config.layout == "split_folders":
-        return list_split_folders(root, train, test)
-    if config.layout == "class_folders":
-        return list_class_folders(root, config.masks)
-    if config.layout == "imagenet":
-        return list_imagenet(root, train, test, config.ground_truth)
-    return list_csv(root, config.table, train, test, config.ignore_other_splits)
+        listed = list_split_folders(root, train, test)
+    elif config.layout == "class_folders":
+        listed = list_class_folders(root)
+    else:
+        listed = list_imagenet(root, train, test, config.ground_truth)
+    return listed if config.masks is None else leave_out_folder(listed, config.masks)
 
 
 def check_names(listed: Sequence[Listed]) -> None:
@@ -252,9 +254,8 @@ def check_files(
             if not mask:
                 return Checked(n_bytes, height, width)
             mask_bytes, *mask_size = read_header(root / mask, decoding)
-            upright = upright_size(path, decoding)
-            if tuple(mask_size) != upright:
-                sizes = f"{mask_size[1]} x {mask_size[0]}, the image {upright[1]} x {upright[0]}"
+            if mask_size != [height, width]:
+                sizes = f"{mask_size[1]} x {mask_size[0]}, the image {width} x {height}"
                 return Checked(defect=f"its mask {mask} is {sizes} pixels")
             if decode:
                 read_mask(root / mask, decoding)

@@ -16,7 +16,7 @@ import numpy as np
 
 from vebi.data.dataset import TEST, TRAIN
 from vebi.data.decoding import SUFFIXES
-from vebi.data.roots import check_inside, is_folder
+from vebi.data.roots import check_inside, is_file, is_folder
 from vebi.io.errors import VebiError
 from vebi.io.matlab import load_mat
 
@@ -41,10 +41,15 @@ def list_split_folders(root: Path, train: str, test: str) -> list[Listed]:
     ]
 
 
-def list_class_folders(root: Path, masks: str | None = None) -> list[Listed]:
-    """A folder per class; splits are drawn later. The folder of the masks is no class."""
-    inside = [*_list_classes(root, "", None)]
-    return [item for item in inside if masks is None or not item.file.startswith(f"{masks}/")]
+def list_class_folders(root: Path) -> list[Listed]:
+    """A folder per class; splits are drawn later."""
+    return _list_classes(root, "", None)
+
+
+def leave_out_folder(listed: Sequence[Listed], folder: str) -> list[Listed]:
+    """The images that don't lie in a folder (below the root, in any spelling), such as the masks'."""
+    prefix = posixpath.normpath(folder) + "/"
+    return [item for item in listed if not item.file.startswith(prefix)]
 
 
 def list_imagenet(root: Path, train: str, test: str, ground_truth: str) -> list[Listed]:
@@ -165,11 +170,14 @@ def read_ground_truth(path: Path) -> Callable[[str], str | None]:
         stem = posixpath.splitext(posixpath.basename(name))[0]
         if not label:
             raise VebiError(f"{path}, line {line}: '{name}' has no class.")
-        if (
-            names.setdefault(stem, label.split()[0] if kaggle else label) != label.split()[0]
-            and kaggle
-        ):
-            raise VebiError(f"{path}, line {line}: '{name}' has two classes.")
+        class_id = label.split()[0] if kaggle else label
+        first = names.setdefault(stem, class_id)
+        if first != class_id:
+            raise VebiError(
+                f"{path}, line {line}: '{name}' has the class '{class_id}', but a line before gives "
+                f"'{stem}' the class '{first}'. Give each image one class; its folder and suffix "
+                "don't tell images apart."
+            )
     return lambda name: names.get(posixpath.splitext(name)[0])
 
 
@@ -297,15 +305,21 @@ def _first_line(path: Path) -> str:
 
 
 def _list_classes(root: Path, folder: str, split: int | None) -> list[Listed]:
-    """Images of every class folder of a folder, at any depth, in the order of their names."""
+    """Images of every class folder of a folder, at any depth, in the order of their names.
+
+    Linked folders are followed, those of the classes and those in them.
+    """
     listed = []
     place = _subfolder(root, folder)
     for class_id in _names_in(place):
         if class_id.startswith(".") or not is_folder(place / class_id):
             continue
         start = str(place / class_id)
-        # By itself os.walk passes over what it can't read.
-        for directory, folders, names in os.walk(start, onerror=_refuse):
+        seen: dict[tuple[int, int], str] = {}
+        # By itself os.walk passes over what it can't read, and over links.
+        for directory, folders, names in os.walk(start, onerror=_refuse, followlinks=True):
+            _refuse_second_visit(directory, seen)
+            _refuse_dead_links(directory, names)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inner = os.path.relpath(directory, start).replace(os.sep, "/")
             prefix = _join(folder, class_id) if inner == "." else _join(folder, class_id, inner)
@@ -320,6 +334,32 @@ def _list_classes(root: Path, folder: str, split: int | None) -> list[Listed]:
             f"such as {', '.join(sorted(SUFFIXES))}; other layouts: see `layout` in config/README.md."
         )
     return listed
+
+
+def _refuse_second_visit(directory: str, seen: dict[tuple[int, int], str]) -> None:
+    """Note a folder; VebiError if links led to it before: its images would count twice, or for ever."""
+    try:
+        found = Path(directory).stat()
+    except OSError as error:
+        _refuse(error)
+    first = seen.setdefault((found.st_dev, found.st_ino), directory)
+    if first != directory:
+        raise VebiError(
+            f"{directory} is the same folder as {first}, by a link. Each image counts once: remove one "
+            "of the two."
+        )
+
+
+def _refuse_dead_links(directory: str, names: Sequence[str]) -> None:
+    """VebiError for a link to nothing: it may stand for images on a disk that is not mounted."""
+    # Links named like images are listed, and named when they are read.
+    others = (name for name in names if not name.startswith(".") and not _is_image(name))
+    for path in (Path(directory, name) for name in others):
+        if path.is_symlink() and not is_file(path) and not is_folder(path):
+            raise VebiError(
+                f"{path} is a link to {path.readlink()}, which is not there or can't be read. If it is a "
+                "folder of images, put it back; otherwise remove the link."
+            )
 
 
 def _subfolder(root: Path, folder: str) -> Path:
