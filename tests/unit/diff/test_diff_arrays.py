@@ -176,9 +176,9 @@ PARTS = st.sampled_from([0.0, -0.0, 1.0, 1.2, 40.0, np.inf, -np.inf, np.nan])
 def test_complex_numbers_against_their_parts(a, b, tolerance):
     """NaN and infinity are the same only in the same part; of finite numbers the distance counts."""
     results = [FileResult("x", "hdf5") for _ in range(2)]
-    arrays_of = [np.array([complex(*parts)]) for parts in (a, b)]
-    compare_arrays(results[0], "X", *arrays_of, tolerance)
-    compare_arrays(results[1], "X", *reversed(arrays_of), tolerance)
+    one, other = (np.array([complex(*parts)]) for parts in (a, b))
+    compare_arrays(results[0], "X", one, other, tolerance)
+    compare_arrays(results[1], "X", other, one, tolerance)
     same = [x == y or (np.isnan(x) and np.isnan(y)) for x, y in zip(a, b, strict=True)]
     if np.isfinite([*a, *b]).all():
         far, size = abs(complex(*a) - complex(*b)), max(abs(complex(*a)), abs(complex(*b)))

@@ -111,7 +111,7 @@ def test_hostile_names_survive_in_every_text_column(tmp_path, name):
     """Each column meets each name, and no two columns have the same in a row."""
     table, count = TABLES[name], len(HOSTILE)
     text = sorted(table.text)
-    columns = {}
+    columns: dict[str, list[object]] = {}
     for place, column in enumerate(table.columns):
         if column in table.text:
             shift = text.index(column)
