@@ -83,9 +83,8 @@ def tolerances_text() -> str:
 
 
 def known_tables() -> Known:
-    """What `vebi diff` knows of the tables: their keys, and what may differ between two runs."""
-    keys = {name: table.keys for name, table in TABLES.items()}
-    return Known(keys, parse_tolerances(tolerances_text(), "the records of the studies"))
+    """What `vebi diff` knows of the tables: their records, and what may differ between two runs."""
+    return Known(TABLES, parse_tolerances(tolerances_text(), "the records of the studies"))
 
 
 # Jobs of the main line, which belong to no study.

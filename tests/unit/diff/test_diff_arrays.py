@@ -164,6 +164,30 @@ def test_types_that_are_no_numbers(tmp_path):
     }
 
 
+PARTS = st.sampled_from([0.0, -0.0, 1.0, 1.2, 40.0, np.inf, -np.inf, np.nan])
+
+
+@given(
+    a=st.tuples(PARTS, PARTS),
+    b=st.tuples(PARTS, PARTS),
+    tolerance=st.sampled_from([EXACT, Tolerance("close", 0.5, 0.1)]),
+)
+@settings(max_examples=300)
+def test_complex_numbers_against_their_parts(a, b, tolerance):
+    """NaN and infinity are the same only in the same part; of finite numbers the distance counts."""
+    results = [FileResult("x", "hdf5") for _ in range(2)]
+    one, other = (np.array([complex(*parts)]) for parts in (a, b))
+    compare_arrays(results[0], "X", one, other, tolerance)
+    compare_arrays(results[1], "X", other, one, tolerance)
+    same = [x == y or (np.isnan(x) and np.isnan(y)) for x, y in zip(a, b, strict=True)]
+    if np.isfinite([*a, *b]).all():
+        far, size = abs(complex(*a) - complex(*b)), max(abs(complex(*a)), abs(complex(*b)))
+        expected = far > tolerance.atol + tolerance.rtol * size
+    else:
+        expected = not all(same)
+    assert [result.different for result in results] == [expected, expected]
+
+
 def test_links_are_not_followed_and_circles_end(pair):
     secret = pair[0].parent / "secret.h5"
     write(secret)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from vebi.diff import Outcome, compare
 from vebi.diff.command import compare_files
 from vebi.diff.tolerances import Tolerance, Tolerances
+from vebi.io.tables import Table
 
-KEYS = {"t": ("name", "mu")}
+KNOWN = {"t": Table(keys=("name", "mu"), values=("value", "text"), text_values=("text",))}
 CLOSE = Tolerances([("*", "value", Tolerance("close", 0.01, 0.01))])
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=8)
 
@@ -34,7 +35,7 @@ def write(path, rows):
 
 def diff(tmp, a, b, tolerances=CLOSE):
     one, other = (write(tmp / side / "t.csv", rows) for side, rows in (("a", a), ("b", b)))
-    return compare_files("tables/t.csv", one, other, tolerances, KEYS)[0]
+    return compare_files("tables/t.csv", one, other, tolerances, KNOWN)[0]
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +148,51 @@ def test_names_of_digits_stay_names(tmp_path):
     assert (result.rows_only_a, result.rows_only_b, result.different) == (1, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("a", "b"), [("007", "7"), ("12e5", "1200000"), ("0.1", "0.10"), ("", "nan"), ("1", "1.0")]
+)
+def test_declared_text_is_text_whatever_it_looks_like(tmp_path, a, b):
+    """However wide the tolerance of numbers, as a value and as a key."""
+    wide = Tolerances([("*", "*", Tolerance("close", 1e9, 1.0))])
+    result = diff(tmp_path, [("x", 1, 1.0, a)], [("x", 1, 1.0, b)], wide)
+    assert (result.different, result.findings[0].column) == (1, "text")
+    assert (result.findings[0].a, result.findings[0].b) == (a, b)
+    result = diff(tmp_path, [(a, 1, 1.0, "t")], [(b, 1, 1.0, "t")], Tolerances([]))
+    assert (result.rows_only_a, result.rows_only_b) == (1, 1)
+    result = diff(
+        tmp_path, [(a, 1, 1.0, "t"), (b, 1, 2.0, "t")], [(b, 1, 2.0, "t"), (a, 1, 1.0, "t")]
+    )
+    assert (result.error, result.outcome) == (None, Outcome.ALIKE)
+
+
+@pytest.mark.parametrize(
+    ("column", "a", "b", "different"),
+    [
+        ("id", "007", "7", 2),
+        ("id", "12e5", "1200000", 2),
+        ("id", "0.1", "0.10", 2),
+        ("v", "007", "7", 1),
+        ("v", "-01", "-1", 1),
+        ("v", "00.5", "0.5", 1),
+        ("v", "0.5", "0.50", 0),
+        ("v", "0", "0.0", 0),
+        ("v", "12e5", "1200000", 0),
+        ("v", "", "nan", 0),
+    ],
+)
+def test_tables_without_a_record_keep_the_text_of_keys_and_of_leading_zeros(
+    tmp_path, column, a, b, different
+):
+    one, other = (",".join({"id": "x", "v": "1", column: cell}.values()) for cell in (a, b))
+    result = text_diff(tmp_path, f"id,v\n{one}\n", f"id,v\n{other}\n", "tables/unknown.csv")
+    assert result.error is None
+    assert result.different == different
+
+
 def text_diff(tmp_path, a, b, name="tables/t.csv", tolerances=CLOSE):
     for side, text in (("a.csv", a), ("b.csv", b)):
         (tmp_path / side).write_bytes(text if isinstance(text, bytes) else text.encode())
-    return compare_files(name, tmp_path / "a.csv", tmp_path / "b.csv", tolerances, KEYS)[0]
+    return compare_files(name, tmp_path / "a.csv", tmp_path / "b.csv", tolerances, KNOWN)[0]
 
 
 GOOD = "name,mu,value,text\nx,1,2.0,t\n"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,7 +74,9 @@ def test_stacking_puts_the_runs_keys_in_front(tmp_path):
         rows = pd.DataFrame({"epoch": [1, 2], "loss": [3.0, 2.0], "test_accuracy": [0.1, 0.2]})
         rows.to_csv(tmp_path / name, index=False)
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
-    stacked = stack_runs([tmp_path / "a", tmp_path / "b"], runs, last_row_only=True)
+    stacked = stack_runs(
+        [tmp_path / "a", tmp_path / "b"], runs, TABLES["training"], last_row_only=True
+    )
     assert stacked.to_dict("list") == {
         "dataset": ["d", "d"],
         "model": ["m", "m"],
@@ -96,3 +100,69 @@ def test_names_stay_text_and_numbers_are_numbers(tmp_path):
     assert frame["dataset"].item() == "7"
     assert frame["threshold"].item() == 0.5
     assert frame["seed"].item() == 0
+
+
+HOSTILE = ("0.1", "0.10", "NA", "nan", "None", "007", "1e5", "true", "a,b", "ü", "", " x")
+REFERENCE = Path(__file__).parents[3] / "results/reference"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_hostile_names_survive_in_every_text_column(tmp_path, name):
+    """Each column meets each name, and no two columns have the same in a row."""
+    table, count = TABLES[name], len(HOSTILE)
+    text = sorted(table.text)
+    columns: dict[str, list[object]] = {}
+    for place, column in enumerate(table.columns):
+        if column in table.text:
+            shift = text.index(column)
+            columns[column] = [HOSTILE[(row + shift) % count] for row in range(count)]
+        else:
+            columns[column] = [float(place + row) for row in range(count)]
+    frame = pd.DataFrame(columns)
+    ordered = frame.sort_values(list(table.keys), ignore_index=True)
+    write_table(tmp_path / "a.csv", ordered, table)
+    again = read_table(tmp_path / "a.csv", table)
+    pd.testing.assert_frame_equal(again.astype(ordered.dtypes), ordered)
+    assert all(pd.api.types.is_string_dtype(again[column]) for column in table.text)
+    assert all(pd.api.types.is_numeric_dtype(again[c]) for c in set(columns) - table.text)
+    write_table(tmp_path / "b.csv", again, table)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCE.glob("*/tables/*.csv")), ids=str)
+def test_tables_declare_their_text_and_are_rewritten_to_the_same_bytes(tmp_path, path):
+    table = TABLES[path.stem]
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    flags = {"", "True", "False"}
+    for column in (
+        set(cells) - table.text - {column for column in cells if set(cells[column]) <= flags}
+    ):
+        pd.to_numeric(cells.loc[cells[column] != "", column])
+    frame = read_table(path, table)
+    write_table(tmp_path / path.name, frame[table.columns], table)
+    assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_numbered_layers_stay_apart_when_runs_are_stacked(tmp_path):
+    """nn.Sequential in nn.Sequential names layers 0.1 and 0.10; read as numbers they are one."""
+    table = TABLES["selected_features"]
+    rows = pd.DataFrame(
+        {
+            "scope": ["all", "all"],
+            "mu": [10.0, 10.0],
+            "class": [0, 0],
+            "layer": ["0.1", "0.10"],
+            "channel": [3, 3],
+            "layer_type": ["NA", "None"],
+            "weight": [0.5, -0.25],
+        }
+    )
+    rows.to_csv(tmp_path / "part.csv", index=False)
+    run = {"dataset": "NA", "model": "nan", "seed": 0}
+    stacked = stack_runs([tmp_path / "part.csv"], [run], table)
+    write_table(tmp_path / "t.csv", stacked, table)
+    again = read_table(tmp_path / "t.csv", table)
+    assert again["layer"].tolist() == ["0.1", "0.10"]
+    assert again["layer_type"].tolist() == ["NA", "None"]
+    assert again["weight"].tolist() == [0.5, -0.25]
+    assert len(again.groupby(["dataset", "model", "layer"])) == 2

@@ -96,7 +96,7 @@ def test_table(tmp_path) -> None:
     assert table["best_epoch"].tolist() == [2, 1]
     assert table["test_accuracy"].tolist() == [0.9, 0.8]
     assert study_of_table("best_epoch").name == "networks"
-    assert known_tables().keys["best_epoch"] == ("dataset", "model", "seed")
+    assert known_tables().tables["best_epoch"].keys == ("dataset", "model", "seed")
 
 
 def test_figure() -> None:

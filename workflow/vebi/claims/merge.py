@@ -56,8 +56,6 @@ def read_claims(run: Path) -> pd.DataFrame:
             f"{path} has no claims, expected a row for each. Delete it and run again, or give another "
             "run."
         )
-    for column in ("note", *FACT_COLUMNS):
-        claims[column] = claims[column].astype(object).where(claims[column].notna(), "")
     return claims
 
 

@@ -7,9 +7,21 @@ CLAIM_COLUMNS = ("source", "statement", "published", "measured", "ci_low", "ci_h
 # Facts that runs of older versions have only in the words of other columns.
 FACT_COLUMNS = ("problem", "reduced", "tables")
 
+TEXT_COLUMNS = (
+    "source",
+    "statement",
+    "verdict",
+    "place",
+    "rule",
+    "table",
+    "note",
+    *FACT_COLUMNS,
+)
+
 CLAIMS_TABLE = Table(
     keys=("claim_id",),
     values=(*CLAIM_COLUMNS, "place", "rule", "table", "note", "networks", *FACT_COLUMNS),
+    text_values=TEXT_COLUMNS,
     caption=(
         "Every checkable claim of the three works, with the published number, ours, and a verdict by the "
         "rule in the column *rule*, the same for every claim of its kind."

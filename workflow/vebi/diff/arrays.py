@@ -249,9 +249,8 @@ def _judge(a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> tuple[np.ndarr
             excess[np.atleast_1d(a != b)] = np.inf
         return excess, numbers.differences(np.atleast_1d(wide_a), np.atleast_1d(wide_b))
     if a.dtype.kind == "c" and b.dtype.kind == "c":
-        gap = np.atleast_1d(np.abs(a - b)).astype(np.float64)
-        allowed = tolerance.atol + tolerance.rtol * np.maximum(np.abs(a), np.abs(b))
-        return numbers.ratio(np.nan_to_num(gap, nan=np.inf), np.atleast_1d(allowed)), gap
+        full_a, full_b = (np.atleast_1d(side.astype(np.complex128)) for side in (a, b))
+        return numbers.excesses(full_a, full_b, tolerance), numbers.differences(full_a, full_b)
     equal = [_same(x, y) for x, y in zip(a.reshape(-1), b.reshape(-1), strict=True)]
     excess = np.where(equal, 0.0, np.inf).reshape(np.atleast_1d(a).shape)
     return excess, excess

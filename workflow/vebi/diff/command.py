@@ -4,7 +4,7 @@ import filecmp
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ from vebi.diff.terminal import plain, print_report
 from vebi.diff.tolerances import Tolerances, default_path, read_tolerances
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
+from vebi.io.tables import Table
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the files that are compared: key columns of each table, and tolerances."""
+    """What is known of the files that are compared: the record of each table, and tolerances."""
 
-    keys: Mapping[str, Sequence[str]]
+    tables: Mapping[str, Table]
     tolerances: Tolerances
 
 
@@ -87,7 +88,7 @@ def compare(
         for side, files in ((a, files_a), (b, files_b)):
             if not files:
                 raise VebiError(f"{side}: no result files in it. Expected tables/*.csv and more.")
-        _compare_sides(report, files_a, files_b, allowed, known.keys)
+        _compare_sides(report, files_a, files_b, allowed, known.tables)
     report.settle()
     return report
 
@@ -97,7 +98,7 @@ def _compare_sides(
     files_a: dict[str, Path],
     files_b: dict[str, Path],
     tolerances: Tolerances,
-    keys: Mapping[str, Sequence[str]],
+    known: Mapping[str, Table],
 ) -> None:
     manifest_a = files_a.pop(manifests.MANIFEST, None)
     manifest_b = files_b.pop(manifests.MANIFEST, None)
@@ -111,7 +112,7 @@ def _compare_sides(
     if not both and not report.missing_tables:
         raise VebiError(f"{report.a} and {report.b}: no file of the same name in both.")
     for name in both:
-        result, verdicts = compare_files(name, files_a[name], files_b[name], tolerances, keys)
+        result, verdicts = compare_files(name, files_a[name], files_b[name], tolerances, known)
         report.files.append(result)
         report.verdicts += verdicts
 
@@ -126,7 +127,7 @@ def compare_files(
     a: Path,
     b: Path,
     tolerances: Tolerances,
-    keys: Mapping[str, Sequence[str]] = NOTHING_KNOWN.keys,
+    known: Mapping[str, Table] = NOTHING_KNOWN.tables,
 ) -> tuple[FileResult, list[Verdict]]:
     """Compare two files of one name by their kind; problems end up in the result's `error`."""
     suffix = Path(name).suffix.lower()
@@ -134,7 +135,7 @@ def compare_files(
     try:
         if suffix == ".csv":
             # Tables are read even if their bytes are the same: a broken one must not pass.
-            return tables.compare_tables(name, a, b, tables.table_keys(name, keys), tolerances)
+            return tables.compare_tables(name, a, b, tables.record_of(name, known), tolerances)
         if filecmp.cmp(a, b, shallow=False):
             return FileResult(name, kind), []
         return COMPARERS.get(suffix, other.compare_bytes)(name, a, b, tolerances), []

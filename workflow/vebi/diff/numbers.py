@@ -6,29 +6,35 @@ from numpy.typing import NDArray
 from vebi.diff.tolerances import Tolerance
 
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+Numbers = Floats | NDArray[np.complex128]
 
 # atol 0.02 must allow 0.50 and 0.52, whose difference is 0.02 and some rounding.
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
-def differences(a: Floats, b: Floats) -> Floats:
-    """|a - b| elementwise; 0 where both are NaN or the same infinity, inf where only one is."""
+def differences(a: Numbers, b: Numbers) -> Floats:
+    """|a - b| elementwise; 0 where both are NaN or the same infinity, inf where only one is.
+
+    In complex numbers this holds for the real and the imaginary part, each by itself.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
+        if np.iscomplexobj(a):
+            return np.hypot(differences(a.real, b.real), differences(a.imag, b.imag))
         result = np.abs(a - b)
     result[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
     result[np.isnan(result)] = np.inf
     return result
 
 
-def excesses(a: Floats, b: Floats, tolerance: Tolerance) -> Floats:
+def excesses(a: Numbers, b: Numbers, tolerance: Tolerance) -> Floats:
     """Difference over what is allowed: above 1 is a difference, inf where nothing is allowed.
 
     Symmetric in a and b: allowed is atol + rtol max(|a|, |b|).
     """
     difference = differences(a, b)
-    largest = np.maximum(np.abs(a), np.abs(b))
-    with np.errstate(invalid="ignore"):
+    # The absolute value of a complex number can overflow: nothing is allowed for it, as below.
+    with np.errstate(invalid="ignore", over="ignore"):
+        largest = np.maximum(np.abs(a), np.abs(b))
         allowed = tolerance.atol + tolerance.rtol * largest
         if tolerance.atol or tolerance.rtol:
             allowed = allowed + ROUNDING * largest

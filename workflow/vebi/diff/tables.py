@@ -5,7 +5,7 @@ import filecmp
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,14 +19,16 @@ from vebi.diff import numbers
 from vebi.diff.report import MOST_FINDINGS, FileResult, Finding, Verdict
 from vebi.diff.tolerances import ROWS, Tolerance, Tolerances
 from vebi.io.errors import VebiError
+from vebi.io.tables import MISSING
+from vebi.io.tables import Table as Record
 
 Cells = NDArray[np.object_]
 
 TABLE_LIMIT = 2 << 30
-# How a missing number may be written.
-MISSING = ("", "nan", "NaN")
 # A key that counts as a number. Names such as 007 or one of twenty digits stay names.
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?(e[+-]?\d{1,2})?", re.ASCII)
+# No number is written like this, but names are: 007.
+LEADING_ZERO = re.compile(r"\s*[+-]?0\d", re.ASCII)
 
 
 @dataclass
@@ -138,10 +140,13 @@ def compare_tables(
     name: str,
     a: Path,
     b: Path,
-    keys: Sequence[str] | None,
+    record: Record | None,
     tolerances: Tolerances,
 ) -> tuple[FileResult, list[Verdict]]:
-    """Compare two CSV files; `keys` are the key columns, None for a table nobody declared.
+    """Compare two CSV files; `record` tells key columns and text, None for a table nobody declared.
+
+    In a table without a record the keys are text, and other cells that look like numbers are numbers
+    unless they have leading zeros.
 
     Returns:
         The result, and the changed verdicts if the table has a column `verdict`.
@@ -154,12 +159,14 @@ def compare_tables(
     shared = [column for column in left.columns if column in right.columns]
     if not shared:
         raise VebiError(f"{name}: A and B have no column in common.")
-    if keys is None:
-        keys = _guess_keys(left, right, shared)
+    keys = list(record.keys) if record else _guess_keys(left, right, shared)
+    text = record.text if record else frozenset(keys)
+    if record is None:
         result.notes.append(f"rows matched by {', '.join(keys) or 'their position'} (a guess)")
     _require_columns((left, right), keys)
-    result.keys = list(keys)
-    rows_a, rows_b = _match_rows(result, left, right, keys, tolerances.of(name, ROWS))
+    result.keys = keys
+    codes = _row_codes(left, right, keys, text)
+    rows_a, rows_b = _match_rows(result, (left, right), codes, keys, tolerances.of(name, ROWS))
     labels = _Labels(left, keys, rows_a)
     verdicts: list[Verdict] = []
     for column in shared:
@@ -176,6 +183,7 @@ def compare_tables(
             result,
             column,
             (cells_a[moved], cells_b[moved]),
+            is_text=_text_cells(column, record, cells_a[moved], cells_b[moved]),
             ends=ends,
             tolerance=tolerance,
             labels=labels,
@@ -225,22 +233,22 @@ def _guess_keys(a: Table, b: Table, shared: list[str]) -> list[str]:
     """The shortest run of leading columns that names every row once, in both tables."""
     for width in range(1, len(shared) + 1):
         keys = shared[:width]
-        codes_a, codes_b = _row_codes(a, b, keys)
+        codes_a, codes_b = _row_codes(a, b, keys, frozenset(keys))
         if pd.Index(codes_a).is_unique and pd.Index(codes_b).is_unique:
             return keys
     return []
 
 
 def _row_codes(
-    a: Table, b: Table, keys: Sequence[str]
+    a: Table, b: Table, keys: Sequence[str], text: Collection[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """One integer per row, equal exactly for equal keys (numbers by value: 10 is 10.0)."""
+    """One integer per row, equal exactly for equal keys (numbers by value: 10 is 10.0 but in `text`)."""
     same = all(a.columns[key] is b.columns[key] for key in keys)
     codes = np.zeros(a.rows + (0 if same else b.rows), dtype=np.int64)
     for key in keys:
         cells = a.columns[key] if same else np.concatenate([a.columns[key], b.columns[key]])
         texts, names = pd.factorize(cells)
-        if all(NUMBER.fullmatch(str(name)) for name in names):
+        if key not in text and all(NUMBER.fullmatch(str(name)) for name in names):
             values = names.astype(np.float64)
             # + 0.0 makes one zero of -0 and 0.
             texts = pd.factorize(values + 0.0)[0][texts]
@@ -251,11 +259,15 @@ def _row_codes(
 
 
 def _match_rows(
-    result: FileResult, a: Table, b: Table, keys: Sequence[str], tolerance: Tolerance
+    result: FileResult,
+    tables: tuple[Table, Table],
+    row_codes: tuple[NDArray[np.int64], NDArray[np.int64]],
+    keys: Sequence[str],
+    tolerance: Tolerance,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row numbers of A and B that belong together; rows of one side only become findings."""
+    (a, b), (codes_a, codes_b) = tables, row_codes
     if keys:
-        codes_a, codes_b = _row_codes(a, b, keys)
         for table, codes in ((a, codes_a), (b, codes_b)):
             _refuse_duplicates(table, codes, keys)
         places = pd.Index(codes_b).get_indexer(pd.Index(codes_a))
@@ -320,6 +332,14 @@ def _numbers(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return values, missing | ~np.isnan(values)
 
 
+def _text_cells(column: str, record: Record | None, a: Cells, b: Cells) -> NDArray[np.bool_]:
+    """Which cells of a column are text although they may look like numbers, in A or B."""
+    if record and column in record.columns:
+        return np.full(len(a), column in record.text)
+    pairs = zip(a, b, strict=True)
+    return np.array([any(map(LEADING_ZERO.match, pair)) for pair in pairs], dtype=bool)
+
+
 def _interval_ends(
     a: Table, b: Table, rows_a: NDArray[np.intp], rows_b: NDArray[np.intp], column: str
 ) -> tuple[Any, Any, Any, Any] | None:
@@ -344,15 +364,19 @@ def _compare_cells(
     column: str,
     cells: tuple[Cells, Cells],
     *,
+    is_text: NDArray[np.bool_],
     ends: tuple[Any, Any, Any, Any] | None,
     tolerance: Tolerance,
     labels: _Labels,
     rows: NDArray[np.intp],
 ) -> None:
-    """Judge the cells of one column whose text is not the same; `rows` are their matched rows."""
+    """Judge the cells of one column whose text is not the same; `rows` are their matched rows.
+
+    Where `is_text`, and where a cell is no number, they differ.
+    """
     a, is_number_a = _numbers(cells[0])
     b, is_number_b = _numbers(cells[1])
-    text = ~(is_number_a & is_number_b)
+    text = is_text | ~(is_number_a & is_number_b)
     excess = numbers.excesses(a, b, tolerance)
     if tolerance.kind == "interval" and ends is not None:
         bounds = tuple(_numbers(end)[0] for end in ends)
@@ -389,7 +413,7 @@ def _compare_cells(
         result.findings.append(finding)
 
 
-def table_keys(name: str, keys: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
-    """Key columns that a study declares for a file, None if it is no such table."""
+def record_of(name: str, known: Mapping[str, Record]) -> Record | None:
+    """What a study declares of the table in a file, None if it is no such table."""
     path = Path(name)
-    return keys.get(path.stem) if path.suffix == ".csv" and path.parent.name == "tables" else None
+    return known.get(path.stem) if path.suffix == ".csv" and path.parent.name == "tables" else None

@@ -21,6 +21,8 @@ NUMBER_KEYS = frozenset(
     ("seed", "mu", "class", "channel", "repeat", "threshold", "covered_fraction", "k", "epoch")
 )
 FLOAT = "%.6f"
+# How a missing number may be written. In a column of text these are texts.
+MISSING = ("", "nan", "NaN")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Table:
         keys: columns that tell rows apart, in the order of the file.
         values: the other columns.
         formats: printf formats of float columns that need another than FLOAT.
+        text_values: those of `values` that hold text. Keys are text unless NUMBER_KEYS has them.
         caption: what a reader should know, as reStructuredText.
         allowed: differences between two runs that are none; the first that matches a column decides.
     """
@@ -53,6 +56,7 @@ class Table:
     keys: tuple[str, ...]
     values: tuple[str, ...]
     formats: Mapping[str, str] = field(default_factory=dict)
+    text_values: tuple[str, ...] = ()
     # A job that writes the table does not depend on what is said about it.
     caption: str = field(default="", repr=False)
     allowed: tuple[Allowed, ...] = field(default=(), repr=False)
@@ -61,6 +65,11 @@ class Table:
     def columns(self) -> list[str]:
         """All columns in the order of the file."""
         return [*self.keys, *self.values]
+
+    @property
+    def text(self) -> frozenset[str]:
+        """The columns that hold text, whatever it looks like: `0.10`, `NA` and `007` are names."""
+        return frozenset(self.keys).difference(NUMBER_KEYS).union(self.text_values)
 
 
 def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
@@ -89,16 +98,34 @@ def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
         ordered.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
+def read_rows(path: str | Path, *tables: Table) -> pd.DataFrame:
+    """Read a CSV file of which `tables` are made, or a table itself.
+
+    Columns that are text in one of `tables` stay as they are written, an empty cell as "". The others
+    are numbers or truth values, NaN where a cell is one of MISSING.
+
+    Raises:
+        ValueError, OSError: as pandas does.
+    """
+    text = frozenset[str]().union(*(table.text for table in tables))
+    columns = pd.read_csv(path, nrows=0).columns
+    return pd.read_csv(
+        path,
+        dtype={column: str for column in columns if column in text},
+        keep_default_na=False,
+        na_values={column: MISSING for column in columns if column not in text},
+    )
+
+
 def read_table(path: str | Path, table: Table) -> pd.DataFrame:
-    """Read the file of `table`.
+    """Read the file of `table`: text as it is written, an empty cell of text as "".
 
     Raises:
         VebiError: it can't be read, or lacks columns of the table.
     """
     name = Path(path).stem
     try:
-        text = [key for key in table.keys if key not in NUMBER_KEYS]
-        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str))
+        frame = read_rows(path, table)
     except (OSError, ValueError) as error:
         raise VebiError(f"{path} can't be read as the table {name} ({error}).") from error
     missing = [column for column in table.columns if column not in frame.columns]
@@ -110,9 +137,13 @@ def read_table(path: str | Path, table: Table) -> pd.DataFrame:
 
 
 def stack_runs(
-    parts: Sequence[str | Path], runs: Sequence[Mapping[str, Any]], last_row_only: bool = False
+    parts: Sequence[str | Path],
+    runs: Sequence[Mapping[str, Any]],
+    table: Table,
+    *,
+    last_row_only: bool = False,
 ) -> pd.DataFrame:
-    """Stack the CSV files of several runs, with the run's keys (dataset, model, seed) in front.
+    """Stack the CSV files of several runs to `table`, the run's keys (dataset, model, seed) in front.
 
     `parts` are in the order of `runs`, the same number of files for each. `last_row_only` keeps the
     end of a training history, with the number of its epochs.
@@ -120,7 +151,7 @@ def stack_runs(
     per_run = len(parts) // len(runs)
     frames = []
     for number, part in enumerate(parts):
-        frame = pd.read_csv(part)
+        frame = read_rows(part, table)
         if last_row_only:
             frame = frame.tail(1).rename(columns={"epoch": "epochs"}).drop(columns="loss")
         for position, (key, value) in enumerate(runs[number // per_run].items()):

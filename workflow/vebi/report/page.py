@@ -16,7 +16,7 @@ from markupsafe import Markup
 from vebi.catalogue.methods import DRAWN
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
-from vebi.io.tables import read_table
+from vebi.io.tables import read_rows, read_table
 from vebi.report.captions import to_paragraphs
 from vebi.report.claims import Claim, count_verdicts, group_claims, read_claims
 from vebi.report.curves import Selected, iou_curves, weight_paths
@@ -105,7 +105,7 @@ def write_report(path: Path, sources: Sources) -> None:
 def render(sources: Sources) -> str:
     """The page as HTML."""
     tables = {
-        p.stem: read_table(p, TABLES[p.stem]) if p.stem in TABLES else pd.read_csv(p)
+        p.stem: read_table(p, TABLES[p.stem]) if p.stem in TABLES else read_rows(p)
         for p in sources.tables
     }
     claims = read_claims(tables["claims"]) if "claims" in tables else []

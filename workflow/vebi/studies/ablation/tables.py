@@ -9,6 +9,7 @@ from vebi.data.dataset import TEST, open_dataset
 from vebi.data.scenes import read_scenes
 from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
+from vebi.studies.ablation import STUDY
 from vebi.studies.ablation.effect import compare
 from vebi.studies.ablation.hits_file import read_hits
 from vebi.studies.ablation.intervals import add_intervals
@@ -36,7 +37,7 @@ def tabulate(
         (run["dataset"], run["model"], run["seed"]): read_hits(path)
         for run, path in zip(runs, hits, strict=True)
     }
-    table = stack_runs(ablation, runs)
+    table = stack_runs(ablation, runs, STUDY.tables["ablation"])
     draws = (found, scenes, n_resamples, seed)
     return {
         "ablation_effect": compare(table, *draws),

@@ -7,8 +7,9 @@ import pandas as pd
 
 from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
+from vebi.studies.feature_counts import STUDY
 
 
 def tabulate(paths: Sequence[Path], runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     """The table feature_counts; `paths` in the order of `runs`."""
-    return {"feature_counts": stack_runs(paths, runs)}
+    return {"feature_counts": stack_runs(paths, runs, STUDY.tables["feature_counts"])}

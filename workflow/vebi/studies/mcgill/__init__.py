@@ -178,6 +178,7 @@ STUDY = Study(
                 "reduced",
                 "conclusion",
             ),
+            text_values=("verdict", "peer", "conclusion"),
             caption=(
                 "Where the tipping point goes when removal and solver are corrected, and what "
                 "that says about it."
@@ -191,6 +192,7 @@ STUDY = Study(
         "mcgill_claims": Table(
             keys=("claim_id",),
             values=("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict"),
+            text_values=("source", "statement", "verdict"),
             caption=(
                 "The McGill report's claims: each row of its two tables, its tipping point, its "
                 "resources."
@@ -264,6 +266,7 @@ STUDY = Study(
                 "published_accuracy",
                 "reduced",
             ),
+            text_values=("kind", "dataset"),
             caption=(
                 "The networks that are examined, beside the report's; *reduced* ones are smaller "
                 "or saw less data."

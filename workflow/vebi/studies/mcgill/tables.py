@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from vebi.io.tables import read_rows
 from vebi.statistics import judge_difference, nested_interval
 from vebi.studies.ablation.effect import CONTROLS
+from vebi.studies.mcgill import STUDY
 from vebi.studies.mcgill.report_networks import (
     PRINTED_KERAS_ACCURACY,
     REPORTED,
@@ -344,7 +346,7 @@ def tabulate(
     def read(
         paths: Sequence[Path], keys: Sequence[tuple[str, int]]
     ) -> list[tuple[tuple[str, int], pd.DataFrame]]:
-        tables = (pd.read_csv(path, dtype={"level": str}) for path in paths)
+        tables = (read_rows(path, *STUDY.tables.values()) for path in paths)
         return [((key[0], key[1]), table) for key, table in zip(keys, tables, strict=True)]
 
     return make_tables(
@@ -352,7 +354,10 @@ def tabulate(
         histories=dict(read(files["histories"], places)),
         studies=dict(read(files["studies"], places)),
         solutions=read(files["solutions"], solved),
-        invariance=dict(zip(audited, map(pd.read_csv, files["invariance"]), strict=True)),
+        invariance={
+            model: read_rows(path, STUDY.tables["mcgill_invariance"])
+            for model, path in zip(audited, files["invariance"], strict=True)
+        },
         sensitivity=dict(read(files["sensitivity"], audits)),
         n_resamples=n_resamples,
         seed=seed,

@@ -11,6 +11,7 @@ from vebi.data.dataset import TEST, TRAIN, open_dataset
 from vebi.figures.grid import new_grid
 from vebi.figures.images import pick_examples, show_image
 from vebi.figures.style import new_figure, styled
+from vebi.io.tables import read_rows
 from vebi.run.plan import Run
 
 
@@ -26,7 +27,7 @@ def draw_training(
     `histories` in the order of `runs`, `datasets` in that of `names`.
     """
     tables = {
-        (run["dataset"], run["model"], run["seed"]): pd.read_csv(path)
+        (run["dataset"], run["model"], run["seed"]): read_rows(path)
         for run, path in zip(runs, histories, strict=True)
     }
     n_images = {

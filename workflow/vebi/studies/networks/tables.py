@@ -9,6 +9,7 @@ from vebi.data.dataset import TEST, open_dataset
 from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
 from vebi.statistics import wilson_interval
+from vebi.studies.networks import STUDY
 
 
 def add_test_interval(training: pd.DataFrame, n_test: Mapping[str, int]) -> pd.DataFrame:
@@ -40,5 +41,5 @@ def tabulate(
         name: len(open_dataset(path).indices(TEST))
         for name, path in zip(names, datasets, strict=True)
     }
-    training = stack_runs(histories, runs, last_row_only=True)
+    training = stack_runs(histories, runs, STUDY.tables["training"], last_row_only=True)
     return {"training": add_test_interval(training, n_test)}

@@ -89,6 +89,7 @@ STUDY = Study(
         "resampling_claims": Table(
             keys=(*RUN_KEYS, "perturbation", "claim", "reference"),
             values=("k", "measure", "difference", "ci_low", "ci_high", "n_images", "verdict"),
+            text_values=("measure", "verdict"),
             caption=(
                 "The work's claims as differences between two selections, image by image, with 95"
                 " % intervals and verdicts."

@@ -22,14 +22,16 @@ def tabulate(
     measured on the network as it is. In resampling.csv the accuracies of patches stand in rows of layer
     "all"; those of the last epoch share the row of the same metric's influence.
     """
-    key = list(STUDY.tables["resampling"].keys)
-    main = stack_runs(parts["resampling"], runs)
+    table = STUDY.tables["resampling"]
+    main = stack_runs(parts["resampling"], runs, table)
     main["epoch"] = main["model"].map(epochs)
     if parts.get("patches"):
-        main = main.merge(stack_runs(parts["patches"], runs), "outer", key)
-    tables = {"resampling": main.reindex(columns=STUDY.tables["resampling"].columns)}
-    for name in STACKED:
-        tables[f"resampling_{name}"] = stack_runs(parts[name], runs)
+        main = main.merge(stack_runs(parts["patches"], runs, table), "outer", list(table.keys))
+    tables = {"resampling": main.reindex(columns=table.columns)}
+    for part in STACKED:
+        name = f"resampling_{part}"
+        tables[name] = stack_runs(parts[part], runs, STUDY.tables[name])
     if parts.get("similarity"):
-        tables["resampling_similarity"] = stack_runs(parts["similarity"], runs)
+        name = "resampling_similarity"
+        tables[name] = stack_runs(parts["similarity"], runs, STUDY.tables[name])
     return tables

@@ -25,6 +25,7 @@ STUDY = Study(
                 "difference_largest",
                 "statement",
             ),
+            text_values=("statement",),
             caption=(
                 "In how many settings each comparison holds: over all, and at each level of every"
                 " factor."
@@ -50,6 +51,7 @@ STUDY = Study(
                 "n_scenes",
                 "verdict",
             ),
+            text_values=("verdict",),
             formats={"mu": "%g"},
             caption=(
                 "Each comparison in each setting: mean difference, 95 % interval, p-values over "

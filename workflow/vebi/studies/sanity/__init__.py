@@ -41,6 +41,7 @@ STUDY = Study(
                 "n_images",
                 "verdict",
             ),
+            text_values=("lost_at", "verdict"),
             caption=(
                 "What each method's maps depend on. The rule: the weights matter where the whole "
                 "95 % interval of the correlation is below 0.3, hardly matter where it is from "

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vebi.catalogue.methods import pairs_of
+from vebi.io.tables import read_rows
 from vebi.run.plan import Run as TrainedNetwork
 from vebi.statistics import (
     check_same_images,
@@ -65,7 +66,7 @@ def random_label_accuracy(
     """Last training accuracy on shuffled labels, mean over seeds; `histories` in the order of `runs`."""
     found: dict[tuple[str, str], list[float]] = {}
     for path, run in zip(histories, runs, strict=True):
-        accuracy = float(pd.read_csv(path)["train_accuracy"].iloc[-1])
+        accuracy = float(read_rows(path)["train_accuracy"].iloc[-1])
         found.setdefault((run["dataset"], run["model"]), []).append(accuracy)
     return {key: float(np.mean(values)) for key, values in found.items()}
 

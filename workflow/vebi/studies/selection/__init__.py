@@ -80,6 +80,7 @@ STUDY = Study(
         "selected_features": Table(
             keys=(*RUN_KEYS, "scope", "mu", "class", "layer", "channel"),
             values=("layer_type", "weight"),
+            text_values=("layer_type",),
             formats={"mu": "%g", "weight": "%.9g"},
             caption=(
                 "Every selected feature: class, layer, channel and weight. A positive weight "

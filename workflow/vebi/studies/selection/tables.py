@@ -7,17 +7,18 @@ import pandas as pd
 
 from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
+from vebi.studies.selection import STUDY
 
 
 def tabulate(
     selection: Sequence[Path], selected_features: Sequence[Path], runs: Sequence[Run]
 ) -> dict[str, pd.DataFrame]:
     """The tables selection, selection_seeds and selected_features; files of every run and scope."""
-    stacked = stack_runs(selection, runs)
+    stacked = stack_runs(selection, runs, STUDY.tables["selection"])
     return {
         "selection": stacked,
         "selection_seeds": selection_over_seeds(stacked),
-        "selected_features": stack_runs(selected_features, runs),
+        "selected_features": stack_runs(selected_features, runs, STUDY.tables["selected_features"]),
     }
 
 
