@@ -246,7 +246,9 @@ def test_a_pipe_or_a_device_is_no_image_and_no_array(vebi, helpers, photos, tmp_
     os.mkfifo(tmp_path / "pipe.h5")
     assert helpers.problems(vebi("iou", "pipe.h5", "pipe.h5"), "pipe.h5", "not a file") == []
     assert (
-        helpers.problems(vebi("select", "pipe.h5", "--mu", 1, "--out", "o"), "pipe.h5", "not a file")
+        helpers.problems(
+            vebi("select", "pipe.h5", "--mu", 1, "--out", "o"), "pipe.h5", "not a file"
+        )
         == []
     )
 
