@@ -73,3 +73,13 @@ def test_packages_of_light_modules_import_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr[-2000:]
+
+
+def test_the_logger_plugin_leaves_it_to_the_snakefile_which_copy_is_imported() -> None:
+    code = (
+        "import sys, snakemake_logger_plugin_vebi as plugin\n"
+        "assert not [m for m in sys.modules if m.partition('.')[0] == 'vebi']\n"
+        "from vebi.run.job_context import VARIABLE\n"
+        "assert plugin.JOB_CONTEXT == VARIABLE"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,10 +5,10 @@ here. Snakemake finds this module by its name, among installed ones: `pip instal
 there.
 """
 
+import json
 import os
 import re
 import threading
-from dataclasses import replace
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from rich.text import Text
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_rich import LogHandler as RichLogger
 
-from vebi.run.job_context import read_context
-
+# `vebi.run.job_context.VARIABLE`. Nothing of `vebi` is imported here: Snakemake loads this before the
+# Snakefile, whose own copy of the package is the one to be used.
+JOB_CONTEXT = "VEBI_JOB"
 # `train: 40%|####      | 12/30 [01:10<01:45, 5.9s/epoch]`
 BAR = re.compile(
     r"(?:(?P<title>[^\r\n]*?): +)?\d+%\|[^|\r\n]*\| *(?P<done>\d+)/(?P<total>\d+) "
@@ -65,7 +66,8 @@ class LogHandler(RichLogger):  # type: ignore[misc, unused-ignore]
     def __post_init__(self) -> None:
         """Set up the display; jobs that start from here on draw bars into their logs."""
         super().__post_init__()
-        replace(read_context(), draws_bars=True).publish()
+        context = json.loads(os.environ.get(JOB_CONTEXT) or "{}")
+        os.environ[JOB_CONTEXT] = json.dumps({**context, "draws_bars": True})
         os.environ.setdefault("TQDM_MININTERVAL", "1")
         # A job may take minutes; half a minute of memory gives no speed then.
         self.progress.speed_estimate_period = 3600.0
