@@ -100,10 +100,12 @@ def test_another_project_runs_the_workflow_as_a_module(project):
     assert not (project / "vebi/results").exists()
     assert "Nothing to be done" in snakemake(project, "-n").stdout
     # An edit of the library below it reruns what depends on it, as it does here.
-    source = project / "vebi/workflow/vebi/studies/ablation/measure.py"
-    source.write_text(source.read_text().replace('"none", 0))', '"none", 1))'))
+    source = project / "vebi/workflow/vebi/selection/select.py"
+    text = source.read_text()
+    assert text.count("SMALLEST_MU, LARGEST_MU = 1e-100") == 1
+    source.write_text(text.replace("LARGEST_MU = 1e-100", "LARGEST_MU = 1e-99"))
     planned = re.findall(r"^(?:local)?rule (\w+):", snakemake(project, "-n").stdout, re.MULTILINE)
-    assert set(planned) == {"vebi_ablate", "vebi_tabulate_ablation", "count_selected"}
+    assert set(planned) == {"vebi_select", "vebi_tabulate_selection", "count_selected"}
 
 
 def test_the_module_has_every_rule_and_checks_the_configuration(project):
