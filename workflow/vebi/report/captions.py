@@ -12,11 +12,6 @@ def to_paragraphs(caption: str) -> str:
     return "".join(f"<p>{to_html(' '.join(p.split()))}</p>" for p in paragraphs if p.strip())
 
 
-def to_text(html: str) -> str:
-    """A caption without its tags, for an alternative text (still escaped)."""
-    return re.sub(r"<[^>]+>", " ", html).replace("  ", " ").strip()
-
-
 def to_html(text: str) -> str:
     """Inline markup of reStructuredText as HTML; all else is escaped."""
     parts, end = [], 0
