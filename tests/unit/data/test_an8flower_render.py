@@ -212,8 +212,8 @@ def cast_rays(scene: Scene, size: int) -> np.ndarray:
     rays = np.stack([x, y, -np.ones_like(x)], -1) @ camera[:3, :3].T
     parts = np.zeros((size, size), np.uint8)
     depth = np.full((size, size), np.inf)
-    # The ground: the disc of radius 60 at z = 0.
-    along = -camera[2, 3] / np.minimum(rays[..., 2], -1e-9)
+    # The ground: the disc of radius 60 at its height.
+    along = (geometry.floor_of(scene) - camera[2, 3]) / np.minimum(rays[..., 2], -1e-9)
     ground = np.linalg.norm(camera[:2, 3] + along[..., None] * rays[..., :2], axis=-1) < 60.0
     parts[ground], depth[ground] = 7, along[ground]
     for number, mesh in solids:
@@ -250,7 +250,8 @@ def shadowed_ground(scene: Scene, size: int) -> np.ndarray:
     for name, thing in geometry.things_of(scene).items():
         if name == "ground":
             continue
-        thrown = thing.vertices - sun * (thing.vertices[:, 2:] / sun[2])
+        above = thing.vertices[:, 2:] - geometry.floor_of(scene)
+        thrown = thing.vertices - sun * (above / sun[2])
         seen = (thrown - camera[:3, 3]) @ camera[:3, :3]
         column = size / 2 - focal * seen[:, 0] / seen[:, 2]
         row = size / 2 + focal * seen[:, 1] / seen[:, 2]

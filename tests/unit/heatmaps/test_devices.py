@@ -18,6 +18,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from vebi.catalogue.descriptors import get_descriptor
 from vebi.catalogue.methods import METHODS
 from vebi.descriptors.describe import _DescriptorPass
 from vebi.heatmaps import Targets, merged_maps
@@ -111,7 +112,7 @@ def draw(net: nn.Module, images: Tensor, layers: list[Layer], name: str) -> list
 
 
 def describe(net: nn.Module, images: Tensor, layers: list[Layer]) -> list[Tensor]:
-    found = _DescriptorPass(layers, layers, "l2")
+    found = _DescriptorPass(layers, layers, get_descriptor("vebi_text").statistic)
     return [run(net, images, found), *found.parts]
 
 
