@@ -31,6 +31,7 @@ from vebi.heatmaps.rules import (
 from vebi.heatmaps.stride1 import dense_pooling
 from vebi.heatmaps.transposed import Cache
 from vebi.io.errors import VebiError
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, returns_indices
 from vebi.network.passes import LayerPass, fast_layout
@@ -232,17 +233,10 @@ class _SignalPass(LayerPass):
     def kernels(self, layer: Layer) -> Cache:
         return self._kernels.setdefault(layer.index, {})
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def compute(self, layer: Layer, call: Call) -> Any:
         # Without parameters in the graph nothing is kept or computed for their gradients.
-        args = tuple(self._without_gradient(value) for value in args)
-        kwargs = {key: self._without_gradient(value) for key, value in kwargs.items()}
-        source, call = _as_function_of_input(function, args, kwargs)
+        call = call.mapped(self._without_gradient)
+        source = call.source
         step = self._step = _Step(
             layer=layer,
             producer=self._producer(source),
@@ -251,33 +245,35 @@ class _SignalPass(LayerPass):
         )
         if layer.kind in RECTIFIERS:
             kept: list[Tensor] = []
-            result = GuidedRectifier.apply(source, call, layer, kept)
+            result = GuidedRectifier.apply(source, call.on, layer, kept)
             if not torch.is_grad_enabled():
                 # Inside an autograd.Function, which goes back its own way: guided all the same.
                 self.when_recorded(result, let_positive_pass)
             gate = kept[0]
             step.alone = lambda rows, channels, maps, _: gated(maps, gate[rows, channels][:, None])
             return result
-        if layer.kind == "conv2d" and self._is_plain(*args, **kwargs):
-            convolution = Convolution(*args, **kwargs)
-            step.convolution = convolution
-            return SignalConvolution.apply(source, convolution, layer, self)
+        if layer.kind == "conv2d":
+            convolution = Convolution.of(call)
+            # A kernel made from the image has a signal, too.
+            if not convolution.weight.requires_grad:
+                step.convolution = convolution
+                return SignalConvolution.apply(source, convolution, layer, self)
         if layer.kind == "local_response_norm" and source.ndim == 4:
-            return SignalResponseNorm.apply(source, _response_norm(*args, **kwargs))
+            return SignalResponseNorm.apply(source, _response_norm(*call.args, **call.kwargs))
         if layer.window is not None and max(layer.window.stride) > 1:
-            dense = dense_pooling(layer.kind, layer.window, args, kwargs)
+            dense = dense_pooling(call, layer.window)
             # The pooling may be followed by an operation that writes into its input.
             kept_source = source.detach()
             step.alone = lambda rows, channels, maps, resampled: pooling_signal(
                 maps,
                 kept_source[rows, channels][:, None],
-                dense if "pool" in resampled else call,
+                dense if "pool" in resampled else call.on,
             )
             if layer.kind in MAX_POOLINGS:
                 pooled = SignalMaxPooling.apply(source, layer, self)
-                return pooled if returns_indices(function) else pooled[0]
-            return SignalPooling.apply(source, call, dense, self)
-        return function(*args, **kwargs)
+                return pooled if returns_indices(call) else pooled[0]
+            return SignalPooling.apply(source, call.on, dense, self)
+        return call.run()
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         step = self._step
@@ -289,11 +285,6 @@ class _SignalPass(LayerPass):
         if layer.index == self._last:
             self.when_recorded(response, _raise_all_seen)
         return response
-
-    @staticmethod
-    def _is_plain(*args: Any, **kwargs: Any) -> bool:
-        """Whether a convolution's kernel is its own: one made from the image has a signal, too."""
-        return not Convolution(*args, **kwargs).weight.requires_grad
 
     def _without_gradient(self, value: Any) -> Any:
         return value.detach() if self.is_constant(value) else value
@@ -395,16 +386,6 @@ def peaks(maps: Tensor) -> Tensor:
     flat = maps.reshape(len(maps), -1)
     at = flat.argmax(1, keepdim=True)
     return torch.zeros_like(flat).scatter_(1, at, flat.gather(1, at)).reshape(maps.shape)
-
-
-def _as_function_of_input(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Tensor, Callable[[Tensor], Any]]:
-    """A call as its input and the function of the input alone."""
-    if args:
-        return args[0], lambda source: function(source, *args[1:], **kwargs)
-    rest = {key: value for key, value in kwargs.items() if key != "input"}
-    return kwargs["input"], lambda source: function(source, **rest)
 
 
 def _response_norm(*args: Any, input: Tensor | None = None, **settings: Any) -> ResponseNorm:

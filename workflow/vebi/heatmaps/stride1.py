@@ -7,12 +7,12 @@ by nearest neighbour, and goes back through the same operation with stride 1.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vebi.network.call import Call
 from vebi.network.operations import Window
 
 
@@ -46,24 +46,16 @@ def _torch_rounds_well(size: int, n: int) -> bool:
     return torch.equal(resampled.long().flatten(), nearest_index(size, n))
 
 
-def dense_pooling(
-    kind: str, window: Window, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Callable[[Tensor], Tensor]:
-    """The pooling of a call (`kind`, `args`, `kwargs`) with stride 1."""
+def dense_pooling(call: Call, window: Window) -> Callable[[Tensor], Tensor]:
+    """The pooling of a call with stride 1, as a function of its input."""
     kernel, padding = window.kernel, (window.padding[0][0], window.padding[1][0])
-    if kind == "avg_pool2d":
-        given = dict(zip(_AVG_POOL_ARGUMENTS, args[1:], strict=False)) | kwargs
-        include = given.get("count_include_pad", True)
-        divisor = given.get("divisor_override")
+    if call.kind == "avg_pool2d":
+        include = call.given(5, "count_include_pad", True)
+        divisor = call.given(6, "divisor_override")
         return lambda x: functional.avg_pool2d(x, kernel, 1, padding, False, include, divisor)
-    if kind == "adaptive_avg_pool2d":
+    if call.kind == "adaptive_avg_pool2d":
         return lambda x: functional.avg_pool2d(x, kernel, 1)
-    if kind == "lp_pool2d":
-        power = args[1] if len(args) > 1 else kwargs["norm_type"]
+    if call.kind == "lp_pool2d":
+        power = call.given(1, "norm_type")
         return lambda x: functional.lp_pool2d(x, power, kernel, 1)
     return lambda x: functional.max_pool2d(x, kernel, 1, padding, window.dilation)
-
-
-_AVG_POOL_ARGUMENTS = (
-    *("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
-)

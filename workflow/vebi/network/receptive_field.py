@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
+from vebi.network.call import Call
 from vebi.network.lattice import Lattice, Lattices
 from vebi.network.layers import Layer
 from vebi.network.operations import (
@@ -164,14 +165,8 @@ class _MarkPass(LayerPass):
         # Marks of tensors that can't hold NaN (comparisons, indices), kept beside the tensor.
         self._aside: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        source = args[0] if args else kwargs["input"]
+    def compute(self, layer: Layer, call: Call) -> Any:
+        source = call.source
         rule = _RULES.get(layer.kind)
         if rule is None:
             if layer.kind not in ACTIVATIONS and layer.kind != "batch_norm":
@@ -179,8 +174,7 @@ class _MarkPass(LayerPass):
                     f"Layer '{layer.name}' ({layer.kind}) has no rule for receptive fields."
                 )
             return source if layer.inplace else source.clone()
-        given = dict(enumerate(args)) | kwargs
-        result = rule(source.isnan().float(), layer, function, given)
+        result = rule(source.isnan().float(), layer, call)
         response = torch.where(response_of(result) > 0, torch.nan, 1.0)
         return (response, *result[1:]) if isinstance(result, tuple) else response
 
@@ -192,13 +186,11 @@ class _MarkPass(LayerPass):
             raise _AllSeen
         return response
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result = super().other(function, args, kwargs)
+    def other(self, call: Call) -> Any:
+        result = super().other(call)
         if not isinstance(result, Tensor):
             return result
-        inputs = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        inputs = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor)]
         aside = [self._aside[id(v)][1] for v in inputs if id(v) in self._aside]
         if result.is_floating_point():
             for marks in aside:
@@ -223,71 +215,46 @@ def _fitted(marks: Tensor, result: Tensor) -> Tensor:
         return images.reshape(-1, *[1] * (result.ndim - 1)).broadcast_to(result.shape)
 
 
-# How marks (0 or 1) pass a layer: `given` are the call's arguments by position or by name.
-_Rule = Callable[[Tensor, Layer, Callable[..., Any], dict[Any, Any]], Any]
+# How marks (0 or 1) pass a layer.
+_Rule = Callable[[Tensor, Layer, Call], Any]
 
 
-def _given(given: dict[Any, Any], position: int, name: str, default: Any = None) -> Any:
-    return given.get(position, given.get(name, default))
-
-
-def _through_convolution(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    groups = _given(given, 6, "groups", 1)
+def _through_convolution(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    groups = call.given(6, "groups", 1)
     any_channel = marked.unflatten(1, (groups, -1)).amax(2)
-    ones = any_channel.new_ones((groups, 1, *_given(given, 1, "weight").shape[2:]))
-    replaced = given | ({0: any_channel} if 0 in given else {"input": any_channel})
-    replaced |= {1: ones} if 1 in given else {"weight": ones}
-    replaced |= {2: None} if 2 in given else {"bias": None}
-    positional = [replaced[i] for i in range(len(replaced)) if i in replaced]
-    named = {key: value for key, value in replaced.items() if isinstance(key, str)}
+    ones = any_channel.new_ones((groups, 1, *call.given(1, "weight").shape[2:]))
     # Sums of ones: whatever the algorithm's rounding, below or above a half is certain.
-    reached = (function(*positional, **named) > 0.5).float()
+    reached = (call.weighted(any_channel, ones, None) > 0.5).float()
     return reached.repeat_interleave(layer.n_channels // groups, 1)
 
 
-def _through_linear(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
+def _through_linear(marked: Tensor, layer: Layer, call: Call) -> Tensor:
     return marked.amax(-1, keepdim=True).repeat_interleave(layer.n_channels, -1)
 
 
-def _through_pooling(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Any:
-    positional = [given[i] for i in range(1, len(given)) if i in given]
-    named = {k: v for k, v in given.items() if isinstance(k, str) and k != "input"}
-    return function(marked, *positional, **named)
+def _through_pooling(marked: Tensor, layer: Layer, call: Call) -> Any:
+    return call.on(marked)
 
 
-def _through_layer_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    axes = tuple(range(-len(_given(given, 1, "normalized_shape")), 0))
+def _through_layer_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    axes = tuple(range(-len(call.given(1, "normalized_shape")), 0))
     return marked.amax(axes, keepdim=True).expand_as(marked)
 
 
-def _through_group_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    groups = marked.unflatten(1, (_given(given, 1, "num_groups"), -1))
+def _through_group_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    groups = marked.unflatten(1, (call.given(1, "num_groups"), -1))
     any_value = groups.flatten(2).amax(2).reshape(*groups.shape[:2], *[1] * (groups.ndim - 2))
     return any_value.expand_as(groups).flatten(1, 2)
 
 
-def _through_instance_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    if not _given(given, 5, "use_input_stats", True):
+def _through_instance_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    if not call.given(5, "use_input_stats", True):
         return marked
     return marked.amax((2, 3), keepdim=True).expand_as(marked)
 
 
-def _through_response_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    size = _given(given, 1, "size")
+def _through_response_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    size = call.given(1, "size")
     shape = [0, 0] * (marked.ndim - 2) + [size // 2, (size - 1) // 2]
     return functional.pad(marked, shape).unfold(1, size, 1).amax(-1)
 
