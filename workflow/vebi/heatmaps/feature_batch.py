@@ -28,9 +28,9 @@ class FeatureBatch:
     def _graph(self) -> SignalGraph:
         return SignalGraph(self.model, self.images, self.layers, self.features)
 
-    def signals(self, resampled: frozenset[str]) -> Tensor:
-        """Signals (N, k, C, H, W) at the pixels, resampled to stride 1 in these kinds of operations."""
-        return self._graph.signals(resampled)
+    def signals(self, stride1: frozenset[str]) -> Tensor:
+        """Signals (N, k, C, H, W) at the pixels, by the stride-1 rule in these kinds of operations."""
+        return self._graph.signals(stride1)
 
     def __enter__(self) -> "FeatureBatch":
         return self

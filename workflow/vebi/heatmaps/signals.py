@@ -37,7 +37,7 @@ from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, retur
 from vebi.network.passes import LayerPass, fast_layout
 from vebi.network.running import leaf_of, run
 
-# A rule names the kinds of operations, "conv" and "pool", in which the signal is resampled to stride 1.
+# A rule names the kinds of operations, "conv" and "pool", that the stride-1 rule holds in.
 PLAIN: frozenset[str] = frozenset()
 
 
@@ -46,13 +46,13 @@ def feature_signals(
     images: Tensor,
     layers: Sequence[Layer],
     features: np.ndarray,
-    resampled: frozenset[str] = PLAIN,
+    stride1: frozenset[str] = PLAIN,
     *,
     peak_only: bool = False,
 ) -> Tensor:
     """Signals (N, k, C, H, W) of every feature by one rule: see `SignalGraph`."""
     with SignalGraph(model, images, layers, features, peak_only) as graph:
-        return graph.signals(resampled)
+        return graph.signals(stride1)
 
 
 class SignalGraph:
@@ -99,12 +99,12 @@ class SignalGraph:
         if self._pass is not None:
             self._pass.release()
 
-    def signals(self, resampled: frozenset[str] = PLAIN) -> Tensor:
+    def signals(self, stride1: frozenset[str] = PLAIN) -> Tensor:
         """Signal at the input pixels of every feature (VEBI 3.2 and 3.3): (N, k, C, H, W).
 
         The backward pass starts at the feature's own layer with its activation map, the other channels
         zero. A ReLU lets through positive signals where its input was positive; any other operation
-        follows its gradient, or the stride-1 rule where its kind is in `resampled`. Zero where there is
+        follows its gradient, or the stride-1 rule where its kind is in `stride1`. Zero where there is
         no feature. Networks in half precision start with maps scaled to at most 1.
         """
         images = self._images
@@ -115,7 +115,7 @@ class SignalGraph:
                 return signals
             rows = torch.arange(len(images), device=images.device)
             for slot in range(shape[1]):
-                edges, seeds = self._pass.starts(slot, resampled)
+                edges, seeds = self._pass.starts(slot, stride1)
                 if edges:
                     places = torch.from_numpy(self._order[:, slot]).to(images.device)
                     signals[rows, places] = _gradient(edges, seeds, self._leaf)
@@ -206,7 +206,7 @@ class _SignalPass(LayerPass):
     ) -> None:
         super().__init__(layers)
         self._peak_only = peak_only
-        self.resampled: frozenset[str] = frozenset()
+        self.stride1: frozenset[str] = frozenset()
         self._features = features
         self._wanted = set(features[..., 0].ravel().tolist()) - {-1}
         self._last = max(self._wanted)
@@ -264,10 +264,10 @@ class _SignalPass(LayerPass):
             dense = dense_pooling(call, layer.window)
             # The pooling may be followed by an operation that writes into its input.
             kept_source = source.detach()
-            step.alone = lambda rows, channels, maps, resampled: pooling_signal(
+            step.alone = lambda rows, channels, maps, stride1: pooling_signal(
                 maps,
                 kept_source[rows, channels][:, None],
-                dense if "pool" in resampled else call.on,
+                dense if "pool" in stride1 else call.on,
             )
             if layer.kind in MAX_POOLINGS:
                 pooled = SignalMaxPooling.apply(source, layer, self)
@@ -314,11 +314,9 @@ class _SignalPass(LayerPass):
                 seeds.append(seed)
                 self.when_recorded(response, partial(_set_edge, seed))
 
-    def starts(
-        self, slot: int, resampled: frozenset[str]
-    ) -> tuple[list[GradientEdge], list[Tensor]]:
+    def starts(self, slot: int, stride1: frozenset[str]) -> tuple[list[GradientEdge], list[Tensor]]:
         """Prepare the backward pass of a slot: where in the graph to start, and with what."""
-        self.resampled = resampled
+        self.stride1 = stride1
         self._entries[:] = 0
         edges, starts = [], []
         for seed in self._seeds[slot]:
@@ -352,14 +350,14 @@ class _SignalPass(LayerPass):
                         step.convolution,
                         step.layer,
                         size,
-                        resampled="conv" in self.resampled,
+                        stride1="conv" in self.stride1,
                     )
                     if len(rows) == size[0]:
                         return edge, part, entry
                     whole = fast_layout(part.new_zeros(size))
                     return edge, whole.index_copy_(0, rows, part), entry
                 assert step.alone is not None
-                maps = step.alone(rows, seed.channels, maps, self.resampled)
+                maps = step.alone(rows, seed.channels, maps, self.stride1)
                 if step.producer is None:
                     break
                 step = step.producer

@@ -1,6 +1,6 @@
 """The stride-1 backward rule of VEBI 3.3 for convolutions and poolings.
 
-A strided operation leaves gaps or blocks in the signal that comes back through it. The rule resamples
+A strided operation leaves gaps or blocks in the signal that comes back through it. The rule resizes
 the incoming signal to the size that the output would have with stride 1, A + 2P - D(M - 1) (Eq. 3),
 by nearest neighbour, and goes back through the same operation with stride 1.
 """
@@ -16,8 +16,8 @@ from vebi.network.call import Call
 from vebi.network.operations import Window
 
 
-def nearest_resample(signal: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resample maps (N, C, h, w) to (N, C, *size) by nearest neighbour with half-pixel centres.
+def nearest_resize(signal: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps (N, C, h, w) to (N, C, *size) by nearest neighbour with half-pixel centres.
 
     The rule of MATLAB's `imresize(..., 'nearest')`.
     """
@@ -34,7 +34,7 @@ def nearest_resample(signal: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def nearest_index(size: int, n: int) -> Tensor:
-    """Which of n values each of `size` resampled values takes: int64 (size), ascending."""
+    """Which of n values each of `size` resized values takes: int64 (size), ascending."""
     return (2 * torch.arange(size) + 1) * n // (2 * size)
 
 
@@ -42,8 +42,8 @@ def nearest_index(size: int, n: int) -> Tensor:
 def _torch_rounds_well(size: int, n: int) -> bool:
     """Whether torch's own nearest neighbour is exact for these sizes; for 2 to 107 it is not."""
     ramp = torch.arange(n, dtype=torch.float32).reshape(1, 1, n)
-    resampled = functional.interpolate(ramp, size=size, mode="nearest-exact")
-    return torch.equal(resampled.long().flatten(), nearest_index(size, n))
+    resized = functional.interpolate(ramp, size=size, mode="nearest-exact")
+    return torch.equal(resized.long().flatten(), nearest_index(size, n))
 
 
 def dense_pooling(call: Call, window: Window) -> Callable[[Tensor], Tensor]:
