@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
 from vebi.descriptors.descriptor_file import open_descriptors
@@ -23,8 +24,8 @@ def can_convert(source: str, target: str) -> bool:
 
 
 def convert_rows(
-    rows: np.ndarray, feature_layer: np.ndarray, source: str, target: str
-) -> np.ndarray:
+    rows: NDArray[np.float32], feature_layer: NDArray[np.int64], source: str, target: str
+) -> NDArray[np.float32]:
     """Descriptors (N, m) of variant `source` as those of `target`: float32 (N, m).
 
     `feature_layer` int64 (m), ascending. Equal to computing `target` from the network up to the

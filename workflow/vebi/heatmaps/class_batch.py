@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
@@ -131,7 +132,7 @@ class ClassBatch:
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    predictions: np.ndarray
+    predictions: NDArray[np.int64]
     ig_steps: int = IG_STEPS
 
     @cached_property

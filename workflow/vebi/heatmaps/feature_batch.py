@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.heatmaps.signals import SignalGraph
@@ -22,7 +23,7 @@ class FeatureBatch:
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    features: np.ndarray
+    features: NDArray[np.int64]
 
     @cached_property
     def _graph(self) -> SignalGraph:

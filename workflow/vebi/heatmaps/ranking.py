@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.heatmaps.subject import Chosen, Subject
 from vebi.io.errors import VebiError
@@ -10,14 +11,14 @@ from vebi.network.layers import Layer, feature_index
 
 
 def top_features(
-    descriptors: np.ndarray,
-    weights: np.ndarray,
-    predictions: np.ndarray,
+    descriptors: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    predictions: NDArray[np.int64],
     layers: Sequence[Layer],
     k: int = 3,
     *,
     spatial_only: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The k features of each image with the highest positive response r = w_j * x.
 
     `descriptors` (N, m); `weights` (C, m), one row per class; `predictions` int64 (N), the classes j;

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
@@ -45,7 +46,7 @@ def feature_signals(
     model: nn.Module,
     images: Tensor,
     layers: Sequence[Layer],
-    features: np.ndarray,
+    features: NDArray[np.int64],
     stride1: frozenset[str] = PLAIN,
     *,
     peak_only: bool = False,
@@ -76,7 +77,7 @@ class SignalGraph:
         model: nn.Module,
         images: Tensor,
         layers: Sequence[Layer],
-        features: np.ndarray,
+        features: NDArray[np.int64],
         peak_only: bool = False,
     ) -> None:
         _check_features(features, images, layers)
@@ -132,7 +133,7 @@ def _gradient(edges: list[GradientEdge], seeds: list[Tensor], leaf: Tensor) -> T
     return signal
 
 
-def _deepest_first(features: np.ndarray) -> np.ndarray:
+def _deepest_first(features: NDArray[np.int64]) -> NDArray[np.int64]:
     """Order (N, k) of each image's features from the last layer to the first, none at the end.
 
     Backward pass number s goes back from feature number s of every image at once, so that k passes
@@ -141,7 +142,7 @@ def _deepest_first(features: np.ndarray) -> np.ndarray:
     return np.argsort(-features[..., 0], axis=1, kind="stable")
 
 
-def _check_features(features: np.ndarray, images: Tensor, layers: Sequence[Layer]) -> None:
+def _check_features(features: NDArray[np.int64], images: Tensor, layers: Sequence[Layer]) -> None:
     if features.ndim != 3 or features.shape[0] != len(images) or features.shape[2] != 2:
         raise VebiError(
             f"features have shape {features.shape}, expected ({len(images)}, k, 2): "
@@ -188,7 +189,7 @@ class _Seed:
     """Features of one layer in one slot: images `rows`, their `channels`, activation `maps`."""
 
     step: _Step
-    rows: np.ndarray
+    rows: NDArray[np.int64]
     channels: Tensor
     maps: Tensor
     size: torch.Size
@@ -202,7 +203,7 @@ class _SignalPass(LayerPass):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], features: np.ndarray, peak_only: bool = False
+        self, layers: Sequence[Layer], features: NDArray[np.int64], peak_only: bool = False
     ) -> None:
         super().__init__(layers)
         self._peak_only = peak_only

@@ -8,6 +8,7 @@ from threading import get_ident
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -68,7 +69,7 @@ class Layer:
         return int(np.prod(self.shape)) > self.n_channels
 
 
-def feature_index(layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
+def feature_index(layers: Sequence[Layer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Layer position and channel (both int64 (m)) of every feature, layer after layer."""
     sizes = [layer.n_channels for layer in layers]
     if not sizes:

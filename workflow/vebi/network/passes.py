@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
@@ -101,7 +102,7 @@ def responses(
     return logits, [capture.captured[layer.index] for layer in wanted]
 
 
-def to_network_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+def to_network_input(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """uint8 images (N, H, W, C) as the float32 (N, C, H, W), 0 to 255, that networks take."""
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return pixels.to(device).float()

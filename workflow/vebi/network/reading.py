@@ -54,7 +54,8 @@ class Constants:
             self._add(results)
             return
         given = call.tensors()
-        if next(given, None) in self and all(tensor in self for tensor in given):
+        first = next(given, None)
+        if first is not None and first in self and all(tensor in self for tensor in given):
             self._add(results)
             return
         written = [*results, call.kwargs.get("out")]

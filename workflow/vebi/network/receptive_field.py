@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,7 +39,7 @@ def receptive_fields(
     layers: Sequence[Layer],
     features: Sequence[tuple[int, int]],
     batch_size: int = 32,
-) -> list[np.ndarray]:
+) -> list[NDArray[np.int64]]:
     """Bounding box of the pixels that each unit of each feature depends on, clipped at the borders.
 
     `example` an image (C, H, W) or (1+, C, H, W): only its shape and device count; `features` are
@@ -48,11 +49,13 @@ def receptive_fields(
     """
     channels, height, width = example.shape[-3:]
     lines = np.array([(0, y) for y in range(height)] + [(1, x) for x in range(width)])
-    reached: dict[tuple[int, int], list[np.ndarray]] = {feature: [] for feature in features}
+    reached: dict[tuple[int, int], list[NDArray[np.bool_]]] = {feature: [] for feature in features}
     if not reached:
         return []
 
-    def mark(_: np.ndarray, batch: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
+    def mark(
+        _: NDArray[np.int64], batch: NDArray[np.int64]
+    ) -> dict[tuple[int, int], NDArray[np.bool_]]:
         images = torch.ones((len(batch), channels, height, width), device=example.device)
         for image, (axis, position) in zip(images, batch.tolist(), strict=True):
             image.select(axis + 1, position).fill_(torch.nan)
@@ -67,7 +70,7 @@ def receptive_fields(
     return [_boxes(np.concatenate(reached[feature]), height) for feature in features]
 
 
-def _boxes(marked: np.ndarray, height: int) -> np.ndarray:
+def _boxes(marked: NDArray[np.bool_], height: int) -> NDArray[np.int64]:
     """Boxes (*positions, 4) from where each row's and column's mark arrived: bool (H + W, *positions)."""
     bounds = []
     for lines in (marked[:height], marked[height:]):
@@ -85,13 +88,13 @@ class Axis:
     `jump` pixels apart.
     """
 
-    start: np.ndarray
+    start: NDArray[np.int64]
     size: int
     jump: float
 
 
 def continued_fields(
-    boxes: np.ndarray, size: tuple[int, int], lattices: Lattices | None = None
+    boxes: NDArray[np.int64], size: tuple[int, int], lattices: Lattices | None = None
 ) -> tuple[Axis, Axis]:
     """The vertical and horizontal fields behind clipped boxes (H', W', 4) of an image of `size`.
 
@@ -107,7 +110,9 @@ def continued_fields(
     )
 
 
-def _continue(first: np.ndarray, last: np.ndarray, length: int, lattice: Lattice | None) -> Axis:
+def _continue(
+    first: NDArray[np.int64], last: NDArray[np.int64], length: int, lattice: Lattice | None
+) -> Axis:
     # A strided convolution may never look at the image's last rows: fields end where it ends.
     low, high = first.min(), last.max()
     begins, ends = first > low, (last < high) & (last > first)
@@ -140,7 +145,7 @@ def _continue(first: np.ndarray, last: np.ndarray, length: int, lattice: Lattice
     return Axis(first, int((last - first).max()), jump)
 
 
-def _steps(values: np.ndarray, at: np.ndarray) -> tuple[float, ...]:
+def _steps(values: NDArray[np.int64], at: NDArray[np.bool_]) -> tuple[float, ...]:
     """The different steps of `values` between the positions `at`."""
     where = np.flatnonzero(at)
     return tuple(set((np.diff(values[where]) / np.diff(where)).tolist()))

@@ -8,12 +8,13 @@ ones to use.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 _BLOCK = 256
 
 
 def bootstrap_interval(
-    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+    values: NDArray[np.float64], n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of `values` (N), resampling its entries.
 
@@ -32,12 +33,12 @@ def bootstrap_interval(
 
 
 def cluster_interval(
-    values: np.ndarray,
-    clusters: np.ndarray,
+    values: NDArray[np.float64],
+    clusters: NDArray[np.int64],
     n_resamples: int,
     key: Sequence[int],
     level: float = 0.95,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentile bootstrap intervals of the mean of `values` (N, ...), resampling whole clusters.
 
     `clusters` (N): entries of one number are alike and drawn together, as views of one scene.
@@ -60,7 +61,7 @@ def cluster_interval(
 
 
 def nested_interval(
-    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+    values: NDArray[np.float64], n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of `values` (seeds, draws).
 
@@ -77,8 +78,8 @@ def nested_interval(
 
 
 def crossed_interval(
-    values: np.ndarray,
-    clusters: np.ndarray,
+    values: NDArray[np.float64],
+    clusters: NDArray[np.int64],
     n_resamples: int,
     key: Sequence[int],
     level: float = 0.95,

@@ -1,6 +1,7 @@
 """Intervals of proportions: of independent trials, of several strata, of trials that come in scenes."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from vebi.io.errors import VebiError
@@ -15,8 +16,8 @@ def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tupl
 
 
 def stratified_interval(
-    hits: np.ndarray, totals: np.ndarray, z: float = 1.959963984540054
-) -> tuple[np.ndarray, np.ndarray]:
+    hits: NDArray[np.int64], totals: NDArray[np.int64], z: float = 1.959963984540054
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """95 % interval of the mean of several proportions: both ends (...).
 
     `hits` (..., C) among `totals` (C) independent trials, as for a mean class accuracy. Wilson's
@@ -34,8 +35,8 @@ def stratified_interval(
 
 
 def clustered_proportion_interval(
-    hits: np.ndarray, totals: np.ndarray, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
+    hits: NDArray[np.float64], totals: NDArray[np.float64], level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Interval of a proportion whose trials come in scenes: both ends (...).
 
     Wilson's interval for an effective number of trials, as surveys do it (Korn and Graubard 1998):
@@ -75,8 +76,8 @@ def clustered_proportion_interval(
 
 
 def _wilson(
-    share: np.ndarray, trials: np.ndarray, quantile: np.ndarray | float
-) -> tuple[np.ndarray, np.ndarray]:
+    share: NDArray[np.float64], trials: NDArray[np.float64], quantile: NDArray[np.float64] | float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends of Wilson's (1927) interval: shares from which `share` is `quantile` deviations away."""
     square = quantile**2 / trials
     centre = (share + square / 2) / (1 + square)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.statistics.estimate import RESOLUTION
 
@@ -10,7 +11,7 @@ _BLOCK = 256
 
 
 def sign_flip_test(
-    differences: np.ndarray, n_resamples: int, key: Sequence[int], exact_up_to: int = 30
+    differences: NDArray[np.float64], n_resamples: int, key: Sequence[int], exact_up_to: int = 30
 ) -> float:
     """Two-sided p-value of a paired test that `differences` (N) are symmetric about zero.
 
@@ -38,17 +39,21 @@ def sign_flip_test(
 
 
 def cluster_sign_flip_test(
-    differences: np.ndarray, clusters: np.ndarray, n_resamples: int, key: Sequence[int]
+    differences: NDArray[np.float64],
+    clusters: NDArray[np.int64],
+    n_resamples: int,
+    key: Sequence[int],
 ) -> float:
     """`sign_flip_test` of `differences` (N) that flips the signs of whole `clusters` (N) together.
 
     Exact up to 30 clusters.
     """
     _, position = np.unique(clusters, return_inverse=True)
-    return sign_flip_test(np.bincount(position, differences), n_resamples, key)
+    totals = np.bincount(position, differences).astype(float)
+    return sign_flip_test(totals, n_resamples, key)
 
 
-def _count_reaching(values: np.ndarray, observed: float) -> int:
+def _count_reaching(values: NDArray[np.float64], observed: float) -> int:
     """How many of the 2^N sign patterns have a sum of at least `observed` > 0 in size.
 
     Every sum is one of the first half's plus one of the second's: for each of the former, a sorted
@@ -61,7 +66,7 @@ def _count_reaching(values: np.ndarray, observed: float) -> int:
     return int(above.sum() + below.sum())
 
 
-def _signed_sums(values: np.ndarray) -> np.ndarray:
+def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The sums of `values` (n) under all sign patterns: (2^n)."""
     sums = np.zeros(1)
     for value in values:
