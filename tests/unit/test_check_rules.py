@@ -8,10 +8,10 @@ CHECK = runpy.run_path(str(Path(__file__).parents[2] / "tools/check_rules.py"))
 
 
 def test_directives_go_and_lines_stay_where_they_are():
-    text = 'A = 1\n\n\nonstart:\n    # why\n    f(A)\n\n    g()\n\n\ndef f(x):\n    """Doc:"""\n    try:\n        return x\n    finally:\n        pass\n'
-    lines = CHECK["without_directives"](text)
-    kept = [line if n not in range(3, 8) else "" for n, line in enumerate(text.splitlines())]
-    assert lines == kept
+    before, block = "A = 1\n\n\n", "onstart:\n    # why\n    f(A)\n\n    g()\n\n\n"
+    after = 'def f(x):\n    """Doc:"""\n    try:\n        return x\n    finally:\n        pass\n'
+    lines = CHECK["without_directives"](before + block + after)
+    assert lines == [*before.splitlines(), *[""] * 7, *after.splitlines()]
 
 
 def test_every_function_of_the_files_is_checked():
