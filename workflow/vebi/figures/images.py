@@ -21,6 +21,17 @@ def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
         spine.set_visible(False)
 
 
+def title_feature(axis: Axes, layer: tuple[int, str], channel: int, colour: str) -> None:
+    """A feature's title, on its layer's colour: number and name of the layer, and the channel."""
+    number, name = layer
+    axis.set_title(
+        f"{number}: {name} / {channel}",
+        fontsize=7.5,
+        color="white",
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 2},
+    )
+
+
 def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> np.ndarray:
     """Up to `n` indices of a split, going round the classes, the first image of each first.
 

@@ -28,8 +28,7 @@ def bootstrap_interval(
         stop = min(start + _BLOCK, n_resamples)
         picks = rng.integers(len(values), size=(stop - start, len(values)))
         means[start:stop] = values[picks].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _ends(means, level)
 
 
 def cluster_interval(
@@ -73,8 +72,7 @@ def nested_interval(
     seeds = rng.integers(n_seeds, size=(n_resamples, n_seeds, 1))
     draws = rng.integers(n_draws, size=(n_resamples, n_seeds, n_draws))
     means = values[seeds, draws].mean((1, 2))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _ends(means, level)
 
 
 def crossed_interval(
@@ -102,5 +100,10 @@ def crossed_interval(
         share = rng.multinomial(n_seeds, seeds, stop - start) / n_seeds
         times = rng.multinomial(len(count), drawn, stop - start)
         means[start:stop] = ((share @ total) * times).sum(1) / (times @ count)
+    return _ends(means, level)
+
+
+def _ends(means: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """The quantiles that hold `level` of the means (n_resamples) between them."""
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

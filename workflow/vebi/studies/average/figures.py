@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.images import show_image
+from vebi.figures.images import show_image, title_feature
 from vebi.figures.style import get_layer_colour, new_figure, styled
 
 if TYPE_CHECKING:
@@ -26,16 +26,8 @@ def _show_patch(axis: Axes, pixels: np.ndarray) -> None:
 
 def _show_mean(axis: Axes, tile: Tile) -> None:
     _show_patch(axis, tile.mean.clip(0, 255).round().astype(np.uint8))
-    axis.set_title(
-        f"{tile.layer_number}: {tile.layer} / {tile.channel}",
-        fontsize=7.5,
-        color="white",
-        bbox={
-            "facecolor": get_layer_colour(tile.layer_type, tile.spatial),
-            "edgecolor": "none",
-            "pad": 2,
-        },
-    )
+    colour = get_layer_colour(tile.layer_type, tile.spatial)
+    title_feature(axis, (tile.layer_number, tile.layer), tile.channel, colour)
     height, width = tile.mean.shape[:2]
     axis.set_xlabel(
         f"weight {tile.weight:.2g}\n{height} × {width} px, n = {tile.n_patches}",

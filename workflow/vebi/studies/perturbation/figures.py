@@ -10,21 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.grid import get_experiments, rows_of
 from vebi.figures.images import show_image
-from vebi.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    new_figure,
-    styled,
-)
+from vebi.figures.style import new_figure, styled
 from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
 from vebi.studies.perturbation.metrics_file import read_metrics
 

@@ -2,6 +2,7 @@
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN, Plan, Run
+from vebi.studies.columns import PAIRED
 from vebi.studies.record import Figure, Study, Tabulation
 
 
@@ -57,15 +58,7 @@ STUDY = Study(
         ),
         "sanity_paired": Table(
             keys=("dataset", "model", "method", "reference", "randomised_up_to"),
-            values=(
-                "difference",
-                "ci_low",
-                "ci_high",
-                "p_value",
-                "n_seeds",
-                "n_images",
-                "n_scenes",
-            ),
+            values=("difference", *PAIRED),
             caption=(
                 "Differences of the rank correlation between two methods; below 0: the maps of "
                 "*method* depend more on the network."
