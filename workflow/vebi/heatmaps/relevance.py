@@ -25,10 +25,20 @@ EPSILON = 1e-6
 
 
 def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Relevance (N, C, H, W) of every input value for the score of each image's class, int64 (N).
+    """Relevance of every input value for the score of each image's class.
 
-    It starts as 1 at that score; what biases and epsilon take is not spread over the pixels. Raises
-    VebiError, naming it, for an operation without a rule.
+    It starts as 1 at that score; what biases and epsilon take is not spread over the pixels.
+
+    Args:
+        model: the network.
+        images: float (N, C, H, W).
+        classes: int64 (N).
+
+    Returns:
+        (N, C, H, W).
+
+    Raises:
+        VebiError: naming it, for an operation without a rule.
     """
     leaf = leaf_of(images).contiguous().requires_grad_()
     mode = _RelevanceMode(model)
@@ -40,7 +50,19 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
 def gradients_of(
     scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
 ) -> tuple[Tensor, ...]:
-    """What goes back from each image's score of its class to the places in the graph."""
+    """What goes back from each image's score of its class.
+
+    Args:
+        scores: (N, classes), with a graph.
+        classes: int64 (N).
+        places: in the graph, whose gradients are asked for.
+
+    Returns:
+        A gradient per place, in its shape.
+
+    Raises:
+        VebiError: the scores have no gradient path to one of the places.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         # A copy: autograd keeps no tensor of inference mode.
         total = scores.gather(1, classes.clone()[:, None]).sum()

@@ -169,10 +169,20 @@ def filter_signals(
     *,
     stride1: bool,
 ) -> Tensor:
-    """Signals at a convolution's input from one channel's map (R, 1, h, w) per row.
+    """Signals at a convolution's input from one channel's map per row.
 
-    `channels` int64 (R); `size` of the input; `stride1`: by the stride-1 rule. Equal to
-    `SignalConvolution` for maps that are zero in every other channel.
+    Equal to `SignalConvolution` for maps that are zero in every other channel.
+
+    Args:
+        maps: the channels' signals (R, 1, h, w).
+        channels: int64 (R).
+        call: arguments of the convolution.
+        layer: the convolution.
+        size: of its input, (N, C, H, W).
+        stride1: by the stride-1 rule instead of the gradient.
+
+    Returns:
+        (R, C, H, W).
     """
     assert layer.window is not None
     stride1 = stride1 and max(layer.window.stride) > 1

@@ -51,7 +51,14 @@ def feature_signals(
     *,
     peak_only: bool = False,
 ) -> Tensor:
-    """Signals (N, k, C, H, W) of every feature by one rule: see `SignalGraph`."""
+    """Signals of every feature by one rule: see `SignalGraph`, whose arguments it takes.
+
+    Args:
+        stride1: kinds of operations in which the stride-1 rule holds.
+
+    Returns:
+        (N, k, C, H, W), zero where there is no feature.
+    """
     with SignalGraph(model, images, layers, features, peak_only) as graph:
         return graph.signals(stride1)
 

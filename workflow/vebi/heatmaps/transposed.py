@@ -81,10 +81,19 @@ def transposed_convolution(
     stride1: bool = False,
     cache: Cache | None = None,
 ) -> Tensor:
-    """Signal (N, O, h, w) at a convolution's output, at its input: (N, C, *size).
+    """The signal at a convolution's input.
 
-    `weight` (O, C / groups, M, M'); `stride1`: by the stride-1 rule instead of the gradient.
-    `cache` keeps the kernels' rearrangements from one call to the next.
+    Args:
+        signal: at its output, (N, O, h, w).
+        weight: (O, C / groups, M, M').
+        window: of the convolution.
+        size: height and width of its input.
+        groups: of its channels.
+        stride1: by the stride-1 rule instead of the gradient.
+        cache: keeps the kernels' rearrangements from one call to the next.
+
+    Returns:
+        (N, C, *size).
     """
     cache = {} if cache is None else cache
 
@@ -108,9 +117,19 @@ def transposed_filters(
     *,
     stride1: bool = False,
 ) -> Tensor:
-    """The same for one filter per image: maps (R, 1, h, w) and filters (R, C, M, M') to (R, C, *size).
+    """The signals at a convolution's input from one filter per row.
 
-    A matrix product per image with the map's patches: a small part of the whole convolution's work.
+    A matrix product per row with the map's patches: a small part of the whole convolution's work.
+
+    Args:
+        signal: the filters' maps (R, 1, h, w).
+        weight: the filters (R, C, M, M').
+        window: of the convolution.
+        size: height and width of its input.
+        stride1: by the stride-1 rule instead of the gradient.
+
+    Returns:
+        (R, C, *size).
     """
 
     n, channels = weight.shape[:2]

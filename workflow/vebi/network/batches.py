@@ -20,11 +20,21 @@ def map_batches(
     batches: Iterable[tuple[NDArray[np.int64], _Images]],
     compute: Callable[[NDArray[np.int64], _Images], _T],
 ) -> Iterator[tuple[NDArray[np.int64], _T]]:
-    """Every batch (rows, images) with `compute(rows, images)`, in order.
+    """Every batch with what is computed of it, in order.
 
     A batch that a GPU's memory does not suffice for is computed and yielded in halves, and all that
-    follow in parts of that size; so `compute` must treat every image by itself and change nothing
-    before it has its result. Raises VebiError if not even one image fits.
+    follow in parts of that size.
+
+    Args:
+        batches: rows int64 (n) and images (n, ...) of each.
+        compute: called with rows and images; it must treat every image by itself and change nothing
+            before it has its result.
+
+    Yields:
+        Rows and the result.
+
+    Raises:
+        VebiError: not even one image fits.
     """
     most: int | None = None
     for rows, images in batches:

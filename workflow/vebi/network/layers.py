@@ -70,7 +70,14 @@ class Layer:
 
 
 def feature_index(layers: Sequence[Layer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Layer position and channel (both int64 (m)) of every feature, layer after layer."""
+    """Where every feature of some layers stands, layer after layer.
+
+    Args:
+        layers: those whose channels are the features.
+
+    Returns:
+        Position in `layers` and channel of each of the m features, both int64 (m).
+    """
     sizes = [layer.n_channels for layer in layers]
     if not sizes:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -79,12 +86,18 @@ def feature_index(layers: Sequence[Layer]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def list_layers(model: nn.Module, example: Tensor) -> list[Layer]:
-    """List the counted operations of `model` on one `example` image (C, H, W) or (1+, C, H, W).
+    """List the counted operations of a network, in the order of execution.
 
     The weighted operations that give the class scores, and all that follows from them, are left out:
-    their responses are tied to the classes (VEBI 3.1). Raises VebiError, naming the layer, for what
-    can't be handled: operations inside compiled code, responses without a clear channel axis,
-    statistics over a batch.
+    their responses are tied to the classes (VEBI 3.1).
+
+    Args:
+        model: any network of images that returns class scores (N, classes).
+        example: an image (C, H, W) or images (1+, C, H, W), of which the first is used.
+
+    Raises:
+        VebiError: naming the layer, for what can't be handled: operations inside compiled code,
+            responses without a clear channel axis, statistics over a batch.
     """
     example = example if example.ndim == 4 else example[None]
     if example.ndim != 4:

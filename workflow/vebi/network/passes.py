@@ -92,9 +92,19 @@ def responses(
     layers: Sequence[Layer],
     wanted: Sequence[Layer] | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Class scores (N, classes) and the response of every layer of `wanted` (default: all).
+    """One forward pass, and what its layers responded.
 
-    `images` float (N, C, H, W) as the network takes them; `layers` from `list_layers`.
+    Args:
+        model: the network.
+        images: float (N, C, H, W) as it takes them.
+        layers: all of them, from `list_layers`.
+        wanted: layers whose responses are kept; all by default.
+
+    Returns:
+        Class scores (N, classes), and the batched response of every layer of `wanted`, in their order.
+
+    Raises:
+        VebiError: a layer ran otherwise than when the layers were listed.
     """
     wanted = layers if wanted is None else wanted
     capture = _Capture(layers, {layer.index for layer in wanted})

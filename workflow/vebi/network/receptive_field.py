@@ -42,10 +42,21 @@ def receptive_fields(
 ) -> list[NDArray[np.int64]]:
     """Bounding box of the pixels that each unit of each feature depends on, clipped at the borders.
 
-    `example` an image (C, H, W) or (1+, C, H, W): only its shape and device count; `features` are
-    (layer index, channel). Per feature int64 (*positions, 4): top, bottom, left, right, the second and
-    fourth exclusive, zeros for a unit that depends on no pixel. Dependence is the architecture's: a
-    weight counts also where it is zero.
+    Dependence is the architecture's: a weight counts also where it is zero.
+
+    Args:
+        model: the network.
+        example: an image (C, H, W) or (1+, C, H, W), of which only shape and device count.
+        layers: all of them, from `list_layers`.
+        features: (layer index, channel) of each.
+        batch_size: images of a pass; H + W are needed in all.
+
+    Returns:
+        Per feature int64 (*positions, 4) in pixels: top, bottom, left, right, the second and fourth
+        exclusive, zeros for a unit that depends on no pixel.
+
+    Raises:
+        VebiError: a layer without a rule.
     """
     channels, height, width = example.shape[-3:]
     lines = np.array([(0, y) for y in range(height)] + [(1, x) for x in range(width)])
@@ -96,12 +107,17 @@ class Axis:
 def continued_fields(
     boxes: NDArray[np.int64], size: tuple[int, int], lattices: Lattices | None = None
 ) -> tuple[Axis, Axis]:
-    """The vertical and horizontal fields behind clipped boxes (H', W', 4) of an image of `size`.
+    """The vertical and horizontal fields behind clipped boxes, as if the image went on.
 
     Units whose fields end inside the image tell size and spacing; the others follow from them. Where
     too many reach over a border to tell, the layer's `lattices` do, all its channels' fields together.
     Without any, or where the fields are not equally far apart (adaptive pooling to sizes that do not
     divide), the clipped fields are returned, all with the largest one's size.
+
+    Args:
+        boxes: int64 (H', W', 4) of one feature, from `receptive_fields`.
+        size: height and width of the image in pixels.
+        lattices: of the layer, vertical and horizontal.
     """
     vertical, horizontal = lattices or (None, None)
     return (

@@ -16,9 +16,16 @@ _BLOCK = 256
 def bootstrap_interval(
     values: NDArray[np.float64], n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (N), resampling its entries.
+    """Percentile bootstrap interval of a mean.
 
-    `key` seeds the draw; NaNs for no values.
+    Args:
+        values: (N), drawn one by one.
+        n_resamples: draws of N values.
+        key: seeds the draws.
+        level: probability.
+
+    Returns:
+        Both ends; NaNs for no values.
     """
     if not len(values):
         return float("nan"), float("nan")
@@ -38,11 +45,17 @@ def cluster_interval(
     key: Sequence[int],
     level: float = 0.95,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile bootstrap intervals of the mean of `values` (N, ...), resampling whole clusters.
+    """Percentile bootstrap intervals of means, over whole clusters.
 
-    `clusters` (N): entries of one number are alike and drawn together, as views of one scene.
-    Returns both ends (...), of every trailing place from the same draws; NaNs for fewer than two
-    clusters, which say nothing about how clusters differ.
+    Args:
+        values: (N, ...).
+        clusters: int64 (N); entries of one number are alike and drawn together, as views of one scene.
+        n_resamples: draws, the same for every trailing place.
+        key: seeds the draws.
+        level: probability.
+
+    Returns:
+        Both ends (...); NaNs for fewer than two clusters, which say nothing about how clusters differ.
     """
     _, position = np.unique(clusters, return_inverse=True)
     count = np.bincount(position)
@@ -62,10 +75,19 @@ def cluster_interval(
 def nested_interval(
     values: NDArray[np.float64], n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (seeds, draws).
+    """Percentile bootstrap interval of the mean over networks and the draws of each.
 
-    Seeds are resampled first, then the draws within each: what another set of trainings and of
-    random draws would give.
+    Networks are drawn first, then the draws within each: what another set of trainings and of random
+    draws would give.
+
+    Args:
+        values: (networks, draws).
+        n_resamples: how often.
+        key: seeds the draws.
+        level: probability.
+
+    Returns:
+        Both ends.
     """
     rng = np.random.default_rng(list(key))
     n_seeds, n_draws = values.shape
@@ -82,11 +104,20 @@ def crossed_interval(
     key: Sequence[int],
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (seeds, N), of the same N for all seeds.
+    """Percentile bootstrap interval of the mean over networks and the same images by all of them.
 
-    Seeds and `clusters` (N, numbers: images of one scene) are resampled independently, the clusters
-    alike for all seeds (the pigeonhole bootstrap of Owen 2007): what other trainings, judged on
-    other scenes, would give.
+    Networks and clusters are drawn independently, the clusters alike for all networks (the pigeonhole
+    bootstrap of Owen 2007): what other trainings, judged on other scenes, would give.
+
+    Args:
+        values: (networks, N).
+        clusters: int64 (N), alike for images of one scene.
+        n_resamples: how often.
+        key: seeds the draws.
+        level: probability.
+
+    Returns:
+        Both ends.
     """
     rng = np.random.default_rng(list(key))
     n_seeds = len(values)

@@ -13,13 +13,20 @@ _BLOCK = 256
 def sign_flip_test(
     differences: NDArray[np.float64], n_resamples: int, key: Sequence[int], exact_up_to: int = 30
 ) -> float:
-    """Two-sided p-value of a paired test that `differences` (N) are symmetric about zero.
+    """Two-sided p-value of a paired test that differences are symmetric about zero.
 
-    The statistic is the mean, its null distribution comes from flipping signs (Fisher's
-    randomisation test). Up to `exact_up_to` differences p is exact, over all 2^N sign patterns;
-    beyond, it is estimated from `n_resamples` random ones with the observed one counted, so that it
-    is never zero. The smallest exact p is 2 / 2^N. Differences that are the rounding of sums (below
-    1e-9) count as zero: 1.0 if all are.
+    The statistic is the mean, its null distribution comes from flipping signs (Fisher's randomisation
+    test). The smallest exact p is 2 / 2^N.
+
+    Args:
+        differences: (N). Those that are the rounding of sums (below 1e-9) count as zero.
+        n_resamples: random sign patterns where p is not exact; the observed one is counted, so that p
+            is never zero.
+        key: seeds them.
+        exact_up_to: with up to so many differences p is exact, over all 2^N sign patterns.
+
+    Returns:
+        p; 1.0 if all differences are zero.
     """
     values = np.asarray(differences, float)
     values = np.where(np.abs(values) <= RESOLUTION, 0.0, values)
@@ -44,9 +51,12 @@ def cluster_sign_flip_test(
     n_resamples: int,
     key: Sequence[int],
 ) -> float:
-    """`sign_flip_test` of `differences` (N) that flips the signs of whole `clusters` (N) together.
+    """`sign_flip_test` that flips the signs of whole clusters together, exact up to 30 of them.
 
-    Exact up to 30 clusters.
+    Args:
+        differences: (N).
+        clusters: int64 (N), alike for those that flip together.
+        n_resamples, key: as for `sign_flip_test`.
     """
     _, position = np.unique(clusters, return_inverse=True)
     totals = np.bincount(position, differences).astype(float)
