@@ -82,12 +82,7 @@ def nested_interval(
 
     Args:
         values: (networks, draws).
-        n_resamples: how often.
-        key: seeds the draws.
-        level: probability.
-
-    Returns:
-        Both ends.
+        n_resamples, key, level: as for `bootstrap_interval`, whose result it has.
     """
     rng = np.random.default_rng(list(key))
     n_seeds, n_draws = values.shape
@@ -112,12 +107,7 @@ def crossed_interval(
     Args:
         values: (networks, N).
         clusters: int64 (N), alike for images of one scene.
-        n_resamples: how often.
-        key: seeds the draws.
-        level: probability.
-
-    Returns:
-        Both ends.
+        n_resamples, key, level: as for `bootstrap_interval`, whose result it has.
     """
     rng = np.random.default_rng(list(key))
     n_seeds = len(values)
