@@ -7,6 +7,8 @@ import h5py
 import numpy as np
 from matplotlib.axes import Axes
 
+from vebi.figures.style import SMALL
+
 
 def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
     """An image (H, W, C) or map (H, W) without ticks or frame; its labels stay."""
@@ -26,7 +28,7 @@ def title_feature(axis: Axes, layer: tuple[int, str], channel: int, colour: str)
     number, name = layer
     axis.set_title(
         f"{number}: {name} / {channel}",
-        fontsize=7.5,
+        fontsize=SMALL,
         color="white",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 2},
     )
