@@ -35,6 +35,15 @@ def test_less_grid_and_less_confidence_are_what_the_paper_claims():
     assert finding.tone == "reversed"
 
 
+def test_a_finding_says_over_what_its_interval_is():
+    row = {"auc_difference": 0.1, "ci_low": 0.05, "ci_high": 0.15}
+    table = paired("iou_paired", **row).assign(over="networks and scenes")
+    (finding,) = find("iou", {"iou_paired": table})
+    assert finding.result == (
+        "+0.100 (+0.050 to +0.150) in area under the IoU curve, over networks and scenes"
+    )
+
+
 def test_one_scene_has_no_interval_and_decides_nothing():
     table = paired("iou_paired", auc_difference=0.3, ci_low=math.nan, ci_high=math.nan)
     (finding,) = find("iou", {"iou_paired": table})

@@ -87,9 +87,9 @@ def include_scenes(values: pd.Series, row: Mapping[Any, Any] | None) -> pd.Serie
         values: one per network.
         row: of the table that has the interval of the same effect. Where it is over networks and
             scenes, it is taken as it is. In tables of earlier versions it is over scenes, with these
-            networks: both half-widths are added as squares. None: there is no such row.
+            networks: both half-widths are added as squares. None, or NaN: there is no such interval.
     """
-    if row is None or len(values) < 2:
+    if row is None or len(values) < 2 or not row["ci_low"] <= row["ci_high"]:
         return values
     own = _half_width(values)
     if over(row):
@@ -97,7 +97,7 @@ def include_scenes(values: pd.Series, row: Mapping[Any, Any] | None) -> pd.Serie
     else:
         half = np.hypot(own, interval_half(row, "ci_low", "ci_high", int(row["n_scenes"])))
     # Scenes add to what networks do.
-    return values if np.isnan(half) else spread_to(values, max(half, own))
+    return spread_to(values, max(half, own))
 
 
 def spread_to(values: pd.Series, half: float) -> pd.Series:
