@@ -2,23 +2,31 @@
 
     python tools/pages.py          # or: make pages
 
-Each page has a template in docs/templates, in which a number is a call that reads its table, such as
-`{{ mean("default", "iou_auc", "auc", method="vebi") }}`. tests/unit/test_pages.py makes them again
-and fails where a committed page differs: a number that drifts from its table, or one that was typed.
+The claims of the committed runs are tabulated again first: a claim that was added, or judged by another
+rule, has its row. Each page has a template in docs/templates, in which a number is a call that reads its
+table, such as `{{ mean("default", "iou_auc", "auc", method="vebi") }}`. tests/unit/test_pages.py makes
+the pages again and fails where a committed one differs: a number that drifted, or one that was typed.
 """
 
 import argparse
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from snakemake.utils import update_config
 
+from vebi.claims.facts import facts_of
 from vebi.claims.merge import merge, read_claims
 from vebi.claims.show import claim_table, count_table, measured, published, reason
-from vebi.io.tables import read_rows
+from vebi.claims.table import CLAIMS_TABLE
+from vebi.claims.tabulate import tabulate
+from vebi.config import parse_config
+from vebi.io.tables import read_rows, write_table
 from vebi.report.places import TABLES
 from vebi.statistics import over_networks
 
@@ -232,10 +240,24 @@ def pages(root: Path) -> dict[str, str]:
     return {**made, "README.md": f"{head}{START}{findings}{END}{tail}"}
 
 
+def retabulate(root: Path) -> None:
+    """Write claims.csv of every committed run from its tables and its configuration."""
+    default = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
+    for path in sorted((root / "config").glob("*.yaml")):
+        config = deepcopy(default)
+        update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
+        folder = root / "results/reference" / config["run"] / "tables"
+        files = {table.stem: table for table in folder.glob("*.csv") if table.stem != "claims"}
+        if files:
+            claims = tabulate(files, facts_of(parse_config(config)))
+            write_table(folder / "claims.csv", claims, CLAIMS_TABLE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path())
     root = parser.parse_args().root
+    retabulate(root)
     for path, text in pages(root).items():
         (root / path).write_text(text, encoding="utf-8", newline="\n")
 
