@@ -3,12 +3,13 @@
     python tools/pages.py          # or: make pages
 
 The claims of the committed runs are tabulated again first: a claim that was added, or judged by another
-rule, has its row. Each page has a template in docs/templates, in which a number is a call that reads its
+rule, has its row. Each page has a template in tools/templates, in which a number is a call that reads its
 table, such as `{{ mean("default", "iou_auc", "auc", method="vebi") }}`. tests/unit/test_pages.py makes
 the pages again and fails where a committed one differs: a number that drifted, or one that was typed.
 """
 
 import argparse
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -34,6 +35,17 @@ from vebi.statistics import over_networks
 RUNS = ("default", "mnist", "robustness", "mcgill", "resampling")
 PAGES = {"docs/claims.md": "claims.md.j2", "docs/results.md": "results.md.j2"}
 START, END = "<!-- findings: made by tools/pages.py -->\n", "<!-- end -->\n"
+# The section of docs/results.md that is about a table, by the start of its name.
+SECTIONS = {
+    "iou": "Overlap with exact masks (the paper's Fig. 8)",
+    "robustness": "Overlap with exact masks (the paper's Fig. 8)",
+    "artefacts": "Grid artefacts (Figs. 2 and 7), as a number",
+    "ablation": "Removing features (4.1, Fig. 4)",
+    "selection": "Removing features (4.1, Fig. 4)",
+    "occlusion": "Covering what a map marks (4.2)",
+    "mcgill": "The McGill report (MNIST; its Keras network reduced)",
+    "resampling": "Input resampling (Lengerich et al. 2017)",
+}
 SELECTED, MATCHED = "selected", "random_layer_matched"
 
 
@@ -195,6 +207,7 @@ class Numbers:
             {
                 "statement": row["statement"],
                 "place": f"{row['source']}, {row['place'].split(':')[0]}",
+                "anchor": anchor(row["tables"].split()[0]),
                 "published": published(row),
                 "measured": measured(row),
                 "reason": reason(row),
@@ -208,6 +221,12 @@ class Numbers:
         return int(self.claims["verdict"].isin(verdicts).sum())
 
 
+def anchor(table: str) -> str:
+    """The link to the section of docs/results.md about a table."""
+    heading = SECTIONS[table.split("_")[0]].lower()
+    return "#" + re.sub(r"[^\w\- ]", "", heading).replace(" ", "-")
+
+
 def interval(values: pd.Series, digits: int = 3) -> str:
     """`+0.091 (0.030 to 0.152)`: mean and 95 % interval over networks."""
     found = over_networks(values.to_numpy(float))
@@ -219,7 +238,7 @@ def pages(root: Path) -> dict[str, str]:
     """Every page by its path in the repository, with its text."""
     numbers = Numbers(root / "results/reference")
     environment = Environment(
-        loader=FileSystemLoader(root / "docs/templates"),
+        loader=FileSystemLoader(root / "tools/templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -41,6 +41,16 @@ def test_a_row_that_is_not_there_is_an_error_and_not_a_blank(numbers):
         numbers.claim("x")
 
 
+def test_findings_lead_to_a_section_of_the_results(tool, root):
+    text = (root / "docs/results.md").read_text(encoding="utf-8")
+    assert {f"## {heading}" for heading in tool.SECTIONS.values()} <= set(text.splitlines())
+    assert tool.anchor("iou_auc") == "#overlap-with-exact-masks-the-papers-fig-8"
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"docs/results\.md(#[\w-]+)", readme))
+    assert linked <= {tool.anchor(name) for name in tool.SECTIONS}
+    assert len(linked) >= 4
+
+
 def test_intervals_of_the_pages_are_student_s_over_networks(tool, numbers):
     """1, 2, 4: mean 7/3, standard deviation 1.5275, t(2) = 4.3027: +- 3.7946."""
     assert tool.interval(pd.Series([1.0, 2.0, 4.0])) == "+2.333 (-1.461 to 6.128)"
@@ -62,7 +72,7 @@ def test_no_template_holds_a_number_of_ours(root):
         "17 28 46 92 101 104 111 175 180 248 387",
     }
     for name, known in allowed.items():
-        text = (root / "docs/templates" / name).read_text(encoding="utf-8")
+        text = (root / "tools/templates" / name).read_text(encoding="utf-8")
         prose = re.sub(r"\{[{%].*?[}%]\}", "", text, flags=re.DOTALL)
         prose = re.sub(r"\(\.\./[^)]*\)|`[^`]*`|an8flower\S*", "", prose)
         typed = set(re.findall(r"(?<![\w.])\d+\.?\d+(?![\w.]\w)", prose))
