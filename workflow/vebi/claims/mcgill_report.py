@@ -311,19 +311,40 @@ def _memory(run: Run) -> Found | None:
     return _found(network, (Numbers(model, peaks.astype(float)),), source)
 
 
+def _accuracy_claims(kind: str, mu: float) -> list[Claim]:
+    """The printed accuracies without selected and without random filters."""
+    rows = REPORTED[kind].rows[0]
+    printed = REPORTED[kind].printed[rows][mu]
+    draws = "one draw" if kind == "matconvnet" else "mean of five draws"
+    return [
+        Claim(
+            f"mcgill.{kind}.mu{mu:g}.{ending}",
+            SOURCE,
+            FIGURES[kind],
+            f"mu = {mu:g}: accuracy left without {words}",
+            number,
+            VALUE,
+            partial(_accuracy, kind, rows, mu, condition),
+            FULL[kind],
+            rounding=ROUNDING[kind],
+            decimals=3 if kind == "matconvnet" else 4,
+            score="accuracy",
+        )
+        for ending, condition, words, number in (
+            ("accuracy", "selected", "the selected filters", printed.selected),
+            ("random", "random", f"as many random filters ({draws})", printed.random),
+        )
+    ]
+
+
 def _row_claims(kind: str) -> list[Claim]:
     claims = []
     work, digits = REPORTED[kind], 3 if kind == "matconvnet" else 4
     rows = work.rows[0]
-    draws = "one draw" if kind == "matconvnet" else "mean of five draws"
     for mu, printed in work.printed[rows].items():
         name, place = f"mcgill.{kind}.mu{mu:g}", FIGURES[kind]
         assert printed.selected is not None
         assert printed.random is not None
-        accuracies = (
-            ("accuracy", "selected", "the selected filters", printed.selected),
-            ("random", "random", f"as many random filters ({draws})", printed.random),
-        )
         claims += [
             Claim(
                 f"{name}.dropped",
@@ -337,22 +358,7 @@ def _row_claims(kind: str) -> list[Claim]:
                 decimals=1,
                 score="count",
             ),
-            *(
-                Claim(
-                    f"{name}.{ending}",
-                    SOURCE,
-                    place,
-                    f"mu = {mu:g}: accuracy left without {words}",
-                    number,
-                    VALUE,
-                    partial(_accuracy, kind, rows, mu, condition),
-                    FULL[kind],
-                    rounding=ROUNDING[kind],
-                    decimals=digits,
-                    score="accuracy",
-                )
-                for ending, condition, words, number in accuracies
-            ),
+            *_accuracy_claims(kind, mu),
             Claim(
                 f"{name}.order",
                 SOURCE,
@@ -408,87 +414,86 @@ def _conv_claims() -> list[Claim]:
     ]
 
 
-def _further_claims() -> list[Claim]:
-    tipping = [
-        Claim(
-            f"mcgill.{kind}.tipping_point",
-            SOURCE,
-            "Open question: the tipping point",
-            f"{FIGURES[kind].split(': ')[1]}: does accuracy tip over at a point of the network's own, or "
-            "because of how filters were selected and removed?",
-            None,
-            QUESTION,
-            partial(_tipping, kind),
-            FULL[kind],
-        )
-        for kind in FIGURES
-    ]
-    return [
-        *tipping,
-        Claim(
-            "mcgill.keras.dropout",
-            SOURCE,
-            FIGURES["keras"],
-            "Without dropout more filters must go until 80 % accuracy are left (share of all filters)",
-            round((WITHOUT_DROPOUT - WITH_DROPOUT) / REPORTED["keras"].total, 3),
-            ORDER,
-            _dropout,
-            "its Keras network with and without dropout: config/mcgill.yaml",
-        ),
-        Claim(
-            "mcgill.keras.test_accuracy",
-            SOURCE,
-            FIGURES["keras"],
-            "Test accuracy of the whole network",
-            PRINTED_KERAS_ACCURACY,
-            VALUE,
-            _test_accuracy,
-            "its Keras network at full width: config/paper.yaml",
-            rounding=0.00005,
-            decimals=4,
-            score="accuracy",
-        ),
-        Claim(
-            "mcgill.consistent",
-            SOURCE,
-            CONCLUSIONS,
-            "Its results are consistent with the authors': selected filters cost more accuracy than "
-            "random ones (MatConvNet network, over its values of mu)",
-            None,
-            ORDER,
-            _consistent,
-            FULL["matconvnet"],
-            score="accuracy",
-        ),
-        Claim(
-            "mcgill.keras.before_tipping",
-            SOURCE,
-            CONCLUSIONS,
-            "Below the tipping point it makes no difference whether filters are selected or random "
-            "(Keras network)",
-            None,
-            ABSENCE,
-            _before_the_fall,
-            FULL["keras"],
-            score="accuracy",
-        ),
-        Claim(
-            "mcgill.memory",
-            SOURCE,
-            "Resources",
-            "The mu-Lasso takes over 50 GB of memory",
-            50,
-            COST,
-            _memory,
-            "a McGill network: config/mcgill.yaml",
-            decimals=0,
-        ),
-    ]
-
+TIPPING = tuple(
+    Claim(
+        f"mcgill.{kind}.tipping_point",
+        SOURCE,
+        "Open question: the tipping point",
+        f"{FIGURES[kind].split(': ')[1]}: does accuracy tip over at a point of the network's own, or "
+        "because of how filters were selected and removed?",
+        None,
+        QUESTION,
+        partial(_tipping, kind),
+        FULL[kind],
+    )
+    for kind in FIGURES
+)
+# What it says beside its tables.
+FURTHER: tuple[Claim, ...] = (
+    Claim(
+        "mcgill.keras.dropout",
+        SOURCE,
+        FIGURES["keras"],
+        "Without dropout more filters must go until 80 % accuracy are left (share of all filters)",
+        round((WITHOUT_DROPOUT - WITH_DROPOUT) / REPORTED["keras"].total, 3),
+        ORDER,
+        _dropout,
+        "its Keras network with and without dropout: config/mcgill.yaml",
+    ),
+    Claim(
+        "mcgill.keras.test_accuracy",
+        SOURCE,
+        FIGURES["keras"],
+        "Test accuracy of the whole network",
+        PRINTED_KERAS_ACCURACY,
+        VALUE,
+        _test_accuracy,
+        "its Keras network at full width: config/paper.yaml",
+        rounding=0.00005,
+        decimals=4,
+        score="accuracy",
+    ),
+    Claim(
+        "mcgill.consistent",
+        SOURCE,
+        CONCLUSIONS,
+        "Its results are consistent with the authors': selected filters cost more accuracy than "
+        "random ones (MatConvNet network, over its values of mu)",
+        None,
+        ORDER,
+        _consistent,
+        FULL["matconvnet"],
+        score="accuracy",
+    ),
+    Claim(
+        "mcgill.keras.before_tipping",
+        SOURCE,
+        CONCLUSIONS,
+        "Below the tipping point it makes no difference whether filters are selected or random "
+        "(Keras network)",
+        None,
+        ABSENCE,
+        _before_the_fall,
+        FULL["keras"],
+        score="accuracy",
+    ),
+    Claim(
+        "mcgill.memory",
+        SOURCE,
+        "Resources",
+        "The mu-Lasso takes over 50 GB of memory",
+        50,
+        COST,
+        _memory,
+        "a McGill network: config/mcgill.yaml",
+        decimals=0,
+    ),
+)
 
 CLAIMS: tuple[Claim, ...] = (
     *_row_claims("matconvnet"),
     *_conv_claims(),
     *_row_claims("keras"),
-    *_further_claims(),
+    *TIPPING,
+    *FURTHER,
 )

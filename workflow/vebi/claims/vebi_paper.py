@@ -48,7 +48,7 @@ CODE = "vebi_code"
 SOME_DATA = "an experiment on a data set of that kind and selection.mu with 10: config/config.yaml"
 NEEDS_MNIST = "MNIST: config/mnist.yaml"
 NEEDS_IMAGES = "config/paper.yaml with the images in $VEBI_DATA"
-# The flowers are rendered after the paper's description; its own images can't be had.
+# The paper's own images of flowers are not available.
 RENDERED = "our renders of the paper's description, not its images"
 
 Place = dict[str, str]
