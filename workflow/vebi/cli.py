@@ -198,7 +198,7 @@ def claims(
     ],
     markdown: Annotated[bool, typer.Option(help="As Markdown, for a README.")] = False,
 ) -> None:
-    """What the three works claim, what was measured, and which claims are reproduced."""
+    """What the three works claim, what was measured, and what it says of each claim."""
     from vebi.claims.print_claims import run_claims
 
     run_claims(runs, markdown)

@@ -43,6 +43,12 @@ def _interval(value: float, low: float, high: float) -> str:
     )
 
 
+def _over(row: Mapping[str, Any]) -> str:
+    """What the interval of a row ranges over, in words; "" where its table does not say."""
+    over = row.get("over")
+    return f", over {over}" if isinstance(over, str) and over else ""
+
+
 def _signed(value: float) -> str:
     """Three decimals with a sign; a rounded zero has none."""
     text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
@@ -106,9 +112,9 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
         text += f", the other way round at {bad}" if bad else ""
         at_paper = rows[rows["mu"] == PAPER_MU]
         if len(at_paper):
-            row = at_paper.iloc[0]
+            row = _rows(at_paper)[0]
             difference = _interval(row["difference"], row["ci_low"], row["ci_high"])
-            text += f"; at mu = {PAPER_MU:g}: {difference}"
+            text += f"; at mu = {PAPER_MU:g}: {difference}{_over(row)}"
         yield Finding(statement, place, text, _tone(good, bad, len(tones)))
 
 
@@ -126,10 +132,10 @@ def _paired(
         if "layer" in part:
             part = part[part["layer"] == "heatmap"]
         for place, rows in _places(part):
-            row = rows.iloc[0]
+            row = _rows(rows)[0]
             low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
-            result = _interval(row[column], row["ci_low"], row["ci_high"])
-            yield Finding(claimed, place, f"{result} {unit}", judge_difference(low, high))
+            result = f"{_interval(row[column], row['ci_low'], row['ci_high'])} {unit}{_over(row)}"
+            yield Finding(claimed, place, result, judge_difference(low, high))
 
     return finder
 
