@@ -93,7 +93,7 @@ def make_path(path):
 def make_tables(folder, iou):
     """The IoU tables as the pipeline makes them, and others with a few rows."""
     run = {"dataset": "flowers", "model": "net", "seed": 0}
-    for name, frame in tabulate([iou], [run], 20, 0).items():
+    for name, frame in tabulate([iou], [run]).items():
         write_table(folder / f"{name}.csv", frame, TABLES[name])
     filled = {
         "training": [{**run, "epochs": 2, "test_accuracy": 0.9, "n_test": 18}],

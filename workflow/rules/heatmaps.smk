@@ -1,6 +1,9 @@
 # One heatmap per test image and method.
 
 
+include: "inputs/heatmaps.smk"
+
+
 rule explain:
     """Explain the prediction of every test image by every method (VEBI 3.2 and 3.3, and others)."""
     input:
@@ -26,6 +29,7 @@ rule explain:
         gpu=GPUS,
     params:
         settings=get_settings(CONFIG.heatmaps),
+        resampling=get_sampling(),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,

@@ -24,6 +24,7 @@ rule measure_iou:
         mem_mb=1500,
     params:
         thresholds=CONFIG.iou.thresholds,
+        ranked=CONFIG.iou.ranked,
         root_seed=CONFIG.seed,
         code=get_code("measure_iou.py"),
         compute_threads=CONFIG.compute_threads,

@@ -58,6 +58,8 @@ rule check_sanity:
     params:
         settings=get_settings(CONFIG.sanity, *RandomisationConfig.model_fields),
         heatmaps=get_settings(CONFIG.heatmaps),
+        resampling=get_sampling(),
+        selection=get_settings(CONFIG.selection, "labels", "nonnegative", "solver"),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,

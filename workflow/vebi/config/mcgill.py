@@ -65,7 +65,6 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
     shuffled_epochs: int | None = Field(
         None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
     )
-    bootstrap: int = Field(2000, ge=1, description="resamples behind each interval")
 
     @model_validator(mode="after")
     def _check(self) -> "McGillConfig":

@@ -55,6 +55,10 @@ class ModelConfig(Strict):
     scale: Any = Field(
         None, description="pixels minus the mean are divided by this, one number or one per channel"
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the products in training; bfloat16 is faster where the processor has it",
+    )
     n_classes: int | None = Field(None, ge=2, description="null: as many as the data set has")
 
     @property

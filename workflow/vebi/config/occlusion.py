@@ -13,7 +13,16 @@ class OcclusionConfig(Strict):
     images: int = Field(60, ge=1, description="test images per network, spread over the classes")
     draws: int = Field(5, ge=1, description="sequences of boxes per image and method")
     steps: int = Field(6, ge=1, description="equal steps of covered area")
-    max_fraction: float = Field(0.3, gt=0, le=1, description="of the image, covered at the end")
+    max_fraction: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="covered at the end: of the image, and of the map's positive part",
+    )
+    relevant: bool = Field(
+        True,
+        description="also cover the most relevant part of each map's positive pixels, as 4.2 says",
+    )
     box: float = Field(3 / 28, gt=0, le=1, description="side of a box over the image's")
     fill: Literal["mean_image", "mean_colour"] = "mean_image"
     batch_size: int = Field(64, ge=1)

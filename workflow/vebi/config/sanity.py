@@ -13,6 +13,12 @@ class RandomisationConfig(Strict):
         12, ge=2, description="stages of the cascade at most, at equal steps; null: every layer"
     )
     independent: bool = Field(False, description="also randomise each layer alone")
+    reselect_images: int | None = Field(
+        1000,
+        ge=0,
+        description="training images from which features are selected again in every randomised "
+        "network, to explain its own prediction; 0: not done, null: all",
+    )
 
 
 class SanityConfig(RandomisationConfig):

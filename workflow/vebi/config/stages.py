@@ -34,7 +34,7 @@ class SelectionConfig(Strict):
 class AblationConfig(Strict):
     """Removing features (VEBI 4.1)."""
 
-    repeats: int = Field(10, ge=1, description="draws of each random control")
+    repeats: int = Field(50, ge=1, le=1000, description="draws of each random control")
     batch_size: int = Field(128, ge=1)
 
 
@@ -54,7 +54,9 @@ class IouConfig(Strict):
     """Overlap of heatmaps and masks (VEBI 4.3)."""
 
     thresholds: int = Field(101, ge=2, description="equally spaced in [0, 1]")
-    bootstrap: int = Field(2000, ge=1, description="resamples of the images behind each interval")
+    ranked: bool = Field(
+        True, description="also the areas of rank-normalised maps: is it the order, or the values"
+    )
 
 
 class PanelConfig(Strict):

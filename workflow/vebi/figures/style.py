@@ -60,12 +60,14 @@ STYLE: dict[Any, Any] = {
 CONDITION_COLOURS = {
     "selected": VERMILION,
     "random": SKY,
+    "random_selected_layers": PURPLE,
     "random_layer_matched": BLUE,
     "none": GREY,
 }
 CONDITION_NAMES = {
     "selected": "selected features",
     "random": "random features",
+    "random_selected_layers": "random, from the layers of these",
     "random_layer_matched": "random, as many per layer",
     "none": "whole network",
 }

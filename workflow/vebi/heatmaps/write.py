@@ -104,6 +104,7 @@ def _draw(
             image_index=indices,
             weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
             seed=seed,
+            sampling=network.sampling,
         )
         chosen = choose_features(subject, methods, settings.top)
         features = {source: features for source, (features, _) in chosen.items()}

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -29,6 +29,7 @@ from vebi.run.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
+Precision = Literal["float32", "bfloat16"]
 # Pixels of a data set up to this size are kept in memory while it is trained on.
 MEMORY_BYTES = 2**30
 OWN_SCALE = 64.0
@@ -68,7 +69,8 @@ class TrainingSettings:
     `init_std` None: He initialisation, or torchvision's and the user's own. `weights`: a file to start
     from; then all layers but the last learn at `learning_rate` times `backbone_rate_factor`, and all
     parameters up to and with the layer `freeze_up_to` not at all. `kwargs`: for torchvision's or the
-    user's function.
+    user's function. `precision` bfloat16: products of the training passes are rounded to it (autocast),
+    with images in channels-last order; weights, optimiser and test accuracy stay float32.
     """
 
     epochs: int
@@ -85,6 +87,7 @@ class TrainingSettings:
     backbone_rate_factor: float = 1.0
     freeze_up_to: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
+    precision: Precision = "float32"
 
 
 def train(
@@ -120,6 +123,8 @@ def train(
         row["test_accuracy"] = score(net, rows=test_rows)[1]
         return net.eval(), spec, pd.DataFrame([row])
 
+    if settings.precision == "bfloat16":
+        _lay_out(net, torch.channels_last)
     optimiser, schedule = _optimisation(net.get_submodule(spec.body), settings)
     history = checkpoint.resume(net, optimiser, schedule) if checkpoint else []
     epochs = range(len(history) + 1, settings.epochs + 1)
@@ -128,7 +133,9 @@ def train(
         order = np.random.default_rng([seed, 1, epoch]).permutation(train_rows)
         batches = pixels(order, settings.batch_size)
         with _seeded_generators(derived_seed(seed, 2, epoch), device):
-            loss = _train_epoch(net, optimiser, batches, labels, n_images=len(order), device=device)
+            loss = _train_epoch(
+                net, optimiser, batches, labels, device=device, precision=settings.precision
+            )
         schedule.step()
         if not np.isfinite(loss):
             raise VebiError(
@@ -139,7 +146,7 @@ def train(
             {
                 "epoch": epoch,
                 "loss": loss,
-                "train_accuracy": score(net, rows=train_rows)[1],
+                "train_accuracy": score(net, rows=train_rows, precision=settings.precision)[1],
                 "test_accuracy": score(net, rows=test_rows)[1],
             }
         )
@@ -147,6 +154,7 @@ def train(
             after_epoch(epoch, net, spec)
         if checkpoint is not None:
             checkpoint.save(net, optimiser, schedule, history)
+    _lay_out(net, torch.contiguous_format)
     return net.eval(), spec, pd.DataFrame(history)
 
 
@@ -263,18 +271,29 @@ def _in_memory(images: Tensor) -> Pixels:
     return batches
 
 
+def predict(
+    net: nn.Module, images: Tensor, device: torch.device, batch_size: int = 256
+) -> np.ndarray:
+    """The class with the highest output of each image (N, C, H, W): int64 (N)."""
+    net.eval()
+    classes = np.zeros(len(images), np.int64)
+    with torch.no_grad():
+        parts = map_batches(
+            _in_memory(images)(np.arange(len(images)), batch_size),
+            lambda _, some: net(fast_layout(some.to(device).float())),
+        )
+        for rows, scores in parts:
+            classes[rows] = scores.argmax(1).cpu().numpy()
+    return classes
+
+
 def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch_size: int = 256
 ) -> float:
     """Fraction of images (N, C, H, W) whose highest output is their label; NaN for no images."""
-    return _score(
-        net,
-        _in_memory(images),
-        labels,
-        np.arange(len(images)),
-        device=device,
-        batch_size=batch_size,
-    )[1]
+    if not len(images):
+        return float("nan")
+    return float((predict(net, images, device, batch_size) == labels.numpy()).mean())
 
 
 def _score(
@@ -285,13 +304,14 @@ def _score(
     *,
     device: torch.device,
     batch_size: int,
+    precision: Precision = "float32",
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of the images at `rows`; NaN for no images."""
     if not len(rows):
         return float("nan"), float("nan")
     loss, hits = 0.0, 0
     net.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _rounding(precision, device):
         parts = map_batches(
             pixels(rows, batch_size),
             lambda _, images: net(fast_layout(images.to(device).float())),
@@ -371,20 +391,24 @@ def _train_epoch(
     batches: Iterable[tuple[np.ndarray, Tensor]],
     labels: Tensor,
     *,
-    n_images: int,
     device: torch.device,
+    precision: Precision,
 ) -> float:
+    """One pass over `batches`; returns the mean loss of their images."""
     net.train()
     for module in net.modules():
         own = list(module.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):
             module.eval()  # batch normalisation that is frozen keeps its statistics, too
-    total = 0.0
+    total, n_images = 0.0, 0
     for rows, images in batches:
+        given = images.to(device).float()
+        if precision == "bfloat16":
+            given = given.contiguous(memory_format=torch.channels_last)
         try:
-            with InFixedOrder():
-                scores = net(images.to(device).float())
-            loss = cross_entropy(scores, labels[rows].to(device))
+            with InFixedOrder(), _rounding(precision, device):
+                scores = net(given)
+            loss = cross_entropy(scores.float(), labels[rows].to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -396,4 +420,17 @@ def _train_epoch(
                 "or set device: cpu."
             ) from None
         total += float(loss.detach()) * len(rows)
+        n_images += len(rows)
     return total / n_images
+
+
+def _lay_out(net: nn.Module, order: torch.memory_format) -> None:
+    """Bring the kernels of convolutions into an order of memory, in place."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=order)
+
+
+def _rounding(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """Inside, convolutions and matrix products are done in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

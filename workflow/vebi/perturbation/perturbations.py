@@ -194,11 +194,13 @@ def perturb(
 
     `mean` is anything that broadcasts to the image. `key` seeds the draws: one per image.
     """
+    # Here, because the configuration imports this module without numpy.
+    from vebi.statistics.keys import draw_key
+
     chosen = look_up("perturbation", perturbation, PERTURBATIONS)
     if n < 2:
         raise VebiError(f"{n} copies can't tell what varies; at least 2 are needed.")
-    number = list(PERTURBATIONS).index(perturbation)
-    rng = np.random.default_rng([*key, number])
+    rng = np.random.default_rng(draw_key(f"perturbation: {perturbation}", *key))
     image = np.ascontiguousarray(image, np.float32)
     mean = np.broadcast_to(np.asarray(mean, np.float32), image.shape)
     block: list[np.ndarray] = []

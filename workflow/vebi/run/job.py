@@ -23,6 +23,7 @@ from vebi.io.errors import VebiError
 from vebi.io.files import FULL, REMEDIES, why_unwritable
 from vebi.run import checksums
 from vebi.run.job_context import read_context
+from vebi.statistics.keys import draw_key
 
 if TYPE_CHECKING:
     import torch
@@ -62,9 +63,13 @@ class Task:
         return int(self.wildcards.seed)
 
     @property
-    def seed_key(self) -> list[int]:
-        """What every random draw of the job is keyed by: the run's root seed and the network's."""
-        return [self.params.root_seed, self.seed]
+    def seed_key(self) -> tuple[int, ...]:
+        """What every random draw about one network is keyed by, beside its purpose (see `draw_key`).
+
+        It names the root seed, the data set, the model and the seed of its training.
+        """
+        network = f"network {self.wildcards.dataset}, {self.wildcards.model}"
+        return draw_key(network, self.params.root_seed, self.seed)
 
     def files(self) -> dict[str, Any]:
         """The named inputs: a path each, or a list of paths where the rule gives several."""

@@ -13,6 +13,7 @@ from vebi.figures.grid import (
     share_legend,
 )
 from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, NOTE, SCOPE_NAMES, SMALL, styled
+from vebi.studies.ablation.controls import CONTROLS
 
 
 @styled
@@ -29,7 +30,8 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
             axis.axhline(
                 whole, color=CONDITION_COLOURS["none"], ls=":", label=CONDITION_NAMES["none"]
             )
-            for condition in ("random", "random_layer_matched", "selected"):
+            there = set(part["condition"])
+            for condition in [name for name in (*CONTROLS, "selected") if name in there]:
                 values = part[part["condition"] == condition]
                 grouped = values.groupby("mu")["mean_class_accuracy"]
                 mean, low, high = grouped.mean(), grouped.min(), grouped.max()
@@ -60,7 +62,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
     Random takes the draws of scope All. Dots: the networks, each a mean over its draws.
     """
     experiments = get_experiments(table)
-    figure, axes = new_grid(len(experiments))
+    figure, axes = new_grid(len(experiments), width=3.8)
     for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
         mu = mu_of[dataset, model]
         part = rows_of(table, dataset, model)
@@ -72,10 +74,13 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         first = sorted(part["scope"].unique())[0]
         for condition, name in (
             ("random_layer_matched", "Random,\nper layer"),
+            ("random_selected_layers", "Random,\nof layers"),
             ("random", "Random"),
         ):
             rows = at_mu[(at_mu["scope"] == first) & (at_mu["condition"] == condition)]
-            bars.append((name, rows, CONDITION_COLOURS[condition]))
+            # A table of an earlier version lacks one of them.
+            if len(rows):
+                bars.append((name, rows, CONDITION_COLOURS[condition]))
         whole = part[(part["condition"] == "none") & (part["scope"] == first)]
         bars.append(("whole\nnetwork", whole, CONDITION_COLOURS["none"]))
         for position, (_, rows, colour) in enumerate(bars):

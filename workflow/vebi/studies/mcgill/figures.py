@@ -223,8 +223,8 @@ def _draw_point(axis: Axes, row: pd.Series, position: float, colour: str) -> Non
     if not np.isnan(row["filters_at_90"]):
         ends = [row["filters_at_10"] / total, row["filters_at_90"] / total]
         axis.plot(ends, [position, position], color=colour, lw=4, alpha=0.2, solid_capstyle="butt")
-    high = row["ci_high"] if not np.isnan(row["ci_high"]) else row["largest_removed"]
-    axis.plot([row["ci_low"] / total, high / total], [position] * 2, color=colour, lw=1.4)
+    ends = [row["ci_low"] / total, row["ci_high"] / total]
+    axis.plot(ends, [position] * 2, color=colour, lw=1.4)
     axis.plot(row["filters_at_50"] / total, position, "o", color=colour, ms=4)
 
 

@@ -11,17 +11,23 @@ from vebi.catalogue.methods import CHANCE
 from vebi.io.hdf5 import create_hdf5
 
 # Boxes at uniformly random places.
-# Boxes anywhere.
 CONTROL = CHANCE.name
 
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Confidences (N, draws, fractions) of one method, the images they belong to and their scenes."""
+    """Confidences (N, draws, fractions) of one method, the images they belong to and their scenes.
+
+    `relevant`: likewise, with fractions of the map's positive pixels covered in place of the image's;
+    `relevant_area` (N, fractions): the share of the image that this is. NaN for an empty map, None
+    where it was not measured.
+    """
 
     confidence: np.ndarray
     image_index: np.ndarray
     scene: np.ndarray
+    relevant: np.ndarray | None = None
+    relevant_area: np.ndarray | None = None
 
 
 def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
@@ -32,13 +38,15 @@ def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.nd
             group = file.create_group(name)
             group["confidence"], group["image_index"] = item.confidence, item.image_index
             group["scene"] = item.scene
+            if item.relevant is not None:
+                group["relevant"], group["relevant_area"] = item.relevant, item.relevant_area
 
 
 def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
     with h5py.File(path, "r") as file:
         items = {
-            name: Occlusion(group["confidence"][:], group["image_index"][:], group["scene"][:])
+            name: Occlusion(**{key: values[:] for key, values in group.items()})
             for name, group in file.items()
         }
         return items, file.attrs["covered_fractions"][:]

@@ -39,7 +39,8 @@ def draw_sanity(table: pd.DataFrame) -> Figure:
         "layers randomised, from the class scores down (cumulative); diamonds: network trained on "
         "shuffled labels\ngrey: the other methods; dotted: the cut points of the verdicts, "
         f"{LOST} and {KEPT}; bands: 95 % over scenes\nwhat is explained stays: the trained network's "
-        "prediction, and the hidden features chosen for it, which nothing above them can change"
+        "prediction, and the hidden features chosen for it, which nothing above them can change "
+        "(sanity_verdict.csv has both chosen again, too)"
     )
     share_legend(figure, axes[0], title=note)
     return figure
