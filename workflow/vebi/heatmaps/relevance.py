@@ -23,8 +23,12 @@ from vebi.network.watching import OperationMode
 EPSILON = 1e-6
 
 
-def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Relevance (N, C, H, W) of every input value for the score of each image's class, int64 (N).
+def class_relevance(
+    model: nn.Module, images: Tensor, classes_of: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Relevance (N, C, H, W) of every input value for the score of each image's class.
+
+    `classes_of`: from the scores (N, classes) of the pass to the classes, int64 (N).
 
     It starts as 1 at that score; what biases and epsilon take is not spread over the pixels. Raises
     VebiError, naming it, for an operation without a rule.
@@ -33,7 +37,7 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
     mode = _RelevanceMode(model)
     scores = run(model, leaf, mode, gradients=True)
     mode.check()
-    return gradients_of(scores, classes, [leaf])[0]
+    return gradients_of(scores, classes_of(scores), [leaf])[0]
 
 
 def gradients_of(
