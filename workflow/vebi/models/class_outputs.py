@@ -75,6 +75,17 @@ def require_outputs(
     return outputs
 
 
+def output_names(n_outputs: int) -> list[str]:
+    """What a network's outputs are called: ImageNet's classes if there are 1,000, else not known."""
+    return list(read_class_names(_IMAGENET).values()) if n_outputs == N_IMAGENET else []
+
+
+def readable_names(classes: Sequence[str]) -> list[str]:
+    """Names of classes that are ImageNet's wnids; others as they are."""
+    names = read_class_names(_IMAGENET)
+    return [names.get(name, name) for name in classes]
+
+
 def keep_outputs(net: nn.Module, outputs: Sequence[int], example: Tensor) -> None:
     """Leave a network only some of its outputs, in this order: other rows of its head are dropped.
 

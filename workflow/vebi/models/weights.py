@@ -40,6 +40,18 @@ class Weights:
             return self.content.mean is not None
         return "input.mean" in self.content
 
+    @property
+    def n_outputs(self) -> int:
+        """Rows of the last layer, by the order of the file."""
+        if isinstance(self.content, MatConvNetFile):
+            return [one.weight.shape[-1] for one in self.content.operations if one.weight.size][-1]
+        matrices = [value for value in self.content.values() if value.ndim in (2, 4)]
+        if not matrices:
+            raise VebiError(
+                f"{self.path} has no weights of a convolution or fully connected layer."
+            )
+        return len(matrices[-1])
+
 
 def read_weights(path: str | Path) -> Weights:
     """Read a file of weights: `.mat` of MatConvNet, else a state dict or `model.pt` of torch.
