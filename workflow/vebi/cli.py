@@ -308,6 +308,7 @@ def explain(
     # Beside warnings, whose code is run; other packages' progress is of no interest.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vebi").setLevel(logging.INFO)
+    from vebi.compute.memory import keep_freed_memory
     from vebi.explanation.image_files import explain_files
     from vebi.explanation.network_source import NetworkSource
 
@@ -324,6 +325,7 @@ def explain(
         size=size,
         grey=grey,
     )
+    keep_freed_memory()
     written = explain_files(images, source, out, method=method, mu=mu, top=top, html=html)
     typer.echo("\n".join(str(path) for path in written))
 

@@ -233,12 +233,13 @@ def _made_alone(source: NetworkSource, images: Sequence[tuple[int, int]] = ()) -
 
 def _shape(source: NetworkSource, images: Sequence[tuple[int, int]] = ()) -> tuple[int, int, int]:
     """Height, width and channels that images (of these heights and widths) become for the network."""
-    if source.factory is not None:
-        return _made_alone(source, images).shape
-    if source.architecture is None:
+    if source.factory is None and source.architecture is None:
         _, spec, _ = load_network(_model_file(source))
         depth, height, width = spec.input_shape
         return height, width, depth
+    _network(source)
+    if source.architecture is None:
+        return _made_alone(source, images).shape
     own = ARCHITECTURES.get(source.architecture)
     if own is not None and own.shape is not None:
         return own.shape

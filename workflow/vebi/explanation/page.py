@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -54,7 +55,7 @@ def _section(explanation: Explanation, name: str) -> str:
 def _figure(image: str, feature: FeatureExplanation, predicted: str) -> str:
     colour = get_layer_colour(feature.layer_type, feature.spatial)
     caption = (
-        f'<b style="background:{colour}">{escape(layer_label(feature.layer))}</b>'
+        f'<b style="background:{colour}">{_breakable(layer_label(feature.layer))}</b>'
         f"layer {feature.layer_number}, channel {feature.channel}<br>"
         f"{escape(describe_feature(feature))}"
     )
@@ -62,12 +63,18 @@ def _figure(image: str, feature: FeatureExplanation, predicted: str) -> str:
     return _over(image, feature.heatmap, caption, alt)
 
 
+def _breakable(name: str) -> str:
+    """A name that a browser may break where its parts end."""
+    return re.sub(r"([._/-])", r"\1<wbr>", escape(name))
+
+
 def _over(image: str, heatmap: np.ndarray, caption: str, alt: str) -> str:
     """A map over the image, the less opaque the lower it is."""
     pixels = (255 * mpl.colormaps[HEATMAP](heatmap)).round().astype(np.uint8)
-    pixels[..., 3] = np.rint(255 * np.sqrt(np.clip(heatmap, 0, 1)))
+    # Single bright pixels are what a map is made of: they must not drown in the image.
+    pixels[..., 3] = np.rint(255 * np.clip(heatmap, 0, 1) ** 0.4)
     return (
-        f'<figure><div class="stack"><img src="{image}" alt=""><img class="map" '
+        f'<figure><div class="stack"><img class="under" src="{image}" alt=""><img class="map" '
         f'src="{_data_url(pixels)}" alt="{escape(alt)}"></div><figcaption>{caption}</figcaption></figure>'
     )
 

@@ -27,6 +27,10 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     n_maps = max(1, max(len(explanation.features) for explanation in explanations))
     rows = len(explanations)
     figure, axes = new_figure(rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows))
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    # The coloured boxes stand out from their text, which is all that the layout measures.
+    layout.set(h_pad=0.06, w_pad=0.06)
     for axis in axes.flat:
         axis.axis("off")
     for row, explanation in zip(axes, explanations, strict=True):

@@ -1,22 +1,22 @@
 """Text that has to fit: wrapped, and shortened in the middle, by the width that it is drawn with."""
 
 import re
+from functools import cache
 
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
 
 ELLIPSIS = "\u2026"
+# Fine enough that the rounding to whole dots is nothing.
+_DOTS_PER_POINT = 10
 
 
+@cache
 def text_width(text: str, size: float) -> float:
     """Width in points of a line of text in the style's font at `size` points."""
-    if not text:
-        return 0.0
-    # A space has no outline of its own at the end of a line.
-    extents = TextPath(
-        (0, 0), f"{text}.", prop=FontProperties(size=size), usetex=False
-    ).get_extents()
-    return float(extents.width)
+    renderer = RendererAgg(1, 1, 72 * _DOTS_PER_POINT)
+    width, _, _ = renderer.get_text_width_height_descent(text, FontProperties(size=size), False)
+    return float(width) / _DOTS_PER_POINT
 
 
 def fit_text(text: str, width: float, size: float, lines: int = 2) -> str:
@@ -25,7 +25,9 @@ def fit_text(text: str, width: float, size: float, lines: int = 2) -> str:
     What does not fit loses its middle, which says the least in the name of a layer or a class.
     """
     text = " ".join(text.split())
-    for kept in range(len(text), 1, -1):
+    if not text:
+        return ""
+    for kept in range(len(text), 0, -1):
         wrapped = _wrap(_shortened(text, kept), width, size)
         if len(wrapped) <= lines:
             return "\n".join(wrapped)
