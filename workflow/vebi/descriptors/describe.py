@@ -71,10 +71,10 @@ def describe_batch(
     parts = dict(zip((layer.index for layer in measured), described.parts, strict=True))
     normalised = []
     for layer in chosen:
-        part = parts.get(layer.index)
-        if part is None:
+        if layer.index not in parts:
             normalised.append(logits.new_zeros((len(logits), layer.n_channels), dtype=torch.float))
             continue
+        part = parts[layer.index]
         total = part.sum(1, keepdim=True)
         normalised.append(torch.where(total > 0, part / total, 0.0))
     return logits, torch.cat(normalised, 1).float()

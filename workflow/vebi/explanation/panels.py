@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vebi.catalogue.methods import METHODS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
@@ -28,7 +29,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     rows = len(explanations)
     figure, axes = new_figure(rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows))
     layout = figure.get_layout_engine()
-    assert layout is not None
+    assert isinstance(layout, ConstrainedLayoutEngine)
     # The coloured boxes stand out from their text, which is all that the layout measures.
     layout.set(h_pad=0.06, w_pad=0.06)
     for axis in axes.flat:
