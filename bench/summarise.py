@@ -124,9 +124,9 @@ def heatmaps(table: pd.DataFrame) -> Iterator[Row]:
 
 def explain(table: pd.DataFrame) -> Iterator[Row]:
     """One image and a batch, from pixels to maps. Features may cost twice what the peer's do alone."""
-    for (network, batch, method), group in table.groupby(
-        ["network", "batch", "method"], sort=False
-    ):
+    key: Any
+    for key, group in table.groupby(["network", "batch", "method"], sort=False):
+        network, batch, method = key
         tools: Any = group.set_index("tool")
         ours, peer = tools.loc["vebi"], tools.drop("vebi").iloc[0]
         goal = 1.3 if batch > 1 else 0.5 if "features" in str(ours.note) else 1.0

@@ -181,9 +181,9 @@ class ClassBatch:
         leaf = leaf_of(self.images).contiguous().requires_grad_()
         scores = run(self.model, leaf, watched, gradients=True)
         assert watched.response is not None
-        assert watched.edge is not None
-        # Back to that layer only: most of the way is below it.
-        (at_layer,) = gradients_of(scores, self.classes_of(scores), [watched.edge])
+        # Back to that layer only: most of the way is below it. Without a place in the graph it has no
+        # way to the image either, which is what the error says.
+        (at_layer,) = gradients_of(scores, self.classes_of(scores), [watched.edge or leaf])
         weights = at_layer.movedim(watched.axis, 1).mean((2, 3), keepdim=True)
         coarse = (weights * watched.response).sum(1, keepdim=True).clamp(min=0)
         size = (self.images.shape[2], self.images.shape[3])
