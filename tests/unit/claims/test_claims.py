@@ -24,9 +24,9 @@ from vebi.claims.claim import (
     Source,
     judge,
 )
-from vebi.claims.command import run_claims
 from vebi.claims.facts import facts_of
 from vebi.claims.merge import merge, read_claims
+from vebi.claims.print_claims import run_claims
 from vebi.claims.run import Run, difference_interval, hull
 from vebi.claims.show import counts, to_markdown
 from vebi.claims.table import FACT_COLUMNS

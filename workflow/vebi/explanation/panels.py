@@ -1,7 +1,6 @@
 """Explanation panels (the paper's Fig. 6)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,13 +8,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vebi.catalogue.methods import METHODS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
-from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
+from vebi.figures.images import show_image, title_feature
+from vebi.figures.style import HEATMAP, SMALL, get_layer_colour, new_figure, styled
 from vebi.figures.text import fit_text
 
 # Inches of a cell's column and row, and of the text that fits above a picture.
-_WIDTH, _HEIGHT, _TEXT = 1.9, 2.45, 1.68
-_SIZE = 7.5
+_WIDTH, _HEIGHT, _TEXT = 2.0, 2.6, 1.78
 
 
 @styled
@@ -43,14 +41,14 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
             colour = get_layer_colour(feature.layer_type, feature.spatial)
-            _set_title(
+            title_feature(
                 axis,
-                layer_label(feature.layer),
-                f"layer {feature.layer_number}, channel {feature.channel}",
-                color="white",
-                bbox={"facecolor": colour, "edgecolor": "none", "pad": 2},
+                (feature.layer_number, layer_label(feature.layer)),
+                feature.channel,
+                colour,
+                width=72 * _TEXT,
             )
-            axis.set_xlabel(describe_feature(feature), fontsize=7, labelpad=1)
+            axis.set_xlabel(describe_feature(feature), fontsize=SMALL, labelpad=1)
     return figure
 
 
@@ -59,10 +57,10 @@ def layer_label(name: str) -> str:
     return name.removeprefix("net.")
 
 
-def _set_title(axis: Axes, name: str, *below: str, **options: Any) -> None:
+def _set_title(axis: Axes, name: str, *below: str) -> None:
     """Up to two lines of a name, which is no mathematics whatever signs it has, and what stands below."""
-    lines = [fit_text(name, 72 * _TEXT, _SIZE), *below]
-    axis.set_title("\n".join(lines), fontsize=_SIZE, parse_math=False, **options)
+    lines = [fit_text(name, 72 * _TEXT, SMALL), *below]
+    axis.set_title("\n".join(lines), fontsize=SMALL, parse_math=False)
 
 
 def describe_feature(feature: FeatureExplanation) -> str:

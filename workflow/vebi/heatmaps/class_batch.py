@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
@@ -20,6 +21,7 @@ from vebi.heatmaps.relevance import gradients_of
 from vebi.heatmaps.rules import let_positive_pass
 from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import RECTIFIERS
 from vebi.network.passes import LayerPass
@@ -48,16 +50,9 @@ def class_gradient(
 class GuidedMode(OperationMode):
     """Guided backpropagation (Springenberg et al. 2015): ReLUs let only positive signals through."""
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        result = function(*args, **kwargs)
-        if kind in RECTIFIERS:
+    def operation(self, position: int, call: Call) -> Any:
+        result = call.run()
+        if call.kind in RECTIFIERS:
             self.when_recorded(result, let_positive_pass)
         return result
 
@@ -77,10 +72,8 @@ class _CamPass(LayerPass):
             self._keep(response, layer.channel_axis, layer.overwritten)
         return response
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result, wanted = super().other(function, args, kwargs), self._wanted
+    def other(self, call: Call) -> Any:
+        result, wanted = super().other(call), self._wanted
         if wanted.joined and self.position == wanted.position + 1:
             calls, axis = wanted.joined
             if self.calls == calls:
@@ -142,7 +135,7 @@ class ClassBatch:
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    predictions: np.ndarray | None = None
+    predictions: NDArray[np.int64] | None = None
     ig_steps: int = IG_STEPS
 
     @cached_property

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS
+from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS, PEER, Method
 from vebi.statistics import Ordering, judge_difference
 
 Tables = Mapping[str, pd.DataFrame]
 Tone = Ordering | Literal["in part", ""]
 PAPER_MU = 10.0
+UPSAMPLED = METHODS["upsampled_activation"]
 SCOPES = {"all": "features of all layers", "conv": "where only convolutions may be chosen"}
 
 
@@ -112,19 +113,23 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _paired(
-    statement: str, method: str, reference: str, column: str, unit: str, *, sign: int = 1
+    statement: str, reference: Method, column: str, unit: str, *, sign: int = 1
 ) -> Callable[[pd.DataFrame], Iterator[Finding]]:
-    """Finder of a claimed difference between two methods, which should have the given sign."""
+    """Finder of a claimed difference between VEBI and a reference, which should have the given sign.
+
+    `statement` names the reference as {reference}.
+    """
+    claimed = statement.format(reference=reference.label)
 
     def finder(table: pd.DataFrame) -> Iterator[Finding]:
-        part = table[(table["method"] == method) & (table["reference"] == reference)]
+        part = table[(table["method"] == OURS.name) & (table["reference"] == reference.name)]
         if "layer" in part:
             part = part[part["layer"] == "heatmap"]
         for place, rows in _places(part):
             row = rows.iloc[0]
             low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
             result = _interval(row[column], row["ci_low"], row["ci_high"])
-            yield Finding(statement, place, f"{result} {unit}", judge_difference(low, high))
+            yield Finding(claimed, place, f"{result} {unit}", judge_difference(low, high))
 
     return finder
 
@@ -208,15 +213,15 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
         (
             "iou_paired",
             _paired(
-                "VEBI lies better on the mask than deconvnet with guided backprop",
-                *("vebi", "deconv_gb", "auc_difference", "in area under the IoU curve"),
+                "VEBI lies better on the mask than {reference}",
+                *(PEER, "auc_difference", "in area under the IoU curve"),
             ),
         ),
         (
             "iou_paired",
             _paired(
-                "VEBI lies better on the mask than the upsampled activation",
-                *("vebi", "upsampled_activation", "auc_difference", "in area under the IoU curve"),
+                "VEBI lies better on the mask than {reference}",
+                *(UPSAMPLED, "auc_difference", "in area under the IoU curve"),
             ),
         ),
         ("localisation", _best_methods),
@@ -226,8 +231,8 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
         (
             "artefacts_paired",
             _paired(
-                "VEBI's maps have less grid than those of deconvnet with guided backprop",
-                *("vebi", "deconv_gb", "score_difference", "in grid-artefact score"),
+                "VEBI's maps have less grid than those of {reference}",
+                *(PEER, "score_difference", "in grid-artefact score"),
                 sign=-1,
             ),
         ),
@@ -236,8 +241,8 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
         (
             "occlusion_paired",
             _paired(
-                "What VEBI marks matters more than what deconvnet with guided backprop marks",
-                *("vebi", "deconv_gb", "difference", "in confidence under the boxes"),
+                "What VEBI marks matters more than what {reference} marks",
+                *(PEER, "difference", "in confidence under the boxes"),
                 sign=-1,
             ),
         ),
