@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+from dataclasses import replace
 
 import h5py
 import matplotlib.pyplot as plt
@@ -538,6 +539,24 @@ def test_a_run_with_less_has_a_page_too(browser, sources, tmp_path, left_out):
     assert page.get_by_text("This run has no table of claims").count() == (not has_claims)
     context.close()
     assert wrong == []
+
+
+@pytest.mark.parametrize("kind", ["image_folder", "an8flower"])
+def test_a_run_on_somebody_s_own_images_is_about_them(sources, tmp_path, kind):
+    """It names their network and keeps quiet about claims that their images say nothing of."""
+    manifest = json.loads(sources.manifest.read_text())
+    manifest["config"] |= {
+        "datasets": {"photos": {"kind": kind}},
+        "experiments": [{"dataset": "photos", "model": "mine"}],
+    }
+    write_manifest(tmp_path / "manifest.json", manifest)
+    page = render(replace(sources, manifest=tmp_path / "manifest.json"))
+    is_own = kind == "image_folder"
+    assert ("mine on photos: what it looks at" in page) == is_own
+    assert ("from the first rendered image" in page) != is_own
+    # Claims that were tested stay.
+    assert 'data-verdict="reproduced"' in page
+    assert ('<li class="claim"' in page and 'data-verdict="not tested"' in page) != is_own
 
 
 def test_packed_tables_are_those_of_the_run(html, sources):

@@ -263,14 +263,23 @@ def explain(
         typer.Option(help="Images to select features on: a folder per class, or a dataset.h5."),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=8, max=2048, help="Pixels per side that images become.")
-    ] = 224,
-    grey: Annotated[bool, typer.Option(help="One channel instead of red, green, blue.")] = False,
+        int | None,
+        typer.Option(
+            min=8,
+            max=2048,
+            help="Pixels per side that images become; default: what the network takes.",
+        ),
+    ] = None,
+    grey: Annotated[
+        bool | None,
+        typer.Option("--grey/--colour", help="Default: what the network's first layer takes."),
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Folders of --data in the order of the network's outputs: red,green,blue; without "
-            "--data the outputs' names, or how many there are."
+            help="Folders of --data in the order of the network's outputs: red,green,blue. Not needed "
+            "where they are named as the outputs are, as ImageNet's wnids or names. Without --data the "
+            "outputs' names."
         ),
     ] = None,
     mu: Annotated[
@@ -286,6 +295,9 @@ def explain(
     out: Annotated[Path, typer.Option(help="Folder for explanation.png and .json.")] = Path(
         "explanation"
     ),
+    html: Annotated[
+        bool, typer.Option("--html", help="Also explanation.html, with the maps over the images.")
+    ] = False,
 ) -> None:
     """Explain a network's prediction for any image: a panel as Fig. 6, and the numbers.
 
@@ -296,6 +308,7 @@ def explain(
     # Beside warnings, whose code is run; other packages' progress is of no interest.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vebi").setLevel(logging.INFO)
+    from vebi.compute.memory import keep_freed_memory
     from vebi.explanation.image_files import explain_files
     from vebi.explanation.network_source import NetworkSource
 
@@ -312,7 +325,8 @@ def explain(
         size=size,
         grey=grey,
     )
-    written = explain_files(images, source, out, method=method, mu=mu, top=top)
+    keep_freed_memory()
+    written = explain_files(images, source, out, method=method, mu=mu, top=top, html=html)
     typer.echo("\n".join(str(path) for path in written))
 
 

@@ -58,10 +58,11 @@ def write(config: ImageFolderConfig, path: str | Path, cache: Path) -> None:
     write_index(path, index_images(config))
 
 
-def index_images(config: ImageFolderConfig) -> ImageIndex:
+def index_images(config: ImageFolderConfig, whole: bool = False) -> ImageIndex:
     """Find, choose, split and check the images of a data set; decode none (unless told to).
 
-    Images stand in the order of split, class and path.
+    Images stand in the order of split, class and path. `whole`: no image is left for testing, all are in
+    the training split; one per class is enough.
 
     Raises:
         VebiError: folder or listing missing or wrong; a class without images; a file listed twice;
@@ -84,10 +85,12 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
         skipped = {file: result.defect for file, result in checked.items() if result.defect}
         _log_skipped(root, skipped, len(chosen))
         chosen = [item for item in chosen if item.file not in skipped]
+    if whole:
+        chosen = [item._replace(split=TRAIN) for item in chosen]
     limits = {TRAIN: config.train_per_class, TEST: config.test_per_class}
     chosen = split_and_limit(chosen, config.seed, config.test_fraction, limits)
     chosen.sort(key=lambda item: (item.split, label_of[item.class_id], item.file))
-    require_images(chosen, class_ids)
+    require_images(chosen, class_ids, (TRAIN,) if whole else (TRAIN, TEST))
     files = [item.file for item in chosen]
     if config.on_corrupt == "error":
         checked = check_files(root, files, decoding, config)
@@ -275,10 +278,13 @@ def check_files(
     return checked
 
 
-def require_images(listed: Sequence[Listed], class_ids: Sequence[str]) -> None:
-    """Raise VebiError unless every class has images to train on and to test with."""
+def require_images(
+    listed: Sequence[Listed], class_ids: Sequence[str], splits: Sequence[int] = (TRAIN, TEST)
+) -> None:
+    """Raise VebiError unless every class has images in each split: to train on, to test with."""
     there = {(item.class_id, item.split) for item in listed}
-    for split, name in SPLIT_NAMES.items():
+    for split in splits:
+        name = SPLIT_NAMES[split]
         without = [class_id for class_id in class_ids if (class_id, split) not in there]
         if without:
             raise VebiError(

@@ -22,7 +22,8 @@ from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
-from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.known_layers import known_layers
+from vebi.network.layers import Layer, feature_index
 from vebi.network.passes import to_network_input
 from vebi.selection.path_file import Solution, over_all_columns, read_solution
 from vebi.selection.select import solve
@@ -133,7 +134,7 @@ def fit(
         raise VebiError("There are no images to select features on.")
     model = model.to(device)
     example, _ = _prepare(array[:1], preprocess, device)
-    layers = list_layers(model, example)
+    layers = known_layers(model, example)
     described = measured_layers(measured, layers)
 
     def describe(_: np.ndarray, some: np.ndarray) -> tuple[Tensor, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from vebi.figures.style import SMALL
+from vebi.figures.text import fit_text
 
 
 def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
@@ -23,13 +24,22 @@ def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
         spine.set_visible(False)
 
 
-def title_feature(axis: Axes, layer: tuple[int, str], channel: int, colour: str) -> None:
-    """A feature's title, on its layer's colour: number and name of the layer, and the channel."""
+def title_feature(
+    axis: Axes, layer: tuple[int, str], channel: int, colour: str, width: float | None = None
+) -> None:
+    """A feature's title, on its layer's colour: number and name of the layer, and the channel.
+
+    With a `width` in points a long name is wrapped, and shortened in the middle if that is not enough.
+    """
     number, name = layer
+    title = f"{number}: {name} / {channel}"
+    if width is not None:
+        title = f"{fit_text(name, width, SMALL)}\nlayer {number}, channel {channel}"
     axis.set_title(
-        f"{number}: {name} / {channel}",
+        title,
         fontsize=SMALL,
         color="white",
+        parse_math=False,
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 2},
     )
 

@@ -90,8 +90,13 @@ def merged_maps(
     batch = ClassBatch(model, images, layers, targets.predictions, ig_steps)
     for name, method in chosen.items():
         if method.explains == "class":
-            maps[name] = map_of_signal(resolve(method.function)(batch)).detach()
+            maps[name] = class_map(batch, method)
     return {name: maps[name] for name in chosen}
+
+
+def class_map(batch: ClassBatch, method: Method) -> Tensor:
+    """The map of every image by a method that explains the class: float32 (N, H, W) in [0, 1]."""
+    return map_of_signal(resolve(method.function)(batch)).detach()
 
 
 def feature_maps(

@@ -24,7 +24,9 @@ from vebi.network.watching import OperationMode
 EPSILON = 1e-6
 
 
-def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def class_relevance(
+    model: nn.Module, images: Tensor, classes_of: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Relevance of every input value for the score of each image's class.
 
     It starts as 1 at that score; what biases and epsilon take is not spread over the pixels.
@@ -32,7 +34,7 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
     Args:
         model: the network.
         images: float (N, C, H, W).
-        classes: int64 (N).
+        classes_of: from the scores (N, classes) of the pass to the classes, int64 (N).
 
     Returns:
         (N, C, H, W).
@@ -44,7 +46,7 @@ def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor
     mode = _RelevanceMode(model)
     scores = run(model, leaf, mode, gradients=True)
     mode.check()
-    return gradients_of(scores, classes, [leaf])[0]
+    return gradients_of(scores, classes_of(scores), [leaf])[0]
 
 
 def gradients_of(

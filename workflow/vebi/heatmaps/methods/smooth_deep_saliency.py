@@ -12,7 +12,7 @@ from vebi.network.watching import OperationMode
 
 def signal(batch: ClassBatch) -> Tensor:
     """As gradient x input but for the hook, so that the two show what the hook does: (N, C, H, W)."""
-    smoothed = class_gradient(batch.model, batch.images, batch.classes, SmoothedMode())
+    smoothed = class_gradient(batch.model, batch.images, batch.classes_of, SmoothedMode())
     return smoothed * batch.difference
 
 
