@@ -18,7 +18,7 @@ from vebi.catalogue.architectures import ARCHITECTURES, TORCHVISION
 from vebi.compute.determinism import derived_seed
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.io.errors import VebiError
-from vebi.models.nets import NetSpec, build, initialise
+from vebi.models.nets import NetSpec, build_for_classes, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.models.weights_places import find_weights
@@ -189,13 +189,13 @@ def given_network(
     """
     weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
     spec = network_spec(task, architecture, settings, weights)
-    net = build(spec, derived_seed(seed, 0))
+    names = task.class_ids, task.classes
+    net, spec = build_for_classes(spec, names, derived_seed(seed, 0))
     if spec.is_own or settings.init_std is not None:
         own = ARCHITECTURES.get(architecture)
         glorot = own is not None and own.first_weights == "glorot"
         initialise(net, derived_seed(seed, 0), settings.init_std, glorot)
     if weights is not None:
-        names = task.class_ids, task.classes
         apply_weights(net, spec, weights, names, is_trained=settings.epochs > 0)
     has_mean = not spec.is_own or spec.mean is not None
     return net, spec, has_mean or (weights is not None and weights.has_mean)
