@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION, Architecture
-from vebi.config.base import Strict
+from vebi.config.base import Strict, check_plain
 
 # Below that, torchvision's classifiers run out of pixels on the way.
 SMALLEST_TORCHVISION = 32
@@ -91,16 +91,11 @@ class ModelConfig(Strict):
             )
         return value
 
-    # By hand: of a union pydantic reports every branch as a problem of its own.
     @field_validator("kwargs")
     @classmethod
     def _are_plain(cls, values: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items():
-            parts = value if isinstance(value, list) else [value]
-            if not all(isinstance(part, bool | int | float | str | None) for part in parts):
-                raise ValueError(
-                    f"{key} is {value!r}; a number, text, true, false or a list expected"
-                )
+            check_plain(key, value)
         return values
 
     @field_validator("scale")
