@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from vebi.config.artefacts import ArtefactsConfig
 from vebi.config.average import AverageConfig
 from vebi.config.base import Name, Strict
+from vebi.config.controls import ControlsConfig
 from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
 from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
@@ -49,6 +50,7 @@ class Config(Strict):
     heatmaps: HeatmapConfig = HeatmapConfig()
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
+    controls: ControlsConfig | None = None
     average: AverageConfig | None = None
     artefacts: ArtefactsConfig | None = None
     occlusion: OcclusionConfig | None = None
