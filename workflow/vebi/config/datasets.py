@@ -176,6 +176,11 @@ class ImageFolderConfig(_DatasetSection):
     # HDF5 holds no attribute with more names than that.
     n_classes: int = Field(ge=2, le=4000, description="how many; not needed beside classes")
     class_names: str | None = Field(None, min_length=1, description="file with readable names")
+    all_classes: str | None = Field(
+        None,
+        min_length=1,
+        description="file with all classes of a network's outputs; those without images stay",
+    )
     train_per_class: int | None = Field(
         None, ge=1, description="most images per class, drawn by seed"
     )
@@ -252,6 +257,8 @@ class ImageFolderConfig(_DatasetSection):
                     f"n_classes is {self.n_classes}, but classes lists {len(self.classes)}; leave "
                     "n_classes out"
                 )
+        if self.all_classes is not None and self.classes is not None:
+            problems.append("all_classes and classes exclude each other: give one")
         if self.train.casefold() == self.test_name.casefold():
             problems.append(f"train and test are both '{self.train}'")
         if self.resize == "crop" and self.first_size is not None and self.first_size < self.size:

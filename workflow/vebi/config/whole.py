@@ -101,12 +101,25 @@ class Config(Strict):
                     f"would both draw figures called {e.dataset}_{e.model}; rename one of them"
                 )
         problems += self._stand_in_problems()
+        problems += self._empty_class_problems()
         problems += self._variant_problems()
         problems += self._mcgill_problems()
         problems += self._resampling_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _empty_class_problems(self) -> list[str]:
+        """Classes without images have no annotations that a mu-Lasso could be about."""
+        if self.selection.labels == "predictions":
+            return []
+        return [
+            f"datasets.{e.dataset}.all_classes: needs selection.labels: predictions, since most of its "
+            f"classes have no images"
+            for e in self.experiments
+            if isinstance(data := self.datasets.get(e.dataset), ImageFolderConfig)
+            and data.all_classes is not None
+        ]
 
     def _stand_in_problems(self) -> list[str]:
         problems = []

@@ -75,7 +75,7 @@ def listing_files(data: ImageFolderConfig) -> list[Path]:
         ],
     }
     files = by_layout.get(data.layout, [])
-    if data.class_names is not None:
-        inside = root / data.class_names
-        files = [*files, inside if is_file(inside) else Path(data.class_names)]
+    for name in filter(None, (data.class_names, data.all_classes)):
+        inside = root / name
+        files = [*files, inside if is_file(inside) else Path(name)]
     return [path for path in files if is_file(path)]

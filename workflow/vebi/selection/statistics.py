@@ -291,6 +291,9 @@ def read_targets(
             for key in ("labels", "predictions")
             if key in file
         )
+        if labels == "predictions":
+            # Any image to be explained may be taken for any of them.
+            n_classes = max(n_classes, len(file.attrs.get("classes", ())))
         rows = np.arange(n)
         if split is not None and "split" in file:
             rows = np.flatnonzero(read_array(file, "split", (n,), "iuf") == split)
