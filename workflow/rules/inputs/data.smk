@@ -12,7 +12,13 @@ def get_listing_files(wildcards):
 
 def get_load_settings(wildcards):
     """What a loaded data set depends on."""
-    return CONFIG.datasets[wildcards.dataset].model_dump(exclude={"if_missing"})
+    data = CONFIG.datasets[wildcards.dataset]
+    return data.model_dump(exclude={"if_missing", "instead_of"})
+
+
+def get_cache(wildcards):
+    """Where downloads of a kind of data set are kept between runs."""
+    return Path("resources") / CONFIG.datasets[wildcards.dataset].kind
 
 
 def get_flowers(wildcards):

@@ -25,6 +25,16 @@ def _as_in_tables(mu: float) -> float:
 Mu = Annotated[float, Field(ge=1e-6, le=1e9), AfterValidator(_as_in_tables)]
 
 
+def check_plain(key: str, value: Any) -> None:
+    """Raise ValueError unless an argument of somebody else's function is a plain value or a list.
+
+    By hand: of a union pydantic reports every branch as a problem of its own.
+    """
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, bool | int | float | str | None) for part in parts):
+        raise ValueError(f"{key} is {value!r}; a number, text, true, false or a list expected")
+
+
 class Strict(BaseModel):
     """Unknown keys and silent type conversions are errors."""
 

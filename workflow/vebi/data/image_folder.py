@@ -71,10 +71,7 @@ def index_images(config: ImageFolderConfig, whole: bool = False) -> ImageIndex:
     root = find_root(config.path)
     listed = list_images(root, config)
     check_names(listed)
-    class_ids = choose_classes([item.class_id for item in listed], config.classes, config.n_classes)
-    names = class_ids
-    if config.class_names is not None:
-        names = name_classes(class_ids, read_class_names(_find_file(root, config.class_names)))
+    class_ids, names = _name_classes(root, [item.class_id for item in listed], config)
     label_of = {class_id: label for label, class_id in enumerate(class_ids)}
     chosen = [item for item in listed if item.class_id in label_of]
     decoding, skipped = decoding_for(config), {}
@@ -90,7 +87,9 @@ def index_images(config: ImageFolderConfig, whole: bool = False) -> ImageIndex:
     limits = {TRAIN: config.train_per_class, TEST: config.test_per_class}
     chosen = split_and_limit(chosen, config.seed, config.test_fraction, limits)
     chosen.sort(key=lambda item: (item.split, label_of[item.class_id], item.file))
-    require_images(chosen, class_ids, (TRAIN,) if whole else (TRAIN, TEST))
+    there = {item.class_id for item in listed}
+    found = [class_id for class_id in class_ids if class_id in there]
+    require_images(chosen, found, (TRAIN,) if whole else (TRAIN, TEST))
     files = [item.file for item in chosen]
     if config.on_corrupt == "error":
         checked = check_files(root, files, decoding, config)
@@ -113,6 +112,29 @@ def index_images(config: ImageFolderConfig, whole: bool = False) -> ImageIndex:
         mask_bytes=np.array([result.mask_bytes for result in results], np.int64),
         skipped=dict(sorted(skipped.items())),
     )
+
+
+def _name_classes(
+    root: Path, found: Sequence[str], config: ImageFolderConfig
+) -> tuple[list[str], list[str]]:
+    """Ids and names of the classes in label order; with `all_classes` also of those without images."""
+    names_file = config.class_names or config.all_classes
+    known = None if names_file is None else read_class_names(_find_file(root, names_file))
+    if config.all_classes is None:
+        class_ids = choose_classes(found, config.classes, config.n_classes)
+    else:
+        class_ids = list(read_class_names(_find_file(root, config.all_classes)))
+        strange = sorted(set(found) - set(class_ids))
+        if strange or len(class_ids) != config.n_classes:
+            raise VebiError(
+                f"{config.all_classes} lists {len(class_ids):,} classes"
+                + (
+                    f", and none called {_some(strange)}, of which there are images. Add them."
+                    if strange
+                    else f", but n_classes is {config.n_classes}. Set it to {len(class_ids)}."
+                )
+            )
+    return class_ids, class_ids if known is None else name_classes(class_ids, known)
 
 
 def list_images(root: Path, config: ImageFolderConfig) -> list[Listed]:

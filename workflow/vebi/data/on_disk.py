@@ -2,30 +2,29 @@
 
 from pathlib import Path
 
-from vebi.config.datasets import ImageFolderConfig
+from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
 from vebi.config.whole import Config
 from vebi.data.roots import candidate_roots, is_file, is_folder
 from vebi.io.errors import VebiError
 
 
 def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
-    """The configuration without experiments on image folders that are not here and may be left out.
+    """The configuration without experiments on data sets that are not here and may be left out.
 
-    Returns it with one line per experiment left out, to be shown to the user. Raises VebiError if
-    none is left.
+    Left out as well are those on a set of torchvision's that stands in for a folder (`instead_of`), where
+    the folder is here. Returns the configuration with one line per experiment left out, to be shown to
+    the user. Raises VebiError if none is left.
     """
-    absent = {
-        name: ", ".join(map(str, candidate_roots(data.path)))
+    reasons = {
+        name: reason
         for name, data in config.datasets.items()
-        if isinstance(data, ImageFolderConfig)
-        and data.if_missing == "leave_out"
-        and not any(is_folder(place) for place in candidate_roots(data.path))
+        if (reason := _reason_to_leave_out(config, data))
     }
-    kept = [e for e in config.experiments if e.dataset not in absent]
+    kept = [e for e in config.experiments if e.dataset not in reasons]
     lines = [
-        f"left out: {e.model} on {e.dataset}, whose images are not here (looked at: {absent[e.dataset]})"
+        f"left out: {e.model} on {e.dataset}, {reasons[e.dataset]}"
         for e in config.experiments
-        if e.dataset in absent
+        if e.dataset in reasons
     ]
     if lines and not kept:
         raise VebiError(
@@ -34,6 +33,26 @@ def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
             + "\nSet VEBI_DATA to the folder that the images lie in, or `path` of the data sets."
         )
     return config.model_copy(update={"experiments": kept}), lines
+
+
+def _reason_to_leave_out(config: Config, data: DatasetConfig) -> str:
+    if isinstance(data, ImageFolderConfig) and data.if_missing == "leave_out":
+        if not _is_here(data):
+            looked = ", ".join(map(str, candidate_roots(data.path)))
+            return f"whose images are not here (looked at: {looked})"
+    elif isinstance(data, TorchvisionConfig) and data.instead_of is not None:
+        preferred = config.datasets[data.instead_of]
+        if isinstance(preferred, ImageFolderConfig) and _is_here(preferred):
+            return f"which stands in for {data.instead_of} where that is not here"
+    return ""
+
+
+def _is_here(data: ImageFolderConfig) -> bool:
+    """Whether the folder is there, and in it the folders of both splits where it has such."""
+    root = next((place for place in candidate_roots(data.path) if is_folder(place)), None)
+    if root is None or data.layout != "split_folders":
+        return root is not None
+    return is_folder(root / data.train) and is_folder(root / data.test_name)
 
 
 def listing_files(data: ImageFolderConfig) -> list[Path]:
@@ -56,7 +75,7 @@ def listing_files(data: ImageFolderConfig) -> list[Path]:
         ],
     }
     files = by_layout.get(data.layout, [])
-    if data.class_names is not None:
-        inside = root / data.class_names
-        files = [*files, inside if is_file(inside) else Path(data.class_names)]
+    for name in filter(None, (data.class_names, data.all_classes)):
+        inside = root / name
+        files = [*files, inside if is_file(inside) else Path(name)]
     return [path for path in files if is_file(path)]

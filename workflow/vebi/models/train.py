@@ -16,8 +16,10 @@ from tqdm import tqdm
 
 from vebi.catalogue.architectures import ARCHITECTURES, TORCHVISION
 from vebi.compute.determinism import derived_seed
+from vebi.config.models import is_weights_name
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.io.errors import VebiError
+from vebi.models.named_weights import read_named_weights
 from vebi.models.nets import NetSpec, build_for_classes, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
@@ -195,7 +197,7 @@ def given_network(
     The last value is False for an architecture of ours whose mean image is not there yet: neither
     `settings` nor the file of weights has one.
     """
-    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
+    weights = _given_weights(architecture, settings.weights)
     spec = network_spec(task, architecture, settings, weights)
     names = task.class_ids, task.classes
     net, spec = build_for_classes(spec, names, derived_seed(seed, 0))
@@ -209,6 +211,17 @@ def given_network(
     return net, spec, has_mean or (weights is not None and weights.has_mean)
 
 
+def _given_weights(architecture: str, name: str | None) -> Weights | None:
+    """What the configuration's `weights` are: a file, or some of torchvision's by name."""
+    if name is None:
+        return None
+    return (
+        read_named_weights(architecture, name)
+        if is_weights_name(name)
+        else read_weights(find_weights(name))
+    )
+
+
 def network_spec(
     task: Task, architecture: str, settings: TrainingSettings, weights: Weights | None
 ) -> NetSpec:
@@ -219,9 +232,8 @@ def network_spec(
     raw pixels for a user's.
     """
     height, width, channels = task.image_shape
-    spec = NetSpec(
-        architecture, (channels, height, width), len(task.classes), 1.0, kwargs=settings.kwargs
-    )
+    kwargs = {**(weights.kwargs if weights else {}), **settings.kwargs}
+    spec = NetSpec(architecture, (channels, height, width), len(task.classes), 1.0, kwargs=kwargs)
     mean, scale = settings.mean, settings.scale
     stored = weights.scale if weights else None
     if stored is not None and scale not in (None, stored):
@@ -231,7 +243,8 @@ def network_spec(
     if weights and weights.has_mean and mean is not None:
         raise VebiError(f"mean is {mean}, but {settings.weights} has its own: leave it out.")
     if architecture.startswith(TORCHVISION):
-        mean = MEAN if mean is None else mean
+        given = weights.mean if weights else None
+        mean = (given or MEAN) if mean is None else mean
         scale = SCALE if scale is None and stored is None else scale
     if scale is None:
         scale = stored if stored is not None else OWN_SCALE if spec.is_own else 1.0

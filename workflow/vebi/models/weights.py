@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ class Weights:
     """Weights from a file, before they meet a network.
 
     `content`: a file of MatConvNet, or tensors by name. `scale` of the pixels, None where the file
-    does not say; `has_input`: whether the tensors include the mean of our own module `input`.
-    `classes`: names of the outputs, each in as many forms as the file has.
+    does not say; `mean` colour likewise. `classes`: names of the outputs, each in as many forms as the
+    file has. `kwargs`: what the network must be built with to be theirs.
     """
 
     path: Path
@@ -33,9 +33,13 @@ class Weights:
     scale: float | tuple[float, ...] | None = None
     architecture: str = ""
     classes: tuple[tuple[str, ...], ...] = ()
+    mean: tuple[float, ...] | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_mean(self) -> bool:
+        if self.mean is not None:
+            return True
         if isinstance(self.content, MatConvNetFile):
             return self.content.mean is not None
         return "input.mean" in self.content
@@ -140,6 +144,8 @@ def apply_weights(
     expected = body.state_dict()
     if spec.is_own:
         state.setdefault("input.mean", expected["input.mean"])
+    # Files from before torch 0.4.1 don't count batches, which only training looks at.
+    state = {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked")} | state
     missing, foreign = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
     if missing or foreign:
         raise VebiError(
