@@ -51,7 +51,9 @@ def stratified_interval(
 
 
 def clustered_proportion_interval(
-    hits: NDArray[np.float64], totals: NDArray[np.float64], level: float = 0.95
+    hits: NDArray[np.floating | np.integer],
+    totals: NDArray[np.floating | np.integer],
+    level: float = 0.95,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Interval of a proportion whose trials come in scenes: both ends (...).
 
@@ -70,7 +72,7 @@ def clustered_proportion_interval(
     Raises:
         VebiError: for hits outside 0 to totals, or a scene without trials.
     """
-    hits, totals = np.asarray(hits, float), np.asarray(totals, float)
+    hits, totals = np.asarray(hits, np.float64), np.asarray(totals, np.float64)
     if (totals <= 0).any() or (hits < 0).any() or (hits > totals).any():
         raise VebiError(
             "Every scene must have trials, and hits between 0 and these; leave out scenes without any."
