@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from vebi.io.late import late_names
 
 if TYPE_CHECKING:
+    from vebi.explanation.attribution import Attribution
     from vebi.explanation.explain import explain_batch
     from vebi.explanation.explainer import Explainer, fit, load
     from vebi.explanation.explanation import ClassScore, Explanation, FeatureExplanation
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from vebi.explanation.panels import draw_panels
 
 __all__ = [
+    "Attribution",
     "ClassScore",
     "Explainer",
     "Explanation",
@@ -29,6 +31,7 @@ __all__ = [
 __getattr__ = late_names(
     __name__,
     {
+        "attribution": ("Attribution",),
         "explain": ("explain_batch",),
         "explainer": ("Explainer", "fit", "load"),
         "explanation": ("ClassScore", "Explanation", "FeatureExplanation"),

@@ -78,7 +78,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class _Predicted:
+class Predicted:
     """Class scores and probabilities, float64 (N, classes); `weighted`: what selected features are
     ranked from, None if there are none."""
 
@@ -114,7 +114,7 @@ def explain_batch(
     if not len(pictures.batch):
         raise VebiError("There are no images to explain.")
     layers = list_layers(network.model, pictures.batch[:1])
-    predicted = _predict(network, pictures.batch, layers)
+    predicted = predict(network, pictures.batch, layers)
     names = list(network.classes) or [str(i) for i in range(predicted.scores.shape[1])]
     features, maps = _draw(pictures, network.model, layers, predicted, how, top=top, seed=seed)
     explanations = []
@@ -138,7 +138,8 @@ def explain_batch(
     return explanations
 
 
-def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predicted:
+def predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> Predicted:
+    """What the network says of a batch, and what its selected features are ranked from."""
     selected, weighted = network.selected, None
     if selected is None:
         logits = run(network.model, batch)
@@ -158,14 +159,14 @@ def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predi
             "are expected."
         )
     scores, likely = logits.double(), probabilities(logits)
-    return _Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
+    return Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
 
 
 def _draw(
     pictures: Pictures,
     model: nn.Module,
     layers: Sequence[Layer],
-    predicted: _Predicted,
+    predicted: Predicted,
     method: Method,
     *,
     top: int,
@@ -230,7 +231,7 @@ class _Weighing:
         return {"weight": float(weight), "response": float(response), "share": share}
 
 
-def _weighing(predicted: _Predicted) -> list[_Weighing]:
+def _weighing(predicted: Predicted) -> list[_Weighing]:
     weighted = predicted.weighted
     if weighted is None:
         nothing = np.zeros(0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from vebi.catalogue.methods import METHODS
+from vebi.catalogue.methods import get_method
 from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.figures.images import show_image
 from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
@@ -27,7 +27,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
         row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
         if not explanation.features and explanation.heatmap.any():
             show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            name = METHODS[explanation.method].label
+            name = get_method(explanation.method).label
             row[1].set_title(name, fontsize=7.5)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)

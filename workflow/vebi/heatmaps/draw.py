@@ -12,6 +12,7 @@ from vebi.heatmaps.class_batch import IG_STEPS, ClassBatch
 from vebi.heatmaps.feature_batch import FeatureBatch
 from vebi.heatmaps.maps import map_of_signal, merge
 from vebi.heatmaps.subject import Chosen, Subject
+from vebi.heatmaps.user_signal import user_signal
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer
 
@@ -89,8 +90,15 @@ def merged_maps(
     batch = ClassBatch(model, images, layers, targets.predictions, ig_steps)
     for name, method in chosen.items():
         if method.explains == "class":
-            maps[name] = map_of_signal(resolve(method.function)(batch)).detach()
+            maps[name] = map_of_signal(signal_of(method, batch)).detach()
     return {name: maps[name] for name in chosen}
+
+
+def signal_of(method: Method, batch: ClassBatch) -> Tensor:
+    """The signal (N, C, H, W) of a method that explains the class, ours or the user's."""
+    if method.function.startswith("vebi."):
+        return resolve(method.function)(batch)
+    return user_signal(method, batch)
 
 
 def feature_maps(

@@ -54,7 +54,7 @@ def measure(
         VebiError: the data set has no test images.
     """
     dataset, device = network.dataset, network.device
-    methods: list[str] = [*maps.methods]
+    methods = maps.names
     chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to explain.")
@@ -125,7 +125,7 @@ def _targets(
             weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
             seed=seed,
         )
-        return subject.images, choose_targets(subject, maps.methods, maps.top)
+        return subject.images, choose_targets(subject, maps.names, maps.top)
 
     batches = network.dataset.batches(chosen, maps.batch_size)
     parts = [part for _, part in map_batches(batches, choose)]
