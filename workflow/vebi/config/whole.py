@@ -10,6 +10,7 @@ from vebi.config.artefacts import ArtefactsConfig
 from vebi.config.average import AverageConfig
 from vebi.config.base import Name, Strict
 from vebi.config.datasets import DatasetConfig
+from vebi.config.interventions import InterventionsConfig
 from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
@@ -53,6 +54,7 @@ class Config(Strict):
     artefacts: ArtefactsConfig | None = None
     occlusion: OcclusionConfig | None = None
     sanity: SanityConfig | None = None
+    interventions: InterventionsConfig | None = None
     resampling: ResamplingConfig | None = None
     robustness: RobustnessConfig | None = None
     feature_counts: FeatureCountsConfig | None = None

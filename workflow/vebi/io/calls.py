@@ -67,6 +67,6 @@ def _read_arguments(text: str) -> dict[str, Any]:
         if keyword.arg is None or keyword.arg in values:
             raise ValueError(text)
         value = keyword.value
-        is_name = isinstance(value, ast.Name)
-        values[keyword.arg] = value.id if is_name else ast.literal_eval(value)
+        literal = value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
+        values[keyword.arg] = literal
     return values
