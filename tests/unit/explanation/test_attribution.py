@@ -100,7 +100,7 @@ def test_captum_s_metrics_run_on_it(inputs: Tensor) -> None:
 )
 def test_wrong_targets_are_named(target: object, says: str, inputs: Tensor) -> None:
     with pytest.raises(VebiError, match=says):
-        vebi.Attribution(small_net(), "grad_cam").attribute(inputs, target=target)  # type: ignore[arg-type]
+        vebi.Attribution(small_net(), "grad_cam").attribute(inputs, target=target)
 
 
 def test_what_is_missing_is_named(inputs: Tensor) -> None:

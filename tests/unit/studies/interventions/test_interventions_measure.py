@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
+from vebi.cli import app
 from vebi.config.interventions import EffectConfig
 from vebi.data.an8flower.changes import changes_of, other_part
 from vebi.data.an8flower.parts import PART_NUMBERS, part_names_of
@@ -20,6 +22,9 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.io.tables import write_table
 from vebi.studies.interventions import STUDY
+from vebi.studies.interventions import benchmark as benchmarking
+from vebi.studies.interventions.benchmark import methods_of
+from vebi.studies.interventions.benchmark_page import beaten_by_controls, page
 from vebi.studies.interventions.effects_file import Effects, read_effects
 from vebi.studies.interventions.figures import (
     draw_faithfulness,
@@ -51,7 +56,7 @@ class RedLooker(nn.Module):
             self.conv.weight.zero_()
             self.conv.weight[0, 0] = 1.0
             self.conv.weight[1, 2] = 1.0
-            self.conv.bias.zero_()  # type: ignore[union-attr]
+            self.conv.bias.zero_()
             self.fc.weight[:] = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
             self.fc.bias[:] = torch.tensor([0.0, 5.0])
 
@@ -111,7 +116,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.attrs["flower_set"] = SET
     describe(RedLooker().eval(), open_dataset(folder / "dataset.h5"), folder / "descriptors.h5")
     # One map follows the red, one its opposite.
-    red = images[4:, ..., 0] / 255
+    red = images[4:, ..., 0] / 200
     for name, maps in (("lrp", red), ("grad_cam", 1 - red)):
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file["heatmaps"], file["image_index"] = maps.astype(np.float32), np.arange(4, 8)
@@ -225,6 +230,8 @@ def test_the_other_tables(tables: dict[str, pd.DataFrame]) -> None:
     # Over the other two parts a box in the mean colour adds red: the score rises.
     box = [(200 - 50) / 4, -50 * 3 / 24, -50 * 5 / 24]
     assert grey["box_drop"] == pytest.approx(np.mean(box), abs=0.2)
+    # So it says of both that they matter, and the true removal of neither.
+    assert grey["disagreement"] == pytest.approx(2 / 3)
     features = tables["feature_parts"].set_index(["seed", "part"])
     assert features.loc[(0, "petals"), "rank"] == 1
     assert features.loc[(0, "petals"), "change"] == pytest.approx((1 + 1 - 30 / 200) / 2)
@@ -265,3 +272,106 @@ def test_interventions_on_other_images_are_refused(folder: Path, tmp_path: Path)
     )
     with pytest.raises(VebiError, match=r"interventions\.h5 has other images than .*other\.h5"):
         measure(other, folder / "interventions.h5", {}, tmp_path / "x.h5", EffectConfig(), seed=0)
+
+
+METHOD = """
+import torch
+
+def gradient_times_red(model, images, targets):
+    return images[:, 0] / 255
+
+def opposite(model, images, targets):
+    return 1 - images[:, 0] / 255
+"""
+
+
+@pytest.fixture
+def finished(
+    folder: Path, effects: Effects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A run with two networks, as far as the benchmark reads it; the working directory has a method."""
+    masks = np.zeros((8, SIZE, SIZE), bool)
+    masks[:, 6:12] = True
+    data = tmp_path / "run/data/flowers"
+    data.mkdir(parents=True)
+    images = np.stack([picture(COLOURS)] * 8)
+    labels, split = np.zeros(8, int), np.repeat([0, 1], 4)
+    write_dataset(data / "dataset.h5", Images(images, labels, split, ["red", "no"]))
+    with h5py.File(data / "dataset.h5", "a") as file:
+        file["masks"] = masks
+    (data / "interventions.h5").write_bytes((folder / "interventions.h5").read_bytes())
+    for stage, names in {
+        "interventions": ["effects.h5"],
+        "models": ["model.pt"],
+        "heatmaps": ["lrp.h5", "grad_cam.h5"],
+    }.items():
+        for seed in (0, 1):
+            place = tmp_path / "run" / stage / f"flowers/net/seed{seed}"
+            place.mkdir(parents=True)
+            for name in names:
+                known = folder / name
+                (place / name).write_bytes(known.read_bytes() if known.is_file() else b"")
+    monkeypatch.setattr(benchmarking, "load_model", lambda *_, **__: (RedLooker().eval(), []))
+    (tmp_path / "mine_for_benchmark.py").write_text(METHOD)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "run"
+
+
+def test_the_benchmark_tells_what_follows_the_network(finished: Path) -> None:
+    methods = methods_of(
+        ["mine: mine_for_benchmark.py:gradient_times_red", "mine_for_benchmark.py:opposite"]
+    )
+    table = benchmarking.benchmark(finished, methods, dataset="flowers", model="net")
+    rows = table.set_index("method")
+    assert set(rows.index) == {
+        *("mine", "mine_for_benchmark.py:opposite", "lrp", "grad_cam"),
+        *("random", "brightness", "edges", "true_mask", "oracle"),
+    }
+    # It is the map that the run has under another name.
+    mine = rows.loc["mine"]
+    for name in (
+        "auc",
+        "relevance_mass",
+        "rank_correlation",
+        "wrong_order",
+        "rank_correlation_ci_low",
+    ):
+        assert mine[name] == pytest.approx(rows.loc["lrp", name], nan_ok=True), name
+    assert rows.loc["oracle", "rank_correlation"] == pytest.approx(1)
+    assert rows.loc["oracle", "wrong_order"] == 0
+    mask = rows.loc["true_mask"]
+    assert mask["auc"] > 0.99
+    assert (mask["relevance_mass"], mask["relevance_rank"], mask["pointing"]) == (1, 1, 1)
+    assert mine["seconds_per_image"] > 0
+    assert np.isnan(rows.loc["lrp", "seconds_per_image"])
+    assert rows.loc["mine_for_benchmark.py:opposite", "wrong_order"] == 1
+    assert (mine["n_networks"], mine["n_images"]) == (2, 4)
+    # The opposite is worse than maps that know nothing, and the page says so.
+    assert any("mine_for_benchmark.py:opposite" in text for text in beaten_by_controls(table))
+    shown = page(table.assign(method=table["method"].replace("mine", "<b>mine")), "a <set>")
+    assert "<b>" not in shown
+    assert "&lt;b&gt;mine" in shown
+    assert "a &lt;set&gt;" in shown
+
+
+def test_the_command_writes_a_table_and_a_page(finished: Path) -> None:
+    arguments = ["benchmark", "--method", "mine_for_benchmark.py:opposite", "--run", str(finished)]
+    done = CliRunner().invoke(
+        app, [*arguments, "--dataset", "flowers", "--model", "net", "--out", "bench"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "follows" in done.output
+    assert "oracle" in done.output
+    table = pd.read_csv("bench/benchmark.csv")
+    assert (table["kind"] == "yours").sum() == 1
+    assert "mine_for_benchmark.py:opposite" in Path("bench/benchmark.html").read_text()
+
+
+def test_what_the_benchmark_can_t_use_is_named(finished: Path) -> None:
+    with pytest.raises(VebiError, match="no interventions on roses/net; it has flowers/net"):
+        benchmarking.benchmark(finished, [], dataset="roses", model="net")
+    for texts in (["a:b", "a:b"], ["lrp: a:b"], ["edges: a:b"]):
+        with pytest.raises(VebiError, match="stands for another method"):
+            methods_of(texts)
+    with pytest.raises(VebiError, match="not of the form"):
+        methods_of(["lrp"])

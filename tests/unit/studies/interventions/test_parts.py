@@ -12,6 +12,7 @@ from vebi.studies.interventions.parts import (
     IGNORED,
     USED,
     effects_of_parts,
+    meaningful,
     rank_correlations,
     shares_on_parts,
     wrong_order,
@@ -105,3 +106,11 @@ def test_boxes_cover_the_part_s_bounding_box_and_nothing_else() -> None:
     # Blurring takes contrast away and leaves the mean about where it was.
     assert blurred[inside].std() < 0.3 * image[inside].std()
     assert abs(blurred[inside].mean() - image.mean()) < 12
+
+
+def test_effects_of_ignored_parts_are_ties() -> None:
+    effects = np.array([[10.0, 0.4, -0.5, 0.6, NAN], [-1.0, -2.0, NAN, 0.0, 0.0]])
+    found = meaningful(effects)
+    np.testing.assert_array_equal(found[0], [10.0, 0.0, 0.0, 0.6, NAN])
+    # Where nothing is needed there is no scale to call an effect weak by.
+    np.testing.assert_array_equal(found[1], [-1.0, -2.0, NAN, 0.0, 0.0])

@@ -1,5 +1,7 @@
 """Interventions: the same scene with one thing changed, and what the network makes of it."""
 
+from pathlib import Path
+
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN, Plan
 from vebi.studies.record import Figure, Settings, Study, Tabulation
@@ -7,7 +9,7 @@ from vebi.studies.record import Figure, Settings, Study, Tabulation
 _NOISE = "another training uses the parts differently"
 
 
-def _files(plan: Plan) -> dict[str, object]:
+def _files(plan: Plan) -> dict[str, Path]:
     return {
         "interventions": plan.results / "data/{dataset}/interventions.h5",
         "effects": plan.first(f"interventions/{RUN}/effects.h5"),
@@ -36,7 +38,8 @@ STUDY = Study(
                 "How each method's relevance per part follows the true effects, over networks and "
                 "scenes. *rank_correlation*: mean relevance of a part's pixels against the drop of"
                 " the score when the part is made neutral or removed, over the parts of an image; "
-                "*_total*: its sum; *single_deletion*: the sum against removal alone; "
+                "*_total*: its sum; *single_deletion*: the sum against removal alone; drops of at most"
+                " a twentieth of the image's largest count as none; "
                 "*wrong_order*: share of pairs in which a part that the network ignores has more "
                 "relevance than one that it uses (0.5 for chance)."
             ),
@@ -89,21 +92,21 @@ STUDY = Study(
             keys=(*RUN_KEYS, "box"),
             values=(
                 *("rank_correlation", "ci_low", "ci_high", "true_drop", "box_drop"),
-                *("distance", "distance_ci_low", "distance_ci_high", "opposite_sign"),
+                *("distance", "distance_ci_low", "distance_ci_high", "disagreement"),
                 *("n_images", "n_removals"),
             ),
             caption=(
                 "A box over a part, in the mean colour or blurred, beside the part's true removal:"
                 " rank correlation of both drops of the score over the parts of an image, their "
-                "means, the mean distance between them, and the share of parts for which they "
-                "differ in sign."
+                "means, the mean distance between them, and the share of parts of which only one "
+                "says that it matters, or that matter in opposite directions."
             ),
             allowed=(
                 Allowed("rank_correlation", "interval", atol=0.2, why=_NOISE),
                 Allowed("*drop", "close", atol=2.0, why=_NOISE),
                 Allowed("distance", "close", atol=2.0, why=_NOISE),
                 Allowed("*ci_*", "close", atol=3.0),
-                Allowed("opposite_sign", "close", atol=0.2, why=_NOISE),
+                Allowed("disagreement", "close", atol=0.2, why=_NOISE),
             ),
         ),
         "feature_parts": Table(

@@ -54,8 +54,13 @@ def draw_faithfulness(pooled: pd.DataFrame, networks: pd.DataFrame) -> Figure:
 def draw_part_effects(table: pd.DataFrame) -> Figure:
     """Drop of the score per part: a column per experiment, a colour per change."""
     experiments = get_experiments(table)
-    parts = [p for p in dict.fromkeys(table["part"]) if not p.startswith("object")]
-    parts += sorted({p for p in table["part"] if p.startswith("object")})
+    is_own = table["change"].isin(CHANGES)
+    names = table["part"].where(
+        is_own, table["part"] + ": " + table["change"].str.replace("_", " ")
+    )
+    table = table.assign(part=names)
+    first = [p for p in dict.fromkeys(names[is_own]) if not p.startswith("object")]
+    parts = list(dict.fromkeys([*first, *sorted(names[is_own]), *names[~is_own]]))
     height = 0.3 * len(parts) + 1.2
     figure, axes = new_grid(len(experiments), 1, width=4.6, height=height)
     for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
@@ -70,7 +75,7 @@ def draw_part_effects(table: pd.DataFrame) -> Figure:
         axis.set_xlabel("drop of the predicted class's score")
         for name, colour in {**CHANGES, "another change": GREY}.items():
             axis.plot([], [], "o", ms=3, color=colour, label=name)
-        axis.legend(fontsize=7, loc="lower right")
+        axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
     return figure
 
 

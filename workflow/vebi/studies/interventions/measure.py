@@ -76,7 +76,8 @@ def measure(
     mass, density = {}, {}
     for name, path in sorted(heatmaps.items()):
         mass[name], density[name] = shares_on_parts(read_heatmaps(path, index), masks)
-    mass[CHANCE.name], density[CHANCE.name] = shares_on_parts(_chance(index, masks, seed), masks)
+    chance = random_maps(index, dataset.image_shape[:2], seed)
+    mass[CHANCE.name], density[CHANCE.name] = shares_on_parts(chance, masks)
     columns = {name: np.stack([one[name] for one in found]) for name in found[0]}
     write_effects(
         out,
@@ -200,7 +201,7 @@ def _observe(
     }
 
 
-def _chance(index: np.ndarray, masks: np.ndarray, seed: int) -> np.ndarray:
-    shape = masks.shape[2:]
+def random_maps(index: np.ndarray, shape: Sequence[int], seed: int) -> np.ndarray:
+    """Maps (n, H, W) of independent uniform pixels, keyed by seed and the images' rows (n)."""
     keys = [draw_key("interventions: random map", seed, i) for i in index]
     return np.stack([np.random.default_rng(key).random(shape) for key in keys])

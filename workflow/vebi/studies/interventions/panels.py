@@ -70,7 +70,7 @@ def _draw_bars(axis: Axes, effects: Effects, row: int) -> None:
     axis.set_xticks(at, names, fontsize=7)
     axis.axhline(0, color=GREY, lw=0.8)
     axis.set(ylim=(min(-0.1, float(true[places].min(initial=0))), 1.05), ylabel="largest = 1")
-    axis.legend(fontsize=6, ncols=2, loc="upper right")
+    axis.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def draw_run_scatter(effects: Path) -> Figure:
@@ -100,7 +100,7 @@ def draw_scatter(effects: Effects) -> Figure:
             axis.plot(x, y, "o", ms=2.5, alpha=0.5, mew=0, color=colour, label=name)
         axis.set(xlim=(-0.6, 1.05), ylim=(-0.05, 1.05))
         axis.set_title(DRAWN[method].label, fontsize=8)
-    axes[0, 0].legend(fontsize=6, loc="upper left")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=7, loc="outside upper right")
     figure.supxlabel("true effect of the part, largest of the image = 1", fontsize=8)
     figure.supylabel("relevance per pixel, largest of the image = 1", fontsize=8)
     return figure

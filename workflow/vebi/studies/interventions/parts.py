@@ -62,6 +62,17 @@ def effects_of_parts(
     return result
 
 
+def meaningful(effects: np.ndarray) -> np.ndarray:
+    """Effects (n, P) with those of ignored parts as 0: which of two weak effects is larger is noise."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(effects) <= IGNORED * _largest(effects), 0.0, effects)
+
+
+def _largest(effects: np.ndarray) -> np.ndarray:
+    """The largest effect of each image, at least 0: (n, 1)."""
+    return np.nanmax(np.where(np.isnan(effects), 0.0, effects), axis=1, initial=0)[:, None]
+
+
 def rank_correlations(relevance: np.ndarray, effects: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation over the parts of each image.
 
@@ -96,7 +107,7 @@ def wrong_order(relevance: np.ndarray, effects: np.ndarray) -> np.ndarray:
     Returns:
         (n), NaN for an image without such a pair.
     """
-    largest = np.nanmax(np.where(np.isnan(effects), -np.inf, effects), axis=1, initial=0)[:, None]
+    largest = _largest(effects)
     given = ~(np.isnan(relevance) | np.isnan(effects)) & (largest > 0)
     with np.errstate(invalid="ignore"):
         used = given & (effects >= USED * largest)

@@ -20,8 +20,10 @@ from vebi.statistics import (
 )
 from vebi.studies.interventions.effects_file import BOXES, Effects, read_effects
 from vebi.studies.interventions.parts import (
+    IGNORED,
     OF_A_PART,
     effects_of_parts,
+    meaningful,
     rank_correlations,
     wrong_order,
 )
@@ -114,6 +116,13 @@ def _changes(effects: Effects) -> list[tuple[str, str, np.ndarray, np.ndarray, n
 
 def faithfulness(effects: Effects, method: str) -> dict[str, np.ndarray]:
     """Every measure of a method, image by image (n): how its maps follow the true effects."""
+    return faithfulness_of(effects, effects.mass[method], effects.density[method])
+
+
+def faithfulness_of(
+    effects: Effects, mass: np.ndarray, density: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The same of any maps, from their mass and density on the parts (n, P)."""
     shown = np.where(effects.area > 0, 0.0, np.nan)
     both = effects_of_parts(
         effects.score_drop,
@@ -128,11 +137,11 @@ def faithfulness(effects: Effects, method: str) -> dict[str, np.ndarray]:
         list(effects.parts),
         ("removed",),
     )
-    density, mass = effects.density[method], effects.mass[method] + shown
+    mass = mass + shown
     return {
-        "rank_correlation": rank_correlations(density, both),
-        "rank_correlation_total": rank_correlations(mass, both),
-        "single_deletion": rank_correlations(mass, removed),
+        "rank_correlation": rank_correlations(density, meaningful(both)),
+        "rank_correlation_total": rank_correlations(mass, meaningful(both)),
+        "single_deletion": rank_correlations(mass, meaningful(removed)),
         "wrong_order": wrong_order(density, both),
         "wrong_order_total": wrong_order(mass, both),
     }
@@ -186,16 +195,23 @@ def box_table(effects: Effects) -> pd.DataFrame:
         both = np.where(np.isnan(boxed), np.nan, true)
         distance = np.abs(boxed - both)
         given = ~np.isnan(distance)
-        # Which of both says that a part is needed, where the other says that it is not.
-        opposed = np.where(given, np.sign(boxed) != np.sign(both), np.nan)
+        # Only one of both says that the part matters, or they say that it does in opposite directions.
+        limit = IGNORED * np.nanmax(np.where(given, both, 0.0), axis=1, initial=0)[:, None]
+        said = [np.where(np.abs(drop) <= limit, 0.0, np.sign(drop)) for drop in (boxed, both)]
+        differ = np.where(given, said[0] != said[1], np.nan)
         rows.append(
             {
                 "box": box,
-                **_estimate("rank_correlation", rank_correlations(boxed, both), effects.scene, ""),
+                **_estimate(
+                    "rank_correlation",
+                    rank_correlations(boxed, meaningful(both)),
+                    effects.scene,
+                    "",
+                ),
                 "true_drop": _mean(both),
                 "box_drop": _mean(boxed),
                 **_estimate("distance", _row_means(distance), effects.scene, "distance_"),
-                "opposite_sign": _mean(opposed),
+                "disagreement": _mean(differ),
                 "n_images": len(effects.image_index),
                 "n_removals": int(given.sum()),
             }
