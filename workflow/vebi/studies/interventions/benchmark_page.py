@@ -75,10 +75,11 @@ def beaten_by_controls(table: pd.DataFrame) -> list[str]:
     methods = table[table["kind"].isin(["yours", "run"])]
     for name in (*LOCALISATION, *FAITHFULNESS):
         sign = -1 if name == "wrong_order" else 1
-        best = (sign * controls[name]).idxmax()
-        losers = methods[sign * methods[name] < sign * controls.loc[best, name]]["method"]
+        values = (sign * controls[name]).to_numpy()
+        best = int(values.argmax())
+        losers = methods[sign * methods[name] < values[best]]["method"]
         if len(losers):
-            control = controls.loc[best, "method"].replace("_", " ")
+            control = str(controls["method"].iloc[best]).replace("_", " ")
             found.append(f"{TITLES[name]}: {control} is ahead of {', '.join(losers)}.")
     return found
 
