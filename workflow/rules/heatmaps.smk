@@ -1,48 +1,71 @@
-# One heatmap per test image and method.
+# One heatmap per test image and method. The built-in methods share passes through the network, and so a job;
+# each of the user's has its own, whose time and memory its benchmark tells.
 
 
 include: "inputs/heatmaps.smk"
 
 
-# The built-in methods share passes through the network, and so a job. Each of the user's has its own,
-# whose time and memory its benchmark tells.
-EXPLAINING = {
-    "explain": (RUN, CONFIG.heatmaps.built_in),
-    "explain_by": (f"{RUN}/{{method}}", ["{method}"] if CONFIG.heatmaps.own else []),
-}
+rule explain:
+    """Explain the prediction of every test image by the built-in methods (VEBI 3.2 and 3.3, and others)."""
+    input:
+        dataset=RESULTS / "data/{dataset}/dataset.h5",
+        model=RESULTS / "models" / RUN / "model.pt",
+        descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
+        path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
+    output:
+        # A rule needs an output, also where there are the user's methods only and nothing asks for it.
+        expand(
+            RESULTS / "heatmaps" / RUN / "{method}.h5",
+            method=CONFIG.heatmaps.built_in or ["none"],
+            allow_missing=True,
+        ),
+    log:
+        RESULTS / "logs/heatmaps" / RUN / "explain.log",
+    benchmark:
+        RESULTS / "benchmarks/heatmaps" / f"{RUN}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
+    resources:
+        mem_mb=3000,
+        gpu=GPUS,
+    params:
+        settings=get_settings_of(CONFIG.heatmaps.built_in),
+        mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
+        root_seed=CONFIG.seed,
+        device=CONFIG.device,
+        code=get_code("explain.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/explain.py"
 
 
-for _name, (_place, _methods) in EXPLAINING.items():
-    if not _methods:
-        continue
-
-    rule:
-        name:
-            _name
-        input:
-            dataset=RESULTS / "data/{dataset}/dataset.h5",
-            model=RESULTS / "models" / RUN / "model.pt",
-            descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
-            path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
-            code=get_own_code,
-        output:
-            [RESULTS / "heatmaps" / RUN / f"{method}.h5" for method in _methods],
-        log:
-            RESULTS / "logs/heatmaps" / _place / "explain.log",
-        benchmark:
-            RESULTS / "benchmarks/heatmaps" / f"{_place}.tsv"
-        conda:
-            "../../envs/torch.yaml"
-        threads: CONFIG.compute_threads
-        resources:
-            mem_mb=3000,
-            gpu=GPUS,
-        params:
-            settings=get_heatmap_settings,
-            mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
-            root_seed=CONFIG.seed,
-            device=CONFIG.device,
-            code=get_code("explain.py"),
-            compute_threads=CONFIG.compute_threads,
-        script:
-            "../scripts/explain.py"
+rule explain_by:
+    """Explain the prediction of every test image by a method of the user's."""
+    input:
+        dataset=RESULTS / "data/{dataset}/dataset.h5",
+        model=RESULTS / "models" / RUN / "model.pt",
+        descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
+        path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
+        code=lambda wildcards: get_method_files([wildcards.method]),
+    output:
+        RESULTS / "heatmaps" / RUN / "{method}.h5",
+    log:
+        RESULTS / "logs/heatmaps" / RUN / "{method}.log",
+    benchmark:
+        RESULTS / "benchmarks/heatmaps" / RUN / "{method}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: CONFIG.compute_threads
+    resources:
+        mem_mb=3000,
+        gpu=GPUS,
+    params:
+        settings=get_own_settings,
+        mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
+        root_seed=CONFIG.seed,
+        device=CONFIG.device,
+        code=get_code("explain.py"),
+        compute_threads=CONFIG.compute_threads,
+    script:
+        "../scripts/explain.py"

@@ -1,15 +1,11 @@
 # What the rules of heatmaps.smk read, and their settings.
 
 
-def get_heatmap_settings(wildcards):
-    """How maps are made: those of the one user's method, else those of all built-in methods."""
-    own = wildcards.get("method")
-    methods = CONFIG.heatmaps.built_in
-    if own:
-        methods = [CONFIG.heatmaps.own[own].model_dump()]
+def get_settings_of(methods):
+    """How maps are made by some of the methods: another method changes nothing for these."""
     return {**get_settings(CONFIG.heatmaps), "methods": methods}
 
 
-def get_own_code(wildcards):
-    """The user's code that the job runs."""
-    return get_method_files([wildcards.get("method")])
+def get_own_settings(wildcards):
+    """How the maps of the user's method are made."""
+    return get_settings_of([CONFIG.heatmaps.own[wildcards.method].model_dump()])

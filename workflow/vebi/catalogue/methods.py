@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+from vebi.catalogue.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.catalogue.record import by_name, look_up
 from vebi.io.calls import parse_call
 from vebi.io.errors import VebiError
@@ -218,7 +218,7 @@ CHANCE = Method(
 )
 # Of methods that are not the catalogue's; beyond them they come again.
 USER_LOOKS: tuple[tuple[str, Literal["-", "--", "-.", ":"]], ...] = (
-    (BLACK, "-"),
+    ("#000000", "-"),
     ("#6600ff", "-."),
     ("#00cc00", ":"),
     ("#ff66ff", "--"),

@@ -148,7 +148,7 @@ STUDY = Study(
             caption=(
                 "One image and its interventions, with the drop of the predicted class's score "
                 "below each; then the relevance of each part by every method (mean over its "
-                "pixels, largest 1) beside the true effect of the part (black, largest 1)."
+                "pixels, largest 1) beside the true effect of the part (hatched, largest 1)."
             ),
             per="experiment",
             of=lambda plan: plan.intervened,
