@@ -259,7 +259,7 @@ def test_eigen_cam_is_pytorch_grad_cam_s() -> None:
     cams = pytest.importorskip("pytorch_grad_cam")
     batch, net = a_batch(), small_net()
     with cams.EigenCAM(model=net, target_layers=[net[2]]) as cam:
-        maps = [cam(image) for image in batch.images.split(1)]
+        maps = [cam(image, targets=None) for image in batch.images.split(1)]
     expected = torch.as_tensor(np.concatenate(maps)).unsqueeze(1)
     torch.testing.assert_close(signal("pytorch_grad_cam:EigenCAM"), expected.clamp(min=0))
 

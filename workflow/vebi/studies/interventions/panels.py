@@ -59,8 +59,15 @@ def _draw_bars(axis: Axes, effects: Effects, row: int) -> None:
     methods = in_order(effects.density)
     width = 0.8 / (len(methods) + 2)
     at = np.arange(len(places))
-    look = {"facecolor": "white", "edgecolor": BLACK, "hatch": "////", "label": "true effect"}
-    axis.bar(at - 0.4 + width, true[places], 2 * width, **look)
+    axis.bar(
+        at - 0.4 + width,
+        true[places],
+        2 * width,
+        facecolor="white",
+        edgecolor=BLACK,
+        hatch="////",
+        label="true effect",
+    )
     for number, method in enumerate(methods):
         values = _scaled(effects.density[method])[row, places]
         shift = -0.4 + (number + 2.5) * width
