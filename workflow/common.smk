@@ -21,7 +21,7 @@ from vebi.report.places import captions, place_in_report
 from vebi.run.code_digest import code_digest, files_digest
 from vebi.run.job_context import read_context
 from vebi.run.lock import hold_run
-from vebi.run.plan import RUN, Plan
+from vebi.run.plan import RUN, Plan, Run
 from vebi.studies.registry import STUDIES, drawn_figures, figure_names, table_names
 
 try:
@@ -106,6 +106,13 @@ def in_report(path):
 def get_experiment(wildcards):
     """The experiment of a dataset and a model."""
     return PLAN.experiment(wildcards.dataset, wildcards.model)
+
+
+def get_run(wildcards):
+    """The network of a job: dataset, model and seed."""
+    return Run(
+        dataset=wildcards.dataset, model=wildcards.model, seed=int(wildcards.seed)
+    )
 
 
 def get_read_tables(study, figure):

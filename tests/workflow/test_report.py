@@ -119,10 +119,10 @@ def make_tables(folder, iou):
             }
             for i, (verdict, statement) in enumerate(
                 [
-                    ("reproduced", "The maps lie on the masks"),
-                    ("not reproduced", "Upsampling is the weakest"),
+                    ("confirmed", "The maps lie on the masks"),
+                    ("contradicted", "Upsampling is the weakest"),
                     ("not tested", "On ImageNet too"),
-                    ("not reproduced", NASTY),
+                    ("contradicted", NASTY),
                 ]
             )
         ]
@@ -132,7 +132,7 @@ def make_tables(folder, iou):
                 "source": "McGill report",
                 "statement": "There is a tipping point",
             }
-            | {"verdict": "not reproduced", "published": 0.5}
+            | {"verdict": "contradicted", "published": 0.5}
         ],
     }
     for name, rows in filled.items():
@@ -328,13 +328,13 @@ def test_claims_are_filtered_and_a_failed_one_is_as_visible_as_a_confirmed_one(v
     page = visit()
     tiles = page.locator(".tile")
     assert [re.sub(r"\s+", " ", text) for text in tiles.all_inner_texts()] == [
-        *("1 ✓ reproduced", "3 ✕ not reproduced", "1 – not tested"),
+        *("1 ✓ confirmed", "3 ✕ contradicted", "1 – not tested"),
     ]
     sizes = {(box["width"], box["height"]) for box in (t.bounding_box() for t in tiles.all())}
     assert len({(round(w), round(h)) for w, h in sizes}) == 1
     shown = page.locator(".claim:visible")
     assert shown.count() == 5
-    page.click('.tile[data-verdict="not reproduced"]')
+    page.click('.tile[data-verdict="contradicted"]')
     assert shown.count() == 3
     page.select_option("#claim-source", "McGill report")
     assert shown.count() == 1

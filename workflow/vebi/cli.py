@@ -137,7 +137,7 @@ def diff(
     ] = None,
 ) -> None:
     """Compare two results folders. Exit code 0: alike, 1: different, 2: could not compare."""
-    from vebi.diff.command import run_diff
+    from vebi.diff.folders import run_diff
     from vebi.generated import known_tables
 
     known = known_tables()
@@ -198,8 +198,8 @@ def claims(
     ],
     markdown: Annotated[bool, typer.Option(help="As Markdown, for a README.")] = False,
 ) -> None:
-    """What the three works claim, what was measured, and which claims are reproduced."""
-    from vebi.claims.command import run_claims
+    """What the three works claim, what was measured, and what it says of each claim."""
+    from vebi.claims.print_claims import run_claims
 
     run_claims(runs, markdown)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -109,7 +110,7 @@ def describe(
         batches = dataset.batches(indices, batch_size)
         total = -(-len(dataset) // batch_size)
 
-        def compute(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Tensor]:
+        def compute(_: NDArray[np.int64], raw: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
             images = to_network_input(raw, device)
             return describe_batch(model, images, layers, descriptor)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import BROKEN, check_form, get_array, open_hdf5, read_array, read_texts
@@ -22,18 +23,18 @@ class DescriptorFile:
     """Everything of a descriptor file but X, whose rows are read when wanted."""
 
     path: Path
-    labels: np.ndarray
-    predictions: np.ndarray
-    split: np.ndarray
-    feature_layer: np.ndarray
-    feature_channel: np.ndarray
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    split: NDArray[np.int64]
+    feature_layer: NDArray[np.int64]
+    feature_channel: NDArray[np.int64]
     layer_names: tuple[str, ...]
     layer_types: tuple[str, ...]
-    layer_spatial: np.ndarray
+    layer_spatial: NDArray[np.bool_]
     variant: str
     classes: tuple[str, ...] = ()
 
-    def rows(self, indices: np.ndarray) -> np.ndarray:
+    def rows(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of X at ascending `indices`: float32 (len(indices), m)."""
         low, high = int(indices[0]), int(indices[-1]) + 1
         with h5py.File(self.path, "r") as file:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vebi.catalogue.methods import OURS, get_method
@@ -57,7 +58,7 @@ def explain_files(
     return [panel, panel.with_suffix(".pdf"), numbers]
 
 
-def read_image(path: Path, decoding: Decoding, shape: tuple[int, int, int]) -> np.ndarray:
+def read_image(path: Path, decoding: Decoding, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """An image file as uint8 (H, W, C) of the given shape, decoded as a data set's images are."""
     pixels = read_pixels(path, decoding)
     if pixels.shape == shape:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import get_method
 from vebi.explanation.explanation import Explanation, FeatureExplanation
-from vebi.figures.images import show_image
+from vebi.figures.images import show_image, title_feature
 from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
 
 
@@ -31,16 +31,8 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
             row[1].set_title(name, fontsize=7.5)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            axis.set_title(
-                f"{feature.layer_number}: {feature.layer} / {feature.channel}",
-                fontsize=7.5,
-                color="white",
-                bbox={
-                    "facecolor": get_layer_colour(feature.layer_type, feature.spatial),
-                    "edgecolor": "none",
-                    "pad": 2,
-                },
-            )
+            colour = get_layer_colour(feature.layer_type, feature.spatial)
+            title_feature(axis, (feature.layer_number, feature.layer), feature.channel, colour)
             axis.set_xlabel(_describe(feature), fontsize=7, labelpad=1)
     return figure
 

@@ -7,6 +7,8 @@ import h5py
 import numpy as np
 from matplotlib.axes import Axes
 
+from vebi.figures.style import SMALL
+
 
 def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
     """An image (H, W, C) or map (H, W) without ticks or frame; its labels stay."""
@@ -19,6 +21,17 @@ def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
     axis.grid(visible=False)
     for spine in axis.spines.values():
         spine.set_visible(False)
+
+
+def title_feature(axis: Axes, layer: tuple[int, str], channel: int, colour: str) -> None:
+    """A feature's title, on its layer's colour: number and name of the layer, and the channel."""
+    number, name = layer
+    axis.set_title(
+        f"{number}: {name} / {channel}",
+        fontsize=SMALL,
+        color="white",
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 2},
+    )
 
 
 def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> np.ndarray:

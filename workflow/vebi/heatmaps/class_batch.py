@@ -5,13 +5,14 @@ What an operation is comes from watching the torch functions that run (`Operatio
 functional ReLUs, reused modules and branches count like any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
@@ -20,6 +21,7 @@ from vebi.heatmaps.relevance import gradients_of
 from vebi.heatmaps.rules import let_positive_pass
 from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import RECTIFIERS
 from vebi.network.passes import LayerPass
@@ -46,16 +48,9 @@ def class_gradient(
 class GuidedMode(OperationMode):
     """Guided backpropagation (Springenberg et al. 2015): ReLUs let only positive signals through."""
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        result = function(*args, **kwargs)
-        if kind in RECTIFIERS:
+    def operation(self, position: int, call: Call) -> Any:
+        result = call.run()
+        if call.kind in RECTIFIERS:
             self.when_recorded(result, let_positive_pass)
         return result
 
@@ -75,10 +70,8 @@ class _CamPass(LayerPass):
             self._keep(response, layer.channel_axis, layer.overwritten)
         return response
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result, wanted = super().other(function, args, kwargs), self._wanted
+    def other(self, call: Call) -> Any:
+        result, wanted = super().other(call), self._wanted
         if wanted is not None and wanted.joined and self.position == wanted.position + 1:
             calls, axis = wanted.joined
             if self.calls == calls:
@@ -139,7 +132,7 @@ class ClassBatch:
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    predictions: np.ndarray
+    predictions: NDArray[np.int64]
     ig_steps: int = IG_STEPS
 
     @cached_property

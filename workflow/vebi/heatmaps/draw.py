@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.catalogue.methods import Method, get_method
@@ -25,10 +26,10 @@ class Targets:
     channel of the features that a source has chosen, -1 for none.
     """
 
-    predictions: np.ndarray
-    features: Mapping[str, np.ndarray]
+    predictions: NDArray[np.int64]
+    features: Mapping[str, NDArray[np.int64]]
 
-    def at(self, rows: np.ndarray) -> "Targets":
+    def at(self, rows: NDArray[np.int64]) -> "Targets":
         """The same of some of the images."""
         features = {source: found[rows] for source, found in self.features.items()}
         return Targets(self.predictions[rows], features)
@@ -105,7 +106,7 @@ def feature_maps(
     model: nn.Module,
     images: Tensor,
     layers: Sequence[Layer],
-    features: np.ndarray,
+    features: NDArray[np.int64],
     methods: Iterable[str],
 ) -> dict[str, Tensor]:
     """Map of every feature by every method: float32 (N, k, H, W) in [0, 1], zero where none.
@@ -126,8 +127,12 @@ def feature_maps(
 
 
 def heatmaps(
-    model: nn.Module, images: Tensor, layers: Sequence[Layer], features: np.ndarray, method: str
-) -> np.ndarray:
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    features: NDArray[np.int64],
+    method: str,
+) -> NDArray[np.float32]:
     """One merged heatmap per image: float32 (N, H, W) in [0, 1]. Arguments as in `feature_maps`."""
     maps = feature_maps(model, images, layers, features, [method])[method]
     return merge(maps).cpu().numpy()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.network.layers import Layer
 
 # Features int64 (N, k, 2), layer index and channel, -1 for none, and their scores (N, k).
-Chosen = tuple[np.ndarray, np.ndarray]
+Chosen = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class WeightedDescriptors:
     """
 
     layers: Sequence[Layer]
-    descriptors: np.ndarray
-    weights: np.ndarray
+    descriptors: NDArray[np.float32]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Subject:
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    predictions: np.ndarray
-    image_index: np.ndarray
+    predictions: NDArray[np.int64]
+    image_index: NDArray[np.int64]
     weighted: WeightedDescriptors | None = None
     seed: int = 0
     memory: dict[str, Any] = field(default_factory=dict)

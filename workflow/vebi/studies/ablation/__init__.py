@@ -82,7 +82,7 @@ STUDY = Study(
             caption=(
                 "The paper's Fig. 4 for this run: mean class accuracy of the whole network, "
                 "without the selected features (*All* and *OnlyConv*), and without as many random"
-                " ones. Error bars: standard deviation over networks and draws."
+                " ones. Dots: the networks, means over their draws."
             ),
             reads=("ablation",),
             settings=lambda plan, _: {

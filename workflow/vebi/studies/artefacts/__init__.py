@@ -2,6 +2,7 @@
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN
+from vebi.studies.columns import PAIRED
 from vebi.studies.record import Figure, Study, Tabulation
 
 STUDY = Study(
@@ -16,17 +17,7 @@ STUDY = Study(
     tables={
         "artefacts_paired": Table(
             keys=("dataset", "model", "layer", "method", "reference"),
-            values=(
-                "score_difference",
-                "ci_low",
-                "ci_high",
-                "p_value",
-                "n_seeds",
-                "n_images",
-                "n_scenes",
-                "cumulative_stride",
-                "layer_number",
-            ),
+            values=("score_difference", *PAIRED, "cumulative_stride", "layer_number"),
             formats={"cumulative_stride": "%g"},
             caption=(
                 "Differences of the grid-artefact score between two methods on the same images; "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.catalogue.methods import pairs_of
+from vebi.catalogue.methods import OURS, PEER, pairs_of
 from vebi.statistics import (
     check_same_images,
     cluster_interval,
@@ -21,7 +21,7 @@ from vebi.statistics import (
 from vebi.studies.occlusion.occlusion_file import Occlusion, read_occlusion
 
 # VEBI 4.2: "a mean difference of 2 %" in prediction confidence; its sign and averaging are not said.
-PUBLISHED = {("vebi", "deconv_gb"): 0.02}
+PUBLISHED = {(OURS.name, PEER.name): 0.02}
 
 
 def tabulate(

@@ -2,6 +2,7 @@
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN, Plan, Run
+from vebi.studies.columns import PAIRED
 from vebi.studies.record import Figure, Study, Tabulation
 
 
@@ -57,15 +58,7 @@ STUDY = Study(
         ),
         "sanity_paired": Table(
             keys=("dataset", "model", "method", "reference", "randomised_up_to"),
-            values=(
-                "difference",
-                "ci_low",
-                "ci_high",
-                "p_value",
-                "n_seeds",
-                "n_images",
-                "n_scenes",
-            ),
+            values=("difference", *PAIRED),
             caption=(
                 "Differences of the rank correlation between two methods; below 0: the maps of "
                 "*method* depend more on the network."
@@ -98,10 +91,10 @@ STUDY = Study(
             caption=(
                 "Rank correlation of each method's maps with those of the trained network, as its"
                 " layers are randomised from the class scores down. Diamonds: maps of a network "
-                "trained on shuffled labels. Dotted: where the verdicts cut, 0.3 and 0.5. Bands: "
-                "95 % over scenes."
+                "trained on shuffled labels. Dotted: where the verdicts of the table cut, 0.3 and "
+                "0.5. Bands: 95 % over scenes."
             ),
-            reads=("sanity", "sanity_verdict"),
+            reads=("sanity",),
         ),
     },
     wanted=lambda plan: plan.config.sanity is not None,
