@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from vebi.compute.processes import identify
 from vebi.config import parse_config
 from vebi.data.on_disk import leave_out_absent
 from vebi.io.errors import VebiError
+from vebi.io.calls import parse_call
 from vebi.models.factory import find_source
+from vebi.models.user_code import source_of
 from vebi.models.weights_places import weights_places
 from vebi.data.roots import is_file
 from vebi.report.places import captions, place_in_report
@@ -45,6 +48,7 @@ replace(
     run=str(RESULTS),
     owner=identify(os.getpid()),
     factories=tuple(m.factory for m in CONFIG.models.values() if m.factory),
+    methods=tuple(method.model_dump() for method in CONFIG.heatmaps.own.values()),
 ).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 CAPTIONS = RESULTS / ".captions"
@@ -66,6 +70,7 @@ wildcard_constraints:
     seed=r"\d+",
     scope="all|conv",
     chunk=r"\d{4}",
+    method="|".join(map(re.escape, CONFIG.heatmaps.own)) or "none",
 
 
 def get_code(script, *functions):
@@ -134,6 +139,17 @@ def get_network_files(wildcards):
     source = find_source(model.factory) if model.factory else None
     found = [path for path in places if is_file(path)][:1]
     return found + [path for path in [source] if path and is_file(path)]
+
+
+def get_method_files(names):
+    """The user's code that makes heatmaps by the methods of these names, as far as it is there."""
+    calls = [
+        parse_call(method.function, "heatmap method")
+        for name, method in CONFIG.heatmaps.own.items()
+        if name in names
+    ]
+    sources = [source_of(call.module) for call in calls]
+    return [path for path in dict.fromkeys(sources) if path and is_file(path)]
 
 
 def get_tables():

@@ -8,7 +8,7 @@ rule measure_iou:
         descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
         heatmaps=expand(
             RESULTS / "heatmaps" / RUN / "{method}.h5",
-            method=CONFIG.heatmaps.methods,
+            method=CONFIG.heatmaps.names,
             allow_missing=True,
         ),
     output:

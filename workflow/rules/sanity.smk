@@ -43,6 +43,7 @@ rule check_sanity:
         descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
         path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
         random_labels=get_random_label_model,
+        code=get_method_files(CONFIG.heatmaps.own),
     output:
         RESULTS / "sanity" / RUN / "sanity.h5",
     log:

@@ -1,3 +1,4 @@
+from .explanation.attribution import Attribution as Attribution
 from .explanation.explainer import Explainer as Explainer
 from .explanation.explainer import explain as explain
 from .explanation.explainer import fit as fit

@@ -330,6 +330,52 @@ def explain(
     typer.echo("\n".join(str(path) for path in written))
 
 
+class Negative(StrEnum):
+    """What becomes of a method's negative values."""
+
+    positive = "positive"
+    absolute = "absolute"
+    refuse = "refuse"
+
+
+@app.command()
+def benchmark(
+    method: Annotated[
+        list[str],
+        typer.Option(help="my_method.py:explain, captum:Saliency, ...; 'NAME: FUNCTION' names it."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for benchmark.csv and benchmark.html.")],
+    run: Annotated[
+        Path, typer.Option(help="A finished run with interventions: config/interventions.yaml.")
+    ] = Path("results/interventions"),
+    dataset: Annotated[str, typer.Option(help="Its data set.")] = "an8flower-double-12c",
+    model: Annotated[str, typer.Option(help="Its network.")] = "an8flower-strided",
+    negative: Annotated[
+        Negative, typer.Option(help="Negative values: dropped, their size counts, an error.")
+    ] = Negative.positive,
+    factory: Annotated[
+        list[str] | None, typer.Option(help="Code that the run's networks are made with.")
+    ] = None,
+) -> None:
+    """Score explanation methods beside those of a run: by masks, and by interventions.
+
+    Measures, intervals over networks and scenes, negative and positive controls; docs/methods.md.
+    """
+    from vebi.io.files import write_text
+    from vebi.studies.interventions.benchmark import FAITHFULNESS, LOCALISATION, methods_of
+    from vebi.studies.interventions.benchmark import benchmark as score
+    from vebi.studies.interventions.benchmark_page import page, shown_table
+
+    methods = methods_of(method, negative.value)
+    table = score(run, methods, dataset=dataset, model=model, factories=factory or ())
+    for measures in (LOCALISATION, FAITHFULNESS):
+        _print(shown_table(table, measures))
+    text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    write_text(out / "benchmark.csv", text)
+    write_text(out / "benchmark.html", page(table, f"{dataset}, {model}"))
+    Console(stderr=True).print(f"benchmark.csv and benchmark.html are in {out}")
+
+
 def spread(arguments: list[str], option: str) -> list[str]:
     """`--mu 1 10 100` as `--mu 1 --mu 10 --mu 100`, which is the form that the parser knows."""
     result: list[str] = []

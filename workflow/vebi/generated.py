@@ -92,6 +92,7 @@ MAIN_LINE: dict[str, JobClass] = {
     "train": "long",
     "describe": "network",
     "explain": "network",
+    "explain_by": "network",
     "sum_descriptors": "network",
     "load_dataset": "cpu",
     "render_chunk": "cpu",

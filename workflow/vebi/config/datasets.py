@@ -74,6 +74,13 @@ class An8FlowerConfig(_DatasetSection):
     def shape(self) -> tuple[int, int, int]:
         return (self.size, self.size, 3)
 
+    @property
+    def n_test(self) -> int:
+        """Images of the base scenes that lie in the test fold."""
+        per_base = self.n_classes * self.views_per_base
+        starts = range(self.fold * per_base, self.images, self.folds * per_base)
+        return sum(min(per_base, self.images - start) for start in starts)
+
     @model_validator(mode="after")
     def _check(self) -> "An8FlowerConfig":
         if self.images % self.n_classes:

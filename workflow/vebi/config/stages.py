@@ -7,6 +7,7 @@ from pydantic import Field
 from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.catalogue.methods import METHODS
 from vebi.config.base import Mu, Name, OneOf, Scope, Strict
+from vebi.config.methods import MethodEntry, UserMethodConfig
 
 
 class ExperimentConfig(Strict):
@@ -41,13 +42,31 @@ class AblationConfig(Strict):
 class HeatmapConfig(Strict):
     """Explanations: of features (VEBI 3.2 and 3.3), and of the predicted class by other methods."""
 
-    methods: list[Annotated[str, OneOf(METHODS)]] = Field(
-        [name for name, method in METHODS.items() if method.paper], min_length=1
+    methods: list[MethodEntry] = Field(
+        [name for name, method in METHODS.items() if method.paper],
+        min_length=1,
+        description="names of built-in methods, and functions: {name: module:function}",
     )
     scope: Scope = "all"
     top: int = Field(3, ge=1, le=64, description="features per image, by weighted response")
     ig_steps: int = Field(16, ge=1, le=1024, description="points on integrated gradients' path")
     batch_size: int = Field(32, ge=1)
+
+    @property
+    def names(self) -> list[str]:
+        """All methods by name, in their order."""
+        return [one if isinstance(one, str) else one.name for one in self.methods]
+
+    @property
+    def built_in(self) -> list[str]:
+        """Those of the catalogue."""
+        return [one for one in self.methods if isinstance(one, str)]
+
+    @property
+    def own(self) -> dict[str, UserMethodConfig]:
+        """The others by name, in an order that does not depend on the configuration's."""
+        found = {one.name: one for one in self.methods if not isinstance(one, str)}
+        return dict(sorted(found.items()))
 
 
 class IouConfig(Strict):

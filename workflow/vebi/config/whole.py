@@ -11,6 +11,7 @@ from vebi.config.average import AverageConfig
 from vebi.config.base import Name, Strict
 from vebi.config.controls import ControlsConfig
 from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
+from vebi.config.interventions import InterventionsConfig
 from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
@@ -55,6 +56,7 @@ class Config(Strict):
     artefacts: ArtefactsConfig | None = None
     occlusion: OcclusionConfig | None = None
     sanity: SanityConfig | None = None
+    interventions: InterventionsConfig | None = None
     resampling: ResamplingConfig | None = None
     robustness: RobustnessConfig | None = None
     feature_counts: FeatureCountsConfig | None = None
@@ -76,11 +78,14 @@ class Config(Strict):
             for number, experiment in enumerate(self.experiments)
             for problem in self._experiment_problems(f"experiments.{number}", experiment)
         ]
-        for key in ("seeds", "selection.mu", "selection.scopes", "heatmaps.methods", "experiments"):
-            values: Any = self
-            for part in key.split("."):
-                values = getattr(values, part)
-            names = [(v.dataset, v.model) if key == "experiments" else v for v in values]
+        listed: dict[str, list[Any]] = {
+            "seeds": self.seeds,
+            "selection.mu": self.selection.mu,
+            "selection.scopes": self.selection.scopes,
+            "heatmaps.methods": self.heatmaps.names,
+            "experiments": [(e.dataset, e.model) for e in self.experiments],
+        }
+        for key, names in listed.items():
             if len(set(names)) < len(names):
                 problems.append(f"{key}: the same value stands there twice")
         if self.heatmaps.scope not in self.selection.scopes:

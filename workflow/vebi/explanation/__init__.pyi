@@ -1,3 +1,4 @@
+from .attribution import Attribution as Attribution
 from .explain import explain_batch as explain_batch
 from .explainer import Explainer as Explainer
 from .explainer import fit as fit

@@ -80,7 +80,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class _Predicted:
+class Predicted:
     """Class scores and probabilities, float64 (N, classes); `weighted`: what selected features are
     ranked from, None if there are none."""
 
@@ -123,7 +123,7 @@ def explain_batch(
         maps = class_map(batch, how).cpu().numpy()
         predicted = _predicted(network, batch.scores)
     else:
-        predicted = _describe(network, pictures.batch, layers, how)
+        predicted = predict(network, pictures.batch, layers, how)
         features, maps = _draw(pictures, network.model, layers, predicted, how, top=top, seed=seed)
     names = list(network.classes) or [str(i) for i in range(predicted.scores.shape[1])]
     explanations = []
@@ -149,7 +149,7 @@ def explain_batch(
 
 def _predicted(
     network: Network, logits: Tensor, weighted: WeightedDescriptors | None = None
-) -> _Predicted:
+) -> Predicted:
     check_scores(logits)
     selected = network.selected
     n_outputs, n_names = logits.shape[1], len(network.classes) or logits.shape[1]
@@ -164,13 +164,11 @@ def _predicted(
             "are expected."
         )
     scores, likely = logits.double(), probabilities(logits)
-    return _Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
+    return Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
 
 
-def _describe(
-    network: Network, batch: Tensor, layers: Sequence[Layer], method: Method
-) -> _Predicted:
-    """The predictions, with the descriptors that features are weighed by if any were selected."""
+def predict(network: Network, batch: Tensor, layers: Sequence[Layer], method: Method) -> Predicted:
+    """What the network says of a batch (N, C, H, W), and what its selected features are ranked from."""
     selected = network.selected
     if selected is None:
         return _predicted(network, run(network.model, batch))
@@ -191,7 +189,7 @@ def _draw(
     pictures: Pictures,
     model: nn.Module,
     layers: Sequence[Layer],
-    predicted: _Predicted,
+    predicted: Predicted,
     method: Method,
     *,
     top: int,
@@ -252,7 +250,7 @@ class _Weighing:
         return {"weight": float(weight), "response": float(response), "share": share}
 
 
-def _weighing(predicted: _Predicted) -> list[_Weighing]:
+def _weighing(predicted: Predicted) -> list[_Weighing]:
     weighted = predicted.weighted
     if weighted is None:
         nothing = np.zeros(0)

@@ -77,16 +77,21 @@ class Explainer:
         names = [self.classes[label] for label in table["class"]]
         return table.assign(**{"class": names}).drop(columns=["scope", "mu"])
 
+    @property
+    def network(self) -> Network:
+        """The network on its device, with the weights of the selected features."""
+        selected = None
+        if self.solution is not None:
+            weights, descriptor = self.solution.weights_at(self.mu), get_descriptor(self.descriptor)
+            selected = Selected(weights, self.solution.index, descriptor)
+        return Network(self.model.to(self.device), self.classes, selected)
+
     def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> list[Explanation]:
         """Explain images (forms as in `fit`) by any heatmap method, by up to `top` features each."""
         array = _as_array(images)
         if not len(array):
             raise VebiError("There are no images to explain.")
-        selected = None
-        if self.solution is not None:
-            weights, descriptor = self.solution.weights_at(self.mu), get_descriptor(self.descriptor)
-            selected = Selected(weights, self.solution.index, descriptor)
-        network = Network(self.model.to(self.device), self.classes, selected)
+        network = self.network
 
         def explain(index: np.ndarray, some: np.ndarray) -> list[Explanation]:
             batch, shown = _prepare(some, self.preprocess, self.device)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from vebi.catalogue.methods import METHODS
+from vebi.catalogue.methods import get_method
 from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.figures.images import show_image, title_feature
 from vebi.figures.style import HEATMAP, SMALL, get_layer_colour, new_figure, styled
@@ -37,7 +37,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
         _set_title(row[0], explanation.predicted, f"{explanation.confidence:.2f}")
         if not explanation.features and explanation.heatmap.any():
             show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            _set_title(row[1], METHODS[explanation.method].label)
+            _set_title(row[1], get_method(explanation.method).label)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
             colour = get_layer_colour(feature.layer_type, feature.spatial)

@@ -13,6 +13,7 @@ from vebi.heatmaps.class_batch import IG_STEPS, ClassBatch
 from vebi.heatmaps.feature_batch import FeatureBatch
 from vebi.heatmaps.maps import map_of_signal, merge
 from vebi.heatmaps.subject import Chosen, Subject
+from vebi.heatmaps.user_signal import user_signal
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer
 
@@ -96,7 +97,14 @@ def merged_maps(
 
 def class_map(batch: ClassBatch, method: Method) -> Tensor:
     """The map of every image by a method that explains the class: float32 (N, H, W) in [0, 1]."""
-    return map_of_signal(resolve(method.function)(batch)).detach()
+    return map_of_signal(signal_of(method, batch)).detach()
+
+
+def signal_of(method: Method, batch: ClassBatch) -> Tensor:
+    """The signal (N, C, H, W) of a method that explains the class, ours or the user's."""
+    if method.function.startswith("vebi."):
+        return resolve(method.function)(batch)
+    return user_signal(method, batch)
 
 
 def feature_maps(

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vebi.catalogue.methods import further_methods, user_method
 from vebi.compute.determinism import pin_threads, use_deterministic_kernels
 from vebi.compute.devices import choose_device, full_memory_explained
 from vebi.compute.memory import keep_freed_memory
@@ -139,7 +140,14 @@ def job(snakemake: Any) -> Iterator[Task]:
             is_open = True
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
             try:
-                with checked_files(snakemake), full_memory_explained():
+                with (
+                    checked_files(snakemake),
+                    full_memory_explained(),
+                    further_methods(
+                        user_method(place=place, **values)
+                        for place, values in enumerate(context.methods)
+                    ),
+                ):
                     yield _task_of(snakemake, context.factories)
             except VebiError as error:
                 terminal.write(f"\nerror in rule {snakemake.rule}: {error}\n")

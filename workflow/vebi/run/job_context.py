@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from typing import Any
 
 VARIABLE = "VEBI_JOB"
 
@@ -18,6 +19,7 @@ class JobContext:
         draws_bars: somebody reads progress bars from the job's log file.
         factories: the user's code that the configuration names; a model file that names any of it
             may run it.
+        methods: the user's heatmap methods, each with `name`, `function` and `negative`.
     """
 
     run: str = ""
@@ -25,6 +27,7 @@ class JobContext:
     cores: int = 0
     draws_bars: bool = False
     factories: tuple[str, ...] = ()
+    methods: tuple[dict[str, Any], ...] = ()
 
     def publish(self) -> None:
         """Set the variable, for this process and those that it starts."""
@@ -35,4 +38,5 @@ def read_context() -> JobContext:
     """What the variable says; nothing where it is not set."""
     values = json.loads(os.environ.get(VARIABLE) or "{}")
     # JSON has lists only.
-    return JobContext(**{**values, "factories": tuple(values.get("factories", ()))})
+    lists = {name: tuple(values.get(name, ())) for name in ("factories", "methods")}
+    return JobContext(**{**values, **lists})

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from vebi.config.occlusion import OcclusionConfig
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
+from vebi.heatmaps.heatmap_file import read_heatmaps
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
@@ -74,7 +74,7 @@ def measure(
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to occlude.")
     scenes = read_scenes(dataset, chosen)
-    maps = {name: _read_maps(path, chosen) for name, path in sorted(heatmaps.items())}
+    maps = {name: read_heatmaps(path, chosen) for name, path in sorted(heatmaps.items())}
     height, width, _ = dataset.image_shape
     maps[CONTROL] = np.ones((len(chosen), height, width), np.float32)
     fill = mean_fill(dataset, settings.fill, device)
@@ -202,13 +202,3 @@ def mean_fill(
     if kind == "mean_colour":
         mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)
     return torch.from_numpy(mean.transpose(2, 0, 1).astype(np.float32)).to(device)
-
-
-def _read_maps(path: Path, chosen: np.ndarray) -> np.ndarray:
-    """The heatmaps of the images at `chosen`."""
-    with h5py.File(path, "r") as file:
-        index = file["image_index"][:]
-        rows = np.searchsorted(index, chosen)
-        if rows.max() >= len(index) or (index[rows] != chosen).any():
-            raise VebiError(f"{path} lacks heatmaps of test images. Delete it and run again.")
-        return np.stack([file["heatmaps"][int(row)] for row in rows])

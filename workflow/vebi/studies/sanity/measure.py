@@ -98,7 +98,7 @@ def measure(
             again.append(_compare(reference_again, draw_again(randomised)))
     scenes = read_scenes(dataset, chosen)
     items = {}
-    for method in maps.methods:
+    for method in maps.names:
         correlation, similarity = np.stack([one[method] for one in measured], axis=1)
         whole = np.stack([one[method][0] for one in again]) if again else None
         items[method] = Sanity(correlation, similarity, chosen, scenes, whole)
@@ -134,14 +134,14 @@ class _Explained:
                 seed=self.seed,
                 sampling=self.sampling,
             )
-            return choose_targets(subject, self.maps.methods, self.maps.top)
+            return choose_targets(subject, self.maps.names, self.maps.top)
 
         batches = split_batches(self.images, self.maps.batch_size)
         return Targets.joined([part for _, part in map_batches(batches, choose)])
 
     def draw(self, model: nn.Module, targets: Targets) -> Maps:
         """Maps of all images by every method."""
-        methods: list[str] = [*self.maps.methods]
+        methods: list[str] = [*self.maps.names]
         parts = map_batches(
             split_batches(self.images, self.maps.batch_size),
             lambda rows, some: merged_maps(

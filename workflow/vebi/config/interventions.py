@@ -1,0 +1,19 @@
+"""Interventions: rendered images with one thing changed."""
+
+from pydantic import Field
+
+from vebi.config.base import Strict
+
+
+class EffectConfig(Strict):
+    """What is measured of the images, once they are rendered."""
+
+    features: int = Field(2, ge=0, le=64, description="of each class, by weight at heatmap_mu")
+    batch_size: int = Field(32, ge=1)
+
+
+class InterventionsConfig(EffectConfig):
+    """The same scene with one thing changed: what a network really uses."""
+
+    images: int = Field(36, ge=1, description="test images per data set, spread over the classes")
+    images_per_chunk: int = Field(6, ge=1, description="images that one job renders")
