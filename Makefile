@@ -12,8 +12,9 @@ SLURM := .venv-slurm
 LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults check bench coverage pages clean-env
+.PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults check wheel docs lock bench coverage pages clean-env
 help:
+	@echo "make quick       digits alone, to a report, in two minutes (needs no Blender)"
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
 	@echo "make verify      the default run, then compared with results/reference (CONFIG= for another one)"
@@ -25,11 +26,14 @@ help:
 	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
 	@echo "make test-faults one run that is killed 30 times (KILLS=), then compared with an undisturbed one"
 	@echo "make check       lint, format, types, layers"
+	@echo "make wheel       the package in bare environments, with the oldest and the newest versions"
+	@echo "make docs        the documentation as a site, to site/"
+	@echo "make lock        requirements.lock, made again from requirements.txt"
 	@echo "make env         the two environments only (.venv, .venv-render)"
 
 # A stamp per environment: made again when its list of packages changes.
 $(VENV)/.installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed, the one that bpy is made for: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, not %d.%d: make PYTHON=/path/to/python3.13" % v)'
 	@PYTHON=$(PYTHON) bash envs/system-packages.sh
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check torch==2.13.0
@@ -37,9 +41,11 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-$(RENDER)/.installed: requirements-render.txt
+# The one environment that needs Python 3.11: found on the machine, or fetched by uv.
+$(RENDER)/.installed: requirements-render.txt $(VENV)/.installed
 	@PYTHON=$(PYTHON) bash envs/system-packages.sh
-	$(PYTHON) -m venv $(RENDER)
+	@python=$$(PYTHON=$(PYTHON) bash envs/blender-python.sh $(VENV)/bin/python) && \
+	  echo "$$python -m venv $(RENDER)" && "$$python" -m venv $(RENDER)
 	$(RENDER)/bin/python -m pip install -q --disable-pip-version-check -r requirements-render.txt
 	$(RENDER)/bin/python -c "import bpy"
 	@touch $@
@@ -53,8 +59,9 @@ $(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
 # On top of the main one: what is installed there is seen, and not installed again.
 $(SLURM)/.installed: requirements-slurm.txt $(VENV)/.installed
 	$(PYTHON) -m venv --without-pip $(SLURM)
-	echo "import site; site.addsitedir('$(CURDIR)/$(VENV)/lib/python3.11/site-packages')" \
-	  >$(SLURM)/lib/python3.11/site-packages/vebi-main.pth
+	packages='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  echo "import site; site.addsitedir('$$($(VENV)/bin/python -c "$$packages")')" \
+	  >"$$($(SLURM)/bin/python -c "$$packages")/vebi-main.pth"
 	$(SLURM)/bin/python -m pip install -q --disable-pip-version-check -r requirements-slurm.txt
 	printf '#!/bin/sh\nexec "%s" -m snakemake "$$@"\n' "$(CURDIR)/$(SLURM)/bin/python" >$(SLURM)/bin/snakemake
 	chmod +x $(SLURM)/bin/snakemake
@@ -63,6 +70,10 @@ $(SLURM)/.installed: requirements-slurm.txt $(VENV)/.installed
 env: $(VENV)/.installed $(RENDER)/.installed
 slurm-env: env $(SLURM)/.installed
 dev-env: env $(VENV)/.dev-installed
+
+# Needs no Blender.
+quick: $(VENV)/.installed
+	$(RUN_SNAKEMAKE) --configfile config/quick.yaml
 
 reproduce: env
 	$(RUN_SNAKEMAKE) $(if $(filter-out config/config.yaml,$(CONFIG)),--configfile $(CONFIG))
@@ -97,7 +108,7 @@ KILLS ?= 30
 test-faults: dev-env
 	VEBI_KILLS=$(KILLS) $(VENV)/bin/python -m pytest -s tests/faults
 
-# Peers that are no dependencies are measured where they are installed: pip install spams-bin celer grad-cam
+# Peers that are not dependencies are measured where they are installed: pip install spams-bin celer grad-cam
 bench: dev-env reproduce
 	for benchmark in $(filter-out bench/summarise.py,$(wildcard bench/*.py)); do \
 	  $(VENV)/bin/python $$benchmark || exit 1; done
@@ -118,6 +129,25 @@ check: dev-env
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/snakefmt --check Snakefile workflow
 	$(VENV)/bin/snakemake --lint
+
+# Tutorials are executed, so it takes a minute or two.
+$(VENV)/.docs-installed: requirements-docs.txt $(VENV)/.dev-installed
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.txt -r requirements-docs.txt
+	@touch $@
+
+docs: env $(VENV)/.docs-installed
+	$(VENV)/bin/python -m mkdocs build -q
+	@echo "The site is in site/: open site/index.html"
+
+# What requirements.txt leads to, on every Python from 3.11 on, with a hash of each file.
+lock: dev-env
+	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" requirements.txt -o requirements.lock
+
+# In environments of their own, made and removed again.
+wheel: $(VENV)/.installed
+	$(PYTHON) tools/check_wheel.py --versions lowest
+	$(PYTHON) tools/check_wheel.py
 
 clean-env:
 	rm -rf $(VENV) $(RENDER) $(SLURM)

@@ -457,7 +457,7 @@ def scale(quick: bool) -> pd.DataFrame:
 
 
 def run(out_csv: str | Path, quick: bool, descriptors: str | Path | None = None) -> pd.DataFrame:
-    """Write the comparison to `out_csv` and the scale run to *_scale.csv beside it."""
+    """Write the comparison to `out_csv` and the scale run to *_scale.csv next to it."""
     out = Path(out_csv)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -122,7 +122,7 @@ def get_read_tables(study, figure):
 
 
 def get_figure_settings(figure):
-    """What a figure depends on beside its files; of the experiment that it is about, if of one."""
+    """What a figure depends on besides its files; of the experiment that it is about, if of one."""
     if figure.per == "experiment":
         return lambda wildcards: figure.settings(PLAN, get_experiment(wildcards))
     return figure.settings(PLAN, None)

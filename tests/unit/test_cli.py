@@ -1,5 +1,6 @@
 """The command line as a user meets it: the installed program, real files, exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import typer.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.cli import app, spread
+from vebi.cli import app, here, spread
+from vebi.version import __version__
 
 
 def vebi(*arguments, cwd=None):
@@ -104,6 +106,76 @@ def test_the_shell_completes_commands_options_and_choices(words, completed):
     assert done.stdout.split() == completed
 
 
+def test_version():
+    done = typer.testing.CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output.strip()) == (0, f"vebi {__version__}")
+
+
+def test_a_package_that_is_missing_is_named_and_no_defect_of_vebi():
+    code = (
+        "import sys, vebi.cli, vebi.run.checksums\n"
+        "def fail(*_):\n    raise ModuleNotFoundError('none', name='spgl1.core')\n"
+        "vebi.run.checksums.check_files = fail\n"
+        "sys.argv = ['vebi', 'select', 'x', '--mu', '1', '--out', 'y']\n"
+        "vebi.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: the package spgl1 is not installed: pip install spgl1."
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["claims", "RUN", "--json"], ["claims", "RUN", "--json", "-"]),
+        (["iou", "--json", "--out", "x"], ["iou", "--json", "-", "--out", "x"]),
+        (["iou", "--json", "a.json", "x"], ["iou", "--json", "a.json", "x"]),
+        (["diff", "A", "B", "--json", "-"], ["diff", "A", "B", "--json", "-"]),
+        # A folder is what the command reads, and no file to write.
+        (["claims", "--json", "/"], ["claims", "--json", "-", "/"]),
+    ],
+)
+def test_json_without_a_file_is_printed(given, read):
+    assert here(given, "--json") == read
+
+
+def test_json_holds_what_the_table_shows(descriptors, tmp_path):
+    arguments = ("select", descriptors, "--mu", "0.1,10", "--out", tmp_path / "out", "--json")
+    printed = json.loads(vebi(*arguments).stdout)
+    assert [row["mu"] for row in printed] == [0.1, 10.0]
+    lines = (tmp_path / "out/selection.csv").read_text().splitlines()
+    assert list(printed[0]) == lines[0].split(",")
+    # Gaps far below what a fixed number of decimals would show are kept.
+    assert 0 <= printed[0]["relative_gap"] < 1e-8
+    done = vebi(*arguments[:-1], "--json", tmp_path / "table.json")
+    assert json.loads((tmp_path / "table.json").read_text()) == printed
+    assert done.stdout == ""
+
+
+def test_the_table_of_select_fits_into_80_columns(descriptors, tmp_path):
+    code = "import vebi.cli; vebi.cli.main()"
+    arguments = (
+        "select",
+        str(descriptors),
+        "--mu",
+        "0.1",
+        "123456.5",
+        "--out",
+        str(tmp_path / "o"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    lines = done.stdout.rstrip().splitlines()
+    assert max(map(len, lines)) <= 80
+    # A row is one line, below a header of several.
+    assert [line.split()[:2] for line in lines[-2:]] == [["all", "0.1"], ["all", "123456"]]
+
+
 def test_iou_of_files(tmp_path):
     masks = np.zeros((3, 4, 4), bool)
     masks[:, :2] = True
@@ -185,3 +257,5 @@ def test_an_option_with_many_numbers_is_spread(numbers):
         "7",
     ]
     assert spread(["--mu", *texts], "--mu") == expected
+    assert spread(["--mu", ",".join(texts), "x.h5"], "--mu") == [*expected, "x.h5"]
+    assert spread([f"--mu={','.join(texts)}"], "--mu") == expected

@@ -88,6 +88,6 @@ def test_locally_one_job_has_the_gpu():
     assert default["resources"] == {"gpu": 1}
 
 
-@pytest.mark.parametrize("path", generated_files())
+@pytest.mark.parametrize("path", generated_files(ROOT))
 def test_files_that_are_made_from_records_are_as_these_make_them(path):
-    assert (ROOT / path).read_text() == generated_files()[path], "run python -m vebi.generated"
+    assert (ROOT / path).read_text() == generated_files(ROOT)[path], "run python -m vebi.generated"

@@ -50,7 +50,7 @@ CONFIGURATION = {
     "mcgill": None,
     "panels": {"columns": 4},
 }
-# New and changed files, beside those that `python -m vebi.generated` writes and beside a test.
+# New and changed files, besides those that `python -m vebi.generated` writes and besides a test.
 FILES = {
     "A heatmap method": (1, 1),
     "A kind of data set": (1, 1),
@@ -60,7 +60,7 @@ FILES = {
     "A table of a study": (0, 2),
     "A figure of a study": (0, 2),
     "A claim": (0, 1),
-    "A key of the configuration": (0, 2),
+    "A key of the configuration": (0, 1),
     "A study": (4, 2),
 }
 TARGETS = [

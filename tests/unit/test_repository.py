@@ -1,4 +1,4 @@
-"""Files beside the code, for people and services: make's targets, citation, catalogue, hooks, licence."""
+"""Files next to the code, for people and services: make's targets, citation, hooks, licence."""
 
 import os
 import re
@@ -35,7 +35,11 @@ def test_make_help_names_targets_that_exist(root):
     text = (root / "Makefile").read_text()
     phony = set(re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)[1].split())
     helped = set(re.findall(r'@echo "make (\S+)', text))
-    assert {"reproduce", "test", "smoke", "bench", "verify", "check"} <= helped <= phony
+    assert (
+        {"quick", "reproduce", "test", "smoke", "bench", "verify", "check", "docs"}
+        <= helped
+        <= phony
+    )
 
 
 def test_the_reference_of_the_default_run_is_there_to_compare_with(root):
@@ -43,13 +47,15 @@ def test_the_reference_of_the_default_run_is_there_to_compare_with(root):
     assert {"training", "selection", "ablation", "iou_auc", "occlusion", "sanity"} <= tables
 
 
-def test_citation_names_this_version_and_the_paper(root):
+def test_citation_names_this_version_and_the_works(root):
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert cited["cff-version"] == "1.2.0"
     assert {"message", "title", "authors", "license"} <= set(cited)
     assert str(cited["version"]) == vebi.__version__
-    (paper,) = cited["references"]
-    assert paper["url"] == "https://arxiv.org/abs/1712.06302"
+    vebi_paper, resampling, report = cited["references"]
+    assert vebi_paper["url"] == "https://arxiv.org/abs/1712.06302"
+    assert resampling["url"] == "https://arxiv.org/abs/1707.09641"
+    assert "McGill" in report["institution"]["name"]
 
 
 def test_catalogue_hooks_and_licence(root):
@@ -60,7 +66,7 @@ def test_catalogue_hooks_and_licence(root):
     hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     assert [hook["entry"] for hook in hooks] == ["make check"]
     assert "MIT License" in (root / "LICENSE").read_text()
-    assert "## Unreleased" in (root / "CHANGELOG.md").read_text()
+    assert f"## {vebi.__version__}\n" in (root / "CHANGELOG.md").read_text()
 
 
 PAGES = (
@@ -69,7 +75,7 @@ PAGES = (
     "CONTRIBUTING.md",
     "config/README.md",
     "examples/README.md",
-    "docs/*.md",
+    "docs/**/*.md",
 )
 
 
@@ -78,6 +84,8 @@ def test_links_between_the_pages_lead_somewhere(root):
     seen = 0
     for page in (path for pattern in PAGES for path in root.glob(pattern)):
         for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            # Tutorials are pages of the site, made from a notebook of the same name.
+            target = re.sub(r"(tutorials/.+)\.md", r"\1.py", target)
             if re.match(r"https?:|mailto:", target):
                 continue
             file, _, heading = target.partition("#")

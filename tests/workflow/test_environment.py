@@ -73,3 +73,65 @@ def test_conda_and_pip_pin_the_same_versions(root, conda, pip):
     outside = {pin for pin in in_pip if pin.lower().startswith(("snakemake", "pygments"))}
     assert in_conda == in_pip - outside
     assert len(in_conda) >= 4
+
+
+def fake_python(folder, name, version):
+    """A program that answers as a Python of this version does, and has no pip."""
+    path = folder / name
+    same = "exit 0" if version == (3, 11) else "exit 1"
+    path.write_text(
+        f'#!/bin/sh\ncase "$2" in *version_info*) {same};; '
+        f"*sys.executable*) echo {path};; *) exit 9;; esac\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+def blender_python(root, folder, **variables):
+    command = ["/bin/bash", root / "envs/blender-python.sh", folder / "main"]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{folder}:/usr/bin:/bin", "PYTHON": str(folder / "python3"), **variables},
+    )
+
+
+def test_blenders_python_is_the_main_one_or_another_on_the_machine(root, tmp_path):
+    main = fake_python(tmp_path, "python3", (3, 11))
+    assert blender_python(root, tmp_path).stdout.strip() == str(main)
+    fake_python(tmp_path, "python3", (3, 13))
+    other = fake_python(tmp_path, "python3.11", (3, 11))
+    done = blender_python(root, tmp_path)
+    assert (done.stdout.strip(), done.stderr) == (str(other), "")
+
+
+def test_a_python_that_was_named_must_be_the_right_one(root, tmp_path):
+    fake_python(tmp_path, "python3", (3, 11))
+    wrong = fake_python(tmp_path, "wrong", (3, 12))
+    done = blender_python(root, tmp_path, RENDER_PYTHON=str(wrong))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == f"RENDER_PYTHON={wrong} is not Python 3.11."
+
+
+@pytest.mark.parametrize("can_fetch", [True, False])
+def test_uv_fetches_one_or_the_ways_out_are_said(root, tmp_path, can_fetch):
+    fake_python(tmp_path, "python3", (3, 13))
+    fake_python(tmp_path, "python3.11", (3, 12))
+    fetched = fake_python(tmp_path, "fetched", (3, 11))
+    state = tmp_path / "installed"
+    (tmp_path / "uv").write_text(
+        "#!/bin/sh\n"
+        f'case "$2" in find) [ -f {state} ] && echo {fetched};; '
+        f"install) {'touch ' + str(state) if can_fetch else 'exit 2'};; esac\n"
+    )
+    (tmp_path / "uv").chmod(0o755)
+    done = blender_python(root, tmp_path)
+    assert "needs Python 3.11, which this machine lacks: uv fetches it" in done.stderr
+    if can_fetch:
+        assert (done.returncode, done.stdout.strip()) == (0, str(fetched))
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "make RENDER_PYTHON=/path/to/python3.11" in done.stderr
+        assert "make quick" in done.stderr

@@ -200,7 +200,7 @@ def browser():
 
 
 def until(condition, seconds=60):
-    """Wait for what the page does later. (Playwright's own way wants scripts that the page forbids.)"""
+    """Wait for what the page does later. (Playwright's own way needs scripts that the page forbids.)"""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came true"

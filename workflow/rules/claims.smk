@@ -4,7 +4,7 @@ from vebi.claims.facts import facts_of
 
 
 rule tabulate_claims:
-    """Published number, ours, and a verdict by the rule that stands beside it."""
+    """Published number, ours, and a verdict by the rule that goes with it."""
     input:
         [path for path in get_tables() if path.stem != "claims"],
     output:

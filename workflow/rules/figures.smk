@@ -1,4 +1,4 @@
-# figures/*.png, each with a vector PDF beside it; a rule per figure or family of figures.
+# figures/*.png, each with a vector PDF next to it; a rule per figure or family of figures.
 
 
 for _study, _name, _figure in drawn_figures():

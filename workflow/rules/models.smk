@@ -5,7 +5,7 @@ include: "inputs/models.smk"
 
 
 rule train:
-    """Train a network from its seed, or take it as it is given."""
+    """Train a network from its seed, or take it as given."""
     input:
         dataset=RESULTS / "data/{dataset}/dataset.h5",
         given=get_network_files,

@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +16,8 @@ from rich.table import Table
 
 from vebi.catalogue.methods import METHODS, OURS
 from vebi.io.errors import VebiError
+from vebi.io.optional import install_hint
+from vebi.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,30 @@ app = typer.Typer(
     help="Visual explanation by interpretation: select, explain, measure, compare.",
     pretty_exceptions_enable=False,
 )
+
+
+JsonPath = Annotated[
+    Path | None,
+    typer.Option("--json", help="JSON in place of the table: to this file, or here (no FILE)."),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vebi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Options of `vebi` itself."""
 
 
 class Scope(StrEnum):
@@ -59,7 +85,7 @@ class Format(StrEnum):
 @app.command()
 def select(
     descriptors: Annotated[Path, typer.Argument(help="HDF5 with X (N, m) and labels (N).")],
-    mu: Annotated[list[float], typer.Option(help="Bounds of ||w||_1 in Eq. 1: --mu 1 10 100.")],
+    mu: Annotated[list[float], typer.Option(help="Bounds of ||w||_1 in Eq. 1: --mu 1,10,100.")],
     out: Annotated[Path, typer.Option(help="Folder to write path.h5 and the two tables to.")],
     scope: Annotated[Scope, typer.Option(help="conv: features of convolutions only.")] = Scope.all,
     labels: Annotated[
@@ -70,6 +96,7 @@ def select(
         Solver, typer.Option(help="The exact path, or spgl1 at each value of --mu.")
     ] = Solver.path,
     processes: Annotated[int, typer.Option(min=1, help="Cores; the numbers stay the same.")] = 1,
+    json: JsonPath = None,
 ) -> None:
     """Select features with the mu-Lasso from any descriptor file."""
     from vebi.run.checksums import check_files
@@ -90,7 +117,7 @@ def select(
         ),
         processes=processes,
     )
-    _print(selection_table(solution))
+    _show(selection_table(solution), json)
     Console(stderr=True).print(f"path.h5, selection.csv and selected_features.csv are in {out}")
 
 
@@ -99,11 +126,13 @@ def iou(
     heatmaps: Annotated[Path, typer.Argument(help="HDF5 with heatmaps (N, H, W) in [0, 1].")],
     masks: Annotated[Path, typer.Argument(help="HDF5 with masks (M, H, W).")],
     thresholds: Annotated[
-        int, typer.Option(min=2, max=100_001, help="So many, equally spaced from 0 to 1.")
+        int,
+        typer.Option(min=2, max=100_001, help="Their number; they are equally spaced from 0 to 1."),
     ] = 101,
     out: Annotated[
         Path | None, typer.Option(help="Folder for iou_curve.csv and iou_auc.csv.")
     ] = None,
+    json: JsonPath = None,
 ) -> None:
     """Measure how well heatmaps cover masks: the IoU curve and the area under it."""
     from vebi.io.files import write_text
@@ -112,7 +141,7 @@ def iou(
 
     check_files(heatmaps, masks)
     curve, areas = compare_files(heatmaps, masks, thresholds)
-    _print(areas)
+    _show(areas, json)
     if out is not None:
         for name, table in (("iou_curve", curve), ("iou_auc", areas)):
             text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
@@ -130,7 +159,8 @@ def diff(
         bool, typer.Option(help="A file that only one side has is a difference.")
     ] = False,
     json: Annotated[
-        Path | None, typer.Option(help="Write the comparison as JSON ('-': here).")
+        Path | None,
+        typer.Option(help="Write the comparison as JSON to this file, or here (no FILE)."),
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with the figures side by side.")
@@ -151,6 +181,7 @@ def verify(
     remove_broken: Annotated[
         bool, typer.Option("--remove-broken", help="Delete what is broken, to be made again.")
     ] = False,
+    json: JsonPath = None,
 ) -> None:
     """Check every result file of a run against the checksums in its manifest.
 
@@ -158,7 +189,7 @@ def verify(
     """
     from vebi.run.manifest import run_verify
 
-    raise typer.Exit(run_verify(run, remove_broken))
+    raise typer.Exit(run_verify(run, remove_broken, json))
 
 
 @app.command()
@@ -197,11 +228,12 @@ def claims(
         typer.Argument(help="Runs' folders, as results/default or results/reference/default."),
     ],
     markdown: Annotated[bool, typer.Option(help="As Markdown, for a README.")] = False,
+    json: JsonPath = None,
 ) -> None:
     """What the three works claim, what was measured, and what it says of each claim."""
     from vebi.claims.print_claims import run_claims
 
-    run_claims(runs, markdown)
+    run_claims(runs, markdown, json)
 
 
 @app.command()
@@ -305,7 +337,7 @@ def explain(
     --architecture, --weights), for most methods with images of its classes to select features on
     (--data).
     """
-    # Beside warnings, whose code is run; other packages' progress is of no interest.
+    # Next to warnings, whose code is run; other packages' progress is of no interest.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vebi").setLevel(logging.INFO)
     from vebi.compute.memory import keep_freed_memory
@@ -369,7 +401,7 @@ def benchmark(
     methods = methods_of(method, negative.value)
     table = score(run, methods, dataset=dataset, model=model, factories=factory or ())
     for measures in (LOCALISATION, FAITHFULNESS):
-        _print(shown_table(table, measures))
+        _show(shown_table(table, measures))
     text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_text(out / "benchmark.csv", text)
     write_text(out / "benchmark.html", page(table, f"{dataset}, {model}"))
@@ -377,16 +409,39 @@ def benchmark(
 
 
 def spread(arguments: list[str], option: str) -> list[str]:
-    """`--mu 1 10 100` as `--mu 1 --mu 10 --mu 100`, which is the form that the parser knows."""
+    """`--mu 1,10,100` and `--mu 1 10 100` as `--mu 1 --mu 10 --mu 100`, which the parser knows."""
     result: list[str] = []
     in_numbers = False
     for argument in arguments:
-        if in_numbers and result[-1] != option and _is_number(argument):
-            result.append(option)
-        elif result[-1:] != [option]:
+        name, equals, value = argument.partition("=")
+        if name == option and equals and _numbers(value):
+            result += [part for number in _numbers(value) for part in (option, number)]
+            in_numbers = True
+        elif in_numbers and (numbers := _numbers(argument)):
+            for number in numbers:
+                result += [number] if result[-1] == option else [option, number]
+        else:
             in_numbers = argument == option
-        result.append(argument)
+            result.append(argument)
     return result
+
+
+def here(arguments: list[str], option: str) -> list[str]:
+    """`--json` that no file follows as `--json -`, which is standard output."""
+    result: list[str] = []
+    for place, argument in enumerate(arguments):
+        result.append(argument)
+        following = arguments[place + 1] if place + 1 < len(arguments) else "--"
+        is_file = following == "-" or not (following.startswith("-") or Path(following).is_dir())
+        if argument == option and not is_file:
+            result.append("-")
+    return result
+
+
+def _numbers(text: str) -> list[str]:
+    """The numbers in `1` or `1,10,100`; none if it is anything else."""
+    parts = text.split(",")
+    return parts if all(map(_is_number, parts)) else []
 
 
 def _is_number(text: str) -> bool:
@@ -397,19 +452,27 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _print(frame: pd.DataFrame) -> None:
+def _show(frame: pd.DataFrame, json: Path | None = None) -> None:
+    """Print a table, or write it as JSON."""
+    if json is not None:
+        from vebi.io.json_output import records, write_json
+
+        write_json(records(frame), json)
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in frame.columns:
-        table.add_column(str(column), justify="left" if frame[column].dtype == object else "right")
+    for column, values in frame.items():
+        # A header of several words may take several lines, where the terminal is narrow.
+        justify: Literal["left", "right"] = "right" if values.dtype.kind in "iuf" else "left"
+        table.add_column(str(column).replace("_", " "), justify=justify, vertical="bottom")
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console().print(table)
 
 
 def main() -> None:
     """Entry point: whatever goes wrong becomes one line and exit code 2, and no traceback."""
     try:
-        app(spread(sys.argv[1:], "--mu"))
+        app(here(spread(sys.argv[1:], "--mu"), "--json"))
     except VebiError as error:
         message = str(error)
     except BrokenPipeError:
@@ -421,6 +484,11 @@ def main() -> None:
         message = f"{place}{error.strerror or error}. Choose another place, or make room."
     except MemoryError as error:
         message = f"this needs more memory than there is ({error}). Take a smaller file or image."
+    except ModuleNotFoundError as error:
+        if os.environ.get("VEBI_DEBUG"):
+            raise
+        package = (error.name or "").partition(".")[0]
+        message = f"the package {package} is not installed: {install_hint(package)}."
     except Exception as error:
         if os.environ.get("VEBI_DEBUG"):
             raise
@@ -428,7 +496,7 @@ def main() -> None:
             f"unexpected {type(error).__name__}: {error}. This is a defect of vebi: please report it "
             "with what VEBI_DEBUG=1 in the environment shows."
         )
-    # Names of files may hold bytes that are no text.
+    # Names of files may hold bytes that are not text.
     print(f"error: {message}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     sys.exit(2)
 

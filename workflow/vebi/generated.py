@@ -1,7 +1,7 @@
 """Files of the repository that are derived from records: `python -m vebi.generated` writes them.
 
-They are config/schema.json, config/tolerances.tsv and profiles/slurm/config.yaml. A test compares them
-with what this makes.
+They are config/README.md, config/schema.json, config/tolerances.tsv and profiles/slurm/config.yaml. A
+test compares them with what this makes.
 """
 
 import fnmatch
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from vebi.config.reference import reference_text
 from vebi.config.schema import schema_text
 from vebi.diff.folders import Known
 from vebi.diff.tolerances import COLUMNS, ROWS, parse_tolerances
@@ -60,9 +61,9 @@ OTHER_FILES: tuple[tuple[str, Allowed], ...] = (
     ("*.json", Allowed("*", "follows", 1e-6, 1e-5)),
     (
         "*.pdf",
-        Allowed("*", "show", why="drawn as the PNG beside it, and may carry names of versions"),
+        Allowed("*", "show", why="drawn as the PNG next to it, and may carry names of versions"),
     ),
-    ("*.svg", Allowed("*", "show", why="drawn as the PNG beside it")),
+    ("*.svg", Allowed("*", "show", why="drawn as the PNG next to it")),
     ("*.html", Allowed("*", "show", why="a page about the same tables")),
 )
 
@@ -201,9 +202,10 @@ def slurm_profile_text() -> str:
     return PROFILE_HEAD + "\n".join(lines) + "\n" + PROFILE_GROUPS
 
 
-def generated_files() -> dict[str, str]:
-    """Every file by its path in the repository, with its text."""
+def generated_files(root: Path) -> dict[str, str]:
+    """Every file by its path in the repository `root`, with its text."""
     return {
+        "config/README.md": reference_text(root / "config"),
         "config/schema.json": schema_text(),
         "config/tolerances.tsv": tolerances_text(),
         "profiles/slurm/config.yaml": slurm_profile_text(),
@@ -213,7 +215,7 @@ def generated_files() -> dict[str, str]:
 def main(arguments: Iterable[str] = ()) -> int:
     """Write the files below the folder that `arguments` name, else below the working directory."""
     root = Path(next(iter(arguments), "."))
-    for path, text in generated_files().items():
+    for path, text in generated_files(root).items():
         write_text(root / path, text)
     return 0
 

@@ -18,7 +18,7 @@ for _ in range(12):
     BOMB = [BOMB] * 9
 NET = {"architecture": "matconvnet", "epochs": 1}
 
-# Where in the configuration, what stands there, and the words that must be said.
+# Where in the configuration, what is there, and the words that must be said.
 TABLE = [
     ("run", GONE, ["run", "missing"]),
     ("run", "", ["run", "no name"]),

@@ -271,7 +271,7 @@ LISTS = [
     ("path,label\na/1.png,a\na/2.png,a\n", ["has 1 classes", "n_classes is 2"]),
     ("path,label\na/9.png,a\na/1.png,a\nb/1.png,b\nb/2.png,b\n", ["a/9.png", "no such file"]),
     ("path,label\nb,a\na/1.png,a\nb/1.png,b\nb/2.png,b\n", ["b (it is not a file)"]),
-    ("path,label\na\x07,a\n", ["no text"]),
+    ("path,label\na\x07,a\n", ["not text"]),
     (b"path,label\n\xff\xfe,a\n", ["not in UTF-8"]),
     (b"path,label\na\0,a\n", ["a"]),
 ]
@@ -408,10 +408,10 @@ PATHS = [
     (value("columns", [99]), ["columns do not lie"]),
     (value("feature_layer", [1]), ["feature_layer", "texts"]),
     (attribute("m", 10**12), ["m = 1000000000000"]),
-    (attribute("m", "five"), ["no path.h5"]),
+    (attribute("m", "five"), ["not a path.h5"]),
     (attribute("n_classes", 10**12), ["no array 'class_2/l1_norm'"]),
     (attribute("n_classes", 0), ["no classes"]),
-    (lambda file: file.attrs.__delitem__("scope"), ["no path.h5", "scope"]),
+    (lambda file: file.attrs.__delitem__("scope"), ["not a path.h5", "scope"]),
 ]
 
 

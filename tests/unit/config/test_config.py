@@ -185,11 +185,17 @@ def test_any_network_has_a_place(options):
     assert TrainingSettings(**settings).epochs == options["epochs"]
 
 
-def test_the_readme_s_networks_are_valid():
-    text = (ROOT / "config/README.md").read_text()
-    (example,) = [part for part in text.split("```yaml")[1:] if part.strip().startswith("models:")]
-    models = yaml.safe_load(example.split("```")[0])["models"]
-    assert set(parse_config(overlay(BASE, {"models": models})).models) > set(models)
+@pytest.mark.parametrize(
+    ("page", "section"), [("networks", "models"), ("image-folders", "datasets")]
+)
+def test_the_pages_examples_are_valid(page, section):
+    text = (ROOT / f"docs/how-to/{page}.md").read_text()
+    examples = [part for part in text.split("```yaml")[1:] if part.strip().startswith(section)]
+    assert examples
+    for example in examples:
+        values = yaml.safe_load(example.split("```")[0])[section]
+        parsed = getattr(parse_config(overlay(BASE, {section: values})), section)
+        assert set(parsed) > set(values)
 
 
 def test_matconvnet_s_networks_divide_by_one():

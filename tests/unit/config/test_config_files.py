@@ -1,4 +1,4 @@
-"""What stands beside the typed configuration: its explanation, its schema, the shipped files."""
+"""What stands next to the typed configuration: its explanation, its schema, the shipped files."""
 
 import copy
 import json
@@ -37,56 +37,67 @@ def sections(annotation):
             yield step + path, model
 
 
-def keys_of(model, prefix=""):
-    """Every key of the configuration, in the notation of config/README.md."""
-    for name, field in model.model_fields.items():
-        yield prefix + name
-        for path, inner in sections(field.annotation):
-            yield from keys_of(inner, f"{prefix}{name}{path}.")
+def models_of(model):
+    """Every model of the configuration, each once."""
+    yield model
+    for field in model.model_fields.values():
+        for _, inner in sections(field.annotation):
+            yield from models_of(inner)
 
 
-def explained_keys():
-    """Every key that a table of config/README.md explains.
-
-    A table's header starts with `key`; names in the first column of its rows are relative to the
-    section's heading, unless they start with a section's name themselves.
-    """
-    found: list[str] = []
-    heading, in_keys = "", False
+def explained():
+    """Keys with their cells, by the headings of config/README.md."""
+    found: dict[str, dict[str, list[str]]] = {}
     for line in (ROOT / "config/README.md").read_text().splitlines():
         if line.startswith("## "):
-            names = re.findall(r"`([^`]+)`", line)
-            heading = f"{names[0]}." if len(names) == 1 else ""
-        if not line.startswith("|"):
-            in_keys = False
-        elif line.startswith("| key |"):
-            in_keys = True
-        elif in_keys and not line.startswith("|---"):
-            for name in re.findall(r"`([^`]+)`", line.split("|")[1]):
-                first = re.split(r"[.\[]", name)[0]
-                whole = "." in name and first in Config.model_fields
-                found.append(name if whole else heading + name)
+            rows = found.setdefault(line.removeprefix("## "), {})
+        elif (cells := re.split(r"(?<!\\)\|", line)[1:-1]) and cells[0].startswith(" `") and found:
+            assert len(cells) == 4, line
+            rows[cells[0].strip(" `")] = [cell.strip() for cell in cells[1:]]
     return found
 
 
-def test_every_key_is_explained_and_nothing_else():
-    known = set(keys_of(Config))
-    # A section's own name is its heading; of lists of entries the entries' keys are explained.
-    inner = {re.sub(r"(\[\]|\.<name>)?\.[^.]+$", "", key) for key in known}
-    explained = explained_keys()
-    assert known - inner - set(explained) == set()
-    assert set(explained) - known == set()
-    # Kinds of data sets share names of keys.
-    once = [key for key in explained if not key.startswith("datasets.")]
-    assert len(once) == len(set(once)), "a key is explained twice"
+def test_every_key_of_every_section_is_explained():
+    tables = explained()
+    models = list(models_of(Config))
+    assert [set(table) for table in tables.values()] == [set(m.model_fields) for m in models]
+    # What the name and the allowed values say needs no more words.
+    plain = {"kind", "optimiser", "weight_decay", "networks"}
+    for heading, table in tables.items():
+        for key, (allowed, _, meaning) in table.items():
+            assert allowed, (heading, key)
+            assert meaning or key in plain, (heading, key)
 
 
-def test_every_section_has_a_heading():
+@pytest.mark.parametrize(
+    ("heading", "key", "cells"),
+    [
+        ("The run", "compute_threads", ["integer from 1 to 256", "`1`"]),
+        ("The run", "device", ["`auto`, `cpu`, `cuda`", "`auto`"]),
+        ("The run", "mcgill", ["section or null", "null"]),
+        ("`experiments[]`", "dataset", ["text", ""]),
+        ("`selection`", "scopes", ["list of `all`, `conv`", "`[all, conv]`"]),
+        (
+            "`datasets.<name>`, kind `image_folder`",
+            "test_fraction",
+            ["number above 0 below 1", "`0.2`"],
+        ),
+        (
+            "`datasets.<name>`, kind `mnist`",
+            "test_images",
+            ["integer from 10 to 10,000 or null", "null"],
+        ),
+    ],
+)
+def test_rows_say_what_a_key_takes(heading, key, cells):
+    assert explained()[heading][key][:2] == cells
+
+
+def test_every_configuration_says_what_it_is():
     text = (ROOT / "config/README.md").read_text()
-    headings = "\n".join(re.findall(r"^## .*$|^\| `[^|]*", text, re.MULTILINE))
-    for name, field in Config.model_fields.items():
-        if list(sections(field.annotation)):
-            assert re.search(rf"`{name}[`.]", headings), name
+    for path in ROOT.glob("config/*.yaml"):
+        (said,) = re.findall(rf"^\| `{path.name}` \| (.+) \|$", text, re.MULTILINE)
+        assert len(said.split()) > 4
 
 
 def test_the_schema_is_that_of_the_types():

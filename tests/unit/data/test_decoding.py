@@ -67,7 +67,7 @@ def test_first_size_squashes_twice(tmp_path):
 @pytest.mark.parametrize("size", [(48, 40), (40, 48), (33, 97), (64, 64), (301, 77)])
 @pytest.mark.parametrize("first", [None, 37, 64])
 def test_crop_is_torchvisions(tmp_path, size, first):
-    # Some builds of torch lack an operation that torchvision wants when it is imported.
+    # Some builds of torch lack an operation that torchvision needs when it is imported.
     declare_missing_ops()
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as peer

@@ -237,7 +237,7 @@ def test_what_is_not_there_is_said_with_the_way_out(tmp_path, arguments, message
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": 121}, "images is 121, which is no multiple of the 12 classes"),
+        ({"images": 121}, "images is 121, which is not a multiple of the 12 classes"),
         ({"images": 24}, "make 1 base scenes, too few for 5 folds"),
         ({"fold": 5}, "fold is 5, but the 5 folds are 0 to 4"),
         ({"size": 8}, "size: Input should be greater than or equal to 16"),

@@ -48,7 +48,7 @@ DIGITS = {"dataset": "digits", "model": "matconvnet-digits", "heatmap_mu": 10}
         ({"n_classes": None}, ["n_classes", "None"]),
         ({"n_classes": 1}, ["n_classes: 1"]),
         ({"classes": ["a", "b"]}, ["n_classes is 10, but classes lists 2"]),
-        ({"classes": ["a", "a"], "n_classes": 2}, ["classes: 'a' stands there twice"]),
+        ({"classes": ["a", "a"], "n_classes": 2}, ["classes: 'a' is listed twice"]),
         ({"table": "l.csv"}, ["table has no meaning in layout 'class_folders'", "csv"]),
         ({"layout": "csv", "ground_truth": "x"}, ["ground_truth has no meaning"]),
         ({"layout": "csv", "train": "Test"}, ["train and test are both 'Test'"]),

@@ -246,10 +246,10 @@ def test_csv_without_splits_leaves_them_to_be_drawn(tmp_path):
         ("path,label\na.jpg\n", "line 2: 1 values"),
         ('path,label\n"a.jpg,x\n', "broken CSV"),
         ("path,label\na.jpg,\n", "line 2: the label is empty"),
-        ("path,label\n/etc/passwd,x\n", "line 2: '/etc/passwd' is no path below"),
-        ("path,label\na/../../b.jpg,x\n", r"'a/\.\./\.\./b\.jpg' is no path below"),
+        ("path,label\n/etc/passwd,x\n", "line 2: '/etc/passwd' is not a path below"),
+        ("path,label\na/../../b.jpg,x\n", r"'a/\.\./\.\./b\.jpg' is not a path below"),
         ("path,label\n.,x\n", "names the data set's folder"),
-        ("path,label\n,x\n", "'' is no path below"),
+        ("path,label\n,x\n", "'' is not a path below"),
         (
             "path,label,split\na,x,train\nb,x,dev\nc,x,dev\n",
             r"has 'dev' \(line 3\); known are 'train'",

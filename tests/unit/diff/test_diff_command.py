@@ -248,7 +248,7 @@ def test_bombs_are_defused(tmp_path, monkeypatch):
         with sources.opened(path, 4 << 20) as root:
             assert (root / "tables" / "x.csv").stat().st_size == len(zeros)
         assert not root.exists()
-    # A header that wants to be read in one piece.
+    # A header that has to be read in one piece.
     long = tarfile.TarInfo("tables/x.csv")
     long.pax_headers = {"comment": "x" * (17 << 20)}
     with tarfile.open(tmp_path / "y.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as target:
@@ -373,7 +373,7 @@ def test_terminal_shows_markup_and_control_characters_as_text(runs, tolerances, 
 
 
 def test_what_is_a_result_is_the_same_to_the_manifest_and_to_diff(tmp_path):
-    """A file that was set aside as damaged, a log and a hidden file are no results to either."""
+    """A file that was set aside as damaged, a log and a hidden file are results to neither."""
     for name in (
         "tables/a.csv",
         "x.h5",

@@ -31,7 +31,7 @@ def test_symmetric_and_zero_only_for_the_same(a, b, atol, rtol):
     assert there == back
     assert not math.isnan(there)
     same = a == b or (math.isnan(a) and math.isnan(b))
-    # Two numbers may be so close that their difference is zero beside a huge tolerance.
+    # Two numbers may be so close that their difference is zero next to a huge tolerance.
     assert there == 0 if same else there >= 0
     assert (one(excesses, a, b, EXACT) == 0) == same
 
@@ -93,10 +93,10 @@ def test_first_match_decides(tmp_path):
         (b"", "empty"),
         (b"a,b\n1,2\n", "header is a,b"),
         (HEADER.encode() + b"a.csv\tx\tnearly\t1\t\t\n", "line 2: kind is 'nearly'"),
-        (HEADER.encode() + b"a.csv\tx\tclose\t-1\t\t\n", "'-1' is no tolerance"),
-        (HEADER.encode() + b"a.csv\tx\tclose\tnan\t\t\n", "'nan' is no tolerance"),
-        (HEADER.encode() + b"a.csv\tx\tclose\tinf\t\t\n", "'inf' is no tolerance"),
-        (HEADER.encode() + b"a.csv\tx\tclose\tmuch\t\t\n", "'much' is no tolerance"),
+        (HEADER.encode() + b"a.csv\tx\tclose\t-1\t\t\n", "'-1' is not a tolerance"),
+        (HEADER.encode() + b"a.csv\tx\tclose\tnan\t\t\n", "'nan' is not a tolerance"),
+        (HEADER.encode() + b"a.csv\tx\tclose\tinf\t\t\n", "'inf' is not a tolerance"),
+        (HEADER.encode() + b"a.csv\tx\tclose\tmuch\t\t\n", "'much' is not a tolerance"),
         (HEADER.encode() + b"a.csv\tx\texact\t1\t\t\n", "exact takes no atol"),
         (HEADER.encode() + b"\tx\texact\t\t\t\n", "must not be empty"),
         (HEADER.encode() + b"a\tb\tclose\t1\t\twhy\tmore\n", "7 cells, expected 6"),

@@ -1,4 +1,4 @@
-"""`vebi.fit`, `vebi.load`, `vebi.explain`: any network, beside the same steps taken one by one."""
+"""`vebi.fit`, `vebi.load`, `vebi.explain`: any network, compared with the same steps taken one by one."""
 
 import re
 import subprocess

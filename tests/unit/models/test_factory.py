@@ -34,7 +34,7 @@ def fails():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, request):
-    """A project folder with a module and one beside it that it imports; names differ per test."""
+    """A project folder with a module and one next to it that it imports; names differ per test."""
     mark = f"m{zlib.crc32(request.node.nodeid.encode())}"
     (tmp_path / f"{mark}_nets.py").write_text(SOURCE.format(sibling=f"{mark}_sizes"))
     (tmp_path / f"{mark}_sizes.py").write_text("TWICE = 2\n")

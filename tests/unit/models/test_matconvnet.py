@@ -1,4 +1,4 @@
-"""MatConvNet's files beside a twin that computes what its manual says, in numpy."""
+"""MatConvNet's files compared with a twin that computes what its manual says, in numpy."""
 
 from typing import Any
 

@@ -263,7 +263,7 @@ def test_probabilities_are_a_softmax_once(dtype: torch.dtype) -> None:
     own = scores.softmax(1)
     assert torch.equal(probabilities(own), own.double())
     torch.testing.assert_close(probabilities(scores.log_softmax(1)), expected, rtol=0.1, atol=0.05)
-    # One row that is no distribution: the network's scores are none.
+    # One row that is not a distribution: the network's scores are none.
     mixed = torch.cat([own, scores[:1]])
     assert torch.equal(probabilities(mixed), mixed.double().softmax(1))
 

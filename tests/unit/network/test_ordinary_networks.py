@@ -1,4 +1,4 @@
-"""Networks as people write them, each beside a twin that is written the plain way.
+"""Networks as people write them, each compared with a twin that is written the plain way.
 
 What is written otherwise but computes the same must have the same layers, responses, ablations and
 maps by every method.

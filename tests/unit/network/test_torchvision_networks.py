@@ -1,4 +1,4 @@
-"""The engines on published networks with random weights: every unit, by hand and beside captum."""
+"""The engines on published networks with random weights: every unit, by hand and compared with captum."""
 
 import copy
 import warnings

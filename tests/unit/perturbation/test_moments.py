@@ -78,7 +78,7 @@ def test_channels_by_their_definition(sample) -> None:
 
 
 def test_a_large_mean_costs_no_digits() -> None:
-    """Sums of squares would leave nothing of a variance of 1e-4 beside a mean of 3e4."""
+    """Sums of squares would leave nothing of a variance of 1e-4 next to a mean of 3e4."""
     rng = np.random.default_rng(0)
     output = rng.random(1000)
     values = (3e4 + 0.01 * (output + rng.random(1000))).astype(np.float64)[:, None]

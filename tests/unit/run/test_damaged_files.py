@@ -64,7 +64,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A small run by hand: `one`, and an image beside it."""
+    """A small run by hand: `one`, and an image next to it."""
     folder = tmp_path_factory.mktemp("whole")
     run = folder / "one"
     rng = np.random.default_rng(0)

@@ -135,7 +135,7 @@ METHODS: dict[str, Method] = by_name(
             source="vebi.heatmaps.methods.resampling_precision:choose",
             metric="precision",
         ),
-        # Tol's muted palette (but the first), for what stands beside the paper's methods.
+        # Tol's muted palette (but the first), for what stands next to the paper's methods.
         Method(
             name="gradient_x_input",
             label="gradient × input",
@@ -205,7 +205,7 @@ METHODS: dict[str, Method] = by_name(
         ),
     )
 )
-# What tables hold beside the methods: maps, or boxes, without regard to the image.
+# What tables hold besides the methods: maps, or boxes, without regard to the image.
 CHANCE = Method(
     name="random",
     label="random map",

@@ -1,7 +1,6 @@
 """Claims for a terminal and as Markdown. Every verdict is as plain to see as any other."""
 
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,30 +75,33 @@ def counts(claims: pd.DataFrame) -> dict[str, int]:
 
 
 def show(claims: pd.DataFrame) -> None:
-    """Print `claims` (of `merge`) as a table, a section per place, and how many have which verdict."""
+    """Print `claims` (of `merge`) as a table, a section per place, and how many have which verdict.
+
+    It fits into 80 columns; a note stands below its claim.
+    """
+    several = len(set(claims["run"])) > 1
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("claim", ratio=5)
+    table.add_column("claim", ratio=1)
     table.add_column("published", justify="right")
-    table.add_column("here (95 %)", justify="right")
-    table.add_column("verdict")
-    table.add_column("compared")
-    table.add_column("run")
-    table.add_column("note", ratio=4, style="dim")
+    table.add_column("here (95 %)", justify="right", max_width=24)
+    table.add_column("verdict", max_width=14)
+    if several:
+        table.add_column("run", max_width=12)
     for (source, place), group in claims.groupby(["source", "place"], sort=False):
         table.add_row(f"[bold underline]{escape(f'{source}, {place}')}")
         for row in group.to_dict("records"):
             verdict = row["verdict"]
-            note = ". ".join(text for text in (reason(row), row["note"]) if text)
+            parts = dict.fromkeys((row["comparability"], reason(row), row["note"]))
+            facts = ". ".join(text for text in parts if text)
+            note = f"\n[dim]{escape(facts)}[/dim]" if facts else ""
             table.add_row(
-                escape(row["statement"]),
+                escape(row["statement"]) + note,
                 published(row),
                 measured(row),
                 f"[{_STYLES.get(verdict, '')}]{verdict}" if verdict in _STYLES else verdict,
-                row["comparability"],
-                row["run"],
-                escape(note),
+                *[row["run"]] * several,
             )
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console()
     console.print(table)
     found = [f"{number} {verdict}" for verdict, number in counts(claims).items() if number]
     console.print(", ".join(found))

@@ -95,7 +95,7 @@ def take_first_free(names: Sequence[str], folder: Path) -> str | None:
 def parse_memory_in_use(answer: str) -> dict[str, int]:
     """MiB in use by each GPU's UUID, from `nvidia-smi --query-gpu=uuid,memory.used --format=csv,...`.
 
-    Lines that are not of that form (a driver's warning, `[N/A]`) are passed over.
+    Lines that are not of that form (a driver's warning, `[N/A]`) are ignored.
     """
     found = {}
     for line in answer.splitlines():

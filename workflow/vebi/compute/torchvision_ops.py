@@ -4,6 +4,8 @@ import importlib
 
 import torch
 
+from vebi.io.optional import require
+
 # torchvision describes these two to torch at import, and fails if they were never declared.
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -17,10 +19,13 @@ def declare_missing_ops() -> None:
 
     Does nothing where torchvision's compiled operators load. Elsewhere it declares the operators
     without code: networks of `torchvision.models` work, box operators raise when called.
+
+    Raises:
+        VebiError: torchvision is not installed.
     """
     global _library
     try:
-        importlib.import_module("torchvision")
+        require("torchvision")
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise

@@ -16,4 +16,4 @@ class ArtefactScoreConfig(Strict):
 class ArtefactsConfig(ArtefactScoreConfig):
     """Grid-artefact scores and the visual comparison (VEBI 3.3, Figs. 2 and 7)."""
 
-    examples: int = Field(2, ge=1, le=16, description="images in the figure of maps")
+    examples: int = Field(2, ge=1, le=16, description="images in the figure of maps side by side")

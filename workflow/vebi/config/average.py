@@ -8,7 +8,21 @@ from vebi.config.base import Strict
 class AverageConfig(Strict):
     """Average images (VEBI 4.2, Fig. 5)."""
 
-    features: int = Field(5, ge=1, le=64, description="per class, by weight at heatmap_mu")
-    patches: int = Field(100, ge=1, description="images of highest response behind each mean")
-    examples: int = Field(4, ge=0, le=16, description="single patches beside each mean")
-    batch_size: int = Field(64, ge=1)
+    features: int = Field(
+        5,
+        ge=1,
+        le=64,
+        description="features per class with an average image, by weight at `heatmap_mu` (5);"
+        " the first seed's network",
+    )
+    patches: int = Field(
+        100,
+        ge=1,
+        description="training images of the class with the highest response (the maximum of "
+        "the feature's map) that are averaged, each cut there by the exact "
+        "receptive field",
+    )
+    examples: int = Field(
+        4, ge=0, le=16, description="single patches next to each mean on a class's sheet"
+    )
+    batch_size: int = Field(64, ge=1, description="images at a time")

@@ -8,5 +8,12 @@ from vebi.config.base import Strict
 class ControlsConfig(Strict):
     """Controls for networks with layers of few channels, at each experiment's heatmap_mu."""
 
-    repeats: int = Field(5, ge=1, le=1000, description="draws of each control")
-    batch_size: int = Field(128, ge=1)
+    repeats: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="draws of each of four controls at `heatmap_mu` (5): uniform, as many per"
+        " layer, of the same norm, as large a part of other layers; without the "
+        "section `controls` nothing of it runs",
+    )
+    batch_size: int = Field(128, ge=1, description="images at a time")

@@ -52,14 +52,42 @@ class An8FlowerConfig(_DatasetSection):
         "double-12c-swap",
         "shape-6c",
         "pair-6c",
-    ]
-    images: int = Field(ge=12, description="number of images, a multiple of the number of classes")
-    size: int = Field(112, ge=16, le=1024, description="height and width in pixels")
-    samples: int = Field(6, ge=1, le=1024, description="Cycles samples per pixel")
-    views_per_base: int = Field(5, ge=1, description="images of one class that share a base scene")
-    images_per_chunk: int = Field(150, ge=1, description="images that one rendering job makes")
-    folds: int = Field(5, ge=2, description="number of folds that base scenes are dealt to")
-    fold: int = Field(0, ge=0, description="the fold that is the test split")
+    ] = Field(
+        description="`single-6c` (the petals' colour is the class), `double-12c` (colour and "
+        "the part that has it are the class), `double-12c-distractors` (the same,"
+        " among other things in class colours), `double-12c-swap` (the same, but "
+        "in half of the images the pot is above the flower), `shape-6c` (the form"
+        " of the petals is the class, their colour the same), `pair-6c` (two "
+        "flowers; the petals' colour of the taller is the class)"
+    )
+    images: int = Field(
+        ge=12,
+        description="how many, a multiple of the number of classes. Image i is the same "
+        "whatever this number is",
+    )
+    size: int = Field(
+        112, ge=16, le=1024, description="height and width in pixels; the flower networks take 112"
+    )
+    samples: int = Field(
+        6,
+        ge=1,
+        le=1024,
+        description="Cycles samples per pixel; there is no noise to sample away, only edges "
+        "to smooth",
+    )
+    views_per_base: int = Field(
+        5,
+        ge=1,
+        description="images of a class that share a base scene (one plant); base scenes never"
+        " cross the splits",
+    )
+    images_per_chunk: int = Field(
+        150,
+        ge=1,
+        description="images that one rendering job makes; any number gives the same pixels",
+    )
+    folds: int = Field(5, ge=2, description="base scenes are dealt to this number of folds")
+    fold: int = Field(0, ge=0, description="the fold that is the test split, from 0")
 
     @property
     def n_classes(self) -> int:
@@ -85,7 +113,7 @@ class An8FlowerConfig(_DatasetSection):
     def _check(self) -> "An8FlowerConfig":
         if self.images % self.n_classes:
             raise ValueError(
-                f"images is {self.images}, which is no multiple of the {self.n_classes} classes "
+                f"images is {self.images}, which is not a multiple of the {self.n_classes} classes "
                 f"of {self.flower_set}"
             )
         if self.fold >= self.folds:
@@ -114,7 +142,9 @@ class DigitsConfig(_DatasetSection):
     has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.digits:write"
     kind: Literal["digits"]
-    size: int = Field(28, ge=8, le=256, description="height and width in pixels")
+    size: int = Field(
+        28, ge=8, le=256, description="height and width in pixels; MatConvNet's network takes 28"
+    )
 
     @property
     def n_classes(self) -> int:
@@ -133,7 +163,10 @@ class MnistConfig(_DatasetSection):
     loader: ClassVar[str] = "vebi.data.mnist:write"
     kind: Literal["mnist"]
     train_images: int | None = Field(
-        None, ge=10, le=60_000, description="as evenly over the classes as they allow; null: all"
+        None,
+        ge=10,
+        le=60_000,
+        description="how many are used, as evenly over the classes as possible; null: all",
     )
     test_images: int | None = Field(None, ge=10, le=10_000, description="likewise")
 
@@ -163,49 +196,123 @@ class ImageFolderConfig(_DatasetSection):
     has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.image_folder:write"
     kind: Literal["image_folder"]
-    path: str = Field(min_length=1, description="the folder; relative: below $VEBI_DATA, or here")
-    layout: Literal["split_folders", "class_folders", "imagenet", "csv"]
-    train: str = Field("train", min_length=1, description="folder (csv: split) to train on")
+    path: str = Field(
+        min_length=1,
+        description="the folder: absolute, or relative to `$VEBI_DATA`, or to the working "
+        "directory, looked for in this order",
+    )
+    layout: Literal["split_folders", "class_folders", "imagenet", "csv"] = Field(
+        description="how it is arranged: docs/how-to/image-folders.md"
+    )
+    train: str = Field(
+        "train",
+        min_length=1,
+        description="folder of the training split; in a CSV its name in the column `split`",
+    )
     test: str | None = Field(
-        None, min_length=1, description="folder (csv: split) to test on; null: val (csv: test)"
+        None,
+        min_length=1,
+        description="folder of the test split; in a CSV its name in the column `split`. Null:"
+        " `val`, in a CSV `test`",
     )
     ground_truth: str = Field(
-        "ILSVRC2012_devkit_t12", min_length=1, description="classes of flat validation images"
+        "ILSVRC2012_devkit_t12",
+        min_length=1,
+        description="the devkit's folder (its numbers become wnids by `meta.mat`), a text "
+        "file with one wnid per image number, Kaggle's CSV, or a CSV with "
+        "`path,label`. A validation folder that is already sorted into classes "
+        "needs none",
     )
-    table: str = Field("labels.csv", min_length=1, description="CSV with path, label, split")
-    ignore_other_splits: bool = False
+    table: str = Field("labels.csv", min_length=1, description="the CSV, below the folder")
+    ignore_other_splits: bool = Field(
+        False,
+        description="leave out rows of the CSV whose split is neither; else they are an error",
+    )
     test_fraction: float = Field(
-        0.2, gt=0, lt=1, description="of each class, where no split is given"
+        0.2, gt=0, lt=1, description="of each class becomes the test split, where no split is given"
     )
     classes: list[Annotated[str, Field(min_length=1)]] | None = Field(
-        None, min_length=2, description="classes to take, in label order; null: all, sorted"
+        None,
+        min_length=2,
+        description="the classes to take, in label order; null: all, sorted by name (for "
+        "ILSVRC'12 the order of the usual networks' outputs)",
     )
     # HDF5 holds no attribute with more names than that.
-    n_classes: int = Field(ge=2, le=4000, description="how many; not needed beside classes")
-    class_names: str | None = Field(None, min_length=1, description="file with readable names")
+    n_classes: int = Field(
+        ge=2,
+        le=4000,
+        description="how many there are; needed where `classes` is null, so that the network "
+        "is known before the files are",
+    )
+    class_names: str | None = Field(
+        None,
+        min_length=1,
+        description="readable names: a CSV with `id,name`, lines `n01440764 tench, Tinca "
+        "tinca`, or the devkit's `meta.mat`; below the folder, or else in the "
+        "working directory",
+    )
     all_classes: str | None = Field(
         None,
         min_length=1,
-        description="file with all classes of a network's outputs; those without images stay",
+        description="a file like `class_names` with all classes of a network's outputs, in "
+        "their order: labels count over these, and those without images stay "
+        "among the classes. So a network with 1,000 outputs keeps them all on "
+        "images of ten classes (`workflow/vebi/models/imagenet_classes.csv`), and"
+        " what it predicts is explained; needs `selection.labels: predictions`",
     )
     train_per_class: int | None = Field(
-        None, ge=1, description="most images per class, drawn by seed"
+        None,
+        ge=1,
+        description="upper limit of images per class, drawn by `seed`; a smaller number gives"
+        " the first of a larger one",
     )
     test_per_class: int | None = Field(
-        None, ge=1, description="most images per class, drawn by seed"
+        None,
+        ge=1,
+        description="upper limit of images per class, drawn by `seed`; a smaller number gives"
+        " the first of a larger one",
     )
-    seed: int = Field(0, ge=0, description="of the split and of the limits")
-    size: int = Field(224, ge=8, le=2048, description="height and width in pixels")
-    channels: Literal[1, 3] = 3
-    resize: Literal["squash", "crop"] = "squash"
+    seed: int = Field(0, ge=0, description="of the split and of the limits per class")
+    size: int = Field(
+        224, ge=8, le=2048, description="height and width that every image gets, in pixels"
+    )
+    channels: Literal[1, 3] = Field(3, description="1: grey")
+    resize: Literal["squash", "crop"] = Field(
+        "squash",
+        description="`squash`: both sides bicubically to `size`, as the paper's authors do. "
+        "`crop`: the shorter side, then the middle, as torchvision does",
+    )
     first_size: int | None = Field(
-        None, ge=8, le=4096, description="squash: resize to this before; crop: the shorter side"
+        None,
+        ge=8,
+        le=4096,
+        description="squash: to this size first (the authors: 256, then 224); crop: the "
+        "shorter side (usual: 256)",
     )
-    masks: str | None = Field(None, min_length=1, description="folder of PNG masks")
-    on_corrupt: Literal["error", "skip"] = "error"
-    verify: Literal["header", "decode"] = "header"
+    masks: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of PNG masks, `masks/<path of the image>.png` or "
+        "`masks/<stem>.png`: not zero is inside. Then IoU is measured",
+    )
+    on_corrupt: Literal["error", "skip"] = Field(
+        "error",
+        description="`error`: one message that lists the unreadable files. `skip`: leave them"
+        " out, named in the log and in `dataset.h5`. Such a file is empty, "
+        "truncated, no image, missing, or above `max_megapixels`",
+    )
+    verify: Literal["header", "decode"] = Field(
+        "header",
+        description="`header` reads the first bytes of each file, `decode` all of it. A file "
+        "that is only truncated passes `header`; the job that decodes it later "
+        "ends with its name",
+    )
     max_megapixels: float = Field(80.0, gt=0, le=178, description="larger files count as corrupt")
-    if_missing: Literal["error", "leave_out"] = "error"
+    if_missing: Literal["error", "leave_out"] = Field(
+        "error",
+        description="no such folder: `error` when the data set is loaded, or `leave_out` its "
+        "experiments, named in a line per experiment when the run starts",
+    )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -258,7 +365,7 @@ class ImageFolderConfig(_DatasetSection):
         if self.classes is not None:
             twice = [name for name in self.classes if self.classes.count(name) > 1]
             if twice:
-                problems.append(f"classes: '{twice[0]}' stands there twice")
+                problems.append(f"classes: '{twice[0]}' is listed twice")
             if self.n_classes != len(self.classes):
                 problems.append(
                     f"n_classes is {self.n_classes}, but classes lists {len(self.classes)}; leave "
@@ -282,31 +389,33 @@ class TorchvisionConfig(_DatasetSection):
     has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.torchvision_set:write"
     kind: Literal["torchvision"]
-    name: str = Field(pattern=r"^[A-Za-z]\w*$", description="a class of torchvision.datasets")
-    kwargs: dict[str, Any] = Field({}, description="its arguments: plain values, lists")
+    name: str = Field(pattern=r"^[A-Za-z]\w*$", description="the class in `torchvision.datasets`")
+    kwargs: dict[str, Any] = Field({}, description="arguments for it, for both splits")
     train: dict[str, Any] | None = Field(
-        None, description="arguments that give the training images; null: worked out, or drawn"
+        None,
+        description="further arguments that give the training images. Null: `train: true` "
+        "where the class takes that; a draw by `seed`, where it has no splits",
     )
-    test: dict[str, Any] | None = Field(None, description="likewise, the test images")
+    test: dict[str, Any] | None = Field(None, description="likewise, that give the test images")
     test_fraction: float = Field(
-        0.2, gt=0, lt=1, description="of each class, where the set has no splits"
+        0.2, gt=0, lt=1, description="of each class becomes the test split, where the set has none"
     )
-    n_classes: int = Field(ge=2, le=4000, description="how many the set has")
+    n_classes: int = Field(ge=2, le=4000, description="how many classes the set has")
     train_per_class: int | None = Field(
-        None, ge=1, description="most images per class, drawn by seed"
+        None, ge=1, description="upper limit of images per class, drawn by `seed`"
     )
-    test_per_class: int | None = Field(
-        None, ge=1, description="most images per class, drawn by seed"
+    test_per_class: int | None = Field(None, ge=1, description="likewise, of the test split")
+    seed: int = Field(0, ge=0, description="of the split and of the limits per class")
+    size: int = Field(
+        224, ge=8, le=2048, description="height and width that every image gets, in pixels"
     )
-    seed: int = Field(0, ge=0, description="of the split and of the limits")
-    size: int = Field(224, ge=8, le=2048, description="height and width in pixels")
-    channels: Literal[1, 3] = 3
-    resize: Literal["squash", "crop"] = "squash"
-    first_size: int | None = Field(
-        None, ge=8, le=4096, description="squash: resize to this before; crop: the shorter side"
-    )
+    channels: Literal[1, 3] = Field(3, description="1: grey")
+    resize: Literal["squash", "crop"] = Field("squash", description="as in an image folder")
+    first_size: int | None = Field(None, ge=8, le=4096, description="as in an image folder")
     instead_of: Name | None = Field(
-        None, description="used only where this image folder of `datasets` is not here"
+        None,
+        description="an image folder of `datasets` that this set stands in for: its "
+        "experiments run only where the folder is not here",
     )
 
     @property

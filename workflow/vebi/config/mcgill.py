@@ -10,11 +10,23 @@ from vebi.config.base import Mu, Name, Strict
 class McGillNetworkConfig(Strict):
     """One network of the report, or one like it, examined with every seed."""
 
-    kind: Literal["matconvnet", "keras"]
-    dataset: Name
-    model: Name
-    mu: list[Mu] = Field(min_length=1, description="removal is measured at each of them")
-    solvers: list[Literal["path", "spgl1", "spgl1_1000"]] = Field(["path"], min_length=1)
+    kind: Literal["matconvnet", "keras"] = Field(
+        description="which of the two experiments it belongs to: descriptor, labels, table"
+    )
+    dataset: Name = Field(description="a name of `datasets`")
+    model: Name = Field(description="a name of `models`, which may be in the list once")
+    mu: list[Mu] = Field(
+        min_length=1,
+        description="removal is measured at each. Variants (other labels, other rows) only at"
+        " the report's own: 10, 100, 200 and 10, 100, 500, 600, 700",
+    )
+    solvers: list[Literal["path", "spgl1", "spgl1_1000"]] = Field(
+        ["path"],
+        min_length=1,
+        description="the exact path, and spgl1 cut off after 9,999 iterations (it breaks at "
+        "the 10,000th) or after 1,000; `path` must be there, the next one is the "
+        "report's in the verdict",
+    )
     audit: bool = Field(False, description="also the invariance tests and the sensitivity")
 
     @model_validator(mode="after")
@@ -24,7 +36,7 @@ class McGillNetworkConfig(Strict):
         for key in ("mu", "solvers"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
-                raise ValueError(f"{key}: the same value stands there twice")
+                raise ValueError(f"{key}: the same value is listed twice")
         return self
 
     @property
@@ -60,10 +72,10 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
 
     networks: list[McGillNetworkConfig] = Field(min_length=1)
     seeds: int | None = Field(
-        None, ge=1, description="how many of the run's, from the first on; null: all"
+        None, ge=1, description="how many of the run's `seeds`, from the first on"
     )
     shuffled_epochs: int | None = Field(
-        None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
+        None, ge=1, description="length of training on shuffled labels"
     )
 
     @model_validator(mode="after")
@@ -72,6 +84,6 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(
-                f"networks: model '{twice[0]}' stands there twice; tables tell networks by model"
+                f"networks: model '{twice[0]}' is listed twice; tables tell networks by model"
             )
         return self

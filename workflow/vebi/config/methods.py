@@ -28,12 +28,18 @@ def _is_new(name: str) -> str:
 class UserMethodConfig(Strict):
     """A heatmap method that is not built in: a function of yours, or of another library."""
 
-    name: Annotated[Name, AfterValidator(_is_new)]
+    name: Annotated[Name, AfterValidator(_is_new)] = Field(
+        description="what the method is called in tables, figures and files; not the name of "
+        "a built-in one"
+    )
     function: Annotated[str, AfterValidator(_is_call)] = Field(
-        description="module:function, file.py:function, or captum:Saliency and its like"
+        description="`module:function`, `file.py:function`, `captum:NAME`, `zennit:NAME` or "
+        "`pytorch_grad_cam:NAME`, with `(key=value)` where it takes arguments"
     )
     negative: Negative = Field(
-        "positive", description="what becomes of negative values: dropped, their size, an error"
+        "positive",
+        description="what becomes of negative values: they are dropped, their size counts, or"
+        " they are an error",
     )
 
 

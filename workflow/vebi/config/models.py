@@ -34,43 +34,87 @@ def _is_within(value: Any, ends: tuple[float, float]) -> bool:
 class ModelConfig(Strict):
     """An architecture or a user's own network, and how it is trained."""
 
-    architecture: str | None = Field(None, description="one of ours, or torchvision:NAME")
-    factory: str | None = Field(None, description="package.module:function or file.py:function")
+    architecture: str | None = Field(
+        None,
+        description="a name of ours (`workflow/vebi/models/nets.py`): `matconvnet`, "
+        "`an8flower_strided`, `an8flower_inferred`, `vgg_f`, `keras`, `vgg_gap`, "
+        "`patch_cnn`; or `torchvision:NAME`, any of torchvision's classifiers",
+    )
+    factory: str | None = Field(
+        None,
+        description="instead of `architecture`, a network of your own: "
+        "`package.module:function` or `path/file.py:function`. The function "
+        "returns an `nn.Module` from float images (N, C, H, W) of raw pixels, 0 "
+        "to 255, to scores (N, classes)",
+    )
     kwargs: dict[str, Any] = Field(
-        {}, description="arguments of the user's or torchvision's function: plain values, lists"
+        {}, description="arguments of your function, or of torchvision's"
     )
     weights: str | None = Field(
-        None, min_length=1, description="file to start from, or torchvision's by name"
+        None,
+        min_length=1,
+        description="what to start from, here or below `$VEBI_DATA`: a state dict "
+        "(`torch.save(net.state_dict(), path)`), a `model.pt` of a run, or a "
+        "`.mat` of MatConvNet. For `torchvision:NAME` also its own weights by "
+        "name, such as `IMAGENET1K_V1`, with their pixels' mean and scale: looked"
+        " for in `$VEBI_DATA/weights`, `$VEBI_DATA` and torch's cache, else "
+        "downloaded with a progress bar, and verified",
     )
-    epochs: int = Field(ge=0, le=10_000, description="0: use the given network as it is")
-    batch_size: int = Field(32, ge=1, le=65_536)
+    epochs: int = Field(
+        ge=0, le=10_000, description="0: take the network as given, by `weights` or `factory`"
+    )
+    batch_size: int = Field(32, ge=1, le=65_536, description="images at a time in training")
     optimiser: Literal["sgd", "adam", "rmsprop"] = "sgd"
-    learning_rate: float = Field(0.001, gt=0)
+    learning_rate: float = Field(0.001, gt=0, description="of the first epoch")
     final_learning_rate_factor: float = Field(
-        1.0, gt=0, le=1, description="the last epoch's learning rate over the first's"
+        1.0,
+        gt=0,
+        le=1,
+        description="the last epoch's rate over the first's; exponential in between",
     )
     backbone_rate_factor: float = Field(
-        1.0, gt=0, le=1, description="learning rate of all layers but the last over the last's"
+        1.0,
+        gt=0,
+        le=1,
+        description="fine-tuning: all layers but the last learn at this part of the rate",
     )
     freeze_up_to: str | None = Field(
-        None, min_length=1, description="this layer and all before it keep their weights"
+        None,
+        min_length=1,
+        description="fine-tuning: this layer and all before it keep their weights",
     )
-    momentum: float = Field(0.0, ge=0, lt=1)
+    momentum: float = Field(0.0, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(0.0, ge=0)
     init_std: float | None = Field(
-        None, gt=0, description="standard deviation of the first weights; null: the usual ones"
+        None,
+        gt=0,
+        description="standard deviation of the first weights; null: He initialisation for "
+        "ours, torchvision's and your own for the others",
     )
     mean: list[float] | None = Field(
-        None, min_length=1, max_length=3, description="per channel, subtracted from the raw pixels"
+        None,
+        min_length=1,
+        max_length=3,
+        description="per channel, subtracted from the raw pixels. Null: the mean image of the"
+        " training split for ours, ImageNet's colour for torchvision's, nothing "
+        "for yours; weights that have a mean bring it",
     )
     scale: Any = Field(
-        None, description="pixels minus the mean are divided by this, one number or one per channel"
+        None,
+        description="pixels minus the mean are divided by it, all or per channel. Null: 64 "
+        "for ours, ImageNet's deviations for torchvision's, 1 for yours and "
+        "MatConvNet's",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of the products in training; bfloat16 is faster where the processor has it",
+        description="of the products in training passes. `bfloat16` (with images in channels-"
+        "last order) takes less than half of the time where the processor has it;"
+        " weights and optimiser stay float32, and so does the test accuracy in "
+        "`training.csv`. It trains another network (`float32`)",
     )
-    n_classes: int | None = Field(None, ge=2, description="null: as many as the data set has")
+    n_classes: int | None = Field(
+        None, ge=2, description="null: the data set's; another number is an error"
+    )
 
     @property
     def network(self) -> str:
@@ -118,7 +162,7 @@ class ModelConfig(Strict):
     def _is_positive(cls, value: Any) -> Any:
         parts = value if isinstance(value, list) and value else [value]
         if value is not None and not all(_is_positive_number(part) for part in parts):
-            hint = " (YAML wants 1.0e-3, not 1e-3)" if isinstance(value, str) else ""
+            hint = " (YAML needs 1.0e-3, not 1e-3)" if isinstance(value, str) else ""
             raise ValueError(
                 f"{value!r} is not allowed; a number above 0 is expected, or a list{hint}"
             )
@@ -130,7 +174,7 @@ class ModelConfig(Strict):
         given = info.data.get("weights") or info.data.get("factory")
         if value == 0 and not given:
             raise ValueError(
-                "0 uses a network as it is given, which needs weights or factory; allowed here: 1 or more"
+                "0 uses a network as given, which needs weights or factory; allowed here: 1 or more"
             )
         return value
 

@@ -12,17 +12,26 @@ class OcclusionConfig(Strict):
 
     images: int = Field(60, ge=1, description="test images per network, spread over the classes")
     draws: int = Field(5, ge=1, description="sequences of boxes per image and method")
-    steps: int = Field(6, ge=1, description="equal steps of covered area")
+    steps: int = Field(
+        6, ge=1, description="equal steps of covered area at which confidence is measured"
+    )
     max_fraction: float = Field(
         0.3,
         gt=0,
         le=1,
-        description="covered at the end: of the image, and of the map's positive part",
+        description="part of the image that is covered at most",
     )
     relevant: bool = Field(
         True,
-        description="also cover the most relevant part of each map's positive pixels, as 4.2 says",
+        description="also boxes in the most relevant part of each map's positive pixels, as "
+        "the paper's text says: `max_fraction` of these instead of the image. "
+        "Twice the work (true)",
     )
-    box: float = Field(3 / 28, gt=0, le=1, description="side of a box over the image's")
-    fill: Literal["mean_image", "mean_colour"] = "mean_image"
-    batch_size: int = Field(64, ge=1)
+    box: float = Field(
+        3 / 28, gt=0, le=1, description="side of a box over the image's shorter side"
+    )
+    fill: Literal["mean_image", "mean_colour"] = Field(
+        "mean_image",
+        description="what boxes show: the training images' mean, pixel by pixel or one colour",
+    )
+    batch_size: int = Field(64, ge=1, description="images at a time")

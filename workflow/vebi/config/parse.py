@@ -85,7 +85,7 @@ def _text_problem(text: str) -> str:
         )
     if not text.isprintable():
         return (
-            f"{_short.repr(text)} has control characters, or such that are no text; take them out"
+            f"{_short.repr(text)} has control characters, or such that are not text; take them out"
         )
     return ""
 
@@ -111,7 +111,7 @@ def _describe(item: Any) -> list[str]:
         del place[3:4]  # which form of an entry it is, which pydantic puts there
     where = place.copy()
     if where[:1] == ["datasets"] and len(where) > 2:
-        del where[2]  # the kind, which pydantic puts there, is no key of the file
+        del where[2]  # the kind, which pydantic puts there, is not a key of the file
     key = ".".join(str(part) for part in where)
     if kind == "value_error":
         message = str(item["ctx"]["error"])
@@ -132,12 +132,12 @@ def _describe(item: Any) -> list[str]:
         return [f"{key}: is missing"]
     if kind == "string_pattern_mismatch":
         return [
-            f"{key}: {_short.repr(value)} is no name; it names files, so letters, digits and . _ - are "
+            f"{key}: {_short.repr(value)} is not a name; it names files, so letters, digits and . _ - are "
             "allowed, a letter or digit first"
         ]
     if isinstance(value, str) and kind in ("float_type", "int_type"):
         return [
-            f"{key}: {_short.repr(value)} is text, a number is expected (YAML wants 1.0e-3, not 1e-3)"
+            f"{key}: {_short.repr(value)} is text, a number is expected (YAML needs 1.0e-3, not 1e-3)"
         ]
     text = item["msg"][0].lower() + item["msg"][1:]
     return [f"{key}: {_short.repr(value)} is not allowed; {text}"]

@@ -12,38 +12,62 @@ from vebi.perturbation.perturbations import PERTURBATIONS
 class PerturbationConfig(Strict):
     """How the copies of an image are made."""
 
-    name: Annotated[str, OneOf(PERTURBATIONS)]
-    strength: float = Field(gt=0, description="what it means depends on the perturbation")
+    name: Annotated[str, OneOf(PERTURBATIONS)] = Field(
+        description="how copies are made. `multiplicative_noise`: x (1 + i e), e ~ N(0, "
+        "strength), as in the authors' code with 0.1; `additive_noise`; "
+        "`boxes_grid`, `boxes_random`: a box filled with the mean; "
+        "`blur_regions`: Gaussian blur in a box of a third; `superpixels`: some "
+        "are masked; `colour_jitter`: brightness, contrast, saturation; `affine`:"
+        " rotation, scale, shift"
+    )
+    strength: float = Field(
+        gt=0,
+        description="additive noise: standard deviation of the last copy over 255; boxes and "
+        "blur: over the size of the image; superpixels: probability; rotation in "
+        "radians",
+    )
 
 
 class EpochStudyConfig(Strict):
     """The selections and the use of their patches over the epochs of training."""
 
     epochs: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="whose network is kept; those beyond a model's are passed over"
+        min_length=1,
+        description="epochs whose network training keeps and the study looks at; those beyond"
+        " a model's training are ignored, its last epoch is always among "
+        "them. No section: no such study",
     )
-    train_images: int = Field(72, ge=2, description="reduced to patches, to train the classifier")
-    test_images: int = Field(48, ge=2, description="reduced to patches, to score the classifier")
-    classifier_epochs: int = Field(25, ge=1)
+    train_images: int = Field(
+        72, ge=2, description="images reduced to patches, to train a classifier"
+    )
+    test_images: int = Field(48, ge=2, description="images reduced to patches, to score it")
+    classifier_epochs: int = Field(25, ge=1, description="of that classifier")
 
 
 class ResamplingConfig(Strict):
     """Input resampling (Lengerich et al. 2017)."""
 
-    datasets: list[Name] | None = Field(None, min_length=1, description="null: of all experiments")
-    seeds: int = Field(1, ge=1, description="networks per experiment, from the first seed on")
+    datasets: list[Name] | None = Field(
+        None, min_length=1, description="of the experiments those on these data sets are studied"
+    )
+    seeds: int = Field(1, ge=1, description="networks per experiment, from the first of `seeds` on")
     perturbations: list[PerturbationConfig] = Field(
-        min_length=1, description="the first one is for heatmaps and the study over the epochs, too"
+        min_length=1,
+        description="the first one is also for heatmaps and for the study over the epochs",
     )
-    copies: int = Field(50, ge=2, description="perturbed copies of each image")
+    copies: int = Field(50, ge=2, description="of each image")
     k: list[Annotated[int, Field(ge=1, le=1024)]] = Field(
-        [5], min_length=1, description="channels per layer; the first for verdicts and patches"
+        [5],
+        min_length=1,
+        description="channels selected per layer; the first is for verdicts, patches and figures",
     )
-    images: int = Field(48, ge=2, description="test images, spread over the classes")
-    reference: int = Field(240, ge=2, description="test images that channels may fire on")
+    images: int = Field(48, ge=2, description="test images studied, spread over the classes")
+    reference: int = Field(
+        240, ge=2, description="images that their channels may fire on, spread over the classes"
+    )
     repeats: int = Field(3, ge=1, description="draws of each random control")
     batch_size: int = Field(25, ge=1, description="copies at a time")
-    epoch_study: EpochStudyConfig | None = None
+    epoch_study: EpochStudyConfig | None = Field(None, description="no section: no such study")
 
     def problems(self, datasets: Sequence[str], seeds: int, epochs: dict[str, int]) -> list[str]:
         """What does not fit: to the names of data sets, the number of seeds, the epochs trained."""
@@ -63,7 +87,7 @@ class ResamplingConfig(Strict):
         }
         for key, values in lists.items():
             if len(set(values)) < len(values):
-                found.append(f"resampling.{key}: the same value stands there twice")
+                found.append(f"resampling.{key}: the same value is listed twice")
         for model, trained in epochs.items():
             if self.epoch_study and min(self.epoch_study.epochs) > trained:
                 found.append(

@@ -16,14 +16,18 @@ CONVERTIBLE = tuple(
 class VariantsConfig(Strict):
     """Every combination of the three lists is a setting."""
 
-    descriptors: list[Annotated[str, OneOf(CONVERTIBLE)]] = Field(list(CONVERTIBLE), min_length=1)
-    nonnegative: list[bool] = Field([False, True], min_length=1)
-    mu: list[Mu] = Field([10.0], min_length=1)
+    descriptors: list[Annotated[str, OneOf(CONVERTIBLE)]] = Field(
+        list(CONVERTIBLE), min_length=1, description="descriptors to select on"
+    )
+    nonnegative: list[bool] = Field(
+        [False, True], min_length=1, description="signed weights, or only weights ≥ 0"
+    )
+    mu: list[Mu] = Field([10.0], min_length=1, description="bounds to select at")
 
     def problems(self, section: str) -> list[str]:
         """What is wrong with the lists together, as `section.key: reason`."""
         return [
-            f"{section}.{key}: the same value stands there twice"
+            f"{section}.{key}: the same value is listed twice"
             for key, values in (
                 ("descriptors", self.descriptors),
                 ("nonnegative", self.nonnegative),
@@ -40,5 +44,5 @@ class FeatureCountsConfig(VariantsConfig):
 class RobustnessConfig(VariantsConfig):
     """Whether the orderings hold in every setting, in every experiment with masks."""
 
-    mu: list[Mu] = Field([5.0, 10.0], min_length=1)
+    mu: list[Mu] = Field([5.0, 10.0], min_length=1, description="bounds to select at")
     repeats: int = Field(5, ge=1, description="draws of each random control")

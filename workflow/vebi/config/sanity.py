@@ -27,9 +27,10 @@ class SanityConfig(RandomisationConfig):
     random_label_seeds: int = Field(
         1,
         ge=0,
-        description="seeds, from the first on, that also get a network trained on shuffled labels",
+        description="how many of `seeds`, from the first on, also get a network trained on "
+        "shuffled labels, unless it starts from given weights",
     )
-    random_label_epochs: int = Field(30, ge=1)
+    random_label_epochs: int = Field(30, ge=1, description="how long it trains")
     random_label_images: int | None = Field(
-        None, ge=1, description="training images with shuffled labels; null: all"
+        None, ge=1, description="on how many training images; null: all"
     )

@@ -33,7 +33,7 @@ def _relaxed(node: Any) -> Any:
         for key, value in node.items()
         if key not in left_out
     }
-    # Names of data sets and models: what does not match their pattern is no name.
+    # Names of data sets and models: what does not match their pattern is not a name.
     return relaxed | ({"additionalProperties": False} if "patternProperties" in node else {})
 
 

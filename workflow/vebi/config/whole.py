@@ -31,36 +31,71 @@ from vebi.config.stages import (
 class Config(Strict):
     """A whole run."""
 
-    run: Name
-    seed: int = Field(0, ge=0, description="root of every random draw but training's")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="one network each")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    run: Name = Field(description="results go to `results/<run>/`")
+    seed: int = Field(
+        0, ge=0, description="root of every random draw except training: scenes, controls"
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="one network is trained from each"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="where networks run. `auto` takes a GPU if torch sees one, else the CPU; "
+        "of several (those that `CUDA_VISIBLE_DEVICES` leaves) the one with the "
+        "least memory in use that no other job of the pipeline has. `cuda` is an "
+        "error where there is none",
+    )
     ask_for_gpu: bool | None = Field(
         None,
-        description="whether jobs that run networks ask the scheduler for a GPU; null: see device",
+        description="whether a job that runs a network asks the scheduler for a GPU "
+        "(`gpu=1`). null: with `cuda`, and with `auto` if this machine has one. "
+        "Set it to `true` where the machine that submits has none but the "
+        "cluster's nodes do",
     )
     # As many as the largest nodes of clusters have cores; a job refuses what its own machine can't run.
     compute_threads: int = Field(
-        1, ge=1, le=256, description="threads a job computes with; changes last digits"
+        1,
+        ge=1,
+        le=256,
+        description="threads a job computes with. Part of the configuration because floating-"
+        "point sums depend on it; `--cores` does not change a result. A job "
+        "refuses more than 16 per core of its machine",
     )
-    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
-    models: dict[Name, ModelConfig] = Field(min_length=1)
-    experiments: list[ExperimentConfig] = Field(description="may be empty beside section mcgill")
-    selection: SelectionConfig
-    ablation: AblationConfig = AblationConfig()
-    heatmaps: HeatmapConfig = HeatmapConfig()
-    iou: IouConfig = IouConfig()
-    panels: PanelConfig = PanelConfig()
-    controls: ControlsConfig | None = None
-    average: AverageConfig | None = None
-    artefacts: ArtefactsConfig | None = None
-    occlusion: OcclusionConfig | None = None
-    sanity: SanityConfig | None = None
-    interventions: InterventionsConfig | None = None
-    resampling: ResamplingConfig | None = None
-    robustness: RobustnessConfig | None = None
-    feature_counts: FeatureCountsConfig | None = None
-    mcgill: McGillConfig | None = None
+    datasets: dict[Name, DatasetConfig] = Field(
+        min_length=1, description="data sets by name; see below"
+    )
+    models: dict[Name, ModelConfig] = Field(
+        min_length=1, description="networks and how they are trained, by name; see below"
+    )
+    experiments: list[ExperimentConfig] = Field(
+        description="what is trained and explained, once per seed; may be empty if there is a"
+        " section `mcgill`"
+    )
+    selection: SelectionConfig = Field(description="which features are relevant: the mu-Lasso")
+    ablation: AblationConfig = Field(AblationConfig(), description="what removing features does")
+    heatmaps: HeatmapConfig = Field(HeatmapConfig(), description="explanations")
+    iou: IouConfig = Field(IouConfig(), description="maps against masks")
+    panels: PanelConfig = Field(PanelConfig(), description="figures of examples")
+    controls: ControlsConfig | None = Field(None, description="further controls of the ablation")
+    average: AverageConfig | None = Field(
+        None, description="average images; without the section no such study, as for those below"
+    )
+    artefacts: ArtefactsConfig | None = Field(None, description="grids in maps")
+    occlusion: OcclusionConfig | None = Field(None, description="covering what a map marks")
+    sanity: SanityConfig | None = Field(None, description="maps of randomised networks")
+    interventions: InterventionsConfig | None = Field(
+        None, description="scenes rendered with one thing changed at a time"
+    )
+    resampling: ResamplingConfig | None = Field(
+        None, description="channels that matter when the input is perturbed"
+    )
+    robustness: RobustnessConfig | None = Field(
+        None, description="the orderings in variants of the method"
+    )
+    feature_counts: FeatureCountsConfig | None = Field(
+        None, description="numbers of selected features in variants of the method"
+    )
+    mcgill: McGillConfig | None = Field(None, description="the McGill report's two networks")
 
     @property
     def sums_descriptors_apart(self) -> bool:
@@ -87,7 +122,7 @@ class Config(Strict):
         }
         for key, names in listed.items():
             if len(set(names)) < len(names):
-                problems.append(f"{key}: the same value stands there twice")
+                problems.append(f"{key}: the same value is listed twice")
         if self.heatmaps.scope not in self.selection.scopes:
             problems.append(
                 f"heatmaps.scope: '{self.heatmaps.scope}' is not in selection.scopes "

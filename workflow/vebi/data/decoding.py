@@ -175,7 +175,7 @@ def _check_scans(image: Image.Image, content: bytes, decoding: Decoding) -> None
 
 
 def _size_of(path: Path, decoding: Decoding) -> int:
-    """Bytes of a file; raises for what is no file, and for one larger than such an image can be."""
+    """Bytes of a file; raises for what is not a file, and for one larger than such an image can be."""
     n_bytes = path.stat().st_size
     # Opening a pipe would wait for ever.
     if not path.is_file():

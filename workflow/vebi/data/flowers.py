@@ -36,7 +36,7 @@ class Flowers:
     pixels of the part that carries the class. It can be given to a torch `DataLoader` as it is.
 
     Attributes: `classes` (names in label order), `class_to_idx`, `targets` int64 (n), `base_scenes`
-    int64 (n) (images that show one base scene are no independent evidence), `version` (the checksum of
+    int64 (n) (images that show one base scene are not independent evidence), `version` (the checksum of
     all images, masks, labels and splits that names the version), `part_names`.
 
     Args:

@@ -165,7 +165,7 @@ def check_names(listed: Sequence[Listed]) -> None:
     for name in {item.class_id for item in listed} | counts.keys():
         if not name.isprintable():
             raise VebiError(
-                f"The name {name!r} has characters that are no text (another encoding than UTF-8, or "
+                f"The name {name!r} has characters that are not text (another encoding than UTF-8, or "
                 "control characters). Rename it."
             )
 

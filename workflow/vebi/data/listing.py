@@ -112,7 +112,7 @@ def read_rows(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV (UTF-8, with a header) as (line, {column: value}), only the columns asked for.
 
-    Values are stripped of spaces around them; empty lines are passed over.
+    Values are stripped of spaces around them; empty lines are ignored.
 
     Raises:
         VebiError: no such file, another encoding, broken quotes, a missing or doubled column, a row
@@ -199,7 +199,7 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
             for row in rows
             if int(row["num_children"]) == 0
         }
-    # A file that is no such table fails anywhere in the reader or here.
+    # A file that is not such a table fails anywhere in the reader or here.
     except Exception as error:
         raise VebiError(
             f"{path} is not the devkit's table of synsets ({str(error)[:200]}). Unpack "
@@ -282,7 +282,7 @@ def _read_lines(path: Path) -> list[str]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Say in one sentence what is wrong with a file that can't be read, or is no UTF-8."""
+    """Say in one sentence what is wrong with a file that can't be read, or is not UTF-8."""
     try:
         yield
     except OSError as error:

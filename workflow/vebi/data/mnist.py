@@ -57,10 +57,12 @@ def read_idx(path: Path) -> np.ndarray:
             values = np.frombuffer(stream.read(), np.uint8)
     except (OSError, EOFError, struct.error) as error:
         raise VebiError(
-            f"{path} is no gzipped IDX file ({error}). Put the original file there."
+            f"{path} is not a gzipped IDX file ({error}). Put the original file there."
         ) from error
     if zero != 0 or kind != 8 or values.size != np.prod(shape):
-        raise VebiError(f"{path} is no IDX file of unsigned bytes. Put the original file there.")
+        raise VebiError(
+            f"{path} is not an IDX file of unsigned bytes. Put the original file there."
+        )
     return values.reshape(shape)
 
 

@@ -60,7 +60,7 @@ def check_inside(file: str, where: str) -> str:
     """
     if not file or "\0" in file or posixpath.isabs(file) or ".." in file.split("/"):
         raise VebiError(
-            f"{where}: '{file}' is no path below the data set's folder. Paths must be relative to it, "
+            f"{where}: '{file}' is not a path below the data set's folder. Paths must be relative to it, "
             "without '..'."
         )
     short = posixpath.normpath(file)

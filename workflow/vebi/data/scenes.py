@@ -1,4 +1,4 @@
-"""Which images show the same scene, and so are no independent evidence."""
+"""Which images show the same scene, and so are not independent evidence."""
 
 import h5py
 import numpy as np

@@ -20,7 +20,7 @@ BLOCK_ELEMENTS = 1 << 20
 
 
 def _nothing() -> None:
-    """Nobody waits for a sign of life."""
+    """Nobody waits for a sign of progress."""
 
 
 def compare_hdf5(
@@ -36,7 +36,7 @@ def compare_hdf5(
     by their text and not followed. `alive` is called before every step that reads from a file.
 
     Raises:
-        VebiError: a file that is no HDF5, is broken, or promises far more data than it holds.
+        VebiError: a file that is not HDF5, is broken, or promises far more data than it holds.
     """
     result = FileResult(name, "hdf5")
     with _open(a, f"{name} of A") as left, _open(b, f"{name} of B") as right:
@@ -239,7 +239,7 @@ def _numeric(values: np.ndarray) -> bool:
 
 
 def _judge(a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> tuple[np.ndarray, np.ndarray]:
-    """Excess and difference of each element; what is no number is the same or infinitely far."""
+    """Excess and difference of each element; what is not a number is the same or infinitely far."""
     if _numeric(a) and _numeric(b):
         wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
         excess = np.atleast_1d(

@@ -33,7 +33,7 @@ class Worker:
     """A child process that compares HDF5 files, one after the other."""
 
     def __init__(self, silence: float = SILENCE) -> None:
-        """`silence`: seconds without a sign of life after which the child is given up."""
+        """`silence`: seconds without a sign of progress after which the child is given up."""
         self._silence = silence
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()

@@ -30,7 +30,7 @@ def compare_manifests(a: Path | None, b: Path | None) -> tuple[list[Change], lis
         if isinstance(manifest, dict):
             read.append(manifest)
         else:
-            notes.append(f"{MANIFEST} of {side} is no JSON object: provenance is not compared.")
+            notes.append(f"{MANIFEST} of {side} is not a JSON object: provenance is not compared.")
     if len(read) < 2:
         # The committed reference has no manifest; two silent sides need no note.
         return [], [] if a is None and b is None else notes

@@ -387,7 +387,7 @@ def _compare_cells(
 ) -> None:
     """Judge the cells of one column whose text is not the same; `rows` are their matched rows.
 
-    Where `is_text`, and where a cell is no number, they differ.
+    Where `is_text`, and where a cell is not a number, they differ.
     """
     a, is_number_a = _numbers(cells[0])
     b, is_number_b = _numbers(cells[1])
@@ -429,6 +429,6 @@ def _compare_cells(
 
 
 def record_of(name: str, known: Mapping[str, Record]) -> Record | None:
-    """What a study declares of the table in a file, None if it is no such table."""
+    """What a study declares of the table in a file, None if it is not such a table."""
     path = Path(name)
     return known.get(path.stem) if path.suffix == ".csv" and path.parent.name == "tables" else None

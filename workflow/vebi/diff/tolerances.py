@@ -25,7 +25,7 @@ class Tolerance:
     close     |a - b| <= atol + rtol max(|a|, |b|), the same from both sides.
     interval  a lies in b's confidence interval and b in a's; without intervals as `close`.
     follows   as `close`; beyond it, a difference only while every table is exactly the same.
-    show      told, never a difference.
+    show      listed, never a difference.
     """
 
     kind: str = "exact"
@@ -139,7 +139,7 @@ def _number(cell: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise VebiError(f"{where}: '{cell}' is no tolerance; expected a number from 0 up.")
+        raise VebiError(f"{where}: '{cell}' is not a tolerance; expected a number from 0 up.")
     return value
 
 

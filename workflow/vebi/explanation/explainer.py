@@ -103,7 +103,7 @@ class Explainer:
     def panel(
         self, images: Images, path: str | Path, method: str = OURS.name, top: int = 3
     ) -> list[Explanation]:
-        """Explain images and draw them as the paper's Fig. 6: `path` (PNG), and a PDF beside it."""
+        """Explain images and draw them as the paper's Fig. 6: `path` (PNG), and a PDF next to it."""
         explanations = self.explain(images, method, top)
         save(draw_panels(explanations), path)
         return explanations

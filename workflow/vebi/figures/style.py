@@ -106,7 +106,7 @@ def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, np.
 
 @styled
 def save(figure: Figure, path: str | Path) -> None:
-    """Write `path` (PNG) and a vector PDF beside it, without dates, so that equal is equal."""
+    """Write `path` (PNG) and a vector PDF next to it, without dates, so that equal is equal."""
     path = Path(path)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

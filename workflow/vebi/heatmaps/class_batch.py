@@ -1,4 +1,4 @@
-"""What the methods that explain the predicted class share: the usual ones beside the paper's.
+"""What the methods that explain the predicted class share: the usual ones, in addition to the paper's.
 
 Their signals are gradients of the class's score (before softmax), plain or changed on the way back.
 What an operation is comes from watching the torch functions that run (`OperationMode`), so that

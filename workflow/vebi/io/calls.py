@@ -23,7 +23,7 @@ class Call:
     Attributes:
         module: an importable module, or a path that ends in .py.
         function: its name there.
-        arguments: what it is called with beside what the library gives it.
+        arguments: what it is called with next to what the library gives it.
     """
 
     module: str

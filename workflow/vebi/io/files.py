@@ -98,7 +98,7 @@ def _streamed(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replaced(target: Path, survives_power_cut: bool) -> Iterator[Path]:
-    """Yield a temporary path beside `target`, which is no link; move it there at the end."""
+    """Yield a temporary path beside `target`, which is not a link; move it there at the end."""
     temporary: Path | None = None
     is_ours = True
     try:
@@ -144,7 +144,7 @@ def why_unwritable(error: BaseException, known: Mapping[int, str] = REMEDIES) ->
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove temporary files of `target` whose process on this machine is no more."""
+    """Remove temporary files of `target` whose process on this machine is gone."""
     before = f".{target.name}.{platform.node()}-"
     for path in target.parent.iterdir():
         if path.name.startswith(before) and f".part{target.suffix}" in path.name:

@@ -93,7 +93,7 @@ def read_texts(file: h5py.File, name: str) -> tuple[str, ...]:
     try:
         return tuple(str(text) for text in data.asstr("utf-8")[:])
     except UnicodeError as error:
-        raise VebiError(f"{file.filename}: {name} has texts that are no UTF-8.") from error
+        raise VebiError(f"{file.filename}: {name} has texts that are not UTF-8.") from error
     except (*BROKEN, MemoryError) as error:
         raise VebiError(f"{file.filename}: {name} can't be read ({first_line(error)}).") from error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-# Archives hold tensors as they are; what unpacks to more than this beside its size was made to harm.
+# Archives hold tensors as they are; what unpacks to so much more than its size was made to harm.
 FREE_BYTES = 1 << 24
 DEEPEST = 64
 

@@ -78,7 +78,7 @@ def load_network(
         # torch's own messages tell how to switch the protection off.
         reason = f": {error}" if isinstance(error, ValueError) else ""
         raise VebiError(
-            f"{path} is no readable model of this project ({type(error).__name__}{reason}). "
+            f"{path} is not a readable model of this project ({type(error).__name__}{reason}). "
             "Delete it and run again to train it once more."
         ) from error
     return net.to(device).eval().requires_grad_(False), spec, classes

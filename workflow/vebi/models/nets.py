@@ -21,7 +21,7 @@ class Normalise(nn.Module):
     """Raw pixels (0 to 255) minus the mean, divided by `scale`, one number or one per channel.
 
     It is a network's own first module, so that explanations are gradients at the raw pixels and a
-    saved model needs nothing beside it. `mean` has shape (C, H, W), or (C, 1, 1) for a mean colour;
+    saved model needs nothing else. `mean` has shape (C, H, W), or (C, 1, 1) for a mean colour;
     three channels of it make three of a grey image.
     """
 

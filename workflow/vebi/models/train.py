@@ -66,7 +66,7 @@ class ImageTask:
 class TrainingSettings:
     """Optimiser, schedule and what the network starts from.
 
-    `epochs` 0 takes a network as it is given. `scale` divides the pixels and `mean` (per channel) is
+    `epochs` 0 takes a network as given. `scale` divides the pixels and `mean` (per channel) is
     subtracted before, None: what the architecture or its weights are made for, see `network_spec`.
     `init_std` None: He initialisation, or torchvision's and the user's own. `weights`: a file to start
     from; then all layers but the last learn at `learning_rate` times `backbone_rate_factor`, and all

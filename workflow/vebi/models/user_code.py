@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def user_function(
     name: str, module_name: str, function_name: str, expected: str
 ) -> Iterator[Callable[..., Any]]:
-    """Import a function; while the block runs, modules beside it can be imported by it.
+    """Import a function; while the block runs, modules next to it can be imported by it.
 
     A module is looked for among the installed ones, then in the working directory.
 

@@ -85,7 +85,9 @@ def read_weights(path: str | Path) -> Weights:
             and _is_state(state)
             and isinstance(classes, list | tuple)
         ):
-            raise VebiError(f"{path} is no model.pt of this project. Delete it and train it again.")
+            raise VebiError(
+                f"{path} is not a model.pt of this project. Delete it and train it again."
+            )
         return Weights(
             path,
             state,
@@ -93,7 +95,7 @@ def read_weights(path: str | Path) -> Weights:
             architecture=str(spec["architecture"]),
             classes=(tuple(map(str, classes)),),
         )
-    # Training scripts often save the state dict beside other things.
+    # Training scripts often save the state dict among other things.
     if isinstance(content, Mapping):
         content = content.get("state_dict", content)
     if not _is_state(content) or not content:

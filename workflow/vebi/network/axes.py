@@ -48,7 +48,7 @@ class ChannelAxes:
     """
 
     def __init__(self, images: Tensor) -> None:
-        # The tensor is kept beside its axes, or another could get its id.
+        # The tensor is kept next to its axes, or another could get its id.
         self._known: dict[int, tuple[Tensor, Axes]] = {id(images): (images, frozenset({1}))}
 
     def of(self, tensor: Tensor) -> Axes:
@@ -85,7 +85,7 @@ class ChannelAxes:
         return 1
 
     def follow(self, call: Call, result: Any) -> None:
-        """Note the axes of what a function that is no counted operation returned."""
+        """Note the axes of what a function that is not a counted operation returned."""
         several = isinstance(result, (tuple, list))
         results = result if several else (result,)
         if not any(isinstance(value, Tensor) and value.ndim > 2 for value in results):

@@ -54,7 +54,7 @@ class Lattices2d:
 
     def __init__(self, images: Tensor) -> None:
         own = (Lattice(0, 1, 1), Lattice(0, 1, 1))
-        # The tensor is kept beside its lattices, or another could get its id.
+        # The tensor is kept next to its lattices, or another could get its id.
         self._known: dict[int, tuple[Tensor, Lattices]] = {id(images): (images, own)}
 
     def of(self, tensor: Tensor) -> Lattices | None:

@@ -256,7 +256,7 @@ class _Lister(OperationMode):
         return len(self._nodes) - 1
 
     def _follow(self, call: Call, result: Any) -> None:
-        """Note where the result of a function that is no counted operation comes from."""
+        """Note where the result of a function that is not a counted operation comes from."""
         given = list(call.tensors())
         sources = [tensor for tensor in given if not self.is_constant(tensor)]
         if not sources:

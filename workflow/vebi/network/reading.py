@@ -135,7 +135,7 @@ class Reader:
                 self._signs[id(result)] = _Sign(weakref.ref(result), of, version, positive)
 
     def number(self, value: Any) -> float | None:
-        """A bound as a number: itself, or the only value of a tensor that is no part of the image."""
+        """A bound as a number: itself, or the only value of a tensor that is not part of the image."""
         if not isinstance(value, Tensor):
             return value
         if value not in self.constants or not value.numel():

@@ -183,7 +183,7 @@ class _MarkPass(LayerPass):
         self._channels: dict[int, list[int]] = {}
         for layer, channel in features:
             self._channels.setdefault(layer, []).append(channel)
-        # Marks of tensors that can't hold NaN (comparisons, indices), kept beside the tensor.
+        # Marks of tensors that can't hold NaN (comparisons, indices), kept next to the tensor.
         self._aside: dict[int, tuple[Tensor, Tensor]] = {}
 
     def compute(self, layer: Layer, call: Call) -> Any:

@@ -25,7 +25,7 @@ class OperationMode(CallMode):
         self._unrecorded: list[tuple[Tensor, Callable[[Tensor], None]]] = []
 
     def begin(self, model: nn.Module, images: Tensor) -> None:
-        """Before the pass: the network, whose own tensors are no part of the image, and its images."""
+        """Before the pass: the network, whose own tensors are not part of the image, and its images."""
         self._reader = Reader(model)
 
     def operation(self, position: int, call: Call) -> Any:

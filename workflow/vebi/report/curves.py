@@ -120,7 +120,7 @@ def _grid(path: ClassPath, mu_max: float) -> NDArray[np.float64]:
 
 
 def _rounded(values: Any, digits: int = 3) -> list[float | None]:
-    """Plain numbers for JSON; what is no number becomes null."""
+    """Plain numbers for JSON; what is not a number becomes null."""
     return [
         round(float(v), digits) if np.isfinite(v) else None for v in np.asarray(values, np.float64)
     ]

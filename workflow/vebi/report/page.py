@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from vebi.catalogue.methods import DRAWN
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
+from vebi.io.optional import require
 from vebi.io.tables import read_rows, read_table
 from vebi.report.captions import to_paragraphs
 from vebi.report.claims import Claim, count_verdicts, group_claims, read_claims
@@ -126,6 +125,11 @@ def render(sources: Sources) -> str:
             shown.table.name: shown.table.packed for section in sections for shown in section.tables
         },
     }
+    require("jinja2")
+    require("yaml")
+    import yaml
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

@@ -1,4 +1,4 @@
-"""Result tables inside the page: the first rows as HTML, all of them packed beside it."""
+"""Result tables inside the page: the first rows as HTML, all of them packed next to it."""
 
 import csv
 import gzip

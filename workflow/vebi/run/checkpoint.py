@@ -1,6 +1,6 @@
 """Where a training that was cut off goes on: after its last whole epoch, to the same bytes.
 
-A checkpoint is a folder beside the network's file. It is no output of its job, since Snakemake
+A checkpoint is a folder next to the network's file. It is not an output of its job, since Snakemake
 deletes those of a job that was cut off. Order of images and dropout are drawn for every epoch
 from the seed, so weights, optimiser and schedule are the whole state.
 """
@@ -103,7 +103,7 @@ class Checkpoint:
                 io.BytesIO(content), map_location="cpu", weights_only=True
             )
         except (RuntimeError, pickle.UnpicklingError):
-            return None  # a user's own module may keep what is no plain value
+            return None  # a user's own module may keep what is not a plain value
         return state
 
 

@@ -69,7 +69,7 @@ def record(outputs: Iterable[str | Path], run: str | Path) -> None:
 def check(path: str | Path) -> None:
     """Compare a file of a run, or all files of a folder that is an output, with its checksum.
 
-    Raises DamagedFileError. What is gone is no damage: opening it will tell. A file is read once per
+    Raises DamagedFileError. What is gone is not damage: opening it will tell. A file is read once per
     process, unless it changes.
     """
     output = Path(path)

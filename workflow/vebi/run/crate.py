@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path, sha256, write_text
 from vebi.io.inside import first_link
+from vebi.io.optional import require
 from vebi.run.checksums import recorded
 from vebi.run.code_digest import package_digest
 from vebi.run.manifest import MANIFEST, canonical_json, read_manifest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 METADATA = "ro-crate-metadata.json"
 ROOT = Path(__file__).resolve().parents[3]
-# What the workflow consists of, beside the Snakefile itself.
+# What the workflow consists of, besides the Snakefile itself.
 CODE = ("workflow", "config", "envs", "profiles", "requirements.txt", "requirements-render.txt")
 PROFILES = (
     ("https://w3id.org/ro/wfrun/process/0.5", "Process Run Crate", "0.5"),
@@ -162,10 +163,9 @@ def _describe(
     folder: Path, manifest: dict[str, Any], results: list[str], code: list[str], published: date
 ) -> None:
     """Write ro-crate-metadata.json for the files that are in `folder`."""
-    try:
-        from rocrate.rocrate import ROCrate
-    except ImportError as error:
-        raise VebiError("This needs the package rocrate: pip install rocrate.") from error
+    require("rocrate")
+    from rocrate.rocrate import ROCrate
+
     crate = ROCrate(version="1.1")
     run, package = manifest["run"], manifest["package"]
     crate.name = f"vebi run '{run}'"

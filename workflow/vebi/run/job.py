@@ -65,7 +65,7 @@ class Task:
 
     @property
     def seed_key(self) -> tuple[int, ...]:
-        """What every random draw about one network is keyed by, beside its purpose (see `draw_key`).
+        """What every random draw about one network is keyed by, next to its purpose (see `draw_key`).
 
         It names the root seed, the data set, the model and the seed of its training.
         """

@@ -10,7 +10,7 @@ VARIABLE = "VEBI_JOB"
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job must know beside its own parameters.
+    """What a job must know besidessss its own parameters.
 
     Attributes:
         run: folder of the run, whose files get checksums; "" outside a run.

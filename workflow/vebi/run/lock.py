@@ -43,7 +43,7 @@ def hold_run(run: Path) -> None:
         stream.close()
         raise VebiError(
             f"{run} is being made by {owner} right now. Wait until it has finished or stop it; a "
-            "second run beside it needs another name (`--config run=NAME`)."
+            "second run at the same time needs another name (`--config run=NAME`)."
         ) from None
     except OSError as error:
         # Some network file systems have no locks; then the user is the only one who can know.

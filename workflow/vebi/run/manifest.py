@@ -17,6 +17,7 @@ from typing import Any
 from vebi.io.errors import VebiError
 from vebi.io.files import read_bounded, sha256, write_text
 from vebi.io.inside import first_link, leads_inside, remove_file
+from vebi.io.json_output import write_json
 from vebi.io.results import list_result_files
 from vebi.run.checksums import FOLDER, recorded, recorded_outputs
 from vebi.version import __version__
@@ -225,7 +226,7 @@ def _total(values: list[float], combine: Any) -> float | None:
 class Problem:
     """A file that is not what the run wrote, what is wrong with it, and the way out.
 
-    `output` is what Snakemake makes it with: the file, a folder that it is in, or the PNG beside a PDF.
+    `output` is what Snakemake makes it with: the file, a folder that it is in, or the PNG next to a PDF.
     """
 
     path: Path
@@ -378,10 +379,11 @@ def _output_of(path: Path, run_dir: Path) -> Path:
     return next((candidate for candidate in candidates if recorded(candidate)), path)
 
 
-def run_verify(run_dir: Path, remove: bool = False) -> int:
+def run_verify(run_dir: Path, remove: bool = False, json_path: Path | None = None) -> int:
     """Verify a run, print the result, and return 0 (whole), 1 (broken files) or 2 (no check).
 
-    With `remove` broken files are deleted.
+    With `remove` broken files are deleted. `json_path`: JSON to this file or `-`, standard output, in
+    place of the lines.
     """
     # Jobs use this module, too, and print nothing.
     from rich.console import Console
@@ -397,6 +399,21 @@ def run_verify(run_dir: Path, remove: bool = False) -> int:
             f"vebi verify: {plain(error, 2000)}", style="red"
         )
         return 2
+    if json_path is not None:
+        kept = remove_broken(problems, Path(run_dir))[1] if remove else []
+        write_json(
+            {
+                "run": str(run_dir),
+                "is_finished": is_finished(Path(run_dir)),
+                "files": total,
+                "problems": [
+                    {"path": str(p.path), "what": p.what, "remedy": p.remedy} for p in problems
+                ],
+                "not_deleted": [str(path) for path in kept],
+            },
+            json_path,
+        )
+        return int(bool(problems))
     if not is_finished(Path(run_dir)):
         out.print("The run is not finished: what its jobs have made so far is checked.")
     for problem in problems:

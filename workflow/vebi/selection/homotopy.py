@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from vebi.compute.compiled import announced
 from vebi.selection import homotopy_kernel
 from vebi.selection.certificate import Certificate, certify_products
 from vebi.selection.homotopy_kernel import (
@@ -320,4 +321,5 @@ def solve_paths_of(
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(processes) as pool:
         # Memory is released and requested again within a thread: no thread for one process.
         paths = map(solve, classes) if processes == 1 else pool.map(solve, classes)
-        return list(tqdm(paths, "path", statistics.n_classes, unit="class", disable=None))
+        with announced():
+            return list(tqdm(paths, "path", statistics.n_classes, unit="class", disable=None))

@@ -6,11 +6,13 @@ feature enters and is rotated when one leaves.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from vebi.compute.compiled import compiled
 
 # A column whose part orthogonal to the active ones is below this fraction of its square is dependent.
 DEPENDENT = 64 * np.finfo(np.float64).eps
@@ -32,7 +34,7 @@ INACTIVE, ACTIVE, BLOCKED, EXCHANGED, ZERO = 0, 1, 2, 3, 4
 MORE, UNCONSTRAINED, MU_MAX = 0, 1, 2
 
 # Reassociation lets sums use vector registers; NaN and infinity keep their meaning.
-_jit = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+_jit = partial(compiled, fastmath={"reassoc", "contract", "nsz"})
 
 
 class Slots(NamedTuple):
@@ -392,7 +394,7 @@ def advance(  # type: ignore[no-untyped-def]
         elif leaving < 0:
             near.state[entering] = BLOCKED
             continue
-        # But for what is left of the column beside the active ones: other columns may share it.
+        # But for what is left of the column besides the active ones: other columns may share it.
         direction[:] = 0.0
         for i in range(k):
             direction[slot[i]] = null[i]

@@ -101,7 +101,7 @@ def read_solution(path: str | Path) -> Solution:
             mu_max, n_samples = float(attributes["mu_max"]), int(attributes["n_samples"])
         except (*BROKEN, OverflowError) as error:
             raise VebiError(
-                f"{path} is no path.h5 of `vebi select` ({first_line(error)}). Make it again."
+                f"{path} is not a path.h5 of `vebi select` ({first_line(error)}). Make it again."
             ) from error
         # Every class has a group of its own: a number that is too large ends here.
         classes = [_read_class(file, f"class_{j}", m, mu_max) for j in range(n_classes)]

@@ -65,10 +65,10 @@ class Figure:
             their order, then `inputs` and `settings` by name; "" where the study has a rule of its own.
         caption: what a reader should know, as reStructuredText.
         reads: tables that it shows; those that the run does not have are left out.
-        inputs: files that it reads beside them; they may hold the wildcards of `per`.
+        inputs: files that it reads besides them; they may hold the wildcards of `per`.
         settings: plain values that it depends on.
         per: one figure in all, or one for each experiment or data set of `of`.
-        wanted: whether the run has it, beside its study.
+        wanted: whether the run has it, besides its study.
         memory_mb: what the job takes at most.
     """
 

@@ -31,11 +31,11 @@ def network(**changes):
         (network(model="keras"), ["mcgill.networks.0.model: 'keras' is not there"]),
         (network(dataset="an8flower-single-6c"), ["(112, 112, 3)", "'keras' takes (28, 28, 1)"]),
         (network(solvers=["spgl1"]), ["'path' is missing"]),
-        (network(mu=[10, 10]), ["mu: the same value stands there twice"]),
+        (network(mu=[10, 10]), ["mu: the same value is listed twice"]),
         (network(solvers=["path", "spgl2"]), ["mcgill.networks.0.solvers", "spgl2"]),
         (
             with_mcgill(networks=network()["mcgill"]["networks"] * 2),
-            ["model 'keras-digits' stands there twice"],
+            ["model 'keras-digits' is listed twice"],
         ),
         ({**BASE, "mcgill": None, "experiments": []}, ["experiments: is empty"]),
     ],

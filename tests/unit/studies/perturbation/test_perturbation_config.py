@@ -49,7 +49,7 @@ TWICE = [{"name": "affine", "strength": 0.1}, {"name": "affine", "strength": 0.2
     [
         ({"datasets": ["mnsit"]}, "'mnsit' is not there; allowed: "),
         ({"seeds": 9}, "is 9, but seeds has only 3; allowed: 1 to 3"),
-        ({"perturbations": TWICE}, "perturbations: the same value stands there twice"),
+        ({"perturbations": TWICE}, "perturbations: the same value is listed twice"),
         ({"perturbations": [{"name": "snow", "strength": 1.0}]}, "snow"),
         ({"k": [5, 5]}, "resampling.k: the same value"),
         ({"copies": 1}, "copies"),

@@ -109,7 +109,7 @@ def test_overlap_with_vebi(findings) -> None:
     predicted = found.measured["additive_noise"].predicted
     assert row["common"] == pytest.approx((predicted == 0).mean())
     assert row["common_null"] == pytest.approx(1 / 12)
-    # One of one hit among twelve has a chance of 1 / 12, which is no surprise at 5 %.
+    # One of one hit among twelve has a chance of 1 / 12, which is not surprising at 5 %.
     assert row["share_beyond_chance"] == 0
 
 

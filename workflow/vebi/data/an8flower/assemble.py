@@ -22,7 +22,7 @@ def assemble(
 ) -> None:
     """Write the data set file `out` from chunks that together hold the images 0 to N - 1.
 
-    The split is by base scene (`split_of_base`). Memory holds one chunk's pixels at a time. Beside the
+    The split is by base scene (`split_of_base`). Memory holds one chunk's pixels at a time. Besides the
     arrays of every data set file there are `masks` bool, `parts` uint8, `shadows` bool and, with
     distractors, `distractor_masks` bool, all (N, H, W), `base_scene` int64 (N) and `parameters`, JSON of
     each scene.

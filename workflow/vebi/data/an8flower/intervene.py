@@ -96,7 +96,7 @@ def parse_numbers(text: str) -> list[int]:
         first, _, last = piece.strip().partition("-")
         numbers += range(int(first), int(last or first) + 1)
     if not numbers or any(a >= b for a, b in pairwise(numbers)):
-        raise ValueError(f"'{text}' is no ascending list of whole numbers such as 0-3,7")
+        raise ValueError(f"'{text}' is not an ascending list of whole numbers such as 0-3,7")
     return numbers
 
 

@@ -19,7 +19,7 @@ INTERVENTION_RENDERER = "vebi.data.an8flower.intervene"
 def get_render_python() -> str:
     """The interpreter that can import bpy.
 
-    $VEBI_RENDER_PYTHON if it is set, else the environment that `make` puts beside the Snakefile, else
+    $VEBI_RENDER_PYTHON if it is set, else the environment that `make` puts next to the Snakefile, else
     the interpreter that runs this (with conda: the rule's own environment).
     """
     own = PACKAGE_ROOT.parent / ".venv-render" / "bin" / "python"
@@ -61,7 +61,7 @@ def render(arguments: Sequence[str], log: str | Path, module: str = CHUNK_RENDER
     except OSError as error:
         raise VebiError(f"{log} can't be written: {why_unwritable(error) or error}.") from error
     with stream, tempfile.TemporaryDirectory(prefix="vebi-path-") as alone:
-        # The package and nothing beside it: next to an installed one there may be a newer numpy.
+        # The package and nothing else: next to an installed one there may be a newer numpy.
         (Path(alone) / "vebi").symlink_to(PACKAGE_ROOT / "vebi")
         done = subprocess.run(
             command,

@@ -295,7 +295,8 @@ def _import_bpy(threads: int) -> Any:
     except ImportError as error:
         raise VebiError(
             f"Blender's Python module bpy can't be imported ({error}). Rendering has its own "
-            "environment: `make .venv-render`, then use its Python."
+            "environment: `make .venv-render` in a clone of the repository, then use its Python. Or, in "
+            "Python 3.11: pip install bpy==4.5.15."
         ) from error
     # Blender swallows Ctrl-C during a render.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -417,7 +418,7 @@ def render_chunk(out: Path, job: Job, start: int, stop: int) -> None:
 
 
 def write_scenes(file: h5py.File, scenes: Sequence[Scene]) -> None:
-    """What a chunk file says of each image beside its pixels, and of its set."""
+    """What a chunk file says of each image besides its pixels, and of its set."""
     file["labels"] = np.array([scene.label for scene in scenes], np.int64)
     file["base_scene"] = np.array([scene.base for scene in scenes], np.int64)
     file["index"] = np.array([scene.index for scene in scenes], np.int64)

@@ -44,7 +44,7 @@ class _AblatedPass(LayerPass):
 
     def compute(self, layer: Layer, call: Call) -> Any:
         # An operation that writes into its input must run, or others would read the old input.
-        # One that returns indices beside its response must run as well: only responses are kept.
+        # One that returns indices besides its response must run as well: only responses are kept.
         if layer.index > self._shared or layer.inplace or returns_indices(call):
             return call.run()
         return self._kept[layer.index]

@@ -26,7 +26,7 @@ def grid_artefact_score(maps: np.ndarray, period: tuple[float, float]) -> np.nda
     1 for a lattice and nothing else, 0 on average for white noise, about 0 or a little below for smooth
     maps, whose spectrum falls off (a convex decay puts more into the cells' outer parts). It does not
     change if a map is multiplied or shifted by a constant. Constant maps score 0, a period of 1 too.
-    Holes that stand at irregular places, as where max pooling picks its pixels, are no lattice: they
+    Holes that stand at irregular places, as where max pooling picks its pixels, are not a lattice: they
     score only as far as their mean over the map is one.
     """
     size = (maps.shape[-2], maps.shape[-1])

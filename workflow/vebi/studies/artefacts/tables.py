@@ -15,7 +15,7 @@ from vebi.statistics import check_same_images, over_images, paired_difference
 from vebi.studies.artefacts import STUDY
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
 
-# The row of finished heatmaps, beside the layers' own names.
+# The row of finished heatmaps, besides the layers' own names.
 HEATMAP = "heatmap"
 
 

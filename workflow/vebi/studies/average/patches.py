@@ -124,7 +124,7 @@ def write_average(network: InterpretedNetwork, path: str | Path, settings: Avera
     Args:
         network: whose features are averaged.
         path: average.h5.
-        settings: features per class, patches behind each mean, examples beside it.
+        settings: features per class, patches behind each mean, examples next to it.
 
     Raises:
         VebiError: the data set has no training images.

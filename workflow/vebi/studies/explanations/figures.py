@@ -26,7 +26,7 @@ def draw_examples(
 ) -> Figure:
     """The paper's Fig. 9: image, mask and each method's map (N, H, W), with its area under the IoU.
 
-    `distractors` bool (N, H, W) are shown grey beside the white mask.
+    `distractors` bool (N, H, W) are shown grey next to the white mask.
     """
     methods = in_order(heatmaps)
     n_columns = 2 + len(methods)

@@ -30,7 +30,7 @@ STUDY = Study(
         "feature_counts": Figure(
             draw="vebi.studies.feature_counts.figures:draw_feature_counts",
             caption=(
-                "How many features each variant of the method selects at mu = 10, beside the "
+                "How many features each variant of the method selects at mu = 10, next to the "
                 "numbers that the paper prints (its text does not say which number belongs to "
                 "which data set)."
             ),

@@ -1,4 +1,4 @@
-"""How many features each variant of the method selects, beside the paper's numbers."""
+"""How many features each variant of the method selects, next to the paper's numbers."""
 
 import pandas as pd
 from matplotlib.axes import Axes

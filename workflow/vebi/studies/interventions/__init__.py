@@ -96,7 +96,7 @@ STUDY = Study(
                 *("n_images", "n_removals"),
             ),
             caption=(
-                "A box over a part, in the mean colour or blurred, beside the part's true removal:"
+                "A box over a part, in the mean colour or blurred, next to the part's true removal:"
                 " rank correlation of both drops of the score over the parts of an image, their "
                 "means, the mean distance between them, and the share of parts of which only one "
                 "says that it matters, or that matter in opposite directions."
@@ -148,7 +148,7 @@ STUDY = Study(
             caption=(
                 "One image and its interventions, with the drop of the predicted class's score "
                 "below each; then the relevance of each part by every method (mean over its "
-                "pixels, largest 1) beside the true effect of the part (hatched, largest 1)."
+                "pixels, largest 1) next to the true effect of the part (hatched, largest 1)."
             ),
             per="experiment",
             of=lambda plan: plan.intervened,

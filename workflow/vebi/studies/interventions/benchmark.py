@@ -2,7 +2,7 @@
 
 The run's networks, test images and interventions are the benchmark. Maps of the run's methods are read,
 those of other methods made here; all are scored on the same images, the ones with interventions.
-Controls stand beside them: three that must lose, since they know nothing of the network (a random map,
+Controls stand next to them: three that must lose, since they know nothing of the network (a random map,
 edges, brightness), and two that must win on one side (the true mask, and an oracle that knows the
 interventions).
 """
@@ -80,7 +80,7 @@ def methods_of(texts: Sequence[str], negative: Negative = "positive") -> list[Me
     """Methods as the command line names them: `FUNCTION`, or `NAME: FUNCTION`.
 
     Raises:
-        VebiError: another form, a name that stands there twice or is taken, or a built-in method.
+        VebiError: another form, a name that is listed twice or is taken, or a built-in method.
     """
     found: dict[str, Method] = {}
     for place, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""Boxes over parts, as occlusion has them, beside the part's true removal."""
+"""Boxes over parts, as occlusion has them, next to the part's true removal."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter

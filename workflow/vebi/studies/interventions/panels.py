@@ -1,4 +1,4 @@
-"""Figures of single images: their interventions, and relevance per part beside the true effects."""
+"""Figures of single images: their interventions, and relevance per part next to the true effects."""
 
 from pathlib import Path
 

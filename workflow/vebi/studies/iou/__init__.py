@@ -202,7 +202,7 @@ STUDY = Study(
             caption=(
                 "Images with distractors: other objects in the colours of the classes, which "
                 "decide nothing. How much of each method's map falls on the part that decides, on"
-                " distractors, and elsewhere, beside the areas that they have."
+                " distractors, and elsewhere, next to the areas that they have."
             ),
             reads=("distractors",),
             wanted=lambda plan: bool(plan.distracted),

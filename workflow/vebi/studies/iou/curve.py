@@ -1,9 +1,9 @@
 """The IoU curve of a heatmap against a mask, exact at every threshold in one pass."""
 
 import numpy as np
-from numba import njit
 from scipy.stats import rankdata
 
+from vebi.compute.compiled import compiled
 from vebi.io.errors import VebiError
 
 
@@ -43,7 +43,7 @@ def iou_curves(heatmaps: np.ndarray, masks: np.ndarray, n_thresholds: int = 101)
     return intersection / (area[:, None] + outside_above)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count_levels(flat, inside, thresholds, counts):  # type: ignore[no-untyped-def]
     """Count, per image, the pixels outside and inside the mask by the last threshold they reach."""
     top = len(thresholds) - 1

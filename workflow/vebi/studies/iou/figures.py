@@ -42,7 +42,7 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
                 _draw_curve(axis, part, area, method, 1.6 if method in paper else 1.1)
             counts = describe_sample(area["n_images"].iloc[0], area["seed"].nunique())
             title = f"{dataset}\n{model}, {counts}"
-            axis.set_title(title if row == 0 else "other methods beside VEBI")
+            axis.set_title(title if row == 0 else "other methods and VEBI")
             axis.set(
                 xlabel="threshold on the heatmap", ylabel="mean IoU with the mask", xlim=(0, 1)
             )

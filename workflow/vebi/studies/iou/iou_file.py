@@ -31,7 +31,7 @@ class Curves:
     """What one method got on N images.
 
     IoU `curves` (N, T); the images' places in the data set; which were predicted right; `scene` int64
-    (N): images of one number share a base scene and are no independent evidence; `scores`: further
+    (N): images of one number share a base scene and are not independent evidence; `scores`: further
     measures, each float64 (N), NaN where it means nothing.
     """
 

@@ -184,7 +184,7 @@ STUDY = Study(
             ),
             allowed=(
                 Allowed("verdict", "exact", why="what a reader takes home"),
-                Allowed("conclusion", "show", why="numbers that stand beside it, in words"),
+                Allowed("conclusion", "show", why="the numbers that go with it, in words"),
                 *ALLOWED,
             ),
         ),
@@ -210,7 +210,7 @@ STUDY = Study(
             text_values=("over",),
             formats=REMOVAL_FORMATS,
             caption=(
-                "The report's Fig. 3, ours beside theirs. *variant* says what is removed from, "
+                "The report's Fig. 3, ours next to theirs. *variant* says what is removed from, "
                 "with which labels, scored on which images, how filters are removed, and which "
                 "random control. Intervals: 95 % over networks, of one network over its random "
                 "draws (*over*)."
@@ -222,7 +222,7 @@ STUDY = Study(
             values=REMOVAL_VALUES,
             text_values=("over",),
             formats=REMOVAL_FORMATS,
-            caption="The report's Fig. 4, ours beside theirs; columns as in the MatConvNet table.",
+            caption="The report's Fig. 4, ours next to theirs; columns as in the MatConvNet table.",
             allowed=ALLOWED,
         ),
         "mcgill_tipping_point": Table(
@@ -273,7 +273,7 @@ STUDY = Study(
             ),
             text_values=("kind", "dataset"),
             caption=(
-                "The networks that are examined, beside the report's; *reduced* ones are smaller "
+                "The networks that are examined, next to the report's; *reduced* ones are smaller "
                 "or saw less data."
             ),
             allowed=ALLOWED,

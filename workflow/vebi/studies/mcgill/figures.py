@@ -50,7 +50,7 @@ LAYER_CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY, BLACK)
 
 
 def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
-    """The model, its filters beside the report's, and whether it is smaller than that."""
+    """The model, its filters next to the report's, and whether it is smaller than that."""
     facts = table[table["model"] == model]
     reduced = ", reduced" if facts["reduced"].iloc[0] else ""
     filters = facts["n_filters" if "n_filters" in facts else "filters"].max()

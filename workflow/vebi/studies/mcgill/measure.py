@@ -1,7 +1,7 @@
 """What is left of the accuracy without the selected filters: every removal, solver and control.
 
 The 2 x 2 x 2 of the audit (removal x solver x control) runs on the report's own labels and rows; the
-other labels, rows and images stand beside it as variants.
+other labels, rows and images go with it as variants.
 """
 
 from collections.abc import Callable, Mapping, Sequence

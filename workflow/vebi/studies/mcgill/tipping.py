@@ -144,8 +144,8 @@ def judge(
 ) -> dict[str, Any]:
     """What moves the tipping point of the selected filters in one model, and whether it remains.
 
-    `peer`: the solver beside the path. With t(removal, solver) the tipping point as a share of all
-    filters (1 where it is never reached: all filters have to go), per seed:
+    `peer`: the solver that is compared with the path. With t(removal, solver) the tipping point as a
+    share of all filters (1 where it is never reached: all filters have to go), per seed:
 
     - `as_in_the_report` = t(partial, peer) for the Keras network, t(complete, peer) for MatConvNet's,
       whose code removes filters altogether; `corrected` = t(complete, path); `shift`: the difference.

@@ -42,7 +42,7 @@ STUDY = Study(
         "montage": Figure(
             draw="vebi.studies.networks.figures:draw_data_set",
             caption=(
-                "Some images of the data set, two of each class where there is room; beside each,"
+                "Some images of the data set, two of each class where there is room; next to each,"
                 " in white, the mask of the part that decides its class, where the data set has "
                 "masks."
             ),

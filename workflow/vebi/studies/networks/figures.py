@@ -65,7 +65,7 @@ def draw_histories(
 def draw_montage(
     images: np.ndarray, titles: Sequence[str], masks: np.ndarray | None, columns: int = 6
 ) -> Figure:
-    """Images (N, H, W, C), each beside its mask (N, H, W) where there is one."""
+    """Images (N, H, W, C), each next to its mask (N, H, W) where there is one."""
     each = 1 if masks is None else 2
     rows = -(-len(images) // columns)
     figure, axes = new_figure(rows, columns * each, figsize=(1.05 * columns * each, 1.3 * rows))
@@ -83,7 +83,7 @@ def draw_montage(
 
 @styled
 def draw_data_set(dataset: Path) -> Figure:
-    """Some images of a data set's file, beside their masks where it has any."""
+    """Some images of a data set's file, next to their masks where it has any."""
     data = open_dataset(dataset)
     # Two of each class; of many classes some, or the figure would have thousands of images.
     n = min(max(24, 2 * len(data.classes)), 48)

@@ -184,7 +184,7 @@ STUDY = Study(
             ),
             text_values=("over",),
             caption=(
-                "Channels that two selections share in a layer, beside what chance gives, with "
+                "Channels that two selections share in a layer, next to what chance gives, with "
                 "95 % intervals over scenes."
             ),
             allowed=(
@@ -244,7 +244,7 @@ STUDY = Study(
             draw="vebi.studies.perturbation.figures:draw_epochs",
             caption=(
                 "Above, the work's test of usefulness: images are reduced to the patches of the "
-                "selected channels, and a small classifier is trained on them; beside it the same"
+                "selected channels, and a small classifier is trained on them; next to it the same"
                 " classifier on whole images, on the patches of random channels, and the network "
                 "itself. How much of the image the patches leave stands in the legend: where it "
                 "is much, the test says little. Below, how alike the two selections are, by the "

@@ -34,7 +34,7 @@ from vebi.studies.perturbation.overlap import measure_overlap
 from vebi.studies.perturbation.patches import as_features, patches, reduce_images
 
 PATCH_CHOICES = (*METRICS, "random_active")
-# Beside them: the small classifier on whole images, and the main network itself.
+# Besides them: the small classifier on whole images, and the main network itself.
 WHOLE_IMAGE, NETWORK = "whole_image", "network"
 
 

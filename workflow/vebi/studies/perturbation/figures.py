@@ -18,7 +18,7 @@ from vebi.figures.style import NOTE, SMALL, WIDTH, new_figure, styled
 from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
 from vebi.studies.perturbation.metrics_file import read_metrics
 
-# In the order of drawing. The last two are no choice of neurons.
+# In the order of drawing. The last two are not a choice of neurons.
 CHOICE_NAMES = {
     "correlation": "correlation",
     "precision": "precision",

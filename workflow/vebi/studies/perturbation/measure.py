@@ -151,7 +151,7 @@ def run_study(
 def _influence_rows(
     measured: Measured, drops: Sequence[Drop], settings: StudySettings, scenes: np.ndarray
 ) -> list[dict[str, object]]:
-    """Rows of resampling.csv, and beside each metric how much its sets share with the other's."""
+    """Rows of resampling.csv, and next to each metric how much its sets share with the other's."""
     shared = {k: _shares(measured, k) for k in settings.ks}
     rows: list[dict[str, object]] = []
     for drop in drops:

@@ -7,7 +7,7 @@ from vebi.studies.record import Figure, Study, Tabulation
 STUDY = Study(
     name="robustness",
     title="Do the orderings depend on the settings",
-    place="beside the works",
+    place="in addition to the works",
     question=(
         "Text and code of the paper differ in places, and some settings are not given. In which "
         "variants of the method do its orderings hold?"

@@ -20,11 +20,11 @@ def random_label_runs(plan: Plan) -> list[Run]:
 STUDY = Study(
     name="sanity",
     title="Do the maps depend on the network",
-    place="Adebayo et al. 2018, beside the works",
+    place="Adebayo et al. 2018, in addition to the works",
     question=(
         "If a network forgets what it has learnt, layer by layer, its explanations should change."
         " A map that stays the same shows the image, not the network. Class and features stay as "
-        "they were, and are chosen again beside it."
+        "they were, and are chosen again next to it."
     ),
     tables={
         "sanity_verdict": Table(
@@ -58,7 +58,7 @@ STUDY = Study(
                 "0.5 on, don't matter where nothing changes, and matter in part otherwise. "
                 "Intervals are over networks and scenes, of one network over scenes (*over*). "
                 "*again*: each randomised network has its own prediction explained, by features "
-                "that are selected in it, beside the trained network treated in the same way; "
+                "that are selected in it, next to the trained network treated in the same way; "
                 "otherwise class and features stay those of the trained network."
             ),
             allowed=(

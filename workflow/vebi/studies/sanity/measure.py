@@ -1,4 +1,4 @@
-"""Maps of a trained network beside the maps of networks that have lost what it learnt."""
+"""Maps of a trained network compared with the maps of networks that have lost what it learnt."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
