@@ -132,8 +132,8 @@ def _describe(item: Any) -> list[str]:
         return [f"{key}: is missing"]
     if kind == "string_pattern_mismatch":
         return [
-            f"{key}: {_short.repr(value)} is not a name; it names files, so letters, digits and . _ - are "
-            "allowed, a letter or digit first"
+            f"{key}: {_short.repr(value)} is not a name; it names files, so letters, digits and . _ - "
+            "are allowed, a letter or digit first"
         ]
     if isinstance(value, str) and kind in ("float_type", "int_type"):
         return [
