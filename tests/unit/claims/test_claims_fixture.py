@@ -434,6 +434,17 @@ def test_rows_of_the_report_are_judged_by_the_networks_of_the_curves(write, kera
     assert table.loc["mcgill.keras.tipping_point", "verdict"] == Verdict.NOT_TESTED
 
 
+@pytest.mark.parametrize(
+    ("word", "verdict"), [("quirk", Verdict.ANSWERED), ("undecided", Verdict.INCONCLUSIVE)]
+)
+def test_what_one_network_does_not_tell_is_no_answer(write, keras, word, verdict):
+    full = {**keras, "mcgill": [{**one, "full": True} for one in keras["mcgill"]]}
+    files = write(mcgill_verdict=VERDICT_ROW.assign(verdict=word))
+    row = tabulate(files, full).set_index("claim_id").loc["mcgill.keras.tipping_point"]
+    assert row["verdict"] == verdict
+    assert row["measured"] == pytest.approx(0.5)
+
+
 # Input resampling.
 
 

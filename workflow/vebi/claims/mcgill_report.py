@@ -34,6 +34,8 @@ ANSWERS = {
     "property": "a point of the network's own",
     "quirk": "because of how filters were selected and removed",
     "gradual": "neither: it falls gradually",
+    # One network does not tell.
+    "undecided": "",
 }
 
 Network = Mapping[str, Any]

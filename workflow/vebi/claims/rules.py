@@ -156,7 +156,8 @@ def _judge_questions(family: Family) -> list[Judged]:
     judged = []
     for _, found in family:
         effect = pool(found.cells).effect
-        answer = Judgement(Verdict.ANSWERED, found.answer)
+        word = Verdict.ANSWERED if found.answer else Verdict.INCONCLUSIVE
+        answer = Judgement(word, found.answer)
         judged.append(Judged(answer, float(effect.value), float(effect.low), float(effect.high)))
     return judged
 
