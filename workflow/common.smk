@@ -9,6 +9,7 @@ from pathlib import Path
 from vebi.compute.devices import count_gpus_to_ask_for
 from vebi.compute.processes import identify
 from vebi.config import parse_config
+from vebi.config.files import check_keys_once
 from vebi.data.on_disk import leave_out_absent
 from vebi.io.errors import VebiError
 from vebi.models.factory import find_source
@@ -22,6 +23,8 @@ from vebi.run.plan import RUN, Plan
 from vebi.studies.registry import STUDIES, drawn_figures, figure_names, table_names
 
 try:
+    if workflow.is_main_process:
+        check_keys_once(workflow.configfiles)
     CONFIG, LEFT_OUT = leave_out_absent(parse_config(config))
 except VebiError as error:
     sys.exit(f"\n{error}\n")

@@ -77,6 +77,13 @@ def test_a_bad_configuration_ends_before_any_job_with_one_message(checkout, over
     assert not (checkout.folder / "results").exists()
 
 
+def test_a_key_that_stands_twice_ends_with_its_line(checkout):
+    (checkout.folder / "twice.yaml").write_text("seeds: [0]\nseed: 1\nseeds: [1]\n")
+    done = checkout.snakemake("-n", "--configfile", "twice.yaml", check=False)
+    assert done.returncode != 0
+    assert "twice.yaml, line 3: 'seeds' stands in line 1 already" in done.stdout + done.stderr
+
+
 def test_lint_is_clean(checkout):
     assert "Congratulations" in checkout.snakemake("--lint").stderr
 

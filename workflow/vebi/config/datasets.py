@@ -11,10 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from vebi.config.base import Strict
+from vebi.config.base import MOST_CLASSES, MOST_IMAGES, Seed, Strict
 
 # Their files are numbered by four digits.
 MOST_CHUNKS = 10_000
+# A fold is the test split: with more of them it would be less than a thousandth of the images.
+MOST_FOLDS = 1000
 
 
 class _DatasetSection(Strict):
@@ -47,13 +49,23 @@ class An8FlowerConfig(_DatasetSection):
         "shape-6c",
         "pair-6c",
     ]
-    images: int = Field(ge=12, description="number of images, a multiple of the number of classes")
+    images: int = Field(
+        ge=12,
+        le=MOST_IMAGES,
+        description="number of images, a multiple of the number of classes",
+    )
     size: int = Field(112, ge=16, le=1024, description="height and width in pixels")
     samples: int = Field(6, ge=1, le=1024, description="Cycles samples per pixel")
-    views_per_base: int = Field(5, ge=1, description="images of one class that share a base scene")
-    images_per_chunk: int = Field(150, ge=1, description="images that one rendering job makes")
-    folds: int = Field(5, ge=2, description="number of folds that base scenes are dealt to")
-    fold: int = Field(0, ge=0, description="the fold that is the test split")
+    views_per_base: int = Field(
+        5, ge=1, le=MOST_IMAGES, description="images of one class that share a base scene"
+    )
+    images_per_chunk: int = Field(
+        150, ge=1, le=MOST_IMAGES, description="images that one rendering job makes"
+    )
+    folds: int = Field(
+        5, ge=2, le=MOST_FOLDS, description="number of folds that base scenes are dealt to"
+    )
+    fold: int = Field(0, ge=0, le=MOST_FOLDS, description="the fold that is the test split")
 
     @property
     def n_classes(self) -> int:
@@ -167,16 +179,15 @@ class ImageFolderConfig(_DatasetSection):
     classes: list[Annotated[str, Field(min_length=1)]] | None = Field(
         None, min_length=2, description="classes to take, in label order; null: all, sorted"
     )
-    # HDF5 holds no attribute with more names than that.
-    n_classes: int = Field(ge=2, le=4000, description="how many; not needed beside classes")
+    n_classes: int = Field(ge=2, le=MOST_CLASSES, description="how many; not needed beside classes")
     class_names: str | None = Field(None, min_length=1, description="file with readable names")
     train_per_class: int | None = Field(
-        None, ge=1, description="most images per class, drawn by seed"
+        None, ge=1, le=MOST_IMAGES, description="most images per class, drawn by seed"
     )
     test_per_class: int | None = Field(
-        None, ge=1, description="most images per class, drawn by seed"
+        None, ge=1, le=MOST_IMAGES, description="most images per class, drawn by seed"
     )
-    seed: int = Field(0, ge=0, description="of the split and of the limits")
+    seed: Seed = Field(0, description="of the split and of the limits")
     size: int = Field(224, ge=8, le=2048, description="height and width in pixels")
     channels: Literal[1, 3] = 3
     resize: Literal["squash", "crop"] = "squash"

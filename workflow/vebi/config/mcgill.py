@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vebi.config.base import Mu, Name, Strict
+from vebi.config.base import (
+    MOST_DRAWS,
+    MOST_EPOCHS,
+    MOST_IMAGES,
+    MOST_RESAMPLES,
+    MOST_SEEDS,
+    BatchSize,
+    Mu,
+    Name,
+    Strict,
+)
 
 
 class McGillNetworkConfig(Strict):
@@ -36,11 +46,16 @@ class McGillNetworkConfig(Strict):
 class RemovalConfig(Strict):
     """Removal of filters: how often, and on which images."""
 
-    repeats: int = Field(5, ge=1, description="draws of each random control; the report's number")
-    images: int | None = Field(
-        None, ge=10, description="images of a split that removal is measured on; null: all"
+    repeats: int = Field(
+        5, ge=1, le=MOST_DRAWS, description="draws of each random control; the report's number"
     )
-    batch_size: int = Field(64, ge=1)
+    images: int | None = Field(
+        None,
+        ge=10,
+        le=MOST_IMAGES,
+        description="images of a split that removal is measured on; null: all",
+    )
+    batch_size: BatchSize = 64
 
 
 class SensitivityConfig(Strict):
@@ -49,10 +64,12 @@ class SensitivityConfig(Strict):
     compared_mu: list[Mu] = Field(
         [10, 100], min_length=1, description="of the invariance tests and the sensitivity"
     )
-    sizes: list[Annotated[int, Field(ge=10)]] = Field(
+    sizes: list[Annotated[int, Field(ge=10, le=MOST_IMAGES)]] = Field(
         [300, 1000, 3000, 10000, 30000], description="numbers of training images to select from"
     )
-    size_repeats: int = Field(3, ge=1, description="draws of each number of training images")
+    size_repeats: int = Field(
+        3, ge=1, le=MOST_DRAWS, description="draws of each number of training images"
+    )
 
 
 class McGillConfig(RemovalConfig, SensitivityConfig):
@@ -60,12 +77,17 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
 
     networks: list[McGillNetworkConfig] = Field(min_length=1)
     seeds: int | None = Field(
-        None, ge=1, description="how many of the run's, from the first on; null: all"
+        None, ge=1, le=MOST_SEEDS, description="how many of the run's, from the first on; null: all"
     )
     shuffled_epochs: int | None = Field(
-        None, ge=1, description="of training on shuffled labels; null: as long as the network's own"
+        None,
+        ge=1,
+        le=MOST_EPOCHS,
+        description="of training on shuffled labels; null: as long as the network's own",
     )
-    bootstrap: int = Field(2000, ge=1, description="resamples behind each interval")
+    bootstrap: int = Field(
+        2000, ge=1, le=MOST_RESAMPLES, description="resamples behind each interval"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "McGillConfig":

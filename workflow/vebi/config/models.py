@@ -2,19 +2,30 @@
 
 import difflib
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION, Architecture
-from vebi.config.base import Strict
+from vebi.config.base import MOST_CLASSES, MOST_EPOCHS, BatchSize, Strict
 
 # Below that, torchvision's classifiers run out of pixels on the way.
 SMALLEST_TORCHVISION = 32
+# Pixels go up to 255: divided by more than this, or by less than its inverse, nothing of them is left.
+LARGEST_SCALE = 1e6
+_ONE_SCALE = {"type": "number", "minimum": 1 / LARGEST_SCALE, "maximum": LARGEST_SCALE}
+_SCALE = {"anyOf": [_ONE_SCALE, {"type": "array", "items": _ONE_SCALE}, {"type": "null"}]}
 
 
-def _is_positive_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _is_scale(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 1 / LARGEST_SCALE <= value <= LARGEST_SCALE
 
 
 def _is_within(value: Any, ends: tuple[float, float]) -> bool:
@@ -31,10 +42,11 @@ class ModelConfig(Strict):
         {}, description="arguments of the user's or torchvision's function: plain values, lists"
     )
     weights: str | None = Field(None, min_length=1, description="file to start from")
-    epochs: int = Field(ge=0, le=10_000, description="0: use the given network as it is")
-    batch_size: int = Field(32, ge=1, le=65_536)
+    epochs: int = Field(ge=0, le=MOST_EPOCHS, description="0: use the given network as it is")
+    batch_size: BatchSize = 32
     optimiser: Literal["sgd", "adam", "rmsprop"] = "sgd"
-    learning_rate: float = Field(0.001, gt=0)
+    # Weights start below 1, so a step that is larger ends any training; so does a decay of all of them.
+    learning_rate: float = Field(0.001, gt=0, le=100)
     final_learning_rate_factor: float = Field(
         1.0, gt=0, le=1, description="the last epoch's learning rate over the first's"
     )
@@ -45,17 +57,22 @@ class ModelConfig(Strict):
         None, min_length=1, description="this layer and all before it keep their weights"
     )
     momentum: float = Field(0.0, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, le=100)
     init_std: float | None = Field(
-        None, gt=0, description="standard deviation of the first weights; null: the usual ones"
+        None,
+        gt=0,
+        le=100,
+        description="standard deviation of the first weights; null: the usual ones",
     )
-    mean: list[float] | None = Field(
+    mean: list[Annotated[float, Field(ge=0, le=255)]] | None = Field(
         None, min_length=1, max_length=3, description="per channel, subtracted from the raw pixels"
     )
-    scale: Any = Field(
+    scale: Annotated[Any, WithJsonSchema(_SCALE)] = Field(
         None, description="pixels minus the mean are divided by this, one number or one per channel"
     )
-    n_classes: int | None = Field(None, ge=2, description="null: as many as the data set has")
+    n_classes: int | None = Field(
+        None, ge=2, le=MOST_CLASSES, description="null: as many as the data set has"
+    )
 
     @property
     def network(self) -> str:
@@ -107,10 +124,11 @@ class ModelConfig(Strict):
     @classmethod
     def _is_positive(cls, value: Any) -> Any:
         parts = value if isinstance(value, list) and value else [value]
-        if value is not None and not all(_is_positive_number(part) for part in parts):
+        if value is not None and not all(_is_scale(part) for part in parts):
             hint = " (YAML wants 1.0e-3, not 1e-3)" if isinstance(value, str) else ""
             raise ValueError(
-                f"{value!r} is not allowed; a number above 0 is expected, or a list{hint}"
+                f"{value!r} is not allowed; a number above 0, from {1 / LARGEST_SCALE:g} to "
+                f"{LARGEST_SCALE:g}, is expected, or a list{hint}"
             )
         return value
 
@@ -156,6 +174,11 @@ class ModelConfig(Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def fits_channels(self, n: int, channels: int) -> bool:
+        """Whether `mean` or `scale` may have `n` numbers; grey becomes colour in torchvision's."""
+        colour = (self.architecture or "").startswith(TORCHVISION)
+        return n in (1, channels) or (colour and n == 3)
 
     def problem_with(self, shape: tuple[int, int, int]) -> str:
         """Why the network can't take images of a shape (height, width, channels); "" if it can."""

@@ -2,15 +2,20 @@
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.config.base import MOST_EPOCHS, MOST_IMAGES, MOST_LAYERS, MOST_SEEDS, Strict
 
 
 class RandomisationConfig(Strict):
     """Which layers are randomised, and on how many images."""
 
-    images: int = Field(48, ge=1, description="test images per network, spread over the classes")
+    images: int = Field(
+        48, ge=1, le=MOST_IMAGES, description="test images per network, spread over the classes"
+    )
     layers: int | None = Field(
-        12, ge=2, description="stages of the cascade at most, at equal steps; null: every layer"
+        12,
+        ge=2,
+        le=MOST_LAYERS,
+        description="stages of the cascade at most, at equal steps; null: every layer",
     )
     independent: bool = Field(False, description="also randomise each layer alone")
 
@@ -21,9 +26,10 @@ class SanityConfig(RandomisationConfig):
     random_label_seeds: int = Field(
         1,
         ge=0,
+        le=MOST_SEEDS,
         description="seeds, from the first on, that also get a network trained on shuffled labels",
     )
-    random_label_epochs: int = Field(30, ge=1)
+    random_label_epochs: int = Field(30, ge=1, le=MOST_EPOCHS)
     random_label_images: int | None = Field(
-        None, ge=1, description="training images with shuffled labels; null: all"
+        None, ge=1, le=MOST_IMAGES, description="training images with shuffled labels; null: all"
     )

@@ -6,7 +6,16 @@ from pydantic import Field
 
 from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.catalogue.methods import METHODS
-from vebi.config.base import Mu, Name, OneOf, Scope, Strict
+from vebi.config.base import (
+    MOST_DRAWS,
+    MOST_RESAMPLES,
+    BatchSize,
+    Mu,
+    Name,
+    OneOf,
+    Scope,
+    Strict,
+)
 
 
 class ExperimentConfig(Strict):
@@ -34,8 +43,8 @@ class SelectionConfig(Strict):
 class AblationConfig(Strict):
     """Removing features (VEBI 4.1)."""
 
-    repeats: int = Field(10, ge=1, description="draws of each random control")
-    batch_size: int = Field(128, ge=1)
+    repeats: int = Field(10, ge=1, le=MOST_DRAWS, description="draws of each random control")
+    batch_size: BatchSize = 128
 
 
 class HeatmapConfig(Strict):
@@ -47,14 +56,17 @@ class HeatmapConfig(Strict):
     scope: Scope = "all"
     top: int = Field(3, ge=1, le=64, description="features per image, by weighted response")
     ig_steps: int = Field(16, ge=1, le=1024, description="points on integrated gradients' path")
-    batch_size: int = Field(32, ge=1)
+    batch_size: BatchSize = 32
 
 
 class IouConfig(Strict):
     """Overlap of heatmaps and masks (VEBI 4.3)."""
 
-    thresholds: int = Field(101, ge=2, description="equally spaced in [0, 1]")
-    bootstrap: int = Field(2000, ge=1, description="resamples of the images behind each interval")
+    # Maps are drawn, and compared by eye, at 256 levels.
+    thresholds: int = Field(101, ge=2, le=10_001, description="equally spaced in [0, 1]")
+    bootstrap: int = Field(
+        2000, ge=1, le=MOST_RESAMPLES, description="resamples of the images behind each interval"
+    )
 
 
 class PanelConfig(Strict):

@@ -9,10 +9,11 @@ from vebi.io.errors import VebiError
 
 
 def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
-    """The configuration without experiments on image folders that are not here and may be left out.
+    """The configuration without what is on image folders that are not here and may be left out.
 
-    Returns it with one line per experiment left out, to be shown to the user. Raises VebiError if
-    none is left.
+    Returns it with one line for each experiment and each network of `mcgill` left out, and for each part
+    of the configuration that nothing is measured by, to be shown to the user. Raises VebiError if nothing
+    is left to run.
     """
     absent = {
         name: ", ".join(map(str, candidate_roots(data.path)))
@@ -21,19 +22,27 @@ def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
         and data.if_missing == "leave_out"
         and not any(is_folder(place) for place in candidate_roots(data.path))
     }
+    networks = config.mcgill.networks if config.mcgill else []
     kept = [e for e in config.experiments if e.dataset not in absent]
+    kept_networks = [n for n in networks if n.dataset not in absent]
     lines = [
-        f"left out: {e.model} on {e.dataset}, whose images are not here (looked at: {absent[e.dataset]})"
-        for e in config.experiments
-        if e.dataset in absent
+        f"left out: {one.model} on {one.dataset}{of}, whose images are not here "
+        f"(looked at: {absent[one.dataset]})"
+        for some, of in ((config.experiments, ""), (networks, " (mcgill.networks)"))
+        for one in some
+        if one.dataset in absent
     ]
-    if lines and not kept:
+    if lines and not kept and not kept_networks:
         raise VebiError(
             "No experiment is left to run:\n"
             + "\n".join(f"  - {line}" for line in lines)
             + "\nSet VEBI_DATA to the folder that the images lie in, or `path` of the data sets."
         )
-    return config.model_copy(update={"experiments": kept}), lines
+    mcgill = config.mcgill
+    if mcgill is not None and lines:
+        mcgill = mcgill.model_copy(update={"networks": kept_networks}) if kept_networks else None
+    found = config.model_copy(update={"experiments": kept, "mcgill": mcgill})
+    return found, [*lines, *found.idle()]
 
 
 def listing_files(data: ImageFolderConfig) -> list[Path]:

@@ -104,7 +104,7 @@ STUDY = Study(
             reads=("sanity", "sanity_verdict"),
         ),
     },
-    wanted=lambda plan: plan.config.sanity is not None,
+    wanted=lambda plan: bool(plan.config.sanity and plan.config.experiments),
     tabulate=Tabulation(
         function="vebi.studies.sanity.tables:tabulate_with_accuracies",
         inputs=lambda plan: {
