@@ -41,13 +41,24 @@ os.environ.update(
 )
 RESULTS = Path("results") / CONFIG.run
 PLAN = Plan(CONFIG, RESULTS)
+# Where it lies: a module of another project can have a prefix, which Snakemake puts before every path.
+FOLDER = Path(workflow.modifier.path_modifier.replace_prefix(str(RESULTS), "output"))
 # A job ends with the Snakemake that started it, keeps checksums of its files in this folder, and may
-# run the user's own code that the configuration names.
+# run the user's own code that the configuration names. Another module may have been here before.
+CONTEXT = read_context()
+IS_HERS = CONTEXT.owner == identify(os.getpid())
 replace(
-    read_context(),
-    run=str(RESULTS),
+    CONTEXT,
+    runs=tuple(dict.fromkeys([*(CONTEXT.runs if IS_HERS else ()), str(FOLDER)])),
     owner=identify(os.getpid()),
-    factories=tuple(m.factory for m in CONFIG.models.values() if m.factory),
+    factories=tuple(
+        dict.fromkeys(
+            [
+                *(CONTEXT.factories if IS_HERS else ()),
+                *(m.factory for m in CONFIG.models.values() if m.factory),
+            ]
+        )
+    ),
 ).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 CAPTIONS = RESULTS / ".captions"
@@ -58,7 +69,7 @@ onstart:
     replace(read_context(), cores=workflow.resource_settings.cores or 0).publish()
     # One run at a time in a results folder, for as long as this process lives.
     try:
-        hold_run(RESULTS)
+        hold_run(FOLDER)
     except VebiError as error:
         sys.exit(f"\n{error}\n")
 

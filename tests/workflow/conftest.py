@@ -1,5 +1,6 @@
 """A copy of the repository to run the workflow in, without touching the user's results."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+TRACES = ".traces"
 
 
 class Checkout:
@@ -30,6 +33,14 @@ class Checkout:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def traced(self, *arguments: str):
+        """Run Snakemake so that every Python writes down the files that it opens; see `trace`."""
+        folder = self.folder / TRACES
+        folder.mkdir()
+        hook = str(Path(__file__).parent / "trace")
+        places = os.pathsep.join(filter(None, [hook, os.environ.get("PYTHONPATH")]))
+        return self.snakemake(*arguments, PYTHONPATH=places, VEBI_TRACE=str(folder))
+
     def plan(self, *arguments: str) -> dict[str, int]:
         """Rules that a dry run would run, with their numbers of jobs."""
         output = self.snakemake("-n", "--cores", "2", *arguments).stdout
@@ -41,6 +52,57 @@ class Checkout:
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
         path.write_text(text.replace(old, new))
+
+
+# Read by jobs though no rule declares them, and why a change of them need not run the job again.
+NO_INPUTS = (
+    (r"workflow/.*", "code and the report's page: digests among the parameters"),
+    (r"\.snakemake/.*", "Snakemake's own"),
+    (r"results/[^/]+/\.checksums/.*", "they follow the files that are declared"),
+    (r"resources/.*", "downloads, whose checksums stand in the code"),
+    (
+        r"results/[^/]+/(benchmarks|logs)/.*",
+        "what a run cost, for the manifest; results don't depend on it",
+    ),
+)
+# manifest.json lists every file that the run has, each made by a job before the tables.
+READ_ALL = {"write_manifest"}
+
+
+def undeclared_reads(folder: Path) -> dict[str, list[str]]:
+    """Of each rule of a traced run, the files that its jobs read and no input of theirs declares.
+
+    A job is known by its log file, which it alone writes, and its files by what Snakemake kept of it.
+    """
+    records = [
+        json.loads(path.read_text())
+        for path in (folder / ".snakemake/metadata").rglob("*")
+        if path.is_file()
+    ]
+    of_log = {log: record for record in records for log in record["log"]}
+    made_with = {log: set[str]() for log in of_log}
+    for record in records:
+        for log in record["log"]:
+            made_with[log] |= {*record["input"]}
+    found: dict[str, set[str]] = {}
+    for text in (folder / TRACES).glob("*.txt"):
+        lines = [line.split("\t", 1) for line in text.read_text().splitlines()]
+        inside = [
+            (kind, os.path.relpath(path, folder))
+            for kind, path in lines
+            if Path(path).is_relative_to(folder)
+        ]
+        (log,) = {path for kind, path in inside if kind == "w" and path in of_log} or {""}
+        if not log or of_log[log]["rule"] in READ_ALL:
+            continue
+        written = {path for kind, path in inside if kind == "w"}
+        for path in {path for kind, path in inside if kind == "r"} - written:
+            is_declared = any(path == one or path.startswith(f"{one}/") for one in made_with[log])
+            is_temporary = ".part" in Path(path).name
+            known = any(re.fullmatch(pattern, path) for pattern, _ in NO_INPUTS)
+            if (folder / path).is_file() and not (is_declared or is_temporary or known):
+                found.setdefault(of_log[log]["rule"], set()).add(path)
+    return {rule: sorted(paths) for rule, paths in found.items()}
 
 
 def copy_checkout(root: Path, folder: Path) -> Checkout:
@@ -70,5 +132,11 @@ def make_checkout(root, tmp_path_factory):
 def smoke(root, tmp_path_factory):
     """The smoke run, finished once with two cores, for all tests that look at it."""
     one = copy_checkout(root, tmp_path_factory.mktemp("smoke"))
-    one.snakemake("--cores", "2", "--configfile", "config/smoke.yaml")
+    one.traced("--cores", "2", "--configfile", "config/smoke.yaml")
     return one
+
+
+@pytest.fixture(scope="session")
+def undeclared():
+    """What jobs of a traced run read beside the files that their rules declare; see `undeclared_reads`."""
+    return undeclared_reads

@@ -8,7 +8,15 @@ import h5py
 import numpy as np
 
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import BROKEN, check_form, get_array, open_hdf5, read_array, read_texts
+from vebi.io.hdf5 import (
+    BROKEN,
+    check_form,
+    get_array,
+    open_hdf5,
+    read_array,
+    read_rows_at,
+    read_texts,
+)
 from vebi.network.layers import Layer
 
 _KEYS = (
@@ -34,10 +42,9 @@ class DescriptorFile:
     classes: tuple[str, ...] = ()
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
-        """Rows of X at ascending `indices`: float32 (len(indices), m)."""
-        low, high = int(indices[0]), int(indices[-1]) + 1
+        """Rows of X at `indices`: float32 (len(indices), m)."""
         with h5py.File(self.path, "r") as file:
-            return file["X"][low:high][indices - low]
+            return read_rows_at(file["X"], indices)
 
 
 def open_descriptors(path: str | Path) -> DescriptorFile:

@@ -21,6 +21,7 @@ import numpy as np
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
 
+FORMAT = ("v108", "v108")
 CHUNK_LIMIT = 1 << 30
 # gzip shrinks zeros a thousandfold; a file that promises more than that holds no such data.
 PROMISE_FACTOR = 2000
@@ -171,14 +172,30 @@ def _follow(file: h5py.File, name: str) -> Any:
     return None
 
 
+def read_rows_at(array: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array in any order, in memory that does not depend on how far apart they are.
+
+    h5py's own fancy indexing is slow.
+    """
+    if not len(rows):
+        return array[:0]
+    low, high = int(rows.min()), int(rows.max()) + 1
+    if high - low <= 2 * len(rows):
+        return array[low:high][rows - low]
+    return np.stack([array[int(row)] for row in rows])
+
+
 @contextmanager
 def create_hdf5(path: str | Path, **options: Any) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that becomes `path` if the block succeeds, as `atomic_path` does.
 
+    In the format of HDF5 1.8 (2008): in the older one an attribute ends at 64 KiB, which is names of
+    4,000 classes, and nothing but arrays has checksums.
+
     Raises VebiError where the disk is full or can't be written.
     """
     with atomic_path(path) as temporary, _SteadyFile(temporary) as steady:
-        with h5py.File(steady, "w", **options) as file:
+        with h5py.File(steady, "w", libver=FORMAT, **options) as file:
             yield file
         if steady.error is not None:
             raise steady.error

@@ -12,7 +12,8 @@ class JobContext:
     """What a job must know beside its own parameters.
 
     Attributes:
-        run: folder of the run, whose files get checksums; "" outside a run.
+        runs: folders of runs, whose files get checksums: more than one where a project uses the workflow
+            as several modules; none outside a run.
         owner: the process that the job belongs to, as `vebi.compute.processes.identify` writes it.
         cores: what `--cores` was; 0 where it is not known.
         draws_bars: somebody reads progress bars from the job's log file.
@@ -20,7 +21,7 @@ class JobContext:
             may run it.
     """
 
-    run: str = ""
+    runs: tuple[str, ...] = ()
     owner: str = ""
     cores: int = 0
     draws_bars: bool = False
@@ -35,4 +36,5 @@ def read_context() -> JobContext:
     """What the variable says; nothing where it is not set."""
     values = json.loads(os.environ.get(VARIABLE) or "{}")
     # JSON has lists only.
-    return JobContext(**{**values, "factories": tuple(values.get("factories", ()))})
+    lists = {name: tuple(values.get(name, ())) for name in ("runs", "factories")}
+    return JobContext(**{**values, **lists})

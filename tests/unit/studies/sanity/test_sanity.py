@@ -18,6 +18,7 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network import list_layers
 from vebi.network.passes import to_network_input
+from vebi.studies.sanity import measure as measure_module
 from vebi.studies.sanity.measure import measure
 from vebi.studies.sanity.randomise import redraw
 from vebi.studies.sanity.sanity_file import RANDOM_LABELS, Sanity, read_sanity
@@ -89,6 +90,33 @@ def test_a_map_changes_where_its_feature_depends_on_what_was_randomised(setting)
         assert (items[method].correlation[2] < 0.999).all()
     # The class's score depends on every layer.
     assert (items["gradient_x_input"].correlation < 0.999).all()
+
+
+def test_images_measured_one_batch_at_a_time_give_the_same_bytes(setting, monkeypatch):
+    _, out = setting
+    other = new_net(5)
+    run(setting, batch_size=2, random_labels=other)
+    whole = out.read_bytes()
+    drawn = []
+    monkeypatch.setattr(measure_module, "MAPS_BYTES", 0)
+    monkeypatch.setattr(
+        measure_module,
+        "_targets",
+        lambda *args, real=measure_module._targets, **options: (
+            drawn.append(len(args[2])) or real(*args, **options)
+        ),
+    )
+    run(setting, batch_size=2, random_labels=other)
+    assert out.read_bytes() == whole
+    assert drawn == [2, 2, 2, 2, 1]
+
+
+def test_rows_far_apart_are_read_without_those_between(setting):
+    descriptors = setting[0].descriptors
+    whole = descriptors.rows(np.arange(N))
+    far = np.array([0, 1, N - 1])
+    assert np.array_equal(descriptors.rows(far), whole[far])
+    assert np.array_equal(descriptors.rows(far[::-1]), whole[far[::-1]])
 
 
 def test_similarities_are_those_of_maps_drawn_by_hand(setting):

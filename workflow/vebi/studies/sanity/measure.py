@@ -25,6 +25,9 @@ from vebi.studies.sanity.randomise import cascade, one_by_one, weighted_stages
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, write_sanity
 from vebi.studies.sanity.similarity import rank_correlation, structural_similarity
 
+# Maps of the images that are compared at one time.
+MAPS_BYTES = 512 * 2**20
+
 
 def measure(
     network: InterpretedNetwork,
@@ -62,7 +65,44 @@ def measure(
     model = network.model.to(device)
     example = to_network_input(next(dataset.batches(chosen[:1], 1))[1], device)
     layers = list_layers(model, example)
-    images, targets = _targets(network, layers, chosen, maps, seed=key[0])
+    stages = weighted_stages(model, example)
+    if random_labels is not None:
+        random_labels = random_labels.to(device)
+    names: list[str] = []
+    parts = []
+    for some in _parts(chosen, len(methods), dataset.image_shape, maps.batch_size):
+        networks = _networks(model, stages, settings, key, random_labels)
+        names, measured = _measure_images(network, layers, some, maps, networks, seed=key[0])
+        parts.append(measured)
+    items = {
+        method: Sanity(*np.concatenate([part[method] for part in parts], axis=2), chosen, scenes)
+        for method in methods
+    }
+    write_sanity(out, items, names)
+
+
+def _parts(
+    chosen: np.ndarray, n_methods: int, shape: tuple[int, int, int], batch_size: int
+) -> Iterator[np.ndarray]:
+    """Images whose maps by all methods, of the trained network and of one other, fit MAPS_BYTES."""
+    batch_bytes = batch_size * n_methods * shape[0] * shape[1] * 2 * 4
+    size = batch_size * max(1, MAPS_BYTES // batch_bytes)
+    for start in range(0, len(chosen), size):
+        yield chosen[start : start + size]
+
+
+def _measure_images(
+    network: InterpretedNetwork,
+    layers: Sequence[Layer],
+    chosen: np.ndarray,
+    maps: HeatmapConfig,
+    networks: Iterator[tuple[str, nn.Module]],
+    *,
+    seed: int,
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    """The names of `networks`, and of each method rank correlation and SSIM: (2, networks, N)."""
+    methods: list[str] = [*maps.methods]
+    images, targets = _targets(network, layers, chosen, maps, seed=seed)
 
     def draw(randomised: nn.Module) -> dict[str, np.ndarray]:
         """Maps (N, H, W) of all images by every method."""
@@ -75,20 +115,13 @@ def measure(
         drawn = [{method: one.cpu().numpy() for method, one in of.items()} for _, of in parts]
         return {method: np.concatenate([of[method] for of in drawn]) for method in methods}
 
-    reference = draw(model)
-    stages = weighted_stages(model, example)
-    if random_labels is not None:
-        random_labels = random_labels.to(device)
-    networks = _networks(model, stages, settings, key, random_labels)
+    reference = draw(network.model)
     names, measured = [], []
     for name, randomised in tqdm(networks, "sanity", unit="network", disable=None):
         names.append(name)
         measured.append(_compare(reference, draw(randomised)))
-    items = {}
-    for method in methods:
-        correlation, similarity = np.stack([one[method] for one in measured], axis=1)
-        items[method] = Sanity(correlation, similarity, chosen, scenes)
-    write_sanity(out, items, names)
+    stacked = {method: np.stack([one[method] for one in measured], axis=1) for method in methods}
+    return names, stacked
 
 
 def _compare(
