@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -74,9 +75,14 @@ onstart:
         sys.exit(f"\n{error}\n")
 
 
+def get_pattern(names):
+    """What matches one of some names, in which a dot is a dot, and nothing else."""
+    return "|".join(map(re.escape, names)) or "none"
+
+
 wildcard_constraints:
-    dataset="|".join(CONFIG.datasets),
-    model="|".join(CONFIG.models),
+    dataset=get_pattern(CONFIG.datasets),
+    model=get_pattern(CONFIG.models),
     seed=r"\d+",
     scope="all|conv",
     chunk=r"\d{4}",

@@ -62,7 +62,7 @@ NO_INPUTS = (
     (r"resources/.*", "downloads, whose checksums stand in the code"),
     (
         r"results/[^/]+/(benchmarks|logs)/.*",
-        "what a run cost, for the manifest; results don't depend on it",
+        "what a run cost: no result depends on it",
     ),
 )
 # manifest.json lists every file that the run has, each made by a job before the tables.
@@ -138,5 +138,5 @@ def smoke(root, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def undeclared():
-    """What jobs of a traced run read beside the files that their rules declare; see `undeclared_reads`."""
+    """What jobs of a traced run read beside what their rules declare; see `undeclared_reads`."""
     return undeclared_reads

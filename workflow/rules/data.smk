@@ -17,7 +17,7 @@ rule render_chunk:
     benchmark:
         RESULTS / "benchmarks/data/{dataset}/{chunk}.tsv"
     wildcard_constraints:
-        dataset="|".join(RENDERED) or "none",
+        dataset=get_pattern(RENDERED),
     conda:
         "../../envs/render.yaml"
     resources:
@@ -40,7 +40,7 @@ rule assemble_flowers:
     benchmark:
         RESULTS / "benchmarks/data/{dataset}/assemble.tsv"
     wildcard_constraints:
-        dataset="|".join(RENDERED) or "none",
+        dataset=get_pattern(RENDERED),
     conda:
         "../../envs/torch.yaml"
     threads: CONFIG.compute_threads
@@ -67,7 +67,7 @@ rule load_dataset:
     benchmark:
         RESULTS / "benchmarks/data/{dataset}/load.tsv"
     wildcard_constraints:
-        dataset="|".join(LOADED) or "none",
+        dataset=get_pattern(LOADED),
     conda:
         "../../envs/torch.yaml"
     threads: CONFIG.compute_threads

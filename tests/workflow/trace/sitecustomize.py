@@ -38,7 +38,8 @@ class _WatchH5py:
 
 
 def note(reads, path):
-    line = f"{'r' if reads else 'w'}\t{os.path.abspath(path)}\n"
+    # Without following links: jobs' files are named as their rules name them.
+    line = f"{'r' if reads else 'w'}\t{os.path.join(HERE, path)}\n"  # noqa: PTH118
     os.write(LOG, line.encode("utf-8", "surrogateescape"))
 
 
@@ -51,6 +52,7 @@ def watch(event, arguments):
 
 
 if folder := os.environ.get("VEBI_TRACE"):
+    HERE = os.getcwd()  # noqa: PTH109
     LOG = os.open(f"{folder}/{os.getpid()}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.meta_path.insert(0, _WatchH5py())
     sys.addaudithook(watch)

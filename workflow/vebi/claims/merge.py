@@ -1,6 +1,5 @@
 """Claims of several runs as one table: of the runs that tested a claim, the one with most networks."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from vebi.config import parse_config
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table
 from vebi.run.checksums import check_files
+from vebi.run.manifest import MANIFEST, read_manifest
 from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
-MANIFEST = "manifest.json"
 
 
 def read_claims(run: Path) -> pd.DataFrame:
@@ -56,7 +55,20 @@ def read_claims(run: Path) -> pd.DataFrame:
             f"{path} has no claims, expected a row for each. Delete it and run again, or give another "
             "run."
         )
+    _check_values(path, claims)
     return claims
+
+
+def _check_values(path: Path, claims: pd.DataFrame) -> None:
+    """Raise VebiError for a table that no run has written."""
+    for column, kinds, what in (
+        ("networks", "iu", "whole numbers"),
+        *((name, "iuf", "numbers") for name in ("published", "measured", "ci_low", "ci_high")),
+    ):
+        if claims[column].dtype.kind not in kinds:
+            raise VebiError(f"{path}: {column} must hold {what}. Delete it and run again.")
+    if twice := claims["claim_id"][claims["claim_id"].duplicated()].tolist():
+        raise VebiError(f"{path}: '{twice[0]}' has two rows. Delete it and run again.")
 
 
 def _is_older(path: Path) -> bool:
@@ -70,7 +82,7 @@ def _is_older(path: Path) -> bool:
 
 def _from_tables(run: Path) -> pd.DataFrame:
     check_files(run / MANIFEST)
-    config = json.loads((run / MANIFEST).read_text(encoding="utf-8"))["config"]
+    config = read_manifest(run).get("config")
     files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
     there = {name: path for name, path in files.items() if path.is_file()}
     check_files(*there.values())

@@ -63,7 +63,7 @@ class ImageFiles:
     def columns(self) -> dict[str, np.ndarray]:
         """Paths and bytes of all files."""
         # Names of ImageNet's 1.3 million files are 60 MB; reading them row by row is what is slow.
-        with h5py.File(self.index, "r") as file:
+        with open_hdf5(self.index) as file:
             keys = ("file", "file_bytes", "mask_file", "mask_bytes")
             return {key: file[key][:] for key in keys if key in file}
 
@@ -113,7 +113,7 @@ class Dataset:
         if self.files is not None and key in DECODED:
             yield from self._decoded(self.files, indices, batch_size, key)
             return
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             array = self._array(file, key)
             for start in range(0, len(indices), batch_size):
                 chosen = indices[start : start + batch_size]
@@ -139,7 +139,7 @@ class Dataset:
                 result[start : start + len(chosen)] = rows
                 start += len(chosen)
             return result
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             array = self._array(file, key)
             return array[:] if indices is None else read_rows_at(array, self._checked(indices))
 

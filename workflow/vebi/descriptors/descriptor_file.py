@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from vebi.io.errors import VebiError
@@ -43,7 +42,7 @@ class DescriptorFile:
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
         """Rows of X at `indices`: float32 (len(indices), m)."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             return read_rows_at(file["X"], indices)
 
 

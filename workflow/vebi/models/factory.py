@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vebi.data.roots import is_file
 from vebi.io.errors import VebiError
+from vebi.network.running import as_written
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +52,7 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
         log.info("network from '%s' of %s", function_name, _place(module))
         try:
             net = function(**kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise VebiError(
                 f"factory '{name}' failed when called with {dict(kwargs)}: "
                 f"{type(error).__name__}: {error}"
@@ -60,6 +61,8 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
         raise VebiError(
             f"factory '{name}' returned a {type(net).__name__}, a torch.nn.Module is expected."
         )
+    # What can't be looked into is refused before it is trained.
+    as_written(net)
     return net
 
 
@@ -148,7 +151,7 @@ def _import(name: str, module_name: str, is_path: bool, folder: Path) -> ModuleT
     except ModuleNotFoundError as error:
         hint = f"It was looked for among installed modules and in {folder}."
         raise VebiError(f"factory '{name}' can't be imported: {error}. {hint}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise VebiError(
             f"factory '{name}' can't be imported: {type(error).__name__}: {error}"
         ) from error

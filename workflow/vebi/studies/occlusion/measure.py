@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.io.errors import VebiError
+from vebi.io.hdf5 import open_hdf5
 from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
@@ -165,7 +165,7 @@ def mean_fill(
 
 def _read_maps(path: Path, chosen: np.ndarray) -> np.ndarray:
     """The heatmaps of the images at `chosen`."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         index = file["image_index"][:]
         rows = np.searchsorted(index, chosen)
         if rows.max() >= len(index) or (index[rows] != chosen).any():

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from vebi.catalogue.methods import CHANCE
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 # Boxes at uniformly random places.
 # Boxes anywhere.
@@ -36,7 +35,7 @@ def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.nd
 
 def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         items = {
             name: Occlusion(group["confidence"][:], group["image_index"][:], group["scene"][:])
             for name, group in file.items()

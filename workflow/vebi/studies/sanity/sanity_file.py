@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 # What stands where the name of the lowest randomised layer stands otherwise.
 RANDOM_LABELS = "random_labels"
@@ -36,7 +35,7 @@ def write_sanity(path: Path, items: Mapping[str, Sanity], stages: Sequence[str])
 
 def read_sanity(path: Path) -> tuple[dict[str, Sanity], list[str]]:
     """All methods of a `sanity.h5`, and the names of the stages."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         keys = ("rank_correlation", "ssim", "image_index", "scene")
         items = {name: Sanity(*(group[key][:] for key in keys)) for name, group in file.items()}
         return items, [str(name) for name in file.attrs["stages"]]
