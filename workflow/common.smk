@@ -88,14 +88,17 @@ wildcard_constraints:
     chunk=r"\d{4}",
 
 
-def get_code(script, *functions):
+def get_code(script, *functions, versions=True):
     """Digest of a script and all code of the package that it reaches, so that an edit reruns it.
 
     `functions`: modules, or functions as `module:function`, that the script runs without naming them.
+    `versions`: whether an upgrade of numpy, torch and the like reruns it, too.
     """
     # For the jobs that need it: a job on a cluster reads all rules again and runs one.
     digest = functools.cache(code_digest)
-    return lambda wildcards: digest(WORKFLOW / "scripts" / script, *functions)
+    return lambda wildcards: digest(
+        WORKFLOW / "scripts" / script, *functions, versions=versions
+    )
 
 
 def get_settings(section, *keys):

@@ -24,7 +24,10 @@ rule render_chunk:
         mem_mb=1500,
     params:
         arguments=get_render_arguments,
-        code=get_code("render_chunk.py", "vebi.data.an8flower.render"),
+        # It runs in an environment of its own.
+        code=get_code(
+            "render_chunk.py", "vebi.data.an8flower.render", versions=False
+        ),
     script:
         "../scripts/render_chunk.py"
 

@@ -235,7 +235,8 @@ def create_hdf5(path: str | Path, **options: Any) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that becomes `path` if the block succeeds, as `atomic_path` does.
 
     In the format of HDF5 1.8 (2008): in the older one an attribute ends at 64 KiB, which is names of
-    4,000 classes, and nothing but arrays has checksums.
+    4,000 classes, and nothing but arrays has checksums. Make every group by `create_group`: one that HDF5
+    makes on the way to an array would hold the time of day.
 
     Raises VebiError where the disk is full or can't be written.
     """

@@ -29,10 +29,12 @@ def write_metrics(
             group.attrs["copies"] = sampling.copies
             group["image_index"], group["predicted"] = found.image_index, found.predicted
             group.attrs["layers"] = [layer.name for layer in found.layers]
+            layers = group.create_group("layers")
             for layer in found.layers:
+                kept = layers.create_group(str(layer.index))
                 for name in KEPT:
                     values = [getattr(one, name) for one in found.metrics[layer.index]]
-                    group[f"layers/{layer.index}/{name}"] = np.stack(values)
+                    kept[name] = np.stack(values)
 
 
 def read_metrics(path: str | Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
