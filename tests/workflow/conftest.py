@@ -1,5 +1,6 @@
 """A copy of the repository to run the workflow in, without touching the user's results."""
 
+import base64
 import json
 import os
 import re
@@ -74,34 +75,32 @@ def undeclared_reads(folder: Path) -> dict[str, list[str]]:
 
     A job is known by its log file, which it alone writes, and its files by what Snakemake kept of it.
     """
-    records = [
-        json.loads(path.read_text())
-        for path in (folder / ".snakemake/metadata").rglob("*")
-        if path.is_file()
-    ]
-    of_log = {log: record for record in records for log in record["log"]}
-    made_with = {log: set[str]() for log in of_log}
-    for record in records:
+    rules: dict[str, str] = {}
+    declared: dict[str, set[str]] = {}
+    place = folder / ".snakemake/metadata"
+    for path in (path for path in place.rglob("*") if path.is_file()):
+        record = json.loads(path.read_text())
+        name = "".join(part.lstrip("@") for part in path.relative_to(place).parts)
         for log in record["log"]:
-            made_with[log] |= {*record["input"]}
+            rules[log] = record["rule"]
+            # A job reads what it has made, for its checksum.
+            own = base64.urlsafe_b64decode(name).decode()
+            declared.setdefault(log, set()).update(record["input"], [own])
     found: dict[str, set[str]] = {}
     for text in (folder / TRACES).glob("*.txt"):
         lines = [line.split("\t", 1) for line in text.read_text().splitlines()]
-        inside = [
-            (kind, os.path.relpath(path, folder))
-            for kind, path in lines
-            if Path(path).is_relative_to(folder)
-        ]
-        (log,) = {path for kind, path in inside if kind == "w" and path in of_log} or {""}
-        if not log or of_log[log]["rule"] in READ_ALL:
+        opened = [(kind, os.path.relpath(path, folder)) for kind, path in lines]
+        log = next((path for kind, path in opened if kind == "w" and path in rules), "")
+        if not log or rules[log] in READ_ALL:
             continue
-        written = {path for kind, path in inside if kind == "w"}
-        for path in {path for kind, path in inside if kind == "r"} - written:
-            is_declared = any(path == one or path.startswith(f"{one}/") for one in made_with[log])
-            is_temporary = ".part" in Path(path).name
-            known = any(re.fullmatch(pattern, path) for pattern, _ in NO_INPUTS)
-            if (folder / path).is_file() and not (is_declared or is_temporary or known):
-                found.setdefault(of_log[log]["rule"], set()).add(path)
+        written = {path for kind, path in opened if kind == "w"}
+        for path in {path for kind, path in opened if kind == "r"} - written:
+            is_declared = any(path == one or path.startswith(f"{one}/") for one in declared[log])
+            is_known = path.startswith("../") or any(
+                re.fullmatch(pattern, path) for pattern, _ in NO_INPUTS
+            )
+            if (folder / path).is_file() and not (is_declared or is_known):
+                found.setdefault(rules[log], set()).add(path)
     return {rule: sorted(paths) for rule, paths in found.items()}
 
 

@@ -1,5 +1,6 @@
 """Claims of several runs as one table: of the runs that tested a claim, the one with most networks."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from vebi.claims.table import CLAIMS_TABLE, FACT_COLUMNS
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
+from vebi.io.files import read_bounded
 from vebi.io.tables import read_table
 from vebi.run.checksums import check_files
-from vebi.run.manifest import MANIFEST, read_manifest
+from vebi.run.manifest import LARGEST_MANIFEST, MANIFEST
 from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
@@ -82,11 +84,19 @@ def _is_older(path: Path) -> bool:
 
 def _from_tables(run: Path) -> pd.DataFrame:
     check_files(run / MANIFEST)
-    config = read_manifest(run).get("config")
+    config = _config_of(run / MANIFEST)
     files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
     there = {name: path for name, path in files.items() if path.is_file()}
     check_files(*there.values())
     return tabulate(there, facts_of(parse_config(config)))
+
+
+def _config_of(manifest: Path) -> Any:
+    """The configuration in a manifest of any version."""
+    try:
+        return json.loads(read_bounded(manifest, LARGEST_MANIFEST))["config"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise VebiError(f"{manifest}: no configuration can be read from it. Run again.") from error
 
 
 def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:

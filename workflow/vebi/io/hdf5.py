@@ -73,7 +73,7 @@ def unreadable(where: str | Path, error: BaseException, what: str = "an HDF5 fil
         remedy = "It needs more memory than there is."
     elif "unable to lock file" in text:
         remedy = "Another program has it open for writing: wait until that is done."
-    elif "filter" in text and re.search("regist|plugin|not available|can't open directory", text):
+    elif re.search("filter.*(regist|available)|/plugin", text):
         remedy = (
             "Its values are packed by a filter that this h5py does not have: store them with gzip, or "
             "install the filter (often: pip install hdf5plugin)."

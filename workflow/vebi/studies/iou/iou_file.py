@@ -141,13 +141,10 @@ def _write(
 def read_curves(path: Path) -> dict[str, Curves]:
     """All methods of an `iou.h5`."""
     with open_hdf5(path) as file:
-        return {
-            method: Curves(
-                group["curves"][:],
-                group["image_index"][:],
-                group["correct"][:],
-                group["scene"][:],
-                {name: group[name][:] for name in (*LOCALISATION, *DISTRACTORS) if name in group},
-            )
-            for method, group in file.items()
-        }
+        return {method: _read(file[method]) for method in file}
+
+
+def _read(group: h5py.Group) -> Curves:
+    columns = (group[name][:] for name in ("curves", "image_index", "correct", "scene"))
+    more = (name for name in (*LOCALISATION, *DISTRACTORS) if name in group)
+    return Curves(*columns, {name: group[name][:] for name in more})

@@ -37,7 +37,7 @@ def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
     with open_hdf5(path) as file:
         items = {
-            name: Occlusion(group["confidence"][:], group["image_index"][:], group["scene"][:])
-            for name, group in file.items()
+            name: Occlusion(*(file[name][key][:] for key in ("confidence", "image_index", "scene")))
+            for name in file
         }
         return items, file.attrs["covered_fractions"][:]

@@ -37,5 +37,5 @@ def read_sanity(path: Path) -> tuple[dict[str, Sanity], list[str]]:
     """All methods of a `sanity.h5`, and the names of the stages."""
     with open_hdf5(path) as file:
         keys = ("rank_correlation", "ssim", "image_index", "scene")
-        items = {name: Sanity(*(group[key][:] for key in keys)) for name, group in file.items()}
+        items = {name: Sanity(*(file[name][key][:] for key in keys)) for name in file}
         return items, [str(name) for name in file.attrs["stages"]]
