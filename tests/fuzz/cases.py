@@ -7,6 +7,7 @@ Results go into `out`. `outside`, beside them, is what no reader may touch, and 
 
 import csv
 import gzip
+import importlib
 import io
 import json
 import random
@@ -644,7 +645,17 @@ KINDS: dict[str, Kind] = {
 
 
 def prepare(scratch: Path) -> None:
-    """Make what is damaged, once: whole files of every kind."""
+    """Make what is damaged, once: whole files of every kind; and import what the commands import."""
+    for name in (
+        *("generated", "diff.command", "diff.isolated", "diff.html", "claims.command", "run.crate"),
+        *(
+            "run.manifest",
+            "explanation.image_files",
+            "studies.iou.compare_files",
+            "selection.tables",
+        ),
+    ):
+        importlib.import_module(f"vebi.{name}")
     _config()
     _pictures()
     _mat()
