@@ -23,7 +23,7 @@ TOLERANCES_HEAD = """\
 # Made from the records of the studies (workflow/vebi/studies) by `python -m vebi.generated`.
 # The first row that matches a file (path below the results folder, or its name) and a column (of a
 # table; the path of a data set in an HDF5 file; `pixels` of a PNG; `(rows)`: rows that only one side has)
-# decides; with `rows` (solver=spgl1*) only in the rows of a table whose key is like that. No row: exact.
+# decides; with `rows` (solver=spgl1*) only in the rows of a table whose cell is like that. No row: exact.
 # kind: exact     the same number, or the same text
 #       close     |a - b| <= atol + rtol max(|a|, |b|); for PNG: at most the share rtol of pixels differs
 #                 by more than atol levels

@@ -177,8 +177,8 @@ def compare_tables(
         moved = np.flatnonzero(cells_a != cells_b)
         if not len(moved):
             continue
-        row_keys = {key: left.columns[key][rows_a][moved] for key in keys}
-        for tolerance, chosen in tolerances.by_row(name, column, row_keys, len(moved)):
+        cells = {other: left.columns[other][rows_a][moved] for other in shared}
+        for tolerance, chosen in tolerances.by_row(name, column, cells, len(moved)):
             some = moved[chosen]
             _compare_cells(
                 result,

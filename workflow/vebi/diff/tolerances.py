@@ -57,7 +57,7 @@ EXACT = Tolerance()
 class Row:
     """A row of a tolerance file: what it is about, by the shell's wildcards, and what it allows.
 
-    `rows`: as `solver=spgl1*`, rows of a table by what a key column of theirs holds; "": every row.
+    `rows`: as `solver=spgl1*`, rows of a table by what a column of theirs holds in A; "": every row.
     """
 
     file: str
@@ -94,7 +94,7 @@ class Tolerances:
     ) -> Iterator[tuple[Tolerance, list[int]]]:
         """Yield each tolerance of a column with the numbers of the rows, of `n`, that it is for.
 
-        `cells` are those of the key columns, by column.
+        `cells` are those of A, by column.
         """
         left = list(range(n))
         for row in self.rows:
