@@ -91,7 +91,7 @@ def damage(rng: random.Random, content: bytes) -> bytes:
                 width = rng.choice((2, 4, 8))
                 number = rng.choice(EDGES) % 2 ** (8 * width)
                 order = rng.choice(("little", "big"))
-                result[place : place + width] = number.to_bytes(width, order)  # type: ignore[arg-type]
+                result[place : place + width] = number.to_bytes(width, order)
             case "cut":
                 del result[place:]
             case "drop":

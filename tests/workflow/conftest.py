@@ -94,13 +94,13 @@ def undeclared_reads(folder: Path) -> dict[str, list[str]]:
         if not log or rules[log] in READ_ALL:
             continue
         written = {path for kind, path in opened if kind == "w"}
-        for path in {path for kind, path in opened if kind == "r"} - written:
-            is_declared = any(path == one or path.startswith(f"{one}/") for one in declared[log])
-            is_known = path.startswith("../") or any(
-                re.fullmatch(pattern, path) for pattern, _ in NO_INPUTS
+        for file in {path for kind, path in opened if kind == "r"} - written:
+            is_declared = any(file == one or file.startswith(f"{one}/") for one in declared[log])
+            is_known = file.startswith("../") or any(
+                re.fullmatch(pattern, file) for pattern, _ in NO_INPUTS
             )
-            if (folder / path).is_file() and not (is_declared or is_known):
-                found.setdefault(rules[log], set()).add(path)
+            if (folder / file).is_file() and not (is_declared or is_known):
+                found.setdefault(rules[log], set()).add(file)
     return {rule: sorted(paths) for rule, paths in found.items()}
 
 

@@ -25,9 +25,7 @@ rule render_chunk:
     params:
         arguments=get_render_arguments,
         # It runs in an environment of its own.
-        code=get_code(
-            "render_chunk.py", "vebi.data.an8flower.render", versions=False
-        ),
+        code=get_code("render_chunk.py", "vebi.data.an8flower.render", versions=False),
     script:
         "../scripts/render_chunk.py"
 

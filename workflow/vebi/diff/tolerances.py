@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from vebi.io.errors import VebiError
 from vebi.io.files import read_bounded
@@ -90,11 +91,11 @@ class Tolerances:
         )
 
     def by_row(
-        self, file: str, column: str, cells: Mapping[str, Sequence[str]], n: int
+        self, file: str, column: str, cells: Mapping[str, Any], n: int
     ) -> Iterator[tuple[Tolerance, list[int]]]:
         """Yield each tolerance of a column with the numbers of the rows, of `n`, that it is for.
 
-        `cells` are those of A, by column.
+        `cells` are those of A, n texts by column.
         """
         left = list(range(n))
         for row in self.rows:

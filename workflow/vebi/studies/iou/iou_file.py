@@ -145,6 +145,10 @@ def read_curves(path: Path) -> dict[str, Curves]:
 
 
 def _read(group: h5py.Group) -> Curves:
-    columns = (group[name][:] for name in ("curves", "image_index", "correct", "scene"))
-    more = (name for name in (*LOCALISATION, *DISTRACTORS) if name in group)
-    return Curves(*columns, {name: group[name][:] for name in more})
+    return Curves(
+        group["curves"][:],
+        group["image_index"][:],
+        group["correct"][:],
+        group["scene"][:],
+        {name: group[name][:] for name in (*LOCALISATION, *DISTRACTORS) if name in group},
+    )

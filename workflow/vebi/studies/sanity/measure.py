@@ -74,10 +74,10 @@ def measure(
         networks = _networks(model, stages, settings, key, random_labels)
         names, measured = _measure_images(network, layers, some, maps, networks, seed=key[0])
         parts.append(measured)
-    items = {
-        method: Sanity(*np.concatenate([part[method] for part in parts], axis=2), chosen, scenes)
-        for method in methods
-    }
+    items = {}
+    for method in methods:
+        correlation, similarity = np.concatenate([part[method] for part in parts], axis=2)
+        items[method] = Sanity(correlation, similarity, chosen, scenes)
     write_sanity(out, items, names)
 
 
