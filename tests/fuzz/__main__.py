@@ -80,7 +80,7 @@ def _behave(act: object, folder: Path, log: Path) -> None:
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_CPU, (_seconds() + SECONDS, resource.RLIM_INFINITY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        wrong = act()  # type: ignore[operator]
+        wrong = act()
         print(wrong)
         code = 11 if wrong else 0
     except Refused:

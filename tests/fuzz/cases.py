@@ -416,7 +416,7 @@ def _model(scratch: str) -> tuple[bytes, bytes]:
     net = build(spec)
     save_model(Path(scratch, "model.pt"), net, spec, ["a", "b"])
     torch.save({"w": torch.ones(3, 2), "b": torch.zeros(2)}, Path(scratch, "state.pt"))
-    return tuple(Path(scratch, name).read_bytes() for name in ("model.pt", "state.pt"))  # type: ignore[return-value]
+    return tuple(Path(scratch, name).read_bytes() for name in ("model.pt", "state.pt"))
 
 
 def weights(rng: random.Random, folder: Path) -> Act:

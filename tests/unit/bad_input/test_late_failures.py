@@ -253,13 +253,12 @@ def _figure(name):
 def test_a_dollar_in_a_name_is_a_dollar(tmp_path, monkeypatch):
     parsed = []
     parse = mpl.mathtext.MathTextParser.parse
-    monkeypatch.setattr(
-        mpl.mathtext.MathTextParser,
-        "parse",
-        lambda parser, text, *rest, **options: (
-            parsed.append(text) or parse(parser, text, *rest, **options)
-        ),
-    )
+
+    def noted(parser, text, *rest, **options):
+        parsed.append(text)
+        return parse(parser, text, *rest, **options)
+
+    monkeypatch.setattr(mpl.mathtext.MathTextParser, "parse", noted)
     # As mathematics the first is no formula, and the second would be in italics.
     for name in (r"$\frac$", "a$b$"):
         save(_figure(name), tmp_path / "x.png")

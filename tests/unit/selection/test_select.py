@@ -187,7 +187,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture, X: np.ndarray, **options: obje
     statistics = Statistics(X.T @ X, X.T @ targets, np.bincount(labels))
     caplog.clear()
     with caplog.at_level("WARNING"):
-        solve(statistics, **options)  # type: ignore[arg-type]
+        solve(statistics, **options)
     # spgl1 has a log of its own.
     return [record.getMessage() for record in caplog.records if record.name.startswith("vebi")]
 

@@ -170,11 +170,12 @@ def test_classes_averaged_one_at_a_time_give_the_same_bytes(spots, monkeypatch) 
     sizes = []
     averaged = patches.average_patches
     monkeypatch.setattr(patches, "AVERAGED_BYTES", 0)
-    monkeypatch.setattr(
-        patches,
-        "average_patches",
-        lambda *args, **options: sizes.append(len(args[1])) or averaged(*args, **options),
-    )
+
+    def counted(*args, **options):
+        sizes.append(len(args[1]))
+        return averaged(*args, **options)
+
+    monkeypatch.setattr(patches, "average_patches", counted)
     assert write(spots, weights, "parts.h5").read_bytes() == whole
     assert sizes == [3, 3]
 

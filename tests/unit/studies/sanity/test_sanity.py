@@ -99,13 +99,13 @@ def test_images_measured_one_batch_at_a_time_give_the_same_bytes(setting, monkey
     whole = out.read_bytes()
     drawn = []
     monkeypatch.setattr(measure_module, "MAPS_BYTES", 0)
-    monkeypatch.setattr(
-        measure_module,
-        "_targets",
-        lambda *args, real=measure_module._targets, **options: (
-            drawn.append(len(args[2])) or real(*args, **options)
-        ),
-    )
+    real = measure_module._targets
+
+    def counted(*args, **options):
+        drawn.append(len(args[2]))
+        return real(*args, **options)
+
+    monkeypatch.setattr(measure_module, "_targets", counted)
     run(setting, batch_size=2, random_labels=other)
     assert out.read_bytes() == whole
     assert drawn == [2, 2, 2, 2, 1]
