@@ -261,7 +261,7 @@ def test_undeclared_table_finds_its_keys(tmp_path):
 
 def test_interval_uses_the_tables_bounds(tmp_path):
     tolerances = Tolerances(
-        [("*", "auc", Tolerance("interval", 0.001)), ("*", "*", Tolerance("show"))]
+        [Row("*", "auc", Tolerance("interval", 0.001)), Row("*", "*", Tolerance("show"))]
     )
     head = "name,mu,auc,auc_ci_low,auc_ci_high\n"
     a = head + "x,1,0.50,0.45,0.55\ny,1,0.50,,\n"
