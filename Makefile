@@ -97,7 +97,7 @@ KILLS ?= 30
 test-faults: dev-env
 	VEBI_KILLS=$(KILLS) $(VENV)/bin/python -m pytest -s tests/faults
 
-# Hostile input for every reader (FUZZ=--only N for one case again); `make test` runs the first 420 cases.
+# Hostile input for every reader (FUZZ=--only N for one case again); `make test` runs the first 252 cases.
 FUZZ ?= --minutes 60
 fuzz: dev-env
 	PYTHONPATH=workflow $(VENV)/bin/python -m tests.fuzz $(FUZZ)
