@@ -12,12 +12,13 @@ SLURM := .venv-slurm
 LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults fuzz check bench coverage clean-env
+.PHONY: help env dev-env slurm-env reproduce smoke verify reference test test-slurm test-faults fuzz check bench coverage pages clean-env
 help:
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
 	@echo "make verify      the default run, then compared with results/reference (CONFIG= for another one)"
 	@echo "make bench       speed against other tools, to results/bench"
+	@echo "make pages       docs/claims.md, docs/results.md and README's findings, from results/reference"
 	@echo "make coverage    how often the intervals hold the truth, by simulation, to results/reference/statistics"
 	@echo "make test        every test that this machine can run"
 	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
@@ -112,10 +113,14 @@ bench: dev-env reproduce
 coverage: env
 	$(VENV)/bin/python tools/coverage.py
 
+pages: env
+	$(VENV)/bin/python tools/pages.py
+
 check: dev-env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python tools/check_rules.py
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/snakefmt --check Snakefile workflow
 	$(VENV)/bin/snakemake --lint

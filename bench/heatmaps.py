@@ -143,7 +143,7 @@ def truncated(net: nn.Module, name: str) -> nn.Sequential:
     return nn.Sequential(*parts)
 
 
-RULES = {"deconv_gb": PLAIN, "vebi_conv": vebi_conv.RESAMPLED, "vebi": vebi.RESAMPLED}
+RULES = {"deconv_gb": PLAIN, "vebi_conv": vebi_conv.STRIDE1, "vebi": vebi.STRIDE1}
 
 
 def ours(rule: str) -> Signals:

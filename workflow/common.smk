@@ -13,14 +13,16 @@ from vebi.config import parse_config
 from vebi.config.files import check_keys_once
 from vebi.data.on_disk import leave_out_absent
 from vebi.io.errors import VebiError
+from vebi.io.calls import parse_call
 from vebi.models.factory import find_source
+from vebi.models.user_code import source_of
 from vebi.models.weights_places import weights_places
 from vebi.data.roots import is_file
 from vebi.report.places import captions, place_in_report
 from vebi.run.code_digest import code_digest, files_digest
 from vebi.run.job_context import read_context
 from vebi.run.lock import hold_run
-from vebi.run.plan import RUN, Plan
+from vebi.run.plan import RUN, Plan, Run
 from vebi.studies.registry import STUDIES, drawn_figures, figure_names, table_names
 
 try:
@@ -60,6 +62,7 @@ replace(
             ]
         )
     ),
+    methods=tuple(method.model_dump() for method in CONFIG.heatmaps.own.values()),
 ).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
 CAPTIONS = RESULTS / ".captions"
@@ -86,6 +89,7 @@ wildcard_constraints:
     seed=r"\d+",
     scope="all|conv",
     chunk=r"\d{4}",
+    method="|".join(map(re.escape, CONFIG.heatmaps.own)) or "none",
 
 
 def get_code(script, *functions, versions=True):
@@ -126,6 +130,13 @@ def get_experiment(wildcards):
     return PLAN.experiment(wildcards.dataset, wildcards.model)
 
 
+def get_run(wildcards):
+    """The network of a job: dataset, model and seed."""
+    return Run(
+        dataset=wildcards.dataset, model=wildcards.model, seed=int(wildcards.seed)
+    )
+
+
 def get_read_tables(study, figure):
     """The tables that a figure shows, as far as the run has them."""
     names = [name for name in figure.reads if name in study.table_names(PLAN)]
@@ -150,6 +161,17 @@ def get_network_files(wildcards):
     source = find_source(model.factory) if model.factory else None
     found = [path for path in places if is_file(path)][:1]
     return found + [path for path in [source] if path and is_file(path)]
+
+
+def get_method_files(names):
+    """The user's code that makes heatmaps by the methods of these names, as far as it is there."""
+    calls = [
+        parse_call(method.function, "heatmap method")
+        for name, method in CONFIG.heatmaps.own.items()
+        if name in names
+    ]
+    sources = [source_of(call.module) for call in calls]
+    return [path for path in dict.fromkeys(sources) if path and is_file(path)]
 
 
 def get_tables():

@@ -60,6 +60,20 @@ def test_a_run_without_masks_leaves_out_what_needs_them(checkout):
     assert "render_chunk" not in jobs
 
 
+def test_a_user_s_method_has_a_job_of_its_own_and_its_code_is_an_input(checkout):
+    methods = ["vebi", {"mine": "mine.py:explain"}, {"saliency": "captum:Saliency"}]
+    (checkout.folder / "extra.yaml").write_text(yaml.safe_dump({"heatmaps": {"methods": methods}}))
+    (checkout.folder / "mine.py").write_text("def explain(model, images, targets): ...")
+    jobs = checkout.plan("--configfile", "extra.yaml")
+    assert jobs["explain_by"] == 2 * jobs["explain"] == 18
+    mine = "results/default/heatmaps/digits/matconvnet-digits/seed0/mine.h5"
+    done = checkout.snakemake("-n", "--cores", "1", "--configfile", "extra.yaml", "-p", mine)
+    plan = done.stdout[done.stdout.index("rule explain_by") :].split("\n\n")[0]
+    [inputs] = [line for line in plan.splitlines() if line.strip().startswith("input:")]
+    assert inputs.endswith("path.h5, mine.py")
+    assert "explain" not in jobs or "rule explain:" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [

@@ -45,7 +45,9 @@ MAIN_LINE = (
 def test_editing_the_study_reruns_the_study_alone(checkout):
     before = digests(checkout.folder, *MAIN_LINE), digests(checkout.folder, "study_robustness")
     checkout.edit(
-        "workflow/vebi/studies/robustness/measure.py", "[*key, v, s, c, repeat]", "[*key, v, s, c]"
+        "workflow/vebi/studies/robustness/measure.py",
+        "round(1e6 * setting.mu), repeat)",
+        "round(1e6 * setting.mu))",
     )
     after = digests(checkout.folder, *MAIN_LINE), digests(checkout.folder, "study_robustness")
     assert before[0] == after[0]

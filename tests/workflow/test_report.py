@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+from dataclasses import replace
 
 import h5py
 import matplotlib.pyplot as plt
@@ -93,7 +94,7 @@ def make_path(path):
 def make_tables(folder, iou):
     """The IoU tables as the pipeline makes them, and others with a few rows."""
     run = {"dataset": "flowers", "model": "net", "seed": 0}
-    for name, frame in tabulate([iou], [run], 20, 0).items():
+    for name, frame in tabulate([iou], [run]).items():
         write_table(folder / f"{name}.csv", frame, TABLES[name])
     filled = {
         "training": [{**run, "epochs": 2, "test_accuracy": 0.9, "n_test": 18}],
@@ -119,10 +120,10 @@ def make_tables(folder, iou):
             }
             for i, (verdict, statement) in enumerate(
                 [
-                    ("reproduced", "The maps lie on the masks"),
-                    ("not reproduced", "Upsampling is the weakest"),
+                    ("confirmed", "The maps lie on the masks"),
+                    ("contradicted", "Upsampling is the weakest"),
                     ("not tested", "On ImageNet too"),
-                    ("not reproduced", NASTY),
+                    ("contradicted", NASTY),
                 ]
             )
         ]
@@ -132,7 +133,7 @@ def make_tables(folder, iou):
                 "source": "McGill report",
                 "statement": "There is a tipping point",
             }
-            | {"verdict": "not reproduced", "published": 0.5}
+            | {"verdict": "contradicted", "published": 0.5}
         ],
     }
     for name, rows in filled.items():
@@ -328,13 +329,13 @@ def test_claims_are_filtered_and_a_failed_one_is_as_visible_as_a_confirmed_one(v
     page = visit()
     tiles = page.locator(".tile")
     assert [re.sub(r"\s+", " ", text) for text in tiles.all_inner_texts()] == [
-        *("1 ✓ reproduced", "3 ✕ not reproduced", "1 – not tested"),
+        *("1 ✓ confirmed", "3 ✕ contradicted", "1 – not tested"),
     ]
     sizes = {(box["width"], box["height"]) for box in (t.bounding_box() for t in tiles.all())}
     assert len({(round(w), round(h)) for w, h in sizes}) == 1
     shown = page.locator(".claim:visible")
     assert shown.count() == 5
-    page.click('.tile[data-verdict="not reproduced"]')
+    page.click('.tile[data-verdict="contradicted"]')
     assert shown.count() == 3
     page.select_option("#claim-source", "McGill report")
     assert shown.count() == 1
@@ -538,6 +539,24 @@ def test_a_run_with_less_has_a_page_too(browser, sources, tmp_path, left_out):
     assert page.get_by_text("This run has no table of claims").count() == (not has_claims)
     context.close()
     assert wrong == []
+
+
+@pytest.mark.parametrize("kind", ["image_folder", "an8flower"])
+def test_a_run_on_somebody_s_own_images_is_about_them(sources, tmp_path, kind):
+    """It names their network and keeps quiet about claims that their images say nothing of."""
+    manifest = json.loads(sources.manifest.read_text())
+    manifest["config"] |= {
+        "datasets": {"photos": {"kind": kind}},
+        "experiments": [{"dataset": "photos", "model": "mine"}],
+    }
+    write_manifest(tmp_path / "manifest.json", manifest)
+    page = render(replace(sources, manifest=tmp_path / "manifest.json"))
+    is_own = kind == "image_folder"
+    assert ("mine on photos: what it looks at" in page) == is_own
+    assert ("from the first rendered image" in page) != is_own
+    # Claims that were tested stay.
+    assert 'data-verdict="reproduced"' in page
+    assert ('<li class="claim"' in page and 'data-verdict="not tested"' in page) != is_own
 
 
 def test_packed_tables_are_those_of_the_run(html, sources):

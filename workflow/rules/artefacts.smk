@@ -12,7 +12,7 @@ rule score_artefacts:
         path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
         heatmaps=expand(
             RESULTS / "heatmaps" / RUN / "{method}.h5",
-            method=CONFIG.heatmaps.methods,
+            method=CONFIG.heatmaps.names,
             allow_missing=True,
         ),
     output:

@@ -76,7 +76,7 @@ rule load_dataset:
         mem_mb=2000,
     params:
         settings=get_load_settings,
-        cache=Path("resources") / "mnist",
+        cache=get_cache,
         code=get_code("load_dataset.py"),
         compute_threads=CONFIG.compute_threads,
     script:

@@ -8,7 +8,7 @@ rule measure_iou:
         descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
         heatmaps=expand(
             RESULTS / "heatmaps" / RUN / "{method}.h5",
-            method=CONFIG.heatmaps.methods,
+            method=CONFIG.heatmaps.names,
             allow_missing=True,
         ),
     output:
@@ -24,6 +24,7 @@ rule measure_iou:
         mem_mb=1500,
     params:
         thresholds=CONFIG.iou.thresholds,
+        ranked=CONFIG.iou.ranked,
         root_seed=CONFIG.seed,
         code=get_code("measure_iou.py"),
         compute_threads=CONFIG.compute_threads,

@@ -8,7 +8,7 @@ rule occlude:
         model=RESULTS / "models" / RUN / "model.pt",
         heatmaps=expand(
             RESULTS / "heatmaps" / RUN / "{method}.h5",
-            method=CONFIG.heatmaps.methods,
+            method=CONFIG.heatmaps.names,
             allow_missing=True,
         ),
     output:

@@ -30,7 +30,6 @@ rule resample:
             "batch_size",
         ),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
-        bootstrap=CONFIG.iou.bootstrap,
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("resample.py"),

@@ -56,7 +56,7 @@ rule write_report:
         ),
         [
             path
-            for method in CONFIG.heatmaps.methods
+            for method in CONFIG.heatmaps.names
             for path in get_first_files(f"heatmaps/{RUN}/{method}.h5", PLAN.explained)
         ],
         tables=get_tables(),
@@ -80,7 +80,7 @@ rule write_report:
             {"dataset": e.dataset, "model": e.model, "mu": e.heatmap_mu}
             for e in CONFIG.experiments
         ],
-        methods=CONFIG.heatmaps.methods,
+        methods=CONFIG.heatmaps.names,
         scope=CONFIG.heatmaps.scope,
         seed=CONFIG.seeds[0],
         page=get_page_digest(),

@@ -43,6 +43,7 @@ rule check_sanity:
         descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
         path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
         random_labels=get_random_label_model,
+        code=get_method_files(CONFIG.heatmaps.own),
     output:
         RESULTS / "sanity" / RUN / "sanity.h5",
     log:
@@ -58,6 +59,8 @@ rule check_sanity:
     params:
         settings=get_settings(CONFIG.sanity, *RandomisationConfig.model_fields),
         heatmaps=get_settings(CONFIG.heatmaps),
+        resampling=get_sampling(),
+        selection=get_settings(CONFIG.selection, "labels", "nonnegative", "solver"),
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
         root_seed=CONFIG.seed,
         device=CONFIG.device,

@@ -11,7 +11,7 @@ with job(snakemake) as task:
     settings = task.settings(HeatmapConfig)
     write_heatmaps(
         load_interpreted_network(task),
-        dict(zip(settings.methods, map(Path, task.output), strict=True)),
+        dict(zip(settings.names, map(Path, task.output), strict=True)),
         settings,
         seed=task.params.root_seed,
     )

@@ -10,12 +10,12 @@ from vebi.studies.perturbation.epochs import EpochSettings, follow_epochs
 
 with job(snakemake) as task:
     settings = task.params.settings
-    study, first = settings["epoch_study"], settings["perturbations"][0]
+    study = settings["epoch_study"]
     folder = Path(task.input.checkpoints)
     patches, similarity = follow_epochs(
         {epoch: folder / f"{epoch}.pt" for epoch in task.params.epochs},
         open_dataset(task.input.dataset),
-        Sampling(first["name"], first["strength"], settings["copies"], settings["batch_size"]),
+        Sampling.first_of(settings),
         EpochSettings(
             train_images=study["train_images"],
             test_images=study["test_images"],
@@ -23,6 +23,7 @@ with job(snakemake) as task:
             classifier_epochs=study["classifier_epochs"],
         ),
         seed=task.params.root_seed,
+        key=task.seed_key,
         device=task.device,
         factories=task.factories,
     )

@@ -13,4 +13,5 @@ with job(snakemake) as task:
         Path(task.output[0]),
         n_thresholds=task.params.thresholds,
         seed=task.params.root_seed,
+        ranked=task.params.ranked,
     )

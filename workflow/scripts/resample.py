@@ -28,9 +28,9 @@ with job(snakemake) as task:
             reference=settings["reference"],
             ks=tuple(settings["k"]),
             repeats=settings["repeats"],
-            bootstrap=task.params.bootstrap,
         ),
         seed=task.params.root_seed,
+        key=task.seed_key,
         device=task.device,
     )
     for name in ("resampling", "transfer", "overlap", "claims"):

@@ -7,15 +7,17 @@ from vebi.models.model_file import save_model
 from vebi.models.train import train
 from vebi.run.checkpoint import checkpoint_of
 from vebi.run.job import job
+from vebi.statistics import draw_key
 from vebi.studies.job_inputs import training_of
 from vebi.studies.sanity.randomise import with_random_labels
 
 with job(snakemake) as task:
     network, settings = training_of(task)
     dataset = open_dataset(task.input.dataset)
-    noisy = with_random_labels(dataset, task.seed_key, task.params.images)
+    labels_key = draw_key("sanity: shuffled labels", *task.seed_key)
+    noisy = with_random_labels(dataset, labels_key, task.params.images)
     # From other first weights than the trained network, whose filters it would else partly share.
-    start = derived_seed(*task.seed_key, 1)
+    start = derived_seed(*draw_key("sanity: training on shuffled labels", *task.seed_key))
     with checkpoint_of(task, task.output.model) as checkpoint:
         net, spec, history = train(
             noisy, network, settings, start, task.device, checkpoint=checkpoint

@@ -2,21 +2,10 @@
 
 `vebi.fit(model, images, labels)` selects the features that carry each class and returns an
 `Explainer`, whose `explain` and `panel` explain images; `vebi.load` and `vebi.explain` do so with a
-selection that was made before.
+selection that was made before. `vebi.MuLasso` is the selection alone, as an estimator of scikit-learn.
+`vebi.Attribution(model, method)` has captum's `attribute`.
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from vebi.io.errors import VebiError
-from vebi.io.late import late_names
-from vebi.version import __version__
-
-if TYPE_CHECKING:
-    from vebi.explanation.explainer import Explainer, explain, fit, load
-
-__all__ = ["Explainer", "VebiError", "__version__", "explain", "fit", "load"]
-
-# Late: `import vebi` stands in every job and .smk file, and torch takes seconds to import.
-__getattr__ = late_names(
-    __name__, {"explanation.explainer": ("Explainer", "explain", "fit", "load")}
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -137,7 +137,7 @@ def diff(
     ] = None,
 ) -> None:
     """Compare two results folders. Exit code 0: alike, 1: different, 2: could not compare."""
-    from vebi.diff.command import run_diff
+    from vebi.diff.folders import run_diff
     from vebi.generated import known_tables
 
     known = known_tables()
@@ -198,8 +198,8 @@ def claims(
     ],
     markdown: Annotated[bool, typer.Option(help="As Markdown, for a README.")] = False,
 ) -> None:
-    """What the three works claim, what was measured, and which claims are reproduced."""
-    from vebi.claims.command import run_claims
+    """What the three works claim, what was measured, and what it says of each claim."""
+    from vebi.claims.print_claims import run_claims
 
     run_claims(runs, markdown)
 
@@ -263,14 +263,23 @@ def explain(
         typer.Option(help="Images to select features on: a folder per class, or a dataset.h5."),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=8, max=2048, help="Pixels per side that images become.")
-    ] = 224,
-    grey: Annotated[bool, typer.Option(help="One channel instead of red, green, blue.")] = False,
+        int | None,
+        typer.Option(
+            min=8,
+            max=2048,
+            help="Pixels per side that images become; default: what the network takes.",
+        ),
+    ] = None,
+    grey: Annotated[
+        bool | None,
+        typer.Option("--grey/--colour", help="Default: what the network's first layer takes."),
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Folders of --data in the order of the network's outputs: red,green,blue; without "
-            "--data the outputs' names, or how many there are."
+            help="Folders of --data in the order of the network's outputs: red,green,blue. Not needed "
+            "where they are named as the outputs are, as ImageNet's wnids or names. Without --data the "
+            "outputs' names."
         ),
     ] = None,
     mu: Annotated[
@@ -286,6 +295,9 @@ def explain(
     out: Annotated[Path, typer.Option(help="Folder for explanation.png and .json.")] = Path(
         "explanation"
     ),
+    html: Annotated[
+        bool, typer.Option("--html", help="Also explanation.html, with the maps over the images.")
+    ] = False,
 ) -> None:
     """Explain a network's prediction for any image: a panel as Fig. 6, and the numbers.
 
@@ -296,6 +308,7 @@ def explain(
     # Beside warnings, whose code is run; other packages' progress is of no interest.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vebi").setLevel(logging.INFO)
+    from vebi.compute.memory import keep_freed_memory
     from vebi.explanation.image_files import explain_files
     from vebi.explanation.network_source import NetworkSource
 
@@ -312,8 +325,55 @@ def explain(
         size=size,
         grey=grey,
     )
-    written = explain_files(images, source, out, method=method, mu=mu, top=top)
+    keep_freed_memory()
+    written = explain_files(images, source, out, method=method, mu=mu, top=top, html=html)
     typer.echo("\n".join(str(path) for path in written))
+
+
+class Negative(StrEnum):
+    """What becomes of a method's negative values."""
+
+    positive = "positive"
+    absolute = "absolute"
+    refuse = "refuse"
+
+
+@app.command()
+def benchmark(
+    method: Annotated[
+        list[str],
+        typer.Option(help="my_method.py:explain, captum:Saliency, ...; 'NAME: FUNCTION' names it."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for benchmark.csv and benchmark.html.")],
+    run: Annotated[
+        Path, typer.Option(help="A finished run with interventions: config/interventions.yaml.")
+    ] = Path("results/interventions"),
+    dataset: Annotated[str, typer.Option(help="Its data set.")] = "an8flower-double-12c",
+    model: Annotated[str, typer.Option(help="Its network.")] = "an8flower-strided",
+    negative: Annotated[
+        Negative, typer.Option(help="Negative values: dropped, their size counts, an error.")
+    ] = Negative.positive,
+    factory: Annotated[
+        list[str] | None, typer.Option(help="Code that the run's networks are made with.")
+    ] = None,
+) -> None:
+    """Score explanation methods beside those of a run: by masks, and by interventions.
+
+    Measures, intervals over networks and scenes, negative and positive controls; docs/methods.md.
+    """
+    from vebi.io.files import write_text
+    from vebi.studies.interventions.benchmark import FAITHFULNESS, LOCALISATION, methods_of
+    from vebi.studies.interventions.benchmark import benchmark as score
+    from vebi.studies.interventions.benchmark_page import page, shown_table
+
+    methods = methods_of(method, negative.value)
+    table = score(run, methods, dataset=dataset, model=model, factories=factory or ())
+    for measures in (LOCALISATION, FAITHFULNESS):
+        _print(shown_table(table, measures))
+    text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    write_text(out / "benchmark.csv", text)
+    write_text(out / "benchmark.html", page(table, f"{dataset}, {model}"))
+    Console(stderr=True).print(f"benchmark.csv and benchmark.html are in {out}")
 
 
 def spread(arguments: list[str], option: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vebi.config.schema import schema_text
-from vebi.diff.command import Known
+from vebi.diff.folders import Known
 from vebi.diff.tolerances import COLUMNS, ROWS, parse_tolerances
 from vebi.io.files import write_text
 from vebi.io.tables import Allowed
@@ -93,6 +93,7 @@ MAIN_LINE: dict[str, JobClass] = {
     "train": "long",
     "describe": "network",
     "explain": "network",
+    "explain_by": "network",
     "sum_descriptors": "network",
     "load_dataset": "cpu",
     "render_chunk": "cpu",

@@ -101,7 +101,7 @@ TABLE = [
     ("seeds", [2**63], ["seeds.0", "too large"]),
     ("seeds", {0}, ["seeds", "list"]),
     ("seed", 0.5, ["seed", "0.5"]),
-    ("ablation", {"repeats": 10**12}, ["ablation.repeats", "less than or equal to 10000"]),
+    ("ablation", {"repeats": 10**12}, ["ablation.repeats", "less than or equal to 1000"]),
     ("iou", {"thresholds": 1}, ["iou.thresholds", "2"]),
     ("heatmaps", {"methods": ["magic"]}, ["heatmaps.methods.0", "'magic'"]),
     ("mcgil", {}, ["mcgil", "unknown key", "did you mean 'mcgill'"]),

@@ -30,7 +30,7 @@ from vebi.data.dataset import open_dataset, write_index
 from vebi.data.decoding import Decoding, UnreadableImage, read_mask, read_pixels
 from vebi.data.image_folder import index_images
 from vebi.data.on_disk import leave_out_absent
-from vebi.diff.command import compare
+from vebi.diff.folders import compare
 from vebi.io.errors import VebiError
 
 TIMES = float(os.environ.get("VEBI_FUZZ", "1"))

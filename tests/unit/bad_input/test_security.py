@@ -20,7 +20,7 @@ from scipy.io import savemat
 from vebi.config import parse_config
 from vebi.data.dataset import open_dataset
 from vebi.descriptors import open_descriptors
-from vebi.diff.command import compare
+from vebi.diff.folders import compare
 from vebi.io.errors import VebiError
 from vebi.io.matlab import load_mat
 from vebi.models.factory import call_factory

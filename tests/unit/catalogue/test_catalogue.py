@@ -152,7 +152,7 @@ def test_the_catalogue_and_the_configuration_import_neither_numpy_nor_torch():
 
 # Where a sentence, a claim of the paper or a published number is about the methods that it names.
 ABOUT_METHODS = {
-    *("claims/vebi_paper.py", "report/findings.py", "studies/occlusion/tables.py"),
+    *("claims/vebi_paper.py", "report/findings.py"),
     *("studies/robustness/comparisons.py", "studies/robustness/robustness_file.py"),
     "studies/robustness/figures.py",
 }

@@ -57,10 +57,10 @@ def put(where, value):
 @pytest.mark.parametrize(
     ("where", "value", "says"),
     [
-        ("ablation.repeats", 10_000_000, "less than or equal to 10000"),
+        ("ablation.repeats", 10_000_000, "less than or equal to 1000"),
         ("models.matconvnet.learning_rate", 1e100, "less than or equal to 100"),
         ("occlusion.draws", 10_000_000, "less than or equal to 10000"),
-        ("iou.bootstrap", 10_000_000, "less than or equal to 100000"),
+        ("iou.thresholds", 10_000_000, "less than or equal to 10001"),
         ("models.matconvnet.scale", 1e30, "0.000001|1e-06 to 1e\\+06"),
         ("models.matconvnet.mean", [1e30], "less than or equal to 255"),
         ("seeds", list(range(1001)), "at most 1000"),

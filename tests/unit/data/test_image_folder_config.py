@@ -30,8 +30,9 @@ FOLDER = {"kind": "image_folder", "path": "photos", "layout": "class_folders", "
 SMALL = {**FOLDER, "size": 28, "channels": 1}
 
 
-def configure(*experiments, **folder):
+def configure(*experiments, others=None, **folder):
     values = copy.deepcopy(BASE)
+    values["datasets"].update(others or {})
     values["datasets"]["photos"] = {**SMALL, **folder}
     more = {"dataset": "photos", "model": "matconvnet-digits", "heatmap_mu": 10}
     values["experiments"] = [*experiments, more]
@@ -154,6 +155,37 @@ def test_what_nothing_is_measured_by_is_said():
     )
     plan = Plan(kept, Path("results/x"))
     assert {study.name for study in RECORDS if study.table_names(plan)} == {"mcgill"}
+
+
+def test_a_folder_of_splits_is_there_if_both_of_them_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VEBI_DATA", str(tmp_path))
+    splits = {"path": ".", "layout": "split_folders", "train": "imagenette/train", "test": "ilsvrc"}
+    config = configure(DIGITS, if_missing="leave_out", **splits)
+    (tmp_path / "imagenette/train").mkdir(parents=True)
+    assert [e.dataset for e in leave_out_absent(config)[0].experiments] == ["digits"]
+    (tmp_path / "ilsvrc").mkdir()
+    assert leave_out_absent(config) == (config, [])
+
+
+def test_a_stand_in_is_used_exactly_where_the_folder_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VEBI_DATA", str(tmp_path))
+    stand_in = {"kind": "torchvision", "name": "KMNIST", "n_classes": 3, "size": 28, "channels": 1}
+    others = {"kuzushiji": {**stand_in, "instead_of": "photos"}}
+    experiment = {"dataset": "kuzushiji", "model": "matconvnet-digits", "heatmap_mu": 10}
+    config = configure(experiment, others=others, if_missing="leave_out")
+    assert [e.dataset for e in leave_out_absent(config)[0].experiments] == ["kuzushiji"]
+    (tmp_path / "photos").mkdir()
+    kept, lines = leave_out_absent(config)
+    assert [e.dataset for e in kept.experiments] == ["photos"]
+    assert lines == [
+        "left out: matconvnet-digits on kuzushiji, which stands in for photos where that is not here"
+    ]
+    with pytest.raises(
+        VebiError, match=r"instead_of: 'photo' is no image folder .*allowed: photos"
+    ):
+        configure(experiment, others={"kuzushiji": {**stand_in, "instead_of": "photo"}})
 
 
 def test_a_run_of_nothing_is_an_error(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from vebi.diff import Outcome, arrays
 from vebi.diff.arrays import compare_arrays
-from vebi.diff.command import compare_files
+from vebi.diff.folders import compare_files
 from vebi.diff.isolated import Worker
 from vebi.diff.report import FileResult
 from vebi.diff.tolerances import EXACT, Row, Tolerance, Tolerances

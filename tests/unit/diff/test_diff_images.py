@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vebi.diff import Outcome
-from vebi.diff.command import compare_files
+from vebi.diff.folders import compare_files
 from vebi.diff.tolerances import Row, Tolerance, Tolerances
 
 EXACTLY = Tolerances([])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vebi.diff import Outcome, compare
-from vebi.diff.command import compare_files
+from vebi.diff.folders import compare_files
 from vebi.diff.tolerances import Row, Tolerance, Tolerances
 from vebi.io.tables import Table
 

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 import vebi
-from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
 from vebi.catalogue.methods import METHODS
 from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import describe, describe_batch
@@ -284,7 +284,7 @@ def test_importing_the_package_takes_no_torch():
     code = "import sys, vebi; assert 'torch' not in sys.modules; vebi.fit; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="fitt"):
-        vebi.fitt  # noqa: B018
+        vebi.fitt  # type: ignore[attr-defined] # noqa: B018
 
 
 def test_the_example_of_the_readme_runs(root, tmp_path):
@@ -298,3 +298,52 @@ def test_the_example_of_the_readme_runs(root, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
     assert {"panel.png", "panel.pdf"} <= {path.name for path in tmp_path.iterdir()}
+
+
+class Counted(nn.Module):
+    """A network that counts its forward passes, outside of itself: it stays the same."""
+
+    passes = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.a, self.b, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        Counted.passes += 1
+        return self.head(torch.relu(self.b(torch.relu(self.a(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [(name, 1) for name in ("grad_cam", "gradient_x_input", "guided_backprop", "lrp")]
+    + [(name, 2) for name in ("vebi", "vebi_conv", "deconv_gb", "upsampled_activation")]
+    + [("integrated_gradients", 17)],
+)
+def test_how_often_a_network_runs_for_an_explanation(method: str, expected: int) -> None:
+    """Once for a method of the class, which tells the class as well; features have to be chosen first."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 10, 10, 3)).astype(np.uint8)
+    explainer = vebi.fit(Counted(), images, np.arange(12) % 3, mu=5)
+    Counted.passes = 0
+    first = explainer.explain(images[:4], method)
+    assert Counted.passes == expected
+    again = explainer.explain(images[:4], method)
+    assert Counted.passes == 2 * expected
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.heatmap, other.heatmap)
+
+
+def test_layers_without_weights_change_nothing() -> None:
+    """Columns of the layers that are needed are as in a whole descriptor, others zero."""
+    net, descriptor = Counted().eval(), get_descriptor("vebi_text")
+    batch = torch.rand(2, 3, 10, 10)
+    layers = list_layers(net, batch)
+    scores, whole = describe_batch(net, batch, layers, descriptor)
+    again, part = describe_batch(net, batch, layers, descriptor, {1, 3})
+    positions = np.repeat(np.arange(4), 8)
+    is_needed = torch.from_numpy(np.isin(positions, (1, 3)))
+    assert torch.equal(scores, again)
+    assert torch.equal(part, torch.where(is_needed, whole, 0.0))
+    assert whole[:, ~is_needed].any()

@@ -1,7 +1,10 @@
 """`vebi explain` on a user's own network: files in, panel and numbers out, clear refusals."""
 
+import base64
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,12 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
+import vebi
 from vebi.catalogue.methods import METHODS
-from vebi.data.dataset import Images, write_dataset
+from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.descriptors import open_descriptors
 from vebi.explanation.image_files import explain_files
+from vebi.explanation.input_shape import find_shape
 from vebi.explanation.network_source import NetworkSource
 from vebi.io.errors import VebiError
+from vebi.models.factory import call_factory
 from vebi.models.model_file import save_model
 from vebi.models.nets import NetSpec, build
 from vebi.selection.path_file import read_solution
@@ -65,9 +71,9 @@ def _inside(project, monkeypatch):
     sys.modules.pop("colour_nets", None)
 
 
-def run(images, data, out, method="vebi", **options):
+def run(images, data, out, method="vebi", mu=None, **options):
     source = NetworkSource(**{"size": 16, "data": data, **options})
-    return explain_files(images, source, out, method=method, device="cpu")
+    return explain_files(images, source, out, method=method, mu=mu, device="cpu")
 
 
 def test_the_command_writes_panel_and_numbers(project, tmp_path):
@@ -168,7 +174,7 @@ def test_a_model_file_that_names_code_needs_it_named(project, tmp_path):
         ({"architecture": "torchvision:resnet18"}, "random weights: give --weights as well"),
         ({"factory": "a:b", "architecture": "vgg_f"}, "give one of them"),
         ({"factory": "colour_nets"}, "not of the form"),
-        ({"factory": "colour_nets:many"}, "it gives 5 outputs"),
+        ({"factory": "colour_nets:many"}, "5 outputs, and none is known to stand for blue, green"),
         ({"factory": "colour_nets:make", "weights": "absent.pth"}, "no file of weights"),
         ({"factory": "colour_nets:make", "weights": "grey.png"}, "can't be read as weights"),
         ({"factory": "colour_nets:make", "method": "gradcam"}, "Unknown heatmap method 'gradcam'"),
@@ -232,3 +238,121 @@ def test_a_folder_of_one_class_is_refused(project, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "data/one/a.png")
     with pytest.raises(VebiError, match="has 1 folders with images; two or more"):
         run([], tmp_path / "data", tmp_path, factory="colour_nets:make")
+
+
+# Its output number 217 is how green an image is, number 0 how red, and others stay low.
+THOUSAND = """
+import torch
+from torch import nn
+
+class Squeezed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+        self.head = nn.Linear(3, 1000)
+        with torch.no_grad():
+            self.features[0].weight.copy_(torch.eye(3)[:, :, None, None])
+            self.features[0].bias.zero_(), self.head.weight.zero_(), self.head.bias.fill_(-9.0)
+            self.head.bias[[0, 217]] = 0.0
+            self.head.weight[0, 0] = self.head.weight[217, 1] = 0.05
+
+    def forward(self, x):
+        return self.head(self.features(x).mean((2, 3)))
+
+class Fixed(Squeezed):
+    def forward(self, x):
+        x = self.features(x).flatten(1)
+        return self.head(x.view(-1, 3, 256).mean(2)) if x.shape[1] == 768 else 1 / 0
+
+def make():
+    return Squeezed()
+
+def fixed():
+    return Fixed()
+
+def grey():
+    return nn.Sequential(nn.Conv2d(1, 2, 28), nn.Flatten(), nn.ReLU(), nn.Linear(2, 2))
+"""
+
+
+def test_folders_named_as_some_of_a_thousand_outputs(project, tmp_path):
+    """By wnid and by name, in an order that is not the outputs'; one image each is enough."""
+    (project / "thousand.py").write_text(THOUSAND)
+    results = []
+    for number, (red, green) in enumerate(
+        [("n01440764", "n02102040"), ("Tench", "english_springer")]
+    ):
+        data = tmp_path / f"data{number}"
+        for name, colour in ((red, "red"), (green, "green")):
+            (data / name).mkdir(parents=True)
+            Image.open(project / f"photos/{colour}/0.png").save(data / name / "only.png")
+        out = tmp_path / f"out{number}"
+        image = [project / "photos/green/1.png"]
+        run(image, data, out, factory="thousand.py:make", mu=1, method="deconv_gb")
+        results.append(json.loads((out / "explanation.json").read_text()))
+        assert open_descriptors(out / "descriptors.h5").split.tolist() == [0, 0]
+    assert [content["accuracy"] for content in results] == [1.0, 1.0]
+    names = [content["images"][0]["predicted"] for content in results]
+    assert names == ["English springer", "english_springer"]
+    assert results[0]["images"][0]["features"][0]["channel"] == 1
+
+
+def test_features_are_those_that_fit_selects(project, tmp_path):
+    """On all images of the folders: the same weights as `vebi.fit` finds."""
+    options = {"factory": "colour_nets:make", "classes": COLOURS, "mu": 2.0}
+    run([project / "photos/red/0.png"], project / "photos", tmp_path, **options)
+    solution = read_solution(tmp_path / "path.h5")
+    data = open_dataset(tmp_path / "dataset.h5")
+    assert solution.n_samples == len(data) == 24
+    net = build(NetSpec("factory:colour_nets:make", (3, 16, 16), 3, 1.0))
+    fitted = vebi.fit(net, data.read("images"), data.labels, mu=2.0)
+    assert fitted.solution is not None
+    np.testing.assert_allclose(
+        solution.weights_at(2.0), fitted.solution.weights_at(2.0), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("factory", "images", "expected"),
+    [
+        ("make", (20, 24), (224, 224, 3)),  # any size will do: the usual one for photographs
+        ("make", (32, 32), (32, 32, 3)),  # all images alike
+        ("grey", (20, 24), (28, 28, 1)),  # the network's only size
+        ("grey", (32, 32), (28, 28, 1)),
+    ],
+)
+def test_size_and_colours_are_the_network_s(project, factory, images, expected):
+    (project / "thousand.py").write_text(THOUSAND)
+    net = call_factory(f"thousand.py:{factory}", {})
+    assert find_shape(net, None, None, [images] * 3).shape == expected
+
+
+def test_a_network_that_takes_none_of_the_usual_sizes(project, tmp_path):
+    (project / "thousand.py").write_text(THOUSAND)
+    options = {"factory": "thousand.py:fixed", "method": "gradient_x_input"}
+    image = [project / "photos/green/1.png"]
+    with pytest.raises(VebiError, match=r"takes no image of 224, 28, 32, 64, ... .*--size PIXELS"):
+        run(image, None, tmp_path, **options, size=None)
+    # Without --classes: the outputs of 1,000 are ImageNet's.
+    run(image, None, tmp_path, **options, size=16)
+    (found,) = json.loads((tmp_path / "explanation.json").read_text())["images"]
+    assert found["predicted"] == "English springer"
+
+
+def test_a_page_with_the_maps_over_the_images(project, tmp_path):
+    """One file that loads nothing; names are text whatever signs they hold."""
+    classes = ["<b>red", "$green$", "blue"]
+    source = NetworkSource(factory="colour_nets:make", classes=classes, size=16)
+    image = [project / "photos/red/0.png", project / "photos/green/0.png"]
+    written = explain_files(image, source, tmp_path, method="lrp", device="cpu", html=True)
+    page = (tmp_path / "explanation.html").read_text()
+    assert tmp_path / "explanation.html" in written
+    assert "&lt;b&gt;red" in page
+    assert "$green$" in page
+    assert "<b>red" not in page
+    sources = re.findall(r'(?:src|href)="(.{0,22})', page)
+    assert len(sources) == 2 * 3
+    assert all(text.startswith("data:image/png;base64,") for text in sources)
+    maps = re.findall(r'class="map" src="data:image/png;base64,([^"]*)"', page)
+    shapes = {np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))).shape for one in maps}
+    assert shapes == {(16, 16, 4)}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from vebi.catalogue.methods import DRAWN
+from vebi.catalogue.methods import DRAWN, USER_LOOKS, user_method
 from vebi.figures import style
 from vebi.studies.iou.figures import REGIONS
 from vebi.studies.perturbation import figures as resampling
@@ -79,14 +79,16 @@ def test_the_simulation_takes_red_for_green_and_leaves_blue():
 
 
 def test_methods_differ_in_colour_or_in_the_line():
+    users = [user_method(f"mine{k}", "a:b", place=k) for k in range(len(USER_LOOKS))]
+    methods = [*DRAWN.values(), *users]
     alike = {
         (a.name, b.name)
-        for a, b in combinations(DRAWN.values(), 2)
+        for a, b in combinations(methods, 2)
         if distance(a.colour, b.colour) < ENOUGH and a.line == b.line
     }
     assert alike == set()
     # With normal sight colour alone is enough.
-    for a, b in combinations(DRAWN.values(), 2):
+    for a, b in combinations(methods, 2):
         assert np.linalg.norm(seen(a.colour, "normal") - seen(b.colour, "normal")) > 0.1
 
 

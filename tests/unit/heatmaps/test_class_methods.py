@@ -1,5 +1,7 @@
 """The other methods against captum, closed forms, and passes written out by hand."""
 
+from collections.abc import Callable
+
 import captum.attr
 import numpy as np
 import pytest
@@ -27,6 +29,10 @@ from vebi.network import list_layers
 SIGNALS = {
     name: resolve(method.function) for name, method in METHODS.items() if method.explains == "class"
 }
+
+
+def of_class(label: int) -> Callable[[Tensor], Tensor]:
+    return lambda _: torch.tensor([label])
 
 
 def small_net() -> nn.Sequential:
@@ -140,9 +146,9 @@ def test_guided_backpropagation_of_functional_relus() -> None:
     net, image = Branching().eval(), torch.randn(1, 3, 9, 9)
     differ = []
     for label in range(3):
-        guided = class_gradient(net, image, torch.tensor([label]), GuidedMode())
+        guided = class_gradient(net, image, of_class(label), GuidedMode())
         expected = net.guided(image, label)
-        plain = class_gradient(net, image, torch.tensor([label]))
+        plain = class_gradient(net, image, of_class(label))
         differ.append(not torch.allclose(expected, plain))
         torch.testing.assert_close(guided, expected)
     assert any(differ)
@@ -206,7 +212,7 @@ def test_smoothing_below_strided_convolutions_only() -> None:
         signal = back(a.shape, second.weight, signal, 2, 1)
         rolled = [signal.roll((i, j), (2, 3)) for i in (0, 1) for j in (0, 1)]
         expected = back(image.shape, first.weight, sum(rolled) / 4 * (a > 0), 1, 1)
-    ours = class_gradient(net, image, torch.tensor([1]), SmoothedMode())
+    ours = class_gradient(net, image, lambda _: torch.tensor([1]), SmoothedMode())
     torch.testing.assert_close(ours, expected)
 
 
@@ -225,8 +231,8 @@ class TwoBranches(nn.Module):
 def test_another_branch_of_the_same_input_is_not_smoothed() -> None:
     net, image, label = TwoBranches(), torch.randn(1, 3, 6, 6), torch.tensor([1])
     both, smooth = (
-        class_gradient(net, image, label),
-        class_gradient(net, image, label, SmoothedMode()),
+        class_gradient(net, image, lambda _: label),
+        class_gradient(net, image, lambda _: label, SmoothedMode()),
     )
     leaf = image.clone().requires_grad_()
     strided = torch.autograd.grad(net.strided(leaf).mean((2, 3))[0, 1], leaf)[0]
@@ -275,7 +281,7 @@ def test_a_network_that_detaches_its_input_is_named() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x.detach())
 
-    net = Detached(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 2))
+    net = Detached(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 2)).requires_grad_(False)
     for name in SIGNALS:
         with pytest.raises(VebiError, match="detaches it"):
             SIGNALS[name](batch_of(net, torch.randn(1, 3, 8, 8), [0]))

@@ -23,14 +23,14 @@ from vebi.catalogue.methods import METHODS
 from vebi.descriptors.describe import _DescriptorPass
 from vebi.heatmaps import Targets, merged_maps
 from vebi.heatmaps.signals import SignalGraph
-from vebi.heatmaps.stride1 import _torch_rounds_well, nearest_resample
+from vebi.heatmaps.stride1 import _torch_rounds_well, nearest_resize
 from vebi.network import Layer, list_layers, responses, run
 from vebi.studies.ablation.ablate import ablate_batch, as_ablation
 from vebi.studies.perturbation.removal import scores_without
 
 N = 10
-# The kinds of operations in which the rules resample.
-RESAMPLED = frozenset(), frozenset({"conv"}), frozenset({"conv", "pool"})
+# The kinds of operations that the stride-1 rule holds in.
+STRIDE1 = frozenset(), frozenset({"conv"}), frozenset({"conv", "pool"})
 METHOD_NAMES = [name for name in METHODS if not name.startswith("resampling")]
 
 
@@ -128,7 +128,7 @@ def remove_by_image(net: nn.Module, images: Tensor, layers: list[Layer]) -> list
 
 def peak_only(net: nn.Module, images: Tensor, layers: list[Layer]) -> list[Tensor]:
     with SignalGraph(net, images, layers, features_of(layers), peak_only=True) as graph:
-        return [graph.signals(kinds) for kinds in RESAMPLED]
+        return [graph.signals(kinds) for kinds in STRIDE1]
 
 
 ENGINES: dict[str, Callable[[nn.Module, Tensor, list[Layer]], list[Tensor]]] = {
@@ -160,11 +160,11 @@ def test_engines_stay_on_their_device(place, engine: str) -> None:
         assert [value.dtype for value in found] == [value.dtype for value in real]
 
 
-def test_resampling_where_torch_rounds_badly() -> None:
+def test_resizing_where_torch_rounds_badly() -> None:
     assert not _torch_rounds_well(61, 2)
     with OneDevice():
         signal = torch.empty(1, 1, 2, 2, device="meta")
-        assert nearest_resample(signal, (61, 61)).device.type == "meta"
+        assert nearest_resize(signal, (61, 61)).device.type == "meta"
 
 
 def test_layers_are_listed_on_any_device() -> None:

@@ -24,7 +24,7 @@ from vebi.heatmaps import (
 )
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.heatmaps.maps import map_of_signal, scale_to_unit
-from vebi.heatmaps.methods.vebi import RESAMPLED
+from vebi.heatmaps.methods.vebi import STRIDE1
 from vebi.heatmaps.signals import feature_signals
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
@@ -185,7 +185,7 @@ def test_files_of_a_descriptor_of_some_layers(net, layers, tmp_path: Path) -> No
         assert file["features"][:].tolist() == [[[1, 7]], [[1, 7]]]
         maps = file["heatmaps"][:]
     images = torch.from_numpy(data.images.transpose(0, 3, 1, 2)).float()
-    signal = feature_signals(net, images, layers, np.full((2, 1, 2), (4, 7)), RESAMPLED)
+    signal = feature_signals(net, images, layers, np.full((2, 1, 2), (4, 7)), STRIDE1)
     np.testing.assert_allclose(maps, map_of_signal(signal)[:, 0], rtol=1e-5, atol=1e-6)
 
 

@@ -1,5 +1,7 @@
 """Heatmaps of the features that correlation and precision choose."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -59,3 +61,36 @@ def test_they_are_drawn_like_any_feature() -> None:
         assert maps[name].shape == (2, 32, 32)
         assert float(maps[name].min()) >= 0
         assert float(maps[name].max()) == 1
+
+
+def test_the_configured_perturbation_chooses_the_features() -> None:
+    """`resampling.perturbations[0]` and `copies`: the first one, and as many copies as configured."""
+    configured = {
+        "perturbations": [
+            {"name": "boxes_random", "strength": 0.4},
+            {"name": "additive_noise", "strength": 0.2},
+        ],
+        "copies": 9,
+        "batch_size": 4,
+    }
+    sampling = Sampling.first_of(configured)
+    assert sampling == Sampling("boxes_random", 0.4, 9, 4)
+    assert Sampling.first_of({}) == Sampling() == Sampling("multiplicative_noise", 0.1, 50, 25)
+    one = replace(subject(), sampling=sampling, memory={})
+    features, scores = resampling_correlation.choose(one, 5)
+    wanted = convolution_responses(one.layers)
+    found = resample(
+        one.model,
+        one.images[0],
+        one.layers,
+        wanted,
+        mean=mean_pixels(one.model, one.images[0]),
+        sampling=sampling,
+        key=(7, 5),
+        target=int(one.predictions[0]),
+    )
+    last = wanted[-1].index
+    values = channel_metrics(found.moments[last]).correlation
+    assert features[0, 0].tolist() == [last, int(values.argmax())]
+    assert scores[0, 0] == values.max()
+    assert not np.array_equal(scores, resampling_correlation.choose(subject(), 5)[1])

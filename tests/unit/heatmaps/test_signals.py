@@ -14,7 +14,7 @@ from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import Layer, list_layers
 
-RULES = {"deconv_gb": PLAIN, "vebi_conv": vebi_conv.RESAMPLED, "vebi": vebi.RESAMPLED}
+RULES = {"deconv_gb": PLAIN, "vebi_conv": vebi_conv.STRIDE1, "vebi": vebi.STRIDE1}
 
 
 def by_every_rule(
@@ -166,13 +166,13 @@ def test_padding_modes_are_the_network_s_own() -> None:
     image = torch.randn(1, 3, 10, 10)
     net = nn.Sequential(reflected, head)
     features = np.array([[[0, 1]]])
-    signal = feature_signals(net, image, list_layers(net, image), features, vebi.RESAMPLED)
+    signal = feature_signals(net, image, list_layers(net, image), features, vebi.STRIDE1)
 
     plain = nn.Conv2d(3, 4, 3, 2)
     plain.load_state_dict(reflected.state_dict())
     padded = functional.pad(image, (1, 1, 1, 1), mode="reflect")
     twin = nn.Sequential(plain, head)
-    inner = feature_signals(twin, padded, list_layers(twin, padded), features, vebi.RESAMPLED)
+    inner = feature_signals(twin, padded, list_layers(twin, padded), features, vebi.STRIDE1)
     leaf = image.clone().requires_grad_()
     expected = torch.autograd.grad(
         functional.pad(leaf, (1, 1, 1, 1), mode="reflect"), leaf, inner[0]
@@ -223,7 +223,7 @@ def test_relu6_closes_at_both_ends() -> None:
     net = nn.Sequential(nn.ReLU6(), head)
     image = torch.randn(1, 3, 9, 9) * 10
     layers = list_layers(net, image)
-    signal = feature_signals(net, image, layers, np.array([[[1, 2]]]), vebi.RESAMPLED)[0, 0]
+    signal = feature_signals(net, image, layers, np.array([[[1, 2]]]), vebi.STRIDE1)[0, 0]
     convolution = head[0]
     with torch.no_grad():
         seed = torch.zeros(1, 4, 7, 7)
@@ -250,7 +250,7 @@ def test_views_of_any_memory_layout() -> None:
     net, images = Viewing(), torch.randn(2, 3, 8, 8)
     layers = list_layers(net, images)
     features = np.array([[[2, 1]], [[2, 4]]])
-    ours = feature_signals(net, images, layers, features, vebi.RESAMPLED)[:, 0]
+    ours = feature_signals(net, images, layers, features, vebi.STRIDE1)[:, 0]
     with torch.no_grad():
         conv = net.conv(images)
         responses = net.fc(conv.relu().flatten(1))

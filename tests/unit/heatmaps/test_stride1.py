@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from vebi.heatmaps.methods.vebi import RESAMPLED
+from vebi.heatmaps.methods.vebi import STRIDE1
 from vebi.heatmaps.signals import feature_signals
-from vebi.heatmaps.stride1 import nearest_resample
+from vebi.heatmaps.stride1 import nearest_resize
 from vebi.network import list_layers, responses
 
 
 def half_pixel_index(size: int, n: int) -> np.ndarray:
-    """Source position of each of `size` resampled positions: its centre's, in exact fractions."""
+    """Source position of each of `size` resized positions: its centre's, in exact fractions."""
     return np.array([int((i + Fraction(1, 2)) * n / size) for i in range(size)])
 
 
@@ -86,7 +86,7 @@ def signal_through(operation: nn.Module, image: Tensor, channel: int) -> tuple[T
     net(image)
     layers = list_layers(net, image)
     features = np.array([[[0, channel]]])
-    signal = feature_signals(net, image, layers, features, RESAMPLED)[0, 0]
+    signal = feature_signals(net, image, layers, features, STRIDE1)[0, 0]
     seed = torch.zeros_like(responses(net, image, layers)[1][0])
     seed[:, channel] = responses(net, image, layers)[1][0][:, channel]
     return seed[0], signal
@@ -178,8 +178,8 @@ def test_lp_pooling_is_the_gradient_of_the_dense_one() -> None:
     response, signal = signal_through(nn.LPPool2d(2, 3, 2), image, 1)
     leaf = image.clone().requires_grad_()
     dense = nn.functional.lp_pool2d(leaf, 2, 3, 1)
-    resampled = response[None][..., half_pixel_index(7, 4), :][..., half_pixel_index(7, 4)]
-    expected = torch.autograd.grad(dense, leaf, resampled)[0]
+    resized = response[None][..., half_pixel_index(7, 4), :][..., half_pixel_index(7, 4)]
+    expected = torch.autograd.grad(dense, leaf, resized)[0]
     torch.testing.assert_close(signal, expected[0])
 
 
@@ -187,12 +187,12 @@ def test_lp_pooling_is_the_gradient_of_the_dense_one() -> None:
 @settings(max_examples=60, deadline=None)
 def test_nearest_has_half_pixel_centres(n: int, size: int) -> None:
     ramp = torch.arange(n, dtype=torch.float32).reshape(1, 1, 1, n)
-    resampled = nearest_resample(ramp, (1, size)).flatten().numpy()
-    assert resampled.tolist() == half_pixel_index(size, n).tolist()
+    resized = nearest_resize(ramp, (1, size)).flatten().numpy()
+    assert resized.tolist() == half_pixel_index(size, n).tolist()
 
 
 @pytest.mark.parametrize(("n", "size"), [(7, 14), (5, 15), (13, 26), (54, 214)])
 def test_nearest_agrees_with_torch_where_it_does_not_round(n: int, size: int) -> None:
     maps = torch.rand(1, 2, n, n)
     expected = nn.functional.interpolate(maps, (size, size), mode="nearest-exact")
-    assert torch.equal(nearest_resample(maps, (size, size)), expected)
+    assert torch.equal(nearest_resize(maps, (size, size)), expected)

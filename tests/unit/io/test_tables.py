@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_contract_keys_come_first_and_once():
 
 def test_names_stay_text_and_numbers_are_numbers(tmp_path):
     rows = {"dataset": ["7"], "model": ["m"], "seed": [0], "method": ["a"], "threshold": [0.5]}
-    values = {"mean_iou": [0.1], "ci_low": [0.0], "ci_high": [0.2]}
+    values = {"mean_iou": [0.1], "ci_low": [0.0], "ci_high": [0.2], "over": ["scenes"]}
     write_table(tmp_path / "t.csv", pd.DataFrame({**rows, **values}), TABLES["iou_curve"])
     frame = read_table(tmp_path / "t.csv", TABLES["iou_curve"])
     assert frame["dataset"].item() == "7"
@@ -139,8 +140,38 @@ def test_tables_declare_their_text_and_are_rewritten_to_the_same_bytes(tmp_path,
     ):
         pd.to_numeric(cells.loc[cells[column] != "", column])
     frame = read_table(path, table)
-    write_table(tmp_path / path.name, frame[table.columns], table)
+    assert list(frame.columns) == table.columns
+    # Columns that a later version put at the end are blank.
+    there = replace(
+        table,
+        values=tuple(column for column in table.values if column in cells),
+        text_values=tuple(column for column in table.text_values if column in cells),
+    )
+    later = frame[[column for column in table.columns if column not in cells]]
+    assert (later.isna() | (later == "")).all(axis=None)
+    write_table(tmp_path / path.name, frame[there.columns], there)
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_only_the_end_of_an_older_table_may_be_missing(tmp_path):
+    table = TABLES["iou_paired"]
+    row = {column: ["a"] if column in table.text else [0.5] for column in table.columns}
+    whole = pd.DataFrame(row)
+    for n in range(1, 12):
+        older = whole[table.columns[:-n]]
+        older.to_csv(tmp_path / "t.csv", index=False)
+        frame = read_table(tmp_path / "t.csv", table)
+        assert list(frame.columns) == table.columns
+        assert frame["over"].tolist() == [""]
+        assert frame["auc_difference"].tolist() == [0.5]
+        assert n == 1 or np.isnan(frame["ranked_ci_high"].item())
+    for gone in ("p_value", "dataset", "auc_difference"):
+        whole.drop(columns=gone).to_csv(tmp_path / "t.csv", index=False)
+        with pytest.raises(VebiError, match=f"lacks the columns {gone}"):
+            read_table(tmp_path / "t.csv", table)
+    whole[list(table.keys)].to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(VebiError, match="lacks the columns auc_difference"):
+        read_table(tmp_path / "t.csv", table)
 
 
 def test_numbered_layers_stay_apart_when_runs_are_stacked(tmp_path):

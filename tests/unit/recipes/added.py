@@ -15,7 +15,6 @@ from torch import nn
 import vebi
 from vebi.catalogue.descriptors import get_descriptor
 from vebi.catalogue.record import resolve
-from vebi.claims.claim import NOT_TESTED, REPRODUCED
 from vebi.claims.tabulate import tabulate
 from vebi.config import parse_config
 from vebi.config.datasets import parse_dataset
@@ -111,16 +110,19 @@ def test_figure() -> None:
 def test_claim(tmp_path) -> None:
     facts = {
         "roles": {},
+        "architectures": {},
         "experiments": [],
         "mcgill": [],
         "settings": [],
-        "bootstrap": 99,
-        "seed": 0,
     }
-    runs = pd.DataFrame({"dataset": "d", "model": "m", "seed": [0, 1], "test_accuracy": [0.8, 0.7]})
+    accuracy = [0.75, 0.76, 0.74]
+    runs = pd.DataFrame({"dataset": "d", "model": "m", "seed": range(3), "test_accuracy": accuracy})
     columns = study_of_table("training").tables["training"].columns
     runs.reindex(columns=columns).to_csv(tmp_path / "training.csv", index=False)
-    for files, verdict in (({"training": tmp_path / "training.csv"}, REPRODUCED), ({}, NOT_TESTED)):
+    for files, verdict in (
+        ({"training": tmp_path / "training.csv"}, "confirmed"),
+        ({}, "not tested"),
+    ):
         row = tabulate(files, facts).set_index("claim_id").loc["vebi.networks.learnt"]
         assert row["verdict"] == verdict
         assert not files or row["measured"] == pytest.approx(0.25)

@@ -35,6 +35,15 @@ def test_less_grid_and_less_confidence_are_what_the_paper_claims():
     assert finding.tone == "reversed"
 
 
+def test_a_finding_says_over_what_its_interval_is():
+    row = {"auc_difference": 0.1, "ci_low": 0.05, "ci_high": 0.15}
+    table = paired("iou_paired", **row).assign(over="networks and scenes")
+    (finding,) = find("iou", {"iou_paired": table})
+    assert finding.result == (
+        "+0.100 (+0.050 to +0.150) in area under the IoU curve, over networks and scenes"
+    )
+
+
 def test_one_scene_has_no_interval_and_decides_nothing():
     table = paired("iou_paired", auc_difference=0.3, ci_low=math.nan, ci_high=math.nan)
     (finding,) = find("iou", {"iou_paired": table})
@@ -84,7 +93,15 @@ def test_claims_are_counted_and_keep_their_texts():
         {
             "claim_id": ["b", "a", "c"],
             "source": ["VEBI"] * 3,
-            "verdict": ["not reproduced", "reproduced", "not tested"],
+            "verdict": ["contradicted", "depends", "not tested"],
+            "comparability": ["same design", "stand-in", "no data"],
+            "factor": ["", "network", ""],
+            "contrast": ["", "a minus b", ""],
+            "interaction": [np.nan, 0.25, np.nan],
+            "interaction_ci_low": [np.nan, 0.125, np.nan],
+            "interaction_ci_high": [np.nan, 0.375, np.nan],
+            "problem": ["below zero", "", "no data"],
+            "margin": [0.05, np.nan, np.nan],
             "published": [0.23, np.nan, 12000.0],
             "measured": [0.3141, 5.0, np.nan],
             "table": ["iou_auc.csv and iou_paired.csv: x", "", ""],
@@ -94,8 +111,13 @@ def test_claims_are_counted_and_keep_their_texts():
     claims = read_claims(rows)
     assert [c.key for c in claims] == ["a", "b", "c"]
     assert list(count_verdicts(claims).items()) == [
-        *(("reproduced", 1), ("not reproduced", 1), ("not tested", 1)),
+        *(("contradicted", 1), ("depends", 1), ("not tested", 1)),
     ]
+    assert [c.reason for c in claims] == [
+        *("on network: a minus b 0.250 (0.125 to 0.375)", "below zero", "no data"),
+    ]
+    assert [c.comparability for c in claims] == ["stand-in", "same design", "no data"]
+    assert [c.margin for c in claims] == ["", "0.050", ""]
     assert claims[1].tables == ("iou_auc", "iou_paired")
     assert [c.published for c in claims] == ["", "0.230", "12,000"]
     assert [c.measured for c in claims] == ["5", "0.314", ""]

@@ -13,6 +13,7 @@ from vebi.config.sanity import RandomisationConfig, SanityConfig
 from vebi.io.errors import VebiError
 from vebi.run.job import job
 from vebi.run.job_context import VARIABLE, JobContext, read_context
+from vebi.statistics import draw_key
 
 
 def fake_rule(tmp_path, threads=1):
@@ -50,7 +51,7 @@ def task_of(tmp_path, **params):
         output=["b.h5"],
         log=[tmp_path / "a.log"],
         params=Params(fromdict={"compute_threads": 1, **params}),
-        wildcards=Wildcards(fromdict={"dataset": "d", "seed": "3"}),
+        wildcards=Wildcards(fromdict={"dataset": "d", "model": "m", "seed": "3"}),
     )
     with job(rule) as task:
         return task
@@ -58,7 +59,7 @@ def task_of(tmp_path, **params):
 
 def test_a_task_says_where_and_from_which_seeds_it_computes(tmp_path):
     task = task_of(tmp_path, root_seed=7, device="cpu")
-    assert (task.seed, task.seed_key) == (3, [7, 3])
+    assert (task.seed, task.seed_key) == (3, draw_key("network d, m", 7, 3))
     assert task.device.type == "cpu"
     assert (task.input, task.output) == (["a.h5"], ["b.h5"])
 

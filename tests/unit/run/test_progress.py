@@ -130,7 +130,7 @@ def test_the_summary_says_where_to_look(tmp_path):
     run = tmp_path / "results" / "mine"
     (run / "tables").mkdir(parents=True)
     assert summarise(run) == ""
-    rows = ["a,reproduced", "b,reproduced", "c,not reproduced"]
+    rows = ["a,confirmed", "b,confirmed", "c,contradicted"]
     (run / "tables/claims.csv").write_text("\n".join(["claim_id,verdict", *rows, ""]))
     (run / "report.html").write_text("")
     manifest = build_manifest(
@@ -139,7 +139,7 @@ def test_the_summary_says_where_to_look(tmp_path):
     write_manifest(run / "manifest.json", manifest)
     text = summarise(run)
     assert "report.html (open it in a browser)" in text
-    assert "2 reproduced, 1 not reproduced" in text
+    assert "2 confirmed, 1 contradicted" in text
     assert f"`vebi verify {run}`" in text
     assert "compare" not in text
     (tmp_path / "results/reference/mine").mkdir(parents=True)

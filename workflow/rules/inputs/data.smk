@@ -1,5 +1,6 @@
 # What the rules of data.smk read, and their settings.
 
+from vebi.config.datasets import An8FlowerConfig
 from vebi.data.on_disk import listing_files
 
 
@@ -11,19 +12,32 @@ def get_listing_files(wildcards):
 
 def get_load_settings(wildcards):
     """What a loaded data set depends on."""
-    return CONFIG.datasets[wildcards.dataset].model_dump(exclude={"if_missing"})
+    data = CONFIG.datasets[wildcards.dataset]
+    return data.model_dump(exclude={"if_missing", "instead_of"})
+
+
+def get_cache(wildcards):
+    """Where downloads of a kind of data set are kept between runs."""
+    return Path("resources") / CONFIG.datasets[wildcards.dataset].kind
+
+
+def get_flowers(wildcards):
+    """The settings of a rendered data set."""
+    data = CONFIG.datasets[wildcards.dataset]
+    assert isinstance(data, An8FlowerConfig)
+    return data
 
 
 def get_chunk_range(wildcards):
     """First image of a chunk and the one after its last."""
-    data = CONFIG.datasets[wildcards.dataset]
+    data = get_flowers(wildcards)
     start = int(wildcards.chunk) * data.images_per_chunk
     return start, min(start + data.images_per_chunk, data.images)
 
 
 def get_render_arguments(wildcards):
     """Command line of the renderer for a chunk."""
-    data = CONFIG.datasets[wildcards.dataset]
+    data = get_flowers(wildcards)
     start, stop = get_chunk_range(wildcards)
     return (
         f"--set {data.flower_set} --seed {CONFIG.seed} --start {start} --stop {stop}"
@@ -34,7 +48,7 @@ def get_render_arguments(wildcards):
 
 def get_chunks(wildcards):
     """All chunks of a rendered data set."""
-    data = CONFIG.datasets[wildcards.dataset]
+    data = get_flowers(wildcards)
     return [
         RESULTS / "data" / wildcards.dataset / "chunks" / f"{number:04d}.h5"
         for number in range(-(-data.images // data.images_per_chunk))

@@ -5,5 +5,4 @@ from vebi.studies.perturbation import kept_epochs
 
 def get_kept_epochs(wildcards):
     """Epochs after which a training keeps the network, for a study that follows them."""
-    run = {**wildcards, "seed": int(wildcards.seed)}
-    return kept_epochs(PLAN, run)
+    return kept_epochs(PLAN, get_run(wildcards))

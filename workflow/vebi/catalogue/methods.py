@@ -1,11 +1,19 @@
 """The heatmap methods. CONTRIBUTING.md says how to add one."""
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from vebi.catalogue.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.catalogue.record import by_name, look_up
+from vebi.io.calls import parse_call
+from vebi.io.errors import VebiError
 from vebi.record import record
+
+# What becomes of a method's negative values: their positive part counts, their size, or they are an
+# error, for a method that should have none.
+Negative = Literal["positive", "absolute", "refuse"]
 
 
 @record
@@ -18,7 +26,8 @@ class Method:
         short: above a picture, on two lines.
         colour, line: of its curves; colours that are alike to some eyes have different lines.
         explains: features of hidden layers, each with a map of its own, or the predicted class.
-        function: draws a `FeatureBatch`, or gives the signal of a `ClassBatch`, as text.
+        function: draws a `FeatureBatch`, or gives the signal of a `ClassBatch`, as text; or a function
+            of the user's or of another library (`user_method`).
         source: of a method that explains features: chooses them, as text.
         metric: what the source ranks features by; "relevance" is the mu-Lasso's, which needs a
             selection to have been made.
@@ -27,6 +36,7 @@ class Method:
         reference_in: the studies that compare every other method with it.
         shown_first: in the report's gallery, where the others are a click away.
         in_findings: its sanity verdict is among the report's findings.
+        negative: what becomes of negative values, see `Negative`.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Method:
     reference_in: tuple[str, ...] = ()
     shown_first: bool = False
     in_findings: bool = False
+    negative: Negative = "positive"
 
 
 # In the order of the figures.
@@ -205,15 +216,80 @@ CHANCE = Method(
     function="",
     reference_in=("iou", "occlusion"),
 )
+# Of methods that are not the catalogue's; beyond them they come again.
+USER_LOOKS: tuple[tuple[str, Literal["-", "--", "-.", ":"]], ...] = (
+    ("#000000", "-"),
+    ("#6600ff", "-."),
+    ("#00cc00", ":"),
+    ("#ff66ff", "--"),
+    ("#cc00ff", ":"),
+    ("#003300", ":"),
+)
 # All rows of the tables.
 DRAWN: dict[str, Method] = {**METHODS, CHANCE.name: CHANCE}
+# Names that `further_methods` can't take.
+BUILT_IN = frozenset(DRAWN)
 # The paper's method, which others are shown beside, and its peer: guided backpropagation of features.
 OURS, PEER = METHODS["vebi"], METHODS["deconv_gb"]
 
 
 def get_method(name: str) -> Method:
-    """The method of this name; VebiError for an unknown one."""
+    """The method of this name, or of the user's function that it says; VebiError for an unknown one."""
+    if ":" in name and name not in METHODS:
+        return user_method(name, name)
     return look_up("heatmap method", name, METHODS)
+
+
+def user_method(
+    name: str, function: str, negative: Negative = "positive", place: int = 0
+) -> Method:
+    """A method that explains the predicted class by a function of the user's or of another library.
+
+    Args:
+        name: in tables, and in names of files.
+        function: `module:function`, `file.py:function`, or an adapter such as `captum:Saliency`, with
+            arguments in parentheses if it takes any.
+        negative: what becomes of negative values.
+        place: its number among the user's methods; chooses colour and line.
+
+    Raises:
+        VebiError: `function` is of another form.
+    """
+    parse_call(function, "heatmap method")
+    look = USER_LOOKS[place % len(USER_LOOKS)]
+    return Method(
+        name=name,
+        label=name,
+        short="\n".join(textwrap.wrap(name.replace("_", "_ "), 14)).replace("_ ", "_"),
+        colour=look[0],
+        line=look[1],
+        explains="class",
+        function=function,
+        negative=negative,
+        shown_first=True,
+        in_findings=True,
+    )
+
+
+@contextmanager
+def further_methods(methods: Iterable[Method]) -> Iterator[None]:
+    """Inside the block the catalogue has these methods, too, after its own.
+
+    Raises:
+        VebiError: a name that the catalogue has.
+    """
+    added = list(methods)
+    if taken := [one.name for one in added if one.name in DRAWN]:
+        raise VebiError(
+            f"heatmap method '{taken[0]}' is one of the catalogue's own: give yours another name."
+        )
+    for one in added:
+        METHODS[one.name] = DRAWN[one.name] = one
+    try:
+        yield
+    finally:
+        for one in added:
+            del METHODS[one.name], DRAWN[one.name]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -26,10 +26,11 @@ def role_of(name: str, dataset: DatasetConfig) -> str:
 
 
 def facts_of(config: Config) -> dict[str, Any]:
-    """Plain values: data sets' roles, experiments and McGill networks in the configuration's order."""
+    """Plain values: data sets' roles, models' architectures, experiments and McGill networks in order."""
     networks = config.mcgill.networks if config.mcgill else []
     return {
         "roles": {name: role_of(name, data) for name, data in config.datasets.items()},
+        "architectures": {name: model.network for name, model in config.models.items()},
         "experiments": [[e.dataset, e.model] for e in config.experiments],
         "mcgill": [
             {
@@ -48,6 +49,4 @@ def facts_of(config: Config) -> dict[str, Any]:
             }
             for e in config.experiments
         ],
-        "bootstrap": config.iou.bootstrap,
-        "seed": config.seed,
     }

@@ -1,12 +1,14 @@
 """Input resampling (Lengerich et al. 2017): influence, transfer, patches, and how alike both sets are."""
 
+from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
-from vebi.claims.claim import ORDER, VALUE, Claim, Found, Part, Source
-from vebi.claims.run import Run, difference_interval
+from vebi.claims.cells import Numbers
+from vebi.claims.claim import Claim, Found, Source
+from vebi.claims.rules import ORDER, VALUE
+from vebi.claims.run import Run
 
 SOURCE = "Input resampling"
 # The work's own perturbation; the verdicts are about it, the note tells of ours.
@@ -31,25 +33,52 @@ REFERENCES = {
 RUN_KEYS = ["dataset", "model", "seed"]
 
 
+def _together(numbers: Sequence[Numbers]) -> tuple[Numbers, ...]:
+    """`numbers` of the experiments; as one experiment where each has a single network.
+
+    One network says nothing about others of its kind, but several experiments of one network each
+    are a sample of networks and data sets.
+    """
+    if len(numbers) < 2 or any(len(one.values) > 1 for one in numbers):
+        return tuple(numbers)
+    values = [one.values.iloc[0] for one in numbers]
+    label = f"{len(numbers)} experiments of one network each"
+    return (Numbers(label, pd.Series(values, dtype=float)),)
+
+
+def _by_experiment(frame: pd.DataFrame, column: str) -> tuple[Numbers, ...]:
+    """The numbers of `column`, rows of one network each, by data set and model."""
+    found = []
+    for (dataset, model), rows in frame.groupby(["dataset", "model"], sort=False):
+        label, levels = f"{dataset}, {model}", {"data set": str(dataset), "network": str(model)}
+        found.append(Numbers(label, rows.set_index("seed")[column].astype(float), levels, label))
+    return _together(found)
+
+
+def _per_experiment(numbers: Sequence[Numbers], frame: pd.DataFrame, column: str) -> str:
+    """Every network's number in words, where they stand together as one experiment."""
+    if len(numbers) != 1 or len(frame) < 2 or len(frame.groupby(["dataset", "model"])) < 2:
+        return ""
+    rows = frame.to_dict("records")
+    return "; ".join(f"{row['dataset']}, {row['model']} {row[column]:.3f}" for row in rows)
+
+
+def _found(frame: pd.DataFrame, column: str, source: Source, note: str = "") -> Found | None:
+    if frame.empty:
+        return None
+    numbers = _by_experiment(frame, column)
+    each = _per_experiment(numbers, frame, column)
+    return Found(numbers, (source,), note=". ".join(text for text in (each, note) if text))
+
+
 def _study(claim: str, reference: str, run: Run) -> Found | None:
     rows = run.rows("resampling_claims", claim=claim, reference=reference)
-    own = rows[rows["perturbation"] == PERTURBATION]
-    if own.empty:
-        return None
-    parts = tuple(
-        Part(
-            f"{row['dataset']}, {row['model']}, seed {row['seed']}",
-            row["difference"],
-            row["ci_low"],
-            row["ci_high"],
-        )
-        for row in own.to_dict("records")
-    )
     others = rows[rows["perturbation"] != PERTURBATION]["verdict"]
     note = f"our other perturbations: holds in {(others == 'holds').sum()} of {len(others)} comparisons"
     note += f", reversed in {(others == 'reversed').sum()}"
     source = Source(("resampling_claims",), f"{PERTURBATION}, {claim}, {reference}")
-    return Found(parts, (source,), note if len(others) else "", len(parts))
+    own = rows[rows["perturbation"] == PERTURBATION]
+    return _found(own, "difference", source, note if len(others) else "")
 
 
 def _last_patches(run: Run, metric: str) -> pd.DataFrame:
@@ -63,28 +92,16 @@ def _patch_value(metric: str, run: Run) -> Found | None:
     for place in run.places([DATA])[:1]:
         rows = _last_patches(run, metric).reset_index()
         values = rows[(rows["dataset"] == place["dataset"]) & (rows["model"] == place["model"])]
-        if len(values):
-            accuracy = values["patch_accuracy"]
-            part = Part(DATA, accuracy.mean(), *run.over_networks(accuracy))
-            source = Source(("resampling",), f"{place['dataset']}, {metric}, last epoch")
-            return Found((part,), (source,), networks=len(values))
+        source = Source(("resampling",), f"{place['dataset']}, {metric}, last epoch measured")
+        return _found(values, "patch_accuracy", source)
     return None
 
 
 def _patch_order(metric: str, reference: str, run: Run) -> Found | None:
     first, second = _last_patches(run, metric), _last_patches(run, reference)
-    parts = []
-    for key in first.index.intersection(second.index):
-        a, b = (
-            (row["patch_accuracy"], (row["patch_ci_low"], row["patch_ci_high"]))
-            for row in (first.loc[key], second.loc[key])
-        )
-        label = f"{key[0]}, {key[1]}, seed {key[2]}"
-        parts.append(Part(label, a[0] - b[0], *difference_interval(*a, *b)))
-    if not parts:
-        return None
-    source = Source(("resampling",), f"{metric} against {reference}, last epoch")
-    return Found(tuple(parts), (source,), networks=len(parts))
+    difference = (first["patch_accuracy"] - second["patch_accuracy"]).dropna().reset_index()
+    source = Source(("resampling",), f"{metric} against {reference}, last epoch measured")
+    return _found(difference, "patch_accuracy", source)
 
 
 def _similarities(run: Run) -> pd.DataFrame:
@@ -99,21 +116,16 @@ def _similarity(when: str, run: Run) -> Found | None:
     for place in run.places([DATA])[:1]:
         rows = _similarities(run)
         values = rows[(rows["dataset"] == place["dataset"]) & (rows["model"] == place["model"])]
-        if len(values):
-            part = Part(DATA, values[when].mean(), *run.over_networks(values[when]))
-            source = Source(("resampling_similarity",), f"{place['dataset']}, all, {when} epoch")
-            return Found((part,), (source,), networks=len(values))
+        source = Source(("resampling_similarity",), f"{place['dataset']}, all, {when} epoch")
+        return _found(values, when, source)
     return None
 
 
 def _growth(run: Run) -> Found | None:
     rows = _similarities(run)
-    growth = (rows["last"] - rows["first"]).to_numpy(float)
-    if not len(growth) or np.isnan(growth).any():
-        return None
-    part = Part(f"{len(growth)} networks", growth.mean(), *run.over_networks(growth))
-    source = Source(("resampling_similarity",), "all, last epoch against first")
-    return Found((part,), (source,), networks=len(growth))
+    rows = rows.assign(growth=rows["last"] - rows["first"]).dropna(subset=["growth"])
+    source = Source(("resampling_similarity",), "all, last epoch measured against first")
+    return _found(rows, "growth", source)
 
 
 def _study_claims() -> list[Claim]:
@@ -150,6 +162,7 @@ def _patch_claims() -> list[Claim]:
             partial(_patch_value, metric),
             NEEDS_DATA,
             rounding=ROUNDING,
+            score="accuracy",
         )
         for metric, published in PATCHES.items()
     ]
@@ -163,6 +176,7 @@ def _patch_claims() -> list[Claim]:
             ORDER,
             partial(_patch_order, metric, reference),
             NEEDS_EPOCHS,
+            score="accuracy",
         )
         for metric, reference in (("network", "precision"), ("precision", "correlation"))
     ]

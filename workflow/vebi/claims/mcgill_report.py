@@ -1,24 +1,17 @@
 """The McGill report on reproducing VEBI: every row of its Figs. 3 and 4, and what it says beside them."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vebi.claims.claim import (
-    ORDER,
-    OTHERWISE,
-    REPRODUCED,
-    SMALLER,
-    VALUE,
-    Claim,
-    Found,
-    Part,
-    Rule,
-    Source,
-)
+from vebi.claims.cells import Numbers, interval_half, of_interval, of_spread
+from vebi.claims.claim import Claim, Found, Source
+from vebi.claims.rules import ABSENCE, COST, ORDER, QUESTION, VALUE
 from vebi.claims.run import Run
+from vebi.statistics import MARGINS, Comparability
 from vebi.studies.mcgill.report_networks import PRINTED_KERAS_ACCURACY, REPORTED
 from vebi.studies.mcgill.tables import CONTROL_NAMES
 from vebi.studies.mcgill.tipping import find_crossing
@@ -33,33 +26,17 @@ FULL = {
 ROUNDING = {"matconvnet": 0.005, "keras": 0.00005}
 # Filters of the Keras network that had to go until 80 % were left, with and without dropout.
 LEVEL, WITH_DROPOUT, WITHOUT_DROPOUT = 0.80, 301, 394
+# Both experiments are on ten digits.
+CHANCE = 0.1
+CONCLUSIONS = "What it concludes"
+# What the words of mcgill_verdict.csv answer.
+ANSWERS = {
+    "property": "a point of the network's own",
+    "quirk": "because of how filters were selected and removed",
+    "gradual": "neither: it falls gradually",
+}
 
-PROPERTY = Rule(
-    "mcgill_verdict.csv says `property`: with complete removal and the exact solution a tenth of the way "
-    "down comes only after a quarter of the filters is gone, and from there nine tenths come within "
-    "another quarter",
-    lambda claim, parts: all(part.verdict == REPRODUCED for part in parts),
-    lambda claim, part: "" if part.verdict == REPRODUCED else OTHERWISE,
-)
-
-
-MEMORY = Rule(
-    "the exact selection of at least one network takes as much memory as is printed, or more",
-    lambda claim, parts: any(part.value >= (claim.published or 0) for part in parts),
-    lambda claim, part: "" if part.value >= (claim.published or 0) else SMALLER,
-)
-
-
-def _memory(run: Run) -> Found | None:
-    """Most memory of any exact selection, GB rounded up, of the network with most filters."""
-    rows = run.rows("mcgill_solvers", solver="path")
-    if rows.empty:
-        return None
-    largest = rows[rows["n_features_total"] == rows["n_features_total"].max()]
-    model, peak = largest["model"].iloc[0], float(largest["peak_memory_gb"].max())
-    network = next(n for n in run.facts["mcgill"] if n["model"] == model)
-    source = Source(("mcgill_solvers",), f"{model}, path, largest peak_memory_gb")
-    return _found(run, network, Part(model, peak, peak, peak), source)
+Network = Mapping[str, Any]
 
 
 def _network(run: Run, kind: str) -> dict[str, Any] | None:
@@ -70,21 +47,22 @@ def _network(run: Run, kind: str) -> dict[str, Any] | None:
 
 def _peer(run: Run, model: str) -> str:
     """The solver that stands for the report's in this run."""
-    peers = run.rows("mcgill_verdict", model=model)["peer"]
-    return peers.iloc[0] if len(peers) else "path"
+    row = run.row("mcgill_verdict", model=model)
+    return str(row["peer"]) if row else "path"
 
 
-def _found(
-    run: Run,
-    network: dict[str, Any],
-    part: Part,
-    source: Source,
-    *,
-    note: str = "",
-    conclusion: str = "",
-) -> Found:
+def _found(network: Network, numbers: tuple[Numbers, ...], source: Source, **about: Any) -> Found:
+    same = Comparability.SAME_DESIGN if network["full"] else Comparability.STAND_IN
     reduced = "" if network["full"] else f"{network['model']} on {network['dataset']}"
-    return Found((part,), (source,), note, _count(run, network), reduced, conclusion)
+    return Found(numbers, (source,), **{"comparability": same, "reduced": reduced, **about})
+
+
+def _is_as_large(run: Run, network: Network) -> bool:
+    filters = run.rows("mcgill_networks", model=network["model"])["n_filters"]
+    return bool(len(filters)) and set(filters) == {REPORTED[network["kind"]].total}
+
+
+# Rows of its tables.
 
 
 def _row(run: Run, kind: str, rows: str, mu: float) -> tuple[dict[str, Any], dict[Any, Any]] | None:
@@ -94,141 +72,276 @@ def _row(run: Run, kind: str, rows: str, mu: float) -> tuple[dict[str, Any], dic
         return None
     names = (rows, work.labels, work.evaluation, work.removal, CONTROL_NAMES[work.control])
     model, variant = network["model"], "/".join(names)
-    solver = _peer(run, model)
-    found = run.rows(f"mcgill_{kind}", model=model, mu=mu, variant=variant, solver=solver)
-    return (network, found.to_dict("records")[0]) if len(found) else None
+    row = run.row(f"mcgill_{kind}", model=model, mu=mu, variant=variant, solver=_peer(run, model))
+    return None if row is None else (network, row)
 
 
-def _count(run: Run, network: dict[str, Any]) -> int:
-    """How many networks of this kind were trained."""
-    return len(run.rows("mcgill_networks", model=network["model"]))
+def _curve(run: Run, network: Network, condition: str, **which: Any) -> pd.DataFrame:
+    """Rows of the network's curve, as the report removed and solved: test accuracy per seed and mu."""
+    removal, model = REPORTED[network["kind"]].removal, network["model"]
+    keys = {"model": model, "removal": removal, "solver": _peer(run, model), "condition": condition}
+    return run.rows("mcgill_curves", **keys, **which)
 
 
-def _is_as_large(run: Run, network: dict[str, Any]) -> bool:
-    filters = run.rows("mcgill_networks", model=network["model"])["n_filters"]
-    return bool(len(filters)) and set(filters) == {REPORTED[network["kind"]].total}
+def _left(run: Run, network: Network, row: Mapping[Any, Any], condition: str) -> pd.Series:
+    """Accuracy left per network, or numbers that stand for them.
+
+    The curves have every network's, on test images, for the first kind of rows; else the removal
+    table has a mean and an interval, and the spread of single draws.
+    """
+    work = REPORTED[network["kind"]]
+    if work.evaluation == "test":
+        drawn = "selected" if condition == "selected" else work.control
+        curve = _curve(run, network, drawn, mu=row["mu"]).set_index("seed")["accuracy"]
+        if len(curve):
+            return curve
+    networks = int(row["n_seeds"])
+    if condition == "selected":
+        half = interval_half(row, "selected_ci_low", "selected_ci_high", networks)
+        return of_interval(row["accuracy_selected"], half, networks)
+    # The report drew once: its number is that of one network and one draw.
+    return of_spread(row["accuracy_random_mean"], row["accuracy_random_std"], networks)
 
 
-def _accuracy(kind: str, rows: str, mu: float, run: Run) -> Found | None:
-    """Accuracy left without the selected filters, in a network of as many filters as the report's."""
+def _words(network: Network, row: Mapping[Any, Any]) -> str:
+    return f"{network['model']}, mu {row['mu']:g}, {row['variant']}, {row['solver']}"
+
+
+def _accuracy(kind: str, rows: str, mu: float, condition: str, run: Run) -> Found | None:
+    """Accuracy left without filters, in a network of as many as the report's."""
     found = _row(run, kind, rows, mu)
     if found is None or not _is_as_large(run, found[0]):
         return None
     network, row = found
-    ends = (row["selected_ci_low"], row["selected_ci_high"])
-    if row["n_seeds"] < 2:
-        ends = (np.nan, np.nan)
-    part = Part(network["model"], row["accuracy_selected"], *ends)
-    rows_used = f"{network['model']}, mu {mu:g}, {row['variant']}, {row['solver']}"
-    return _found(run, network, part, Source((f"mcgill_{kind}",), rows_used))
+    numbers = Numbers(network["model"], _left(run, network, row, condition))
+    source = Source((f"mcgill_{kind}", "mcgill_curves"), _words(network, row))
+    return _found(network, (numbers,), source, **_dead(row))
 
 
 def _dropped(kind: str, mu: float, run: Run) -> Found | None:
     """Number of selected filters per network."""
-    network, work = _network(run, kind), REPORTED[kind]
+    network = _network(run, kind)
     if network is None or not _is_as_large(run, network):
         return None
-    model, solver = network["model"], _peer(run, network["model"])
-    counts = run.rows(
-        "mcgill_curves",
-        model=model,
-        removal=work.removal,
-        solver=solver,
-        condition="selected",
-        mu=mu,
-    )["n_removed"]
+    counts = _curve(run, network, "selected", mu=mu).set_index("seed")["n_removed"]
     if counts.empty:
         return None
-    part = Part(model, counts.mean(), *run.over_networks(counts))
-    rows = f"{model}, {work.removal}, {solver}, selected, mu {mu:g}"
-    return _found(run, network, part, Source(("mcgill_curves",), rows))
+    work = REPORTED[kind]
+    rows = (
+        f"{network['model']}, {work.removal}, {_peer(run, network['model'])}, selected, mu {mu:g}"
+    )
+    numbers = Numbers(network["model"], counts.astype(float))
+    return _found(network, (numbers,), Source(("mcgill_curves",), rows))
 
 
-def _less_than_random(kind: str, mu: float, run: Run) -> Found | None:
-    """As mcgill_claims.csv has it: accuracy without random filters minus that without selected ones."""
-    network = _network(run, kind)
-    if network is None:
-        return None
-    return _from_claims(run, network, f"mu{mu:g}")
+def _dead(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is said of a row without filters or without anything learnt in both arms: it is vacuous."""
+    left = max(row["accuracy_selected"], row["accuracy_random_mean"])
+    if left > CHANCE + MARGINS["accuracy"].size and row["filters_dropped"] < row["filters"]:
+        return {}
+    problem = (
+        f"{row['filters_dropped']:g} of {row['filters']:g} filters are gone in both arms, which are left "
+        f"with an accuracy of at most {left:.2f}"
+    )
+    return {"comparability": Comparability.VACUOUS, "problem": problem}
 
 
-def _from_claims(run: Run, network: dict[str, Any], ending: str, **words: str) -> Found | None:
-    key = f"mcgill.{network['model']}.{ending}"
-    for row in run.rows("mcgill_claims", claim_id=key).to_dict("records"):
-        numbers = (row["measured"], row["ci_low"], row["ci_high"])
-        part = Part(network["model"], *numbers, row["verdict"])
-        return _found(run, network, part, Source(("mcgill_claims",), key), **words)
-    return None
+def _difference(run: Run, network: Network, row: Mapping[Any, Any]) -> pd.Series:
+    """Accuracy without random filters minus that without selected ones, per network."""
+    if REPORTED[network["kind"]].evaluation == "test":
+        return _left(run, network, row, "random") - _left(run, network, row, "selected")
+    networks = int(row["n_seeds"])
+    half = interval_half(row, "difference_ci_low", "difference_ci_high", networks)
+    return of_interval(row["difference"], half, networks)
 
 
-def _conv_less_than_random(run: Run) -> Found | None:
-    found = _row(run, "matconvnet", "conv", 10.0)
+def _less_than_random(kind: str, rows: str, mu: float, run: Run) -> Found | None:
+    found = _row(run, kind, rows, mu)
     if found is None:
         return None
     network, row = found
-    ends = (row["difference_ci_low"], row["difference_ci_high"])
-    part = Part(network["model"], row["difference"], *ends)
-    rows = f"{network['model']}, mu 10, {row['variant']}, {row['solver']}"
-    return _found(run, network, part, Source(("mcgill_matconvnet",), rows))
+    numbers = Numbers(network["model"], _difference(run, network, row).dropna())
+    source = Source((f"mcgill_{kind}", "mcgill_curves"), _words(network, row))
+    return _found(network, (numbers,), source, **_dead(row))
+
+
+# What it says beside them.
+
+
+def _consistent(run: Run) -> Found | None:
+    """Selected against random over every printed mu of the MatConvNet network."""
+    parts = []
+    for mu in REPORTED["matconvnet"].printed_mu:
+        found = _row(run, "matconvnet", "conv_dense", mu)
+        if found is not None and not _dead(found[1]):
+            parts.append((found, Numbers(f"mu {mu:g}", _difference(run, *found))))
+    if not parts:
+        return None
+    network = parts[0][0][0]
+    numbers = tuple(Numbers(n.label, n.values, {}, network["model"]) for _, n in parts)
+    source = Source(("mcgill_matconvnet",), f"{network['model']}, conv_dense, every printed mu")
+    return _found(network, numbers, source)
+
+
+def _before_the_fall(run: Run) -> Found | None:
+    """Selected against random at the printed mu that come before a tenth of the way down."""
+    network = _network(run, "keras")
+    if network is None:
+        return None
+    model, removal = network["model"], REPORTED["keras"].removal
+    keys = {"removal": removal, "solver": _peer(run, model), "condition": "selected"}
+    tip = run.row("mcgill_tipping_point", model=model, **keys)
+    if tip is None:
+        return None
+    # A curve that never gets there has no such number: all of its points come before.
+    end = tip["filters_at_10"] if np.isfinite(tip["filters_at_10"]) else np.inf
+    numbers = []
+    for mu in REPORTED["keras"].printed_mu:
+        found = _row(run, "keras", REPORTED["keras"].rows[0], mu)
+        if found is None or found[1]["filters_dropped"] >= end or _dead(found[1]):
+            continue
+        levels = {"mu": f"{mu:g}"}
+        values = _difference(run, network, found[1]).dropna()
+        numbers.append(Numbers(f"mu {mu:g}", values, levels, model))
+    if not numbers:
+        return None
+    source = Source(("mcgill_curves", "mcgill_tipping_point"), f"{model}, before filters_at_10")
+    return _found(network, tuple(numbers), source)
 
 
 def _tipping(kind: str, run: Run) -> Found | None:
+    """How far the report's way shifts the tipping point of the network, and the table's verdict."""
     network = _network(run, kind)
-    if network is None:
+    row = None if network is None else run.row("mcgill_verdict", model=network["model"])
+    if network is None or row is None:
         return None
-    verdicts = run.rows("mcgill_verdict", model=network["model"])["verdict"]
-    conclusion = str(verdicts.iloc[0]) if len(verdicts) else ""
+    networks = int(row["n_seeds"])
+    half = interval_half(row, "shift_ci_low", "shift_ci_high", networks)
+    numbers = Numbers(network["model"], of_interval(row["shift"], half, networks))
     note = "Measured: how far the report's way shifts the point, as a share of all filters"
-    return _from_claims(run, network, "tipping_point", note=note, conclusion=conclusion)
+    problem = ""
+    if not network["full"]:
+        problem = (
+            "a smaller network: its curve is not the report's, and its tipping point is another"
+        )
+    source = Source(("mcgill_verdict",), network["model"])
+    return _found(
+        network, (numbers,), source, note=note, problem=problem, answer=ANSWERS[row["verdict"]]
+    )
 
 
-def _filters_until(curves: pd.DataFrame, level: float, largest: int, chance: float) -> pd.Series:
-    """Share of the filters, per seed, that are gone when accuracy reaches `level`; 1 if it never does."""
+def _filters_until(curves: pd.DataFrame, level: float) -> pd.Series:
+    """Share of the filters that are gone when accuracy reaches `level`, per seed; inf if never."""
     shares = {}
     for seed, rows in curves.groupby("seed"):
         whole = float(rows.loc[rows["condition"] == "none", "accuracy"].iloc[0])
         steps = rows[rows["condition"] == "selected"].sort_values(["n_removed", "mu"])
         removed, accuracy = (steps[c].to_numpy(float) for c in ("n_removed", "accuracy"))
-        share = (whole - level) / (whole - chance)
-        gone = find_crossing(removed, accuracy, np.float64(whole), chance, share)
-        shares[seed] = min(float(gone) / largest, 1.0)
-    return pd.Series(shares)
+        share = (whole - level) / (whole - CHANCE)
+        gone = find_crossing(removed, accuracy, np.float64(whole), CHANCE, share)
+        shares[seed] = float(gone) / float(rows["n_filters"].max())
+    return pd.Series(shares, dtype=float)
+
+
+def _common_solver(run: Run, models: tuple[str, str]) -> str | None:
+    """The report's solver where both networks were solved with it, else another that both have."""
+    solvers = [
+        set(run.rows("mcgill_curves", model=m, condition="selected")["solver"]) for m in models
+    ]
+    both = set.intersection(*solvers)
+    peers = [solver for solver in (_peer(run, model) for model in models) if solver in both]
+    return next(iter([*peers, *sorted(both)]), None)
 
 
 def _dropout(run: Run) -> Found | None:
-    """How many more filters, as a share of all, it takes to fall to 80 % without dropout than with it."""
+    """How many more filters, as a share of all, it takes to fall to 80 % without dropout than with it.
+
+    Both arms are of one solver. Where a curve never falls that far, its share is not a number but a
+    bound, and the difference is not tested.
+    """
     with_it = _network(run, "keras")
     others = [n for n in run.networks("keras") if not n["dropout"]]
     if with_it is None or not others:
         return None
+    models = (others[0]["model"], with_it["model"])
+    solver = _common_solver(run, models)
+    removal = REPORTED["keras"].removal
     shares = []
-    for network in (others[0], with_it):
-        model = network["model"]
+    for model in models:
         curves = run.rows("mcgill_curves", model=model)
-        as_theirs = (curves["removal"] == "partial") & (curves["solver"] == _peer(run, model))
+        as_theirs = (curves["removal"] == removal) & (curves["solver"] == solver)
         rows = curves[(curves["condition"] == "none") | as_theirs]
-        if rows.empty:
+        if not as_theirs.any() or not (rows["condition"] == "none").any():
             return None
-        shares.append(_filters_until(rows, LEVEL, int(rows["n_filters"].max()), 0.1))
+        shares.append(_filters_until(rows, LEVEL))
+    source = Source(("mcgill_curves",), f"{models[0]} against {models[1]}, {removal}, {solver}")
+    never = [int(np.isinf(share).sum()) for share in shares]
+    about: dict[str, Any] = {}
+    if any(never):
+        total = len(shares[0]) + len(shares[1])
+        about["problem"] = f"{sum(never)} of {total} curves never fall to {LEVEL:.0%}"
+        if sum(never) == total:
+            about["comparability"] = Comparability.VACUOUS
+        return _found(with_it, (), source, **about)
     difference = (shares[0] - shares[1]).dropna()
-    part = Part(with_it["model"], difference.mean(), *run.over_networks(difference))
-    rows_used = f"{others[0]['model']} against {with_it['model']}, partial"
-    return _found(run, with_it, part, Source(("mcgill_curves",), rows_used))
+    return _found(with_it, (Numbers(models[1], difference),), source)
 
 
 def _test_accuracy(run: Run) -> Found | None:
     network = _network(run, "keras")
     if network is None or not network["full"]:
         return None
-    values = run.rows("mcgill_networks", model=network["model"])["test_accuracy"]
-    part = Part(network["model"], values.mean(), *run.over_networks(values))
-    return _found(run, network, part, Source(("mcgill_networks",), network["model"]))
+    rows = run.rows("mcgill_networks", model=network["model"]).set_index("seed")
+    if rows.empty:
+        return None
+    numbers = Numbers(network["model"], rows["test_accuracy"])
+    return _found(network, (numbers,), Source(("mcgill_networks",), network["model"]))
+
+
+def _memory(run: Run) -> Found | None:
+    """Most memory of any exact selection, GB rounded up, of the network with most filters."""
+    rows = run.rows("mcgill_solvers", solver="path")
+    if rows.empty:
+        return None
+    largest = rows[rows["n_features_total"] == rows["n_features_total"].max()]
+    model = largest["model"].iloc[0]
+    network = next(n for n in run.facts["mcgill"] if n["model"] == model)
+    peaks = largest[largest["model"] == model].groupby("seed")["peak_memory_gb"].max()
+    source = Source(("mcgill_solvers",), f"{model}, path, largest peak_memory_gb")
+    return _found(network, (Numbers(model, peaks.astype(float)),), source)
+
+
+def _accuracy_claims(kind: str, mu: float) -> list[Claim]:
+    """The printed accuracies without selected and without random filters."""
+    rows = REPORTED[kind].rows[0]
+    printed = REPORTED[kind].printed[rows][mu]
+    draws = "one draw" if kind == "matconvnet" else "mean of five draws"
+    return [
+        Claim(
+            f"mcgill.{kind}.mu{mu:g}.{ending}",
+            SOURCE,
+            FIGURES[kind],
+            f"mu = {mu:g}: accuracy left without {words}",
+            number,
+            VALUE,
+            partial(_accuracy, kind, rows, mu, condition),
+            FULL[kind],
+            rounding=ROUNDING[kind],
+            decimals=3 if kind == "matconvnet" else 4,
+            score="accuracy",
+        )
+        for ending, condition, words, number in (
+            ("accuracy", "selected", "the selected filters", printed.selected),
+            ("random", "random", f"as many random filters ({draws})", printed.random),
+        )
+    ]
 
 
 def _row_claims(kind: str) -> list[Claim]:
     claims = []
-    digits = 3 if kind == "matconvnet" else 4
-    for mu, printed in REPORTED[kind].printed[REPORTED[kind].rows[0]].items():
+    work, digits = REPORTED[kind], 3 if kind == "matconvnet" else 4
+    rows = work.rows[0]
+    for mu, printed in work.printed[rows].items():
         name, place = f"mcgill.{kind}.mu{mu:g}", FIGURES[kind]
         assert printed.selected is not None
         assert printed.random is not None
@@ -237,25 +350,15 @@ def _row_claims(kind: str) -> list[Claim]:
                 f"{name}.dropped",
                 SOURCE,
                 place,
-                f"mu = {mu:g}: {printed.dropped} of {REPORTED[kind].total} filters are selected",
+                f"mu = {mu:g}: {printed.dropped} of {work.total} filters are selected",
                 printed.dropped,
                 VALUE,
                 partial(_dropped, kind, mu),
                 FULL[kind],
                 decimals=1,
+                score="count",
             ),
-            Claim(
-                f"{name}.accuracy",
-                SOURCE,
-                place,
-                f"mu = {mu:g}: accuracy left without the selected filters",
-                printed.selected,
-                VALUE,
-                partial(_accuracy, kind, REPORTED[kind].rows[0], mu),
-                FULL[kind],
-                rounding=ROUNDING[kind],
-                decimals=digits,
-            ),
+            *_accuracy_claims(kind, mu),
             Claim(
                 f"{name}.order",
                 SOURCE,
@@ -263,9 +366,10 @@ def _row_claims(kind: str) -> list[Claim]:
                 f"mu = {mu:g}: removing selected filters costs more accuracy than as many random ones",
                 round(printed.random - printed.selected, 4),
                 ORDER,
-                partial(_less_than_random, kind, mu),
+                partial(_less_than_random, kind, rows, mu),
                 FULL[kind],
                 decimals=digits,
+                score="accuracy",
             ),
         ]
     return claims
@@ -276,17 +380,25 @@ def _conv_claims() -> list[Claim]:
     assert printed.selected is not None
     assert printed.random is not None
     name, place = "mcgill.matconvnet.mu10.conv", FIGURES["matconvnet"]
+    values = (
+        ("accuracy", "selected", "the selected filters", printed.selected, 0.0005),
+        ("random", "random", "as many random filters (one draw)", printed.random, 0.00005),
+    )
     return [
-        Claim(
-            f"{name}.accuracy",
-            SOURCE,
-            place,
-            "mu = 10, convolutions only: accuracy left without the selected filters",
-            printed.selected,
-            VALUE,
-            partial(_accuracy, "matconvnet", "conv", 10.0),
-            FULL["matconvnet"],
-            rounding=0.0005,
+        *(
+            Claim(
+                f"{name}.{ending}",
+                SOURCE,
+                place,
+                f"mu = 10, convolutions only: accuracy left without {words}",
+                number,
+                VALUE,
+                partial(_accuracy, "matconvnet", "conv", 10.0, condition),
+                FULL["matconvnet"],
+                rounding=rounding,
+                score="accuracy",
+            )
+            for ending, condition, words, number, rounding in values
         ),
         Claim(
             f"{name}.order",
@@ -295,68 +407,93 @@ def _conv_claims() -> list[Claim]:
             "mu = 10, convolutions only: selected filters cost more accuracy than random ones",
             round(printed.random - printed.selected, 4),
             ORDER,
-            _conv_less_than_random,
+            partial(_less_than_random, "matconvnet", "conv", 10.0),
             FULL["matconvnet"],
+            score="accuracy",
         ),
     ]
 
 
-def _further_claims() -> list[Claim]:
-    tipping = [
-        Claim(
-            f"mcgill.{kind}.tipping_point",
-            SOURCE,
-            "Open question: the tipping point",
-            f"{FIGURES[kind].split(': ')[1]}: accuracy tips over at a point of the network's own, not "
-            "because of how filters were selected and removed",
-            None,
-            PROPERTY,
-            partial(_tipping, kind),
-            FULL[kind],
-        )
-        for kind in FIGURES
-    ]
-    return [
-        *tipping,
-        Claim(
-            "mcgill.keras.dropout",
-            SOURCE,
-            FIGURES["keras"],
-            "Without dropout more filters must go until 80 % accuracy are left (share of all filters)",
-            round((WITHOUT_DROPOUT - WITH_DROPOUT) / REPORTED["keras"].total, 3),
-            ORDER,
-            _dropout,
-            "its Keras network with and without dropout: config/mcgill.yaml",
-        ),
-        Claim(
-            "mcgill.keras.test_accuracy",
-            SOURCE,
-            FIGURES["keras"],
-            "Test accuracy of the whole network",
-            PRINTED_KERAS_ACCURACY,
-            VALUE,
-            _test_accuracy,
-            "its Keras network at full width: config/paper.yaml",
-            rounding=0.00005,
-            decimals=4,
-        ),
-        Claim(
-            "mcgill.memory",
-            SOURCE,
-            "Resources",
-            "The mu-Lasso takes over 50 GB of memory",
-            50,
-            MEMORY,
-            _memory,
-            "a McGill network: config/mcgill.yaml",
-            decimals=0,
-        ),
-    ]
-
+TIPPING = tuple(
+    Claim(
+        f"mcgill.{kind}.tipping_point",
+        SOURCE,
+        "Open question: the tipping point",
+        f"{FIGURES[kind].split(': ')[1]}: does accuracy tip over at a point of the network's own, or "
+        "because of how filters were selected and removed?",
+        None,
+        QUESTION,
+        partial(_tipping, kind),
+        FULL[kind],
+    )
+    for kind in FIGURES
+)
+# What it says beside its tables.
+FURTHER: tuple[Claim, ...] = (
+    Claim(
+        "mcgill.keras.dropout",
+        SOURCE,
+        FIGURES["keras"],
+        "Without dropout more filters must go until 80 % accuracy are left (share of all filters)",
+        round((WITHOUT_DROPOUT - WITH_DROPOUT) / REPORTED["keras"].total, 3),
+        ORDER,
+        _dropout,
+        "its Keras network with and without dropout: config/mcgill.yaml",
+    ),
+    Claim(
+        "mcgill.keras.test_accuracy",
+        SOURCE,
+        FIGURES["keras"],
+        "Test accuracy of the whole network",
+        PRINTED_KERAS_ACCURACY,
+        VALUE,
+        _test_accuracy,
+        "its Keras network at full width: config/paper.yaml",
+        rounding=0.00005,
+        decimals=4,
+        score="accuracy",
+    ),
+    Claim(
+        "mcgill.consistent",
+        SOURCE,
+        CONCLUSIONS,
+        "Its results are consistent with the authors': selected filters cost more accuracy than "
+        "random ones (MatConvNet network, over its values of mu)",
+        None,
+        ORDER,
+        _consistent,
+        FULL["matconvnet"],
+        score="accuracy",
+    ),
+    Claim(
+        "mcgill.keras.before_tipping",
+        SOURCE,
+        CONCLUSIONS,
+        "Below the tipping point it makes no difference whether filters are selected or random "
+        "(Keras network)",
+        None,
+        ABSENCE,
+        _before_the_fall,
+        FULL["keras"],
+        score="accuracy",
+    ),
+    Claim(
+        "mcgill.memory",
+        SOURCE,
+        "Resources",
+        "The mu-Lasso takes over 50 GB of memory",
+        50,
+        COST,
+        _memory,
+        "a McGill network: config/mcgill.yaml",
+        decimals=0,
+    ),
+)
 
 CLAIMS: tuple[Claim, ...] = (
     *_row_claims("matconvnet"),
     *_conv_claims(),
     *_row_claims("keras"),
-    *_further_claims(),
+    *TIPPING,
+    *FURTHER,
 )

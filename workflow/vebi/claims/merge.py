@@ -1,4 +1,4 @@
-"""Claims of several runs as one table: of the runs that tested a claim, the one with most networks."""
+"""Claims of several runs as one table: of the runs that tested a claim, the one most like the work's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from vebi.claims.claim import NOT_TESTED
 from vebi.claims.facts import facts_of
-from vebi.claims.table import CLAIMS_TABLE, FACT_COLUMNS
+from vebi.claims.table import CLAIMS_TABLE, FACT_COLUMNS, FURTHER_COLUMNS
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
@@ -17,9 +16,12 @@ from vebi.io.files import read_bounded
 from vebi.io.tables import read_table
 from vebi.run.checksums import check_files
 from vebi.run.manifest import LARGEST_MANIFEST, MANIFEST
+from vebi.statistics import Comparability, Verdict
 from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
+# Columns that earlier versions did not write.
+ADDED = (*FACT_COLUMNS, *FURTHER_COLUMNS)
 
 
 def read_claims(run: Path) -> pd.DataFrame:
@@ -48,7 +50,7 @@ def read_claims(run: Path) -> pd.DataFrame:
     if _is_older(path):
         raise VebiError(
             f"{path} is of an older version of vebi: it lacks some of the columns "
-            f"{', '.join(FACT_COLUMNS)}. Give the folder of its run, with {MANIFEST} and all tables, or "
+            f"{', '.join(ADDED)}. Give the folder of its run, with {MANIFEST} and all tables, or "
             "run again."
         )
     claims = read_table(path, CLAIMS_TABLE)
@@ -79,7 +81,7 @@ def _is_older(path: Path) -> bool:
         columns = set(pd.read_csv(path, nrows=0).columns)
     except (OSError, ValueError):
         return False
-    return "verdict" in columns and not columns.issuperset(FACT_COLUMNS)
+    return "verdict" in columns and not columns.issuperset(ADDED)
 
 
 def _from_tables(run: Path) -> pd.DataFrame:
@@ -102,9 +104,9 @@ def _config_of(manifest: Path) -> Any:
 def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
     """One row per claim in the works' order; column `run`: which of `runs` (name, claims) it is from.
 
-    A run that tested the claim beats one that did not, a network of the report's own size a reduced
-    one, more networks fewer, and the run that is given first the others: nothing that depends on the
-    verdict. The note tells of runs that come to another one.
+    A run that tested the claim beats one that did not, the work's own design a stand-in, more
+    networks fewer, and the run that is given first the others: nothing that depends on the verdict.
+    The note names runs that come to another one.
     """
     order = [claim.claim_id for claim in CLAIMS]
     later = {claim_id for _, claims in runs for claim_id in claims["claim_id"]} - set(order)
@@ -115,8 +117,10 @@ def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
             for name, claims in runs
             for row in claims[claims["claim_id"] == claim_id].to_dict("records")
         ]
-        tested = sorted((row for row in found if row["verdict"] != NOT_TESTED), key=_rank)
-        for row in (tested or found)[:1]:
+        tested = sorted((row for row in found if row["verdict"] != Verdict.NOT_TESTED), key=_rank)
+        # An experiment that was run and could not be judged says more than none.
+        untested = sorted(found, key=lambda row: row["comparability"] == Comparability.NO_DATA)
+        for row in (tested or untested)[:1]:
             against = [
                 f"run {other['run']}: {other['verdict']}, {other['measured']:.3f} "
                 f"({other['ci_low']:.3f} to {other['ci_high']:.3f})"
@@ -128,5 +132,9 @@ def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rank(row: Mapping[Any, Any]) -> tuple[bool, int]:
-    return bool(row["reduced"]), -int(row["networks"])
+def _rank(row: Mapping[Any, Any]) -> tuple[int, int]:
+    return _LIKE.index(row["comparability"]), -int(row["networks"])
+
+
+# The most like the published experiment first.
+_LIKE = [str(one) for one in Comparability]

@@ -10,23 +10,43 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vebi.claims.claim import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, describe_reduced
+from vebi.claims.claim import describe_reduced
 from vebi.claims.tabulate import CLAIMS
+from vebi.statistics import Verdict
 
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTED)
-_STYLES = {REPRODUCED: "bold blue", NOT_REPRODUCED: "bold red", NOT_TESTED: "dim"}
+VERDICTS = tuple(str(verdict) for verdict in Verdict)
+_STYLES = {
+    Verdict.CONFIRMED: "bold blue",
+    Verdict.CONSISTENT: "bold blue",
+    Verdict.IMPROVED: "bold blue",
+    Verdict.ANSWERED: "bold blue",
+    Verdict.CONTRADICTED: "bold red",
+    Verdict.DIFFERS: "bold red",
+    Verdict.DEPENDS: "bold magenta",
+    Verdict.NEGLIGIBLE: "bold magenta",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_TESTED: "dim",
+}
 _CLAIMS = {claim.claim_id: claim for claim in CLAIMS}
+
+
+def _digits(row: Mapping[Any, Any]) -> int:
+    claim = _CLAIMS.get(row["claim_id"])
+    return claim.decimals if claim else 3
+
+
+def _numbers(row: Mapping[Any, Any], value: str, low: str, high: str) -> str:
+    middle, *ends = (float(row[key]) for key in (value, low, high))
+    if math.isnan(middle):
+        return ""
+    digits = _digits(row)
+    interval = "" if math.isnan(ends[0]) else f" ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
+    return f"{middle:.{digits}f}{interval}"
 
 
 def measured(row: Mapping[Any, Any]) -> str:
     """Our number with its interval, as many digits as the claim needs; "" for none."""
-    claim = _CLAIMS.get(row["claim_id"])
-    digits = claim.decimals if claim else 3
-    value, low, high = (float(row[key]) for key in ("measured", "ci_low", "ci_high"))
-    if math.isnan(value):
-        return ""
-    ends = "" if math.isnan(low) else f" ({low:.{digits}f} to {high:.{digits}f})"
-    return f"{value:.{digits}f}{ends}"
+    return _numbers(row, "measured", "ci_low", "ci_high")
 
 
 def published(row: Mapping[Any, Any]) -> str:
@@ -39,8 +59,19 @@ def published(row: Mapping[Any, Any]) -> str:
     return f"{value:g}"
 
 
+def reason(row: Mapping[Any, Any]) -> str:
+    """What belongs to the verdict: on what it depends, by how much, and why nothing was decided."""
+    parts = []
+    if row["factor"]:
+        by = _numbers(row, "interaction", "interaction_ci_low", "interaction_ci_high")
+        parts.append(f"on {row['factor']}: {row['contrast']} {by}")
+    if row["problem"]:
+        parts.append(str(row["problem"]))
+    return "; ".join(parts)
+
+
 def counts(claims: pd.DataFrame) -> dict[str, int]:
-    """Number of claims of every verdict."""
+    """Number of claims of every verdict, also of those that none has."""
     return {verdict: int((claims["verdict"] == verdict).sum()) for verdict in VERDICTS}
 
 
@@ -51,49 +82,65 @@ def show(claims: pd.DataFrame) -> None:
     table.add_column("published", justify="right")
     table.add_column("here (95 %)", justify="right")
     table.add_column("verdict")
+    table.add_column("compared")
     table.add_column("run")
     table.add_column("note", ratio=4, style="dim")
     for (source, place), group in claims.groupby(["source", "place"], sort=False):
         table.add_row(f"[bold underline]{escape(f'{source}, {place}')}")
         for row in group.to_dict("records"):
             verdict = row["verdict"]
+            note = ". ".join(text for text in (reason(row), row["note"]) if text)
             table.add_row(
                 escape(row["statement"]),
                 published(row),
                 measured(row),
-                f"[{_STYLES[verdict]}]{verdict}",
+                f"[{_STYLES.get(verdict, '')}]{verdict}" if verdict in _STYLES else verdict,
+                row["comparability"],
                 row["run"],
-                escape(row["note"]),
+                escape(note),
             )
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
-    console.print(", ".join(f"{number} {verdict}" for verdict, number in counts(claims).items()))
+    found = [f"{number} {verdict}" for verdict, number in counts(claims).items() if number]
+    console.print(", ".join(found))
+
+
+def count_table(claims: pd.DataFrame) -> str:
+    """How many claims (of `merge`) of each place have which verdict, as Markdown."""
+    used = [verdict for verdict, number in counts(claims).items() if number]
+    lines = [f"| claims of | {' | '.join(used)} |", "|---|" + "---|" * len(used)]
+    for (source, place), group in claims.groupby(["source", "place"], sort=False):
+        numbers = " | ".join(str(counts(group)[verdict] or "") for verdict in used)
+        lines.append(f"| {_cell(f'{source}, {place}')} | {numbers} |")
+    total = " | ".join(f"**{counts(claims)[verdict]}**" for verdict in used)
+    return "\n".join([*lines, f"| **all {len(claims)}** | {total} |"]) + "\n"
+
+
+def claim_table(claims: pd.DataFrame) -> str:
+    """Every claim (of `merge`) with its number, verdict and reason, as Markdown."""
+    several = len(set(claims["run"])) > 1
+    head = ["claim", "published", "here (95 % interval)", "verdict", "compared with"]
+    head += ["run"] * several
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for (source, place), group in claims.groupby(["source", "place"], sort=False):
+        lines.append(f"| **{_cell(f'{source}, {place}')}** |" + " |" * (len(head) - 1))
+        for row in group.to_dict("records"):
+            there = row["verdict"] != Verdict.NOT_TESTED
+            verdict = f"**{row['verdict']}**" if there else row["verdict"]
+            why = reason(row)
+            verdict += f": {_cell(why)}" if why and row["comparability"] != "no data" else ""
+            reduced = describe_reduced(row["reduced"])
+            statement = row["statement"] + (f" ({reduced})" if reduced else "")
+            cells = [_cell(statement), published(row), measured(row), verdict, row["comparability"]]
+            cells += [_cell(row["run"]) if there else ""] * several
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def to_markdown(claims: pd.DataFrame) -> str:
     """`claims` (of `merge`) for a README: how many of each place, and every claim folded below."""
-    several = len(set(claims["run"])) > 1
-    lines = [f"| claims of | {' | '.join(VERDICTS)} |", "|---|" + "---|" * len(VERDICTS)]
-    for (source, place), group in claims.groupby(["source", "place"], sort=False):
-        numbers = " | ".join(str(number or "") for number in counts(group).values())
-        lines.append(f"| {_cell(f'{source}, {place}')} | {numbers} |")
-    total = " | ".join(f"**{number}**" for number in counts(claims).values())
-    lines += [f"| **all {len(claims)}** | {total} |", ""]
-    lines += [f"<details><summary>Each of the {len(claims)} claims</summary>", ""]
-    lines += ["| claim | published | here (95 % interval) | verdict |" + " run |" * several]
-    lines += ["|---|---|---|---|" + "---|" * several]
-    for (source, place), group in claims.groupby(["source", "place"], sort=False):
-        lines.append(f"| **{_cell(f'{source}, {place}')}** | | | |" + " |" * several)
-        for row in group.to_dict("records"):
-            tested = row["verdict"] != NOT_TESTED
-            verdict = f"**{row['verdict']}**" if tested else row["verdict"]
-            verdict += f": {row['problem']}" if row["problem"] else ""
-            reduced = describe_reduced(row["reduced"])
-            statement = row["statement"] + (f" ({reduced})" if reduced else "")
-            cells = [_cell(statement), published(row), measured(row), verdict]
-            cells += [_cell(row["run"]) if tested else ""] * several
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "</details>"]) + "\n"
+    summary = f"<details><summary>Each of the {len(claims)} claims</summary>"
+    return f"{count_table(claims)}\n{summary}\n\n{claim_table(claims)}\n</details>\n"
 
 
 def _cell(text: str) -> str:

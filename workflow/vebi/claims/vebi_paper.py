@@ -1,49 +1,99 @@
 """VEBI (Oramas, Wang and Tuytelaars, ICLR 2019): numbers of features, Fig. 4, Fig. 8, boxes, grids."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
-from vebi.claims.claim import ORDER, VALUE, Claim, Found, Part, Rule, Source
-from vebi.claims.run import Run, hull
+from vebi.claims.cells import (
+    BOTH,
+    Numbers,
+    include_scenes,
+    interval_half,
+    of_interval,
+    over,
+)
+from vebi.claims.claim import Claim, Found, Source
+from vebi.claims.rules import ORDER, QUESTION, VALUE, pair_rule
+from vebi.claims.run import Run
+from vebi.statistics import Comparability
 
 SOURCE = "VEBI"
+# What no work says, but what its claim would be on other data.
+OURS = "Ours"
 MU = 10.0
 FLOWERS = ("single-6c", "double-12c", "double-12c-distractors")
 DIGITS = ("digits", "mnist-part", "mnist")
 IMAGES = {"ilsvrc12": "ILSVRC'12", "imagenet-cats": "ImageNet-Cats", "fashion144k": "Fashion144k"}
 SCOPES = {"all": "All", "conv": "OnlyConv"}
-CONTROLS = {"random": "uniform", "random_layer_matched": "layer by layer"}
+CONTROLS = {
+    "random": "uniform",
+    "random_selected_layers": "from the layers of the selected",
+    "random_layer_matched": "layer by layer",
+}
 METHODS = {
     "upsampled_activation": "upsampled activation",
     "deconv_gb": "deconvnet with guided backprop",
     "vebi": "VEBI (stride 1 in convolutions and pooling)",
 }
+# The network of each data set that is closest to the paper's, by architecture.
+CLOSEST = {
+    **dict.fromkeys(FLOWERS, "an8flower_inferred"),
+    "mnist": "matconvnet",
+    **dict.fromkeys(IMAGES, "vgg_f"),
+}
+# The descriptor of the authors' code; that of the text is another one.
+CODE = "vebi_code"
 SOME_DATA = "an experiment on a data set of that kind and selection.mu with 10: config/config.yaml"
 NEEDS_MNIST = "MNIST: config/mnist.yaml"
 NEEDS_IMAGES = "config/paper.yaml with the images in $VEBI_DATA"
+# The paper's own images of flowers are not available.
+RENDERED = "our renders of the paper's description, not its images"
+
+Place = dict[str, str]
 
 
-def _name(place: dict[str, str]) -> str:
+def _name(place: Place) -> str:
     return f"{place['dataset']}, {place['model']}"
 
 
-def _label(place: dict[str, str], places: Sequence[dict[str, str]]) -> str:
+def _label(place: Place, places: Sequence[Place]) -> str:
     """The data set, and the model only where the data set has several."""
     alone = sum(other["dataset"] == place["dataset"] for other in places) == 1
     return place["dataset"] if alone else _name(place)
 
 
+def _levels(place: Place) -> dict[str, str]:
+    return {"data set": place["dataset"], "network": place["model"]}
+
+
+def _is_closest(run: Run, place: Place) -> bool:
+    return run.architecture(place) == CLOSEST.get(run.facts["roles"][place["dataset"]])
+
+
+def _closest_first(run: Run, places: Sequence[Place]) -> list[Place]:
+    return sorted(places, key=lambda place: not _is_closest(run, place))
+
+
+def _comparability(run: Run, places: Sequence[Place]) -> Comparability:
+    """Same design: the paper's data, and its network. Rendered flowers stand for the paper's."""
+    same = all(
+        _is_closest(run, place) and run.facts["roles"][place["dataset"]] not in FLOWERS
+        for place in places
+    )
+    return Comparability.SAME_DESIGN if same else Comparability.STAND_IN
+
+
 # Numbers of selected features.
 
 
-def _counts(run: Run, place: dict[str, str], scope: str) -> Part | None:
-    counts = run.rows("selection", **place, scope=scope, mu=MU)["n_features"]
-    if counts.empty:
+def _counts(run: Run, place: Place, scope: str) -> Numbers | None:
+    rows = run.rows("selection", **place, scope=scope, mu=MU).set_index("seed")
+    if rows.empty:
         return None
     label = f"{place['dataset']} {SCOPES[scope]}"
-    return Part(label, counts.mean(), *run.over_networks(counts))
+    return Numbers(label, rows["n_features"].astype(float), networks=_name(place))
 
 
 def _variants(counts: pd.DataFrame) -> str:
@@ -59,34 +109,22 @@ def _variants(counts: pd.DataFrame) -> str:
 
 def _mnist_count(scope: str, run: Run) -> Found | None:
     for place in run.places(["mnist"])[:1]:
-        if part := _counts(run, place, scope):
+        if numbers := _counts(run, place, scope):
             variants = _variants(run.rows("feature_counts", **place, scope=scope, mu=MU))
             note = "the paper does not say which pair is whose; 46 and 28 come closest to MNIST"
             note += f". feature_counts.csv: {variants}" if variants else ""
             source = Source(("selection",), f"{_name(place)}, {scope}, mu 10")
-            return Found((part,), (source,), note, run.count("selection", [place]))
+            return Found((numbers,), (source,), _comparability(run, [place]), note)
     return None
 
 
 def _pair_counts(run: Run) -> Found | None:
     places = run.places(IMAGES)
-    parts = [_counts(run, place, scope) for place in places for scope in SCOPES]
-    there = tuple(part for part in parts if part is not None)
-    if len(there) < len(parts) or not there:
+    numbers = [_counts(run, place, scope) for place in places for scope in SCOPES]
+    there = tuple(one for one in numbers if one is not None)
+    if len(there) < len(numbers) or not there:
         return None
-    return Found(there, (Source(("selection",), "mu 10"),), networks=run.count("selection", places))
-
-
-def _pair_rule(other: int) -> Rule:
-    def holds(claim: Claim, parts: Sequence[Part]) -> bool:
-        printed = (float(claim.published or 0), float(other))
-        return any(
-            all(part.low <= count <= part.high for part, count in zip(pair, printed, strict=True))
-            for pair in zip(parts[::2], parts[1::2], strict=True)
-        )
-
-    words = "both numbers of the pair lie in our 95 % intervals over networks, on one of these data sets"
-    return Rule(words, holds, lambda claim, part: "")
+    return Found(there, (Source(("selection",), "mu 10"),), _comparability(run, places))
 
 
 def _count_claims() -> list[Claim]:
@@ -102,6 +140,7 @@ def _count_claims() -> list[Claim]:
             partial(_mnist_count, scope),
             NEEDS_MNIST,
             decimals=1,
+            score="count",
         )
         for scope, number in (("all", 46), ("conv", 28))
     ]
@@ -113,10 +152,11 @@ def _count_claims() -> list[Claim]:
                 place,
                 f"One of {', '.join(IMAGES.values())}: {both} features, All; {conv}, OnlyConv",
                 both,
-                _pair_rule(conv),
+                pair_rule(conv),
                 _pair_counts,
                 NEEDS_IMAGES,
                 decimals=1,
+                score="count",
             )
         )
     return claims
@@ -125,62 +165,89 @@ def _count_claims() -> list[Claim]:
 # Removing them.
 
 
-def _more_than_random(scope: str, run: Run, places: Sequence[dict[str, str]]) -> list[Part]:
-    """Drop in accuracy without the selected features minus that without random ones, both controls."""
-    parts = []
+def _left(rows: pd.DataFrame, condition: str) -> pd.Series:
+    """Accuracy left without the features of a condition, per network: the mean over its draws."""
+    return rows[rows["condition"] == condition].groupby("seed")["mean_class_accuracy"].mean()
+
+
+def _more_than_random(scope: str, run: Run, places: Sequence[Place]) -> list[Numbers]:
+    """Drop in accuracy without the selected features minus that without random ones, every control."""
+    found = []
     for place in places:
-        for control, drawn in CONTROLS.items():
-            for row in run.rows(
-                "ablation_effect", **place, scope=scope, mu=MU, control=control
-            ).to_dict("records"):
-                label = f"{_label(place, places)} {SCOPES[scope]}, {drawn}"
-                parts.append(Part(label, row["difference"], row["ci_low"], row["ci_high"]))
-    return parts
+        rows = run.rows("ablation", **place, scope=scope, mu=MU)
+        controls = [name for name in dict.fromkeys(rows["condition"]) if name.startswith("random")]
+        for control in controls:
+            effect = (_left(rows, control) - _left(rows, "selected")).dropna()
+            row = run.row("ablation_effect", **place, scope=scope, mu=MU, control=control)
+            # Intervals of earlier versions are over networks and draws: these numbers are, too.
+            if row is not None and over(row):
+                effect = include_scenes(effect, row)
+            drawn = CONTROLS.get(control, control.replace("_", " "))
+            label = f"{_label(place, places)} {SCOPES[scope]}, {drawn}"
+            levels = {**_levels(place), "control": drawn}
+            found.append(Numbers(label, effect, levels, _name(place)))
+    return [one for one in found if len(one.values)]
 
 
-def _more_than_convolutions(run: Run, places: Sequence[dict[str, str]]) -> list[Part]:
+def _more_than_convolutions(run: Run, places: Sequence[Place]) -> list[Numbers]:
     """Accuracy without the OnlyConv selection minus that without All, over networks."""
-    parts = []
+    found = []
     for place in places:
-        left = [
-            run.rows("ablation", **place, scope=scope, mu=MU, condition="selected").set_index(
-                "seed"
-            )["mean_class_accuracy"]
+        conv, both = (
+            _left(run.rows("ablation", **place, scope=scope, mu=MU), "selected")
             for scope in ("conv", "all")
-        ]
-        difference = (left[0] - left[1]).dropna()
-        if len(difference):
+        )
+        if len(difference := (conv - both).dropna()):
             label = f"{_label(place, places)}, All against OnlyConv"
-            parts.append(Part(label, difference.mean(), *run.over_networks(difference)))
-    return parts
+            found.append(Numbers(label, difference, _levels(place), _name(place)))
+    return found
 
 
-ORDERINGS = ("all", "conv", "scopes")
+def _images_order(run: Run, places: Sequence[Place]) -> list[Numbers]:
+    """The three orderings of the photographs, which the paper's bars show together."""
+    found = [
+        *_more_than_random("all", run, places),
+        *_more_than_random("conv", run, places),
+        *_more_than_convolutions(run, places),
+    ]
+    return [
+        Numbers(one.label, one.values, {"comparison": one.label}, one.networks) for one in found
+    ]
 
 
-def _ablation(roles: Sequence[str], orderings: Sequence[str], run: Run) -> Found | None:
+EFFECTS: dict[str, Callable[[Run, Sequence[Place]], list[Numbers]]] = {
+    "all": partial(_more_than_random, "all"),
+    "conv": partial(_more_than_random, "conv"),
+    "scopes": _more_than_convolutions,
+    "images": _images_order,
+}
+COMPARISONS = {
+    "all": "selected > random_layer_matched (All)",
+    "conv": "selected > random_layer_matched (OnlyConv)",
+    "scopes": "All > OnlyConv",
+}
+
+
+def _ablation(roles: Sequence[str], ordering: str, run: Run) -> Found | None:
     places = run.places(roles)
-    parts: list[Part] = []
-    for ordering in orderings:
-        if ordering == "scopes":
-            parts += _more_than_convolutions(run, places)
-        else:
-            parts += _more_than_random(ordering, run, places)
-    if not parts:
+    numbers = EFFECTS[ordering](run, places)
+    if not numbers:
         return None
-    tables = dict.fromkeys(
-        "ablation" if ordering == "scopes" else "ablation_effect" for ordering in orderings
-    )
     counts = run.rows("robustness_summary", factor="all")
-    names = {
-        "all": "selected > random_layer_matched (All)",
-        "conv": "selected > random_layer_matched (OnlyConv)",
-        "scopes": "All > OnlyConv",
-    }
-    wanted = [names[o] for o in orderings] if set(roles) == set(FLOWERS) else []
-    note = _settings(counts[counts["comparison"].isin(wanted)])
-    source = Source(tuple(tables), "mu 10")
-    return Found(tuple(parts), (source,), note, run.count("ablation", places))
+    wanted = COMPARISONS.get(ordering) if set(roles) == set(FLOWERS) else None
+    texts = [_settings(counts[counts["comparison"] == wanted])]
+    if not _has_scenes(run, places):
+        texts.append("the interval is over networks, on these scenes")
+    note = ". ".join(text for text in texts if text)
+    source = Source(("ablation", "ablation_effect"), "mu 10")
+    return Found(tuple(numbers), (source,), _comparability(run, places), note)
+
+
+def _has_scenes(run: Run, places: Sequence[Place]) -> bool:
+    """Whether intervals include the scenes wherever test images share scenes."""
+    rendered = [place for place in places if run.facts["roles"][place["dataset"]] in FLOWERS]
+    rows = [run.row("ablation_effect", **place, mu=MU) for place in rendered]
+    return all(row is not None and over(row) == BOTH for row in rows)
 
 
 def _settings(summary: pd.DataFrame) -> str:
@@ -191,30 +258,31 @@ def _settings(summary: pd.DataFrame) -> str:
 
 
 def _ablation_claims() -> list[Claim]:
-    place = "4.1, Fig. 4: removing features"
+    place, elsewhere = "4.1, Fig. 4: removing features", "Fig. 4 on other data: removing features"
     words = {
         "all": "removing selected features costs more accuracy than removing random ones (All)",
         "conv": "removing selected features costs more accuracy than removing random ones (OnlyConv)",
         "scopes": "removing All costs more accuracy than removing OnlyConv",
     }
     grounds = {
-        "mnist": ("MNIST", ("mnist",), NEEDS_MNIST),
-        "flowers": ("Flowers (not in Fig. 4)", FLOWERS, SOME_DATA),
-        "digits": ("Small digits (for MNIST)", ("digits", "mnist-part"), SOME_DATA),
+        "mnist": (SOURCE, place, "MNIST", ("mnist",), NEEDS_MNIST),
+        "flowers": (OURS, elsewhere, "Flowers", FLOWERS, SOME_DATA),
+        "digits": (OURS, elsewhere, "Small digits", ("digits", "mnist-part"), SOME_DATA),
     }
     claims = [
         Claim(
             f"vebi.fig4.{key}.{ordering}",
-            SOURCE,
-            place,
+            source,
+            where,
             f"{name}: {words[ordering]}",
             None,
             ORDER,
-            partial(_ablation, roles, (ordering,)),
+            partial(_ablation, roles, ordering),
             needs,
+            score="accuracy",
         )
-        for key, (name, roles, needs) in grounds.items()
-        for ordering in ORDERINGS
+        for key, (source, where, name, roles, needs) in grounds.items()
+        for ordering in words
     ]
     for role, name in IMAGES.items():
         statement = (
@@ -228,8 +296,9 @@ def _ablation_claims() -> list[Claim]:
                 f"{name}: {statement}",
                 None,
                 ORDER,
-                partial(_ablation, (role,), ORDERINGS),
+                partial(_ablation, (role,), "images"),
                 NEEDS_IMAGES,
+                score="accuracy",
             )
         )
     return claims
@@ -251,52 +320,73 @@ FIG8_PAIRS = (
 )
 
 
-def _areas(run: Run, place: dict[str, str], method: str) -> pd.Series:
+def _areas(run: Run, place: Place, method: str) -> pd.Series:
     return run.rows("iou_auc", **place, method=method).set_index("seed")["auc"]
 
 
 def _area(role: str, method: str, run: Run) -> Found | None:
-    for place in run.places([role])[:1]:
+    for place in _closest_first(run, run.places([role])):
         areas = _areas(run, place, method)
         if len(areas):
-            part = Part(place["dataset"], areas.mean(), *run.over_networks(areas))
-            note = "our renders of the paper's description, not its images"
+            numbers = Numbers(place["dataset"], areas, networks=_name(place))
             source = Source(("iou_auc",), f"{_name(place)}, {method}")
-            return Found((part,), (source,), note, len(areas))
+            return Found((numbers,), (source,), Comparability.STAND_IN, RENDERED)
     return None
 
 
-def _area_order(role: str, method: str, reference: str, run: Run) -> Found | None:
-    """Difference of areas; from robustness.csv if there, whose intervals resample networks, too."""
-    places, comparison = run.places([role]), f"{method} > {reference}"
-    parts: list[Part] = []
-    sources: dict[Source, None] = {}
-    networks = 0
-    for place in places:
-        setting = run.setting(place)
-        rows = run.rows("robustness", **place, **setting, comparison=comparison).to_dict("records")
-        for row in rows:
-            label = _label(place, places)
-            parts.append(Part(label, row["mean_difference"], row["ci_low"], row["ci_high"]))
-            networks += row["n_seeds"]
-            sources[Source(("robustness",), f"{comparison}, setting of the run's heatmaps")] = None
-        paired = run.rows("iou_paired", **place, method=method, reference=reference)
-        for row in [] if rows else paired.to_dict("records"):
-            difference = _areas(run, place, method) - _areas(run, place, reference)
-            ends = hull((row["ci_low"], row["ci_high"]), run.over_networks(difference))
-            parts.append(Part(_label(place, places), row["auc_difference"], *ends))
-            networks += len(difference)
-            sources[Source(("iou_paired", "iou_auc"), f"{method} against {reference}")] = None
-    if not parts:
+def _area_difference(
+    run: Run, place: Place, label: str, pair: tuple[str, str], setting: dict[str, Any]
+) -> tuple[Numbers, Source] | None:
+    """Difference of two methods' areas per network: of this run's heatmaps, or of robustness.csv."""
+    method, reference = pair
+    difference = (_areas(run, place, method) - _areas(run, place, reference)).dropna()
+    if len(difference) and setting == run.setting(place):
+        row = run.row("iou_paired", **place, method=method, reference=reference)
+        values = include_scenes(difference, row)
+        source = Source(("iou_auc", "iou_paired"), f"{method} against {reference}")
+        return Numbers(label, values, _levels(place), _name(place)), source
+    comparison = f"{method} > {reference}"
+    row = run.row("robustness", **place, **setting, comparison=comparison)
+    if row is None:
         return None
-    summary = run.rows("robustness_summary", comparison=comparison, factor="dataset")
-    datasets = {place["dataset"] for place in places}
-    note = _settings(summary[summary["level"].isin(datasets)])
-    return Found(tuple(parts), tuple(sources), note, networks)
+    networks = int(row["n_seeds"])
+    half = interval_half(row, "ci_low", "ci_high", networks)
+    values = of_interval(row["mean_difference"], half, networks)
+    words = f"{comparison}, {setting['descriptor']}, mu {setting['mu']:g}"
+    return Numbers(label, values, _levels(place), _name(place)), Source(("robustness",), words)
+
+
+def _area_order(role: str, pair: tuple[str, str], run: Run) -> Found | None:
+    """In the setting of the run's heatmaps, in every network."""
+    places = run.places([role])
+    found = [
+        _area_difference(run, place, _label(place, places), pair, run.setting(place))
+        for place in places
+    ]
+    there = [one for one in found if one is not None]
+    if not there:
+        return None
+    summary = run.rows("robustness_summary", comparison=" > ".join(pair), factor="dataset")
+    note = _settings(summary[summary["level"].isin({place["dataset"] for place in places})])
+    sources = tuple(dict.fromkeys(source for _, source in there))
+    return Found(tuple(one for one, _ in there), sources, Comparability.STAND_IN, note)
+
+
+def _close_order(role: str, pair: tuple[str, str], run: Run) -> Found | None:
+    """In the network that is closest to the paper's, with the descriptor of the authors' code."""
+    for place in run.places([role]):
+        if not _is_closest(run, place):
+            continue
+        setting = {**run.setting(place), "descriptor": CODE}
+        found = _area_difference(run, place, _name(place), pair, setting)
+        if found is not None:
+            return Found((found[0],), (found[1],), Comparability.STAND_IN, RENDERED)
+    return None
 
 
 def _overlap_claims() -> list[Claim]:
     needs = "an experiment on that flower set with the paper's heatmap methods: config/config.yaml"
+    close = "the inferred network with descriptor vebi_code: config/robustness.yaml"
     claims = []
     for number, role in enumerate(FIG8_SETS):
         for method, printed in FIG8.items():
@@ -311,47 +401,70 @@ def _overlap_claims() -> list[Claim]:
                     partial(_area, role, method),
                     needs,
                     rounding=0.005,
+                    score="iou_area",
                 )
             )
-        for method, reference in FIG8_PAIRS:
-            claims.append(
-                Claim(
-                    f"vebi.fig8.{role}.{method}-over-{reference}",
-                    SOURCE,
-                    "4.3, Fig. 8: order of the methods",
-                    f"{role}: {METHODS[method]} above {METHODS[reference]}",
-                    round(FIG8[method][number] - FIG8[reference][number], 2),
-                    ORDER,
-                    partial(_area_order, role, method, reference),
-                    needs,
+        for pair in FIG8_PAIRS:
+            words = f"{METHODS[pair[0]]} above {METHODS[pair[1]]}"
+            difference = round(FIG8[pair[0]][number] - FIG8[pair[1]][number], 2)
+            for ending, where, which, measure, needed in (
+                ("", "order of the methods", "", _area_order, needs),
+                (
+                    ".close",
+                    "order of the methods, closest replication",
+                    ", inferred network and the code's descriptor",
+                    _close_order,
+                    close,
+                ),
+            ):
+                claims.append(
+                    Claim(
+                        f"vebi.fig8.{role}.{pair[0]}-over-{pair[1]}{ending}",
+                        SOURCE,
+                        f"4.3, Fig. 8: {where}",
+                        f"{role}{which}: {words}",
+                        difference,
+                        ORDER,
+                        partial(measure, role, pair),
+                        needed,
+                        score="iou_area",
+                    )
                 )
-            )
     return claims
 
 
 # Boxes over what a map marks.
 
 
+def _confidence(run: Run, place: Place, method: str) -> pd.Series:
+    """Mean confidence under a method's boxes, per network."""
+    rows = run.rows("occlusion", **place, method=method)
+    return rows[rows["covered_fraction"] > 0].groupby("seed")["mean_confidence"].mean()
+
+
 def _occlusion(roles: Sequence[str], run: Run) -> Found | None:
     """How much less confidence is left under VEBI's boxes than under those of deconvnet with GB."""
-    parts, places = [], run.places(roles)
+    numbers, places = [], run.places(roles)
     for place in places:
-        paired = run.rows("occlusion_paired", **place, method="vebi", reference="deconv_gb")
-        for row in paired.to_dict("records"):
-            curves = [
-                run.rows("occlusion", **place, method=method)
-                .query("covered_fraction > 0")
-                .groupby("seed")["mean_confidence"]
-                .mean()
-                for method in ("deconv_gb", "vebi")
-            ]
-            networks = run.over_networks(curves[0] - curves[1])
-            ends = hull((-row["ci_high"], -row["ci_low"]), networks)
-            parts.append(Part(_label(place, places), -row["difference"], *ends))
-    if not parts:
+        less = _confidence(run, place, "deconv_gb") - _confidence(run, place, "vebi")
+        row = run.row("occlusion_paired", **place, method="vebi", reference="deconv_gb")
+        if len(less := less.dropna()):
+            values = include_scenes(less, row)
+            numbers.append(Numbers(_label(place, places), values, _levels(place), _name(place)))
+    if not numbers:
         return None
-    source = Source(("occlusion_paired", "occlusion"), "vebi against deconv_gb, sign turned")
-    return Found(tuple(parts), (source,), networks=run.count("occlusion", places))
+    source = Source(("occlusion", "occlusion_paired"), "vebi against deconv_gb, sign turned")
+    return Found(tuple(numbers), (source,), _comparability(run, places))
+
+
+def _mean_occlusion(roles: Sequence[str], run: Run) -> Found | None:
+    """The same as one number per seed: the mean over the data sets."""
+    found = _occlusion(roles, run)
+    if found is None:
+        return None
+    together = pd.concat([one.values for one in found.numbers], axis=1).mean(axis=1)
+    mean = Numbers("mean over data sets", together)
+    return Found((mean,), found.sources, found.comparability)
 
 
 def _occlusion_claims() -> list[Claim]:
@@ -361,9 +474,9 @@ def _occlusion_claims() -> list[Claim]:
     by = "the confidences differ by 2 % (sign and averaging are not said; ours: mean loss)"
     for key, name, roles in (("flowers", "Flowers", FLOWERS), ("digits", "Digits", DIGITS)):
         more = f"{name}: covering what VEBI marks costs more confidence than what deconvnet with GB marks"
-        for ending, statement, rule in (
-            ("order", more, ORDER),
-            ("value", f"{name}: {by}", VALUE),
+        for ending, statement, rule, measure in (
+            ("order", more, ORDER, _occlusion),
+            ("value", f"{name}: {by}", VALUE, _mean_occlusion),
         ):
             claims.append(
                 Claim(
@@ -373,9 +486,10 @@ def _occlusion_claims() -> list[Claim]:
                     statement,
                     0.02,
                     rule,
-                    partial(_occlusion, roles),
+                    partial(measure, roles),
                     needs,
                     rounding=0.005,
+                    score="confidence",
                 )
             )
     return claims
@@ -386,27 +500,27 @@ def _occlusion_claims() -> list[Claim]:
 
 def _grid(roles: Sequence[str], where: str, run: Run) -> Found | None:
     """How much less of a grid VEBI's maps have than those of deconvnet with guided backprop."""
-    parts, places = [], run.places(roles)
+    numbers, places = [], run.places(roles)
     for place in places:
         paired = run.rows("artefacts_paired", **place, method="vebi", reference="deconv_gb")
         layers = paired[paired["layer_number"] > 0].sort_values("layer_number")
         rows = paired[paired["layer"] == "heatmap"] if where == "heatmap" else layers[:1]
         for row in rows.to_dict("records"):
-            scores = [
+            grid, without = (
                 run.rows("artefacts", **place, method=method, layer=row["layer"]).set_index("seed")[
                     "grid_artefact_score"
                 ]
                 for method in ("deconv_gb", "vebi")
-            ]
-            networks = run.over_networks((scores[0] - scores[1]).dropna())
-            ends = hull((-row["ci_high"], -row["ci_low"]), networks)
+            )
+            values = include_scenes((grid - without).dropna(), row)
             label = f"{_label(place, places)}, {row['layer']}"
-            parts.append(Part(label, -row["score_difference"], *ends))
-    if not parts:
+            numbers.append(Numbers(label, values, _levels(place), _name(place)))
+    numbers = [one for one in numbers if len(one.values)]
+    if not numbers:
         return None
-    source = Source(("artefacts_paired", "artefacts"), "vebi against deconv_gb, sign turned")
+    source = Source(("artefacts", "artefacts_paired"), "vebi against deconv_gb, sign turned")
     note = "share of a map's energy on the lattice of the strides"
-    return Found(tuple(parts), (source,), note, run.count("artefacts", places))
+    return Found(tuple(numbers), (source,), _comparability(run, places), note)
 
 
 def _grid_claims() -> list[Claim]:
@@ -430,10 +544,89 @@ def _grid_claims() -> list[Claim]:
     ]
 
 
+# What is said in passing.
+
+HEATMAP_TABLES = ("iou_auc", "occlusion", "artefacts")
+
+
+def _architectures(run: Run) -> Found | None:
+    """How many architectures have a certified selection and heatmaps in this run."""
+    explained = [
+        place
+        for place in run.places(set(run.facts["roles"].values()))
+        if len(run.rows("selection", **place))
+        and any(len(run.rows(name, **place)) for name in HEATMAP_TABLES)
+    ]
+    if not explained:
+        return None
+    names = sorted({run.architecture(place) for place in explained})
+    number = Numbers("architectures", pd.Series([float(len(names))]))
+    source = Source(("selection", *HEATMAP_TABLES), "architectures with rows")
+    return Found(
+        (number,),
+        (source,),
+        note=f"explained without change: {', '.join(names)}",
+        answer="those that were tried",
+        count=sum(run.rows("selection", **place)["seed"].nunique() for place in explained),
+    )
+
+
+def _nothing(run: Run) -> Found | None:
+    """For what no table of a run measures."""
+    return None
+
+
+def _further_claims() -> list[Claim]:
+    return [
+        Claim(
+            "vebi.real_time",
+            SOURCE,
+            "3.3: cost",
+            "Explanations are computed fast enough for real time",
+            None,
+            QUESTION,
+            _nothing,
+            "a measurement of time, which no table of a run has: make bench, docs/speed.md",
+        ),
+        Claim(
+            "vebi.any_network",
+            SOURCE,
+            "1: contributions",
+            "The method applies to any type of network (architectures that it explained)",
+            None,
+            QUESTION,
+            _architectures,
+            "experiments with heatmaps: config/config.yaml",
+            decimals=0,
+        ),
+        Claim(
+            "vebi.higher_layers",
+            SOURCE,
+            "4.2: qualitative comparison",
+            "In higher layers VEBI's maps are more precise than upsampled activations",
+            None,
+            ORDER,
+            _nothing,
+            "the overlap with masks of each layer's maps, which no study measures",
+        ),
+        Claim(
+            "vebi.digits.gaps",
+            SOURCE,
+            "4.2, Fig. 6: digits",
+            "Selected features support gaps, too: 2 against 0, 6 against 4",
+            None,
+            ORDER,
+            _nothing,
+            "the share of the maps beside the strokes, which no study measures",
+        ),
+    ]
+
+
 CLAIMS: tuple[Claim, ...] = (
     *_count_claims(),
     *_ablation_claims(),
     *_overlap_claims(),
     *_occlusion_claims(),
     *_grid_claims(),
+    *_further_claims(),
 )

@@ -39,12 +39,20 @@ BatchSize = Annotated[int, Field(ge=1, le=65_536)]
 MOST_EPOCHS = 10_000
 # The standard error of a mean over 10,000 draws is a hundredth of one draw's.
 MOST_DRAWS = 10_000
-# The end of a 95 % interval from 100,000 resamples is off by 0.0005 of probability.
-MOST_RESAMPLES = 100_000
 # The deepest network that is in use has some hundreds.
 MOST_LAYERS = 10_000
 # As many rows of a table as networks: the planning of a run is quick up to some thousands of jobs.
 MOST_SEEDS = 1000
+
+
+def check_plain(key: str, value: Any) -> None:
+    """Raise ValueError unless an argument of somebody else's function is a plain value or a list.
+
+    By hand: of a union pydantic reports every branch as a problem of its own.
+    """
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, bool | int | float | str | None) for part in parts):
+        raise ValueError(f"{key} is {value!r}; a number, text, true, false or a list expected")
 
 
 class Strict(BaseModel):

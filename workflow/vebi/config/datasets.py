@@ -11,12 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from vebi.config.base import MOST_CLASSES, MOST_IMAGES, Seed, Strict
+from vebi.config.base import MOST_CLASSES, MOST_IMAGES, Name, Seed, Strict, check_plain
 
 # Their files are numbered by four digits.
 MOST_CHUNKS = 10_000
 # A fold is the test split: with more of them it would be less than a thousandth of the images.
 MOST_FOLDS = 1000
+# Arguments of torchvision's sets that the pipeline gives them.
+_OURS = frozenset({"root", "download", "transform", "target_transform", "transforms", "loader"})
 
 
 class _DatasetSection(Strict):
@@ -32,6 +34,10 @@ class _DatasetSection(Strict):
     def decoding(self) -> dict[str, Any]:
         """Arguments of `vebi.data.decoding.Decoding`, for an image file to become like these images."""
         return {"size": self.shape[0], "channels": self.shape[2]}
+
+
+def _too_small(first_size: int, size: int) -> str:
+    return f"first_size is {first_size}, from which no {size} x {size} can be cut"
 
 
 class An8FlowerConfig(_DatasetSection):
@@ -79,6 +85,13 @@ class An8FlowerConfig(_DatasetSection):
     @property
     def shape(self) -> tuple[int, int, int]:
         return (self.size, self.size, 3)
+
+    @property
+    def n_test(self) -> int:
+        """Images of the base scenes that lie in the test fold."""
+        per_base = self.n_classes * self.views_per_base
+        starts = range(self.fold * per_base, self.images, self.folds * per_base)
+        return sum(min(per_base, self.images - start) for start in starts)
 
     @model_validator(mode="after")
     def _check(self) -> "An8FlowerConfig":
@@ -181,6 +194,11 @@ class ImageFolderConfig(_DatasetSection):
     )
     n_classes: int = Field(ge=2, le=MOST_CLASSES, description="how many; not needed beside classes")
     class_names: str | None = Field(None, min_length=1, description="file with readable names")
+    all_classes: str | None = Field(
+        None,
+        min_length=1,
+        description="file with all classes of a network's outputs; those without images stay",
+    )
     train_per_class: int | None = Field(
         None, ge=1, le=MOST_IMAGES, description="most images per class, drawn by seed"
     )
@@ -257,19 +275,84 @@ class ImageFolderConfig(_DatasetSection):
                     f"n_classes is {self.n_classes}, but classes lists {len(self.classes)}; leave "
                     "n_classes out"
                 )
+        if self.all_classes is not None and self.classes is not None:
+            problems.append("all_classes and classes exclude each other: give one")
         if self.train.casefold() == self.test_name.casefold():
             problems.append(f"train and test are both '{self.train}'")
         if self.resize == "crop" and self.first_size is not None and self.first_size < self.size:
-            problems.append(
-                f"first_size is {self.first_size}, from which no {self.size} x {self.size} can be cut"
-            )
+            problems.append(_too_small(self.first_size, self.size))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+class TorchvisionConfig(_DatasetSection):
+    """A classification set of torchvision's, by the name of its class there."""
+
+    has_masks: ClassVar[bool] = False
+    has_distractors: ClassVar[bool] = False
+    loader: ClassVar[str] = "vebi.data.torchvision_set:write"
+    kind: Literal["torchvision"]
+    name: str = Field(pattern=r"^[A-Za-z]\w*$", description="a class of torchvision.datasets")
+    kwargs: dict[str, Any] = Field({}, description="its arguments: plain values, lists")
+    train: dict[str, Any] | None = Field(
+        None, description="arguments that give the training images; null: worked out, or drawn"
+    )
+    test: dict[str, Any] | None = Field(None, description="likewise, the test images")
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="of each class, where the set has no splits"
+    )
+    n_classes: int = Field(ge=2, le=MOST_CLASSES, description="how many the set has")
+    train_per_class: int | None = Field(
+        None, ge=1, le=MOST_IMAGES, description="most images per class, drawn by seed"
+    )
+    test_per_class: int | None = Field(
+        None, ge=1, le=MOST_IMAGES, description="most images per class, drawn by seed"
+    )
+    seed: Seed = Field(0, description="of the split and of the limits")
+    size: int = Field(224, ge=8, le=2048, description="height and width in pixels")
+    channels: Literal[1, 3] = 3
+    resize: Literal["squash", "crop"] = "squash"
+    first_size: int | None = Field(
+        None, ge=8, le=4096, description="squash: resize to this before; crop: the shorter side"
+    )
+    instead_of: Name | None = Field(
+        None, description="used only where this image folder of `datasets` is not here"
+    )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.size, self.size, self.channels)
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in ("size", "channels", "resize", "first_size")}
+
+    @field_validator("kwargs", "train", "test")
+    @classmethod
+    def _are_plain(cls, values: dict[str, Any] | None) -> dict[str, Any] | None:
+        taken = sorted(_OURS & set(values or {}))
+        if taken:
+            raise ValueError(f"{taken[0]} is not for you to set: files, pixels and labels are ours")
+        for key, value in (values or {}).items():
+            check_plain(key, value)
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> "TorchvisionConfig":
+        problems = []
+        if (self.train is None) != (self.test is None):
+            problems.append("train and test belong together: give both or neither")
+        if self.resize == "crop" and self.first_size is not None and self.first_size < self.size:
+            problems.append(_too_small(self.first_size, self.size))
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
 
 DatasetConfig = Annotated[
-    An8FlowerConfig | DigitsConfig | MnistConfig | ImageFolderConfig, Field(discriminator="kind")
+    An8FlowerConfig | DigitsConfig | MnistConfig | ImageFolderConfig | TorchvisionConfig,
+    Field(discriminator="kind"),
 ]
 
 

@@ -8,7 +8,6 @@ from vebi.config.base import (
     MOST_DRAWS,
     MOST_EPOCHS,
     MOST_IMAGES,
-    MOST_RESAMPLES,
     MOST_SEEDS,
     BatchSize,
     Mu,
@@ -84,9 +83,6 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
         ge=1,
         le=MOST_EPOCHS,
         description="of training on shuffled labels; null: as long as the network's own",
-    )
-    bootstrap: int = Field(
-        2000, ge=1, le=MOST_RESAMPLES, description="resamples behind each interval"
     )
 
     @model_validator(mode="after")

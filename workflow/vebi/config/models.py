@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION, Architecture
-from vebi.config.base import MOST_CLASSES, MOST_EPOCHS, BatchSize, Strict
+from vebi.config.base import MOST_CLASSES, MOST_EPOCHS, BatchSize, Strict, check_plain
 
 # Below that, torchvision's classifiers run out of pixels on the way.
 SMALLEST_TORCHVISION = 32
@@ -21,6 +21,15 @@ SMALLEST_TORCHVISION = 32
 LARGEST_SCALE = 1e6
 _ONE_SCALE = {"type": "number", "minimum": 1 / LARGEST_SCALE, "maximum": LARGEST_SCALE}
 _SCALE = {"anyOf": [_ONE_SCALE, {"type": "array", "items": _ONE_SCALE}, {"type": "null"}]}
+
+
+# As torchvision names them; files have a dot or a small letter in their names.
+_WEIGHTS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def is_weights_name(text: str) -> bool:
+    """Whether these are weights of torchvision's by name, such as IMAGENET1K_V1, and not a file."""
+    return _WEIGHTS_NAME.fullmatch(text) is not None
 
 
 def _is_scale(value: Any) -> bool:
@@ -41,7 +50,9 @@ class ModelConfig(Strict):
     kwargs: dict[str, Any] = Field(
         {}, description="arguments of the user's or torchvision's function: plain values, lists"
     )
-    weights: str | None = Field(None, min_length=1, description="file to start from")
+    weights: str | None = Field(
+        None, min_length=1, description="file to start from, or torchvision's by name"
+    )
     epochs: int = Field(ge=0, le=MOST_EPOCHS, description="0: use the given network as it is")
     batch_size: BatchSize = 32
     optimiser: Literal["sgd", "adam", "rmsprop"] = "sgd"
@@ -69,6 +80,10 @@ class ModelConfig(Strict):
     )
     scale: Annotated[Any, WithJsonSchema(_SCALE)] = Field(
         None, description="pixels minus the mean are divided by this, one number or one per channel"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the products in training; bfloat16 is faster where the processor has it",
     )
     n_classes: int | None = Field(
         None, ge=2, le=MOST_CLASSES, description="null: as many as the data set has"
@@ -108,16 +123,11 @@ class ModelConfig(Strict):
             )
         return value
 
-    # By hand: of a union pydantic reports every branch as a problem of its own.
     @field_validator("kwargs")
     @classmethod
     def _are_plain(cls, values: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items():
-            parts = value if isinstance(value, list) else [value]
-            if not all(isinstance(part, bool | int | float | str | None) for part in parts):
-                raise ValueError(
-                    f"{key} is {value!r}; a number, text, true, false or a list expected"
-                )
+            check_plain(key, value)
         return values
 
     @field_validator("scale")
@@ -169,6 +179,8 @@ class ModelConfig(Strict):
                     f"weights: '{self.weights}' is a file of MatConvNet, which fits the architectures "
                     f"{', '.join(fitting)} only"
                 )
+        if is_weights_name(self.weights or ""):
+            problems += self._problems_with_named_weights()
         if self.freeze_up_to and not (self.weights or self.factory):
             problems.append("freeze_up_to: without weights the frozen layers would stay random")
         if problems:
@@ -179,6 +191,18 @@ class ModelConfig(Strict):
         """Whether `mean` or `scale` may have `n` numbers; grey becomes colour in torchvision's."""
         colour = (self.architecture or "").startswith(TORCHVISION)
         return n in (1, channels) or (colour and n == 3)
+
+    def _problems_with_named_weights(self) -> list[str]:
+        if not (self.architecture or "").startswith(TORCHVISION):
+            return [
+                f"weights: '{self.weights}' are weights of torchvision's by name, for an architecture "
+                f"{TORCHVISION}NAME only; a file has a dot or a small letter in its name"
+            ]
+        return [
+            f"{key}: leave it out, '{self.weights}' say how they were trained"
+            for key in ("mean", "scale")
+            if getattr(self, key) is not None
+        ]
 
     def problem_with(self, shape: tuple[int, int, int]) -> str:
         """Why the network can't take images of a shape (height, width, channels); "" if it can."""

@@ -18,7 +18,16 @@ class OcclusionConfig(Strict):
     )
     # A box covers about a hundredth of an image: more steps than this are closer than one box.
     steps: int = Field(6, ge=1, le=1000, description="equal steps of covered area")
-    max_fraction: float = Field(0.3, gt=0, le=1, description="of the image, covered at the end")
+    max_fraction: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="covered at the end: of the image, and of the map's positive part",
+    )
+    relevant: bool = Field(
+        True,
+        description="also cover the most relevant part of each map's positive pixels, as 4.2 says",
+    )
     box: float = Field(3 / 28, gt=0, le=1, description="side of a box over the image's")
     fill: Literal["mean_image", "mean_colour"] = "mean_image"
     batch_size: BatchSize = 64

@@ -104,7 +104,10 @@ def _number_problem(value: float) -> str:
 def _describe(item: Any) -> list[str]:
     """One line per problem that pydantic reports."""
     kind, value = item["type"], item["input"]
-    where = list(item["loc"])
+    place = list(item["loc"])
+    if place[:2] == ["heatmaps", "methods"]:
+        del place[3:4]  # which form of an entry it is, which pydantic puts there
+    where = place.copy()
     if where[:1] == ["datasets"] and len(where) > 2:
         del where[2]  # the kind, which pydantic puts there, is no key of the file
     key = ".".join(str(part) for part in where)
@@ -112,7 +115,7 @@ def _describe(item: Any) -> list[str]:
         message = str(item["ctx"]["error"])
         return [f"{key}: {line}" if key else line for line in message.splitlines()]
     if kind == "extra_forbidden":
-        allowed = _keys_at(item["loc"][:-1])
+        allowed = _keys_at(place[:-1])
         close = difflib.get_close_matches(str(where[-1]), allowed, 1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         return [f"{key}: unknown key; allowed: {', '.join(allowed)}{hint}"]

@@ -8,8 +8,9 @@ from vebi.config.base import MOST_EPOCHS, MOST_IMAGES, MOST_LAYERS, MOST_SEEDS, 
 class RandomisationConfig(Strict):
     """Which layers are randomised, and on how many images."""
 
+    # Their maps by every method are in memory side by side.
     images: int = Field(
-        48, ge=1, le=MOST_IMAGES, description="test images per network, spread over the classes"
+        48, ge=1, le=2000, description="test images per network, spread over the classes"
     )
     layers: int | None = Field(
         12,
@@ -18,6 +19,13 @@ class RandomisationConfig(Strict):
         description="stages of the cascade at most, at equal steps; null: every layer",
     )
     independent: bool = Field(False, description="also randomise each layer alone")
+    reselect_images: int | None = Field(
+        1000,
+        ge=0,
+        le=MOST_IMAGES,
+        description="training images from which features are selected again in every randomised "
+        "network, to explain its own prediction; 0: not done, null: all",
+    )
 
 
 class SanityConfig(RandomisationConfig):

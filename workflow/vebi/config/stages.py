@@ -7,8 +7,6 @@ from pydantic import Field
 from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.catalogue.methods import METHODS
 from vebi.config.base import (
-    MOST_DRAWS,
-    MOST_RESAMPLES,
     BatchSize,
     Mu,
     Name,
@@ -16,6 +14,7 @@ from vebi.config.base import (
     Scope,
     Strict,
 )
+from vebi.config.methods import MethodEntry, UserMethodConfig
 
 
 class ExperimentConfig(Strict):
@@ -43,20 +42,38 @@ class SelectionConfig(Strict):
 class AblationConfig(Strict):
     """Removing features (VEBI 4.1)."""
 
-    repeats: int = Field(10, ge=1, le=MOST_DRAWS, description="draws of each random control")
+    repeats: int = Field(50, ge=1, le=1000, description="draws of each random control")
     batch_size: BatchSize = 128
 
 
 class HeatmapConfig(Strict):
     """Explanations: of features (VEBI 3.2 and 3.3), and of the predicted class by other methods."""
 
-    methods: list[Annotated[str, OneOf(METHODS)]] = Field(
-        [name for name, method in METHODS.items() if method.paper], min_length=1
+    methods: list[MethodEntry] = Field(
+        [name for name, method in METHODS.items() if method.paper],
+        min_length=1,
+        description="names of built-in methods, and functions: {name: module:function}",
     )
     scope: Scope = "all"
     top: int = Field(3, ge=1, le=64, description="features per image, by weighted response")
     ig_steps: int = Field(16, ge=1, le=1024, description="points on integrated gradients' path")
     batch_size: BatchSize = 32
+
+    @property
+    def names(self) -> list[str]:
+        """All methods by name, in their order."""
+        return [one if isinstance(one, str) else one.name for one in self.methods]
+
+    @property
+    def built_in(self) -> list[str]:
+        """Those of the catalogue."""
+        return [one for one in self.methods if isinstance(one, str)]
+
+    @property
+    def own(self) -> dict[str, UserMethodConfig]:
+        """The others by name, in an order that does not depend on the configuration's."""
+        found = {one.name: one for one in self.methods if not isinstance(one, str)}
+        return dict(sorted(found.items()))
 
 
 class IouConfig(Strict):
@@ -64,8 +81,8 @@ class IouConfig(Strict):
 
     # Maps are drawn, and compared by eye, at 256 levels.
     thresholds: int = Field(101, ge=2, le=10_001, description="equally spaced in [0, 1]")
-    bootstrap: int = Field(
-        2000, ge=1, le=MOST_RESAMPLES, description="resamples of the images behind each interval"
+    ranked: bool = Field(
+        True, description="also the areas of rank-normalised maps: is it the order, or the values"
     )
 
 

@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 from vebi.config.artefacts import ArtefactsConfig
 from vebi.config.average import AverageConfig
 from vebi.config.base import MOST_SEEDS, Name, Seed, Strict
-from vebi.config.datasets import DatasetConfig
+from vebi.config.controls import ControlsConfig
+from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
+from vebi.config.interventions import InterventionsConfig
 from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
 from vebi.config.occlusion import OcclusionConfig
@@ -55,10 +57,12 @@ class Config(Strict):
     heatmaps: HeatmapConfig = HeatmapConfig()
     iou: IouConfig = IouConfig()
     panels: PanelConfig = PanelConfig()
+    controls: ControlsConfig | None = None
     average: AverageConfig | None = None
     artefacts: ArtefactsConfig | None = None
     occlusion: OcclusionConfig | None = None
     sanity: SanityConfig | None = None
+    interventions: InterventionsConfig | None = None
     resampling: ResamplingConfig | None = None
     robustness: RobustnessConfig | None = None
     feature_counts: FeatureCountsConfig | None = None
@@ -101,11 +105,14 @@ class Config(Strict):
             for number, experiment in enumerate(self.experiments)
             for problem in self._experiment_problems(f"experiments.{number}", experiment)
         ]
-        for key in ("seeds", "selection.mu", "selection.scopes", "heatmaps.methods", "experiments"):
-            values: Any = self
-            for part in key.split("."):
-                values = getattr(values, part)
-            names = [(v.dataset, v.model) if key == "experiments" else v for v in values]
+        listed: dict[str, list[Any]] = {
+            "seeds": self.seeds,
+            "selection.mu": self.selection.mu,
+            "selection.scopes": self.selection.scopes,
+            "heatmaps.methods": self.heatmaps.names,
+            "experiments": [(e.dataset, e.model) for e in self.experiments],
+        }
+        for key, names in listed.items():
             if len(set(names)) < len(names):
                 problems.append(f"{key}: the same value stands there twice")
         if self.heatmaps.scope not in self.selection.scopes:
@@ -125,12 +132,39 @@ class Config(Strict):
                     f"experiments: '{e.model}' on '{e.dataset}' and '{other.model}' on '{other.dataset}' "
                     f"would both draw figures called {e.dataset}_{e.model}; rename one of them"
                 )
+        problems += self._stand_in_problems()
+        problems += self._empty_class_problems()
         problems += self._variant_problems()
         problems += self._mcgill_problems()
         problems += self._resampling_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _empty_class_problems(self) -> list[str]:
+        """Classes without images have no annotations that a mu-Lasso could be about."""
+        if self.selection.labels == "predictions":
+            return []
+        return [
+            f"datasets.{e.dataset}.all_classes: needs selection.labels: predictions, since most of its "
+            f"classes have no images"
+            for e in self.experiments
+            if isinstance(data := self.datasets.get(e.dataset), ImageFolderConfig)
+            and data.all_classes is not None
+        ]
+
+    def _stand_in_problems(self) -> list[str]:
+        problems = []
+        for name, data in self.datasets.items():
+            if not isinstance(data, TorchvisionConfig) or data.instead_of is None:
+                continue
+            if not isinstance(self.datasets.get(data.instead_of), ImageFolderConfig):
+                folders = [k for k, d in self.datasets.items() if isinstance(d, ImageFolderConfig)]
+                problems.append(
+                    f"datasets.{name}.instead_of: '{data.instead_of}' is no image folder of datasets; "
+                    f"allowed: {', '.join(folders) or 'none here'} or null"
+                )
+        return problems
 
     def _resampling_problems(self) -> list[str]:
         if self.resampling is None:

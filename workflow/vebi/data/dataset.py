@@ -12,12 +12,12 @@ Both hold `labels` int64 (N), `split` int64 (N) with 0 train and 1 test, and the
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -301,6 +301,39 @@ def write_dataset(path: str | Path, data: Images) -> None:
         for key, values in data.extra.items():
             file[key] = values
         file.attrs["classes"] = list(data.classes)
+
+
+class Batch(NamedTuple):
+    """Some images of a data set with their labels and splits. Shapes as in the module's docstring."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+
+
+def write_batches(
+    path: str | Path,
+    batches: Iterable[Batch],
+    shape: tuple[int, int, int],
+    classes: Sequence[str],
+    class_ids: Sequence[str],
+) -> None:
+    """Write a data set of any size atomically, a batch at a time; `shape` (H, W, C) of its images."""
+    labels, splits, n = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    with create_hdf5(path) as file:
+        images = file.create_dataset(
+            "images", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape)
+        )
+        for batch in batches:
+            images.resize(n + len(batch.images), axis=0)
+            images[n:] = batch.images
+            n += len(batch.images)
+            labels.append(batch.labels)
+            splits.append(batch.split)
+        file["labels"] = np.concatenate(labels).astype(np.int64)
+        file["split"] = np.concatenate(splits).astype(np.int64)
+        file.attrs["classes"] = list(classes)
+        file.attrs["class_ids"] = list(class_ids)
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,12 @@ def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> n
     return pixels.reshape(decoding.shape)
 
 
+def fit_image(image: Image.Image, decoding: Decoding) -> np.ndarray:
+    """An open image as uint8 (size, size, channels), converted and resized as files are."""
+    fitted = _fit(_convert(image, decoding.channels), decoding, Image.Resampling.BICUBIC)
+    return np.asarray(fitted, np.uint8).reshape(decoding.shape)
+
+
 def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
     """The mask file as bool (size, size), upright and resized as its image is.
 

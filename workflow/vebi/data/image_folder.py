@@ -58,10 +58,11 @@ def write(config: ImageFolderConfig, path: str | Path, cache: Path) -> None:
     write_index(path, index_images(config))
 
 
-def index_images(config: ImageFolderConfig) -> ImageIndex:
+def index_images(config: ImageFolderConfig, whole: bool = False) -> ImageIndex:
     """Find, choose, split and check the images of a data set; decode none (unless told to).
 
-    Images stand in the order of split, class and path.
+    Images stand in the order of split, class and path. `whole`: no image is left for testing, all are in
+    the training split; one per class is enough.
 
     Raises:
         VebiError: folder or listing missing or wrong; a class without images; a file listed twice;
@@ -70,10 +71,7 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
     root = find_root(config.path)
     listed = list_images(root, config)
     check_names(listed)
-    class_ids = choose_classes([item.class_id for item in listed], config.classes, config.n_classes)
-    names = class_ids
-    if config.class_names is not None:
-        names = name_classes(class_ids, read_class_names(_find_file(root, config.class_names)))
+    class_ids, names = _name_classes(root, [item.class_id for item in listed], config)
     label_of = {class_id: label for label, class_id in enumerate(class_ids)}
     chosen = [item for item in listed if item.class_id in label_of]
     decoding, skipped = decoding_for(config), {}
@@ -84,10 +82,14 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
         skipped = {file: result.defect for file, result in checked.items() if result.defect}
         _log_skipped(root, skipped, len(chosen))
         chosen = [item for item in chosen if item.file not in skipped]
+    if whole:
+        chosen = [item._replace(split=TRAIN) for item in chosen]
     limits = {TRAIN: config.train_per_class, TEST: config.test_per_class}
     chosen = split_and_limit(chosen, config.seed, config.test_fraction, limits)
     chosen.sort(key=lambda item: (item.split, label_of[item.class_id], item.file))
-    require_images(chosen, class_ids)
+    there = {item.class_id for item in listed}
+    found = [class_id for class_id in class_ids if class_id in there]
+    require_images(chosen, found, (TRAIN,) if whole else (TRAIN, TEST))
     files = [item.file for item in chosen]
     if config.on_corrupt == "error":
         checked = check_files(root, files, decoding, config)
@@ -110,6 +112,29 @@ def index_images(config: ImageFolderConfig) -> ImageIndex:
         mask_bytes=np.array([result.mask_bytes for result in results], np.int64),
         skipped=dict(sorted(skipped.items())),
     )
+
+
+def _name_classes(
+    root: Path, found: Sequence[str], config: ImageFolderConfig
+) -> tuple[list[str], list[str]]:
+    """Ids and names of the classes in label order; with `all_classes` also of those without images."""
+    names_file = config.class_names or config.all_classes
+    known = None if names_file is None else read_class_names(_find_file(root, names_file))
+    if config.all_classes is None:
+        class_ids = choose_classes(found, config.classes, config.n_classes)
+    else:
+        class_ids = list(read_class_names(_find_file(root, config.all_classes)))
+        strange = sorted(set(found) - set(class_ids))
+        if strange or len(class_ids) != config.n_classes:
+            raise VebiError(
+                f"{config.all_classes} lists {len(class_ids):,} classes"
+                + (
+                    f", and none called {_some(strange)}, of which there are images. Add them."
+                    if strange
+                    else f", but n_classes is {config.n_classes}. Set it to {len(class_ids)}."
+                )
+            )
+    return class_ids, class_ids if known is None else name_classes(class_ids, known)
 
 
 def list_images(root: Path, config: ImageFolderConfig) -> list[Listed]:
@@ -275,10 +300,13 @@ def check_files(
     return checked
 
 
-def require_images(listed: Sequence[Listed], class_ids: Sequence[str]) -> None:
-    """Raise VebiError unless every class has images to train on and to test with."""
+def require_images(
+    listed: Sequence[Listed], class_ids: Sequence[str], splits: Sequence[int] = (TRAIN, TEST)
+) -> None:
+    """Raise VebiError unless every class has images in each split: to train on, to test with."""
     there = {(item.class_id, item.split) for item in listed}
-    for split, name in SPLIT_NAMES.items():
+    for split in splits:
+        name = SPLIT_NAMES[split]
         without = [class_id for class_id in class_ids if (class_id, split) not in there]
         if without:
             raise VebiError(

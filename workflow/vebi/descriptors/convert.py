@@ -7,6 +7,7 @@ over the layer. So each is the other's power, divided again.
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
 from vebi.descriptors.descriptor_file import open_descriptors
@@ -22,12 +23,20 @@ def can_convert(source: str, target: str) -> bool:
 
 
 def convert_rows(
-    rows: np.ndarray, feature_layer: np.ndarray, source: str, target: str
-) -> np.ndarray:
-    """Descriptors (N, m) of variant `source` as those of `target`: float32 (N, m).
+    rows: NDArray[np.float32], feature_layer: NDArray[np.int64], source: str, target: str
+) -> NDArray[np.float32]:
+    """Descriptors of one variant as those of another.
 
-    `feature_layer` int64 (m), ascending. Equal to computing `target` from the network up to the
-    rounding of float32; a layer without any response stays zero.
+    Equal to computing `target` from the network up to the rounding of float32.
+
+    Args:
+        rows: (N, m).
+        feature_layer: layer of each feature, int64 (m), ascending.
+        source: variant of `rows`.
+        target: variant that follows from it (`can_convert`).
+
+    Returns:
+        float32 (N, m); a layer without any response stays zero.
     """
     power = _power_of(target) / _power_of(source)
     values = rows.astype(np.float64) ** power
@@ -46,10 +55,15 @@ def _power_of(descriptor: str) -> float:
 
 
 def convert(source: str | Path, path: str | Path, target: str) -> None:
-    """Write the descriptor file of variant `target` that follows from the file `source`.
+    """Write the descriptor file of another variant, in memory that does not grow with the images.
 
-    Streamed, in memory that does not grow with the number of images. Raises VebiError where `target`
-    does not follow from the variant in `source`.
+    Args:
+        source: a descriptor file.
+        path: the file to write.
+        target: its variant.
+
+    Raises:
+        VebiError: `target` does not follow from the variant in `source`.
     """
     descriptors = open_descriptors(source)
     get_descriptor(target)

@@ -1,11 +1,12 @@
 """Descriptors of a data set, computed in one pass and written batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -19,6 +20,7 @@ from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import LayerPass, to_network_input
 from vebi.network.running import run
+from vebi.network.scores import check_scores
 
 _SHORT = (torch.float16, torch.bfloat16)
 
@@ -41,30 +43,39 @@ class _DescriptorPass(LayerPass):
 
 
 def describe_batch(
-    model: nn.Module, images: Tensor, layers: Sequence[Layer], descriptor: Descriptor
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    descriptor: Descriptor,
+    needed: Collection[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Class scores (N, classes) and descriptors float32 (N, m) of images (N, C, H, W).
+
+    `layers` from `list_layers`; `needed`: indices of the layers to measure, the columns of others are
+    zero; None: all that the descriptor measures.
 
     The statistics of each layer are divided by their sum (L1 norm); a layer without any response
     stays zero. Raises VebiError naming the first layer whose response holds NaN or infinity, and for
     class scores that are NaN.
     """
     chosen = measured_layers(descriptor, layers)
-    described = _DescriptorPass(layers, chosen, descriptor.statistic)
+    measured = [layer for layer in chosen if needed is None or layer.index in needed]
+    described = _DescriptorPass(layers, measured, descriptor.statistic)
     logits = run(model, images, described)
-    for layer, part in zip(chosen, described.parts, strict=True):
+    for layer, part in zip(measured, described.parts, strict=True):
         if not bool(part.isfinite().all()):
             raise VebiError(
                 f"Layer '{layer.name}' responds with NaN or infinity to an image. Check the "
                 "network's weights and that it takes pixels from 0 to 255."
             )
-    if bool(logits.isnan().any()):
-        raise VebiError(
-            "The network's class scores are NaN for an image. Check its weights, and that it takes "
-            "pixels from 0 to 255."
-        )
+    check_scores(logits)
+    parts = dict(zip((layer.index for layer in measured), described.parts, strict=True))
     normalised = []
-    for part in described.parts:
+    for layer in chosen:
+        if layer.index not in parts:
+            normalised.append(logits.new_zeros((len(logits), layer.n_channels), dtype=torch.float))
+            continue
+        part = parts[layer.index]
         total = part.sum(1, keepdim=True)
         normalised.append(torch.where(total > 0, part / total, 0.0))
     return logits, torch.cat(normalised, 1).float()
@@ -109,7 +120,7 @@ def describe(
         batches = dataset.batches(indices, batch_size)
         total = -(-len(dataset) // batch_size)
 
-        def compute(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Tensor]:
+        def compute(_: NDArray[np.int64], raw: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
             images = to_network_input(raw, device)
             return describe_batch(model, images, layers, descriptor)
 

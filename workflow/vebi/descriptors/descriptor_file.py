@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import (
@@ -29,18 +30,18 @@ class DescriptorFile:
     """Everything of a descriptor file but X, whose rows are read when wanted."""
 
     path: Path
-    labels: np.ndarray
-    predictions: np.ndarray
-    split: np.ndarray
-    feature_layer: np.ndarray
-    feature_channel: np.ndarray
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    split: NDArray[np.int64]
+    feature_layer: NDArray[np.int64]
+    feature_channel: NDArray[np.int64]
     layer_names: tuple[str, ...]
     layer_types: tuple[str, ...]
-    layer_spatial: np.ndarray
+    layer_spatial: NDArray[np.bool_]
     variant: str
     classes: tuple[str, ...] = ()
 
-    def rows(self, indices: np.ndarray) -> np.ndarray:
+    def rows(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of X at `indices`: float32 (len(indices), m)."""
         with open_hdf5(self.path) as file:
             return read_rows_at(file["X"], indices)

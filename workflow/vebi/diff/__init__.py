@@ -1,6 +1,6 @@
 """Compare two runs: tables by their keys, HDF5 by arrays, figures by pixels."""
 
-from vebi.diff.command import compare, run_diff
+from vebi.diff.folders import compare, run_diff
 from vebi.diff.report import Change, FileResult, Finding, Outcome, Report, Verdict
 
 __all__ = [

@@ -191,16 +191,31 @@ def compare_tables(
                 rows=some,
             )
         if column == "verdict":
-            # Claims have names; verdicts of other tables go by the table and the row's key.
-            told = {
+            told: dict[str, Cells] = {
                 key: left.columns[key][rows_a] for key in ("claim_id", "statement") if key in shared
             }
-            for row in moved[:MOST_FINDINGS]:
-                place = f"{Path(name).stem}: {labels.of(int(row))}"
-                claim = str(told["claim_id"][row]) if "claim_id" in told else place
-                statement = str(told["statement"][row]) if "statement" in told else ""
-                verdicts.append(Verdict(claim, statement, str(cells_a[row]), str(cells_b[row])))
+            verdicts = _changed_verdicts(name, (cells_a, cells_b), told, labels, moved)
     return result, verdicts
+
+
+def _changed_verdicts(
+    name: str,
+    cells: tuple[Cells, Cells],
+    told: Mapping[str, Cells],
+    labels: "_Labels",
+    moved: NDArray[np.int64],
+) -> list[Verdict]:
+    """The verdicts of the rows `moved`, the first of them.
+
+    Claims have names, which `told` holds; verdicts of other tables go by the table and the row's key.
+    """
+    verdicts = []
+    for row in moved[:MOST_FINDINGS]:
+        place = f"{Path(name).stem}: {labels.of(int(row))}"
+        claim = str(told["claim_id"][row]) if "claim_id" in told else place
+        statement = str(told["statement"][row]) if "statement" in told else ""
+        verdicts.append(Verdict(claim, statement, str(cells[0][row]), str(cells[1][row])))
+    return verdicts
 
 
 def _require_columns(tables: Sequence[Table], keys: Sequence[str]) -> None:

@@ -10,13 +10,15 @@ from vebi.catalogue.descriptors import Descriptor
 from vebi.catalogue.methods import Method, get_method
 from vebi.descriptors.describe import describe_batch
 from vebi.explanation.explanation import ClassScore, Explanation, FeatureExplanation
-from vebi.heatmaps.draw import Targets, choose_features, feature_maps, merged_maps
+from vebi.heatmaps.class_batch import ClassBatch
+from vebi.heatmaps.draw import choose_features, class_map, feature_maps
 from vebi.heatmaps.maps import merge
 from vebi.heatmaps.subject import Subject, WeightedDescriptors
 from vebi.io.errors import VebiError
-from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.known_layers import known_layers
+from vebi.network.layers import Layer
 from vebi.network.running import run
-from vebi.network.scores import probabilities
+from vebi.network.scores import check_scores, probabilities
 from vebi.selection.statistics import FeatureIndex
 
 # Classes that an explanation names.
@@ -78,13 +80,13 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class _Predicted:
+class Predicted:
     """Class scores and probabilities, float64 (N, classes); `weighted`: what selected features are
     ranked from, None if there are none."""
 
     scores: np.ndarray
     probabilities: np.ndarray
-    weighted: WeightedDescriptors | None
+    weighted: WeightedDescriptors | None = None
 
     @property
     def classes(self) -> np.ndarray:
@@ -113,10 +115,17 @@ def explain_batch(
         raise VebiError(f"top is {top}; expected is how many features to draw, 0 or more.")
     if not len(pictures.batch):
         raise VebiError("There are no images to explain.")
-    layers = list_layers(network.model, pictures.batch[:1])
-    predicted = _predict(network, pictures.batch, layers)
+    layers = known_layers(network.model, pictures.batch[:1])
+    features: list[tuple[FeatureExplanation, ...]] = [()] * len(pictures.batch)
+    if how.explains == "class":
+        # The pass that goes back to the pixels tells the class, too.
+        batch = ClassBatch(network.model, pictures.batch, layers)
+        maps = class_map(batch, how).cpu().numpy()
+        predicted = _predicted(network, batch.scores)
+    else:
+        predicted = predict(network, pictures.batch, layers, how)
+        features, maps = _draw(pictures, network.model, layers, predicted, how, top=top, seed=seed)
     names = list(network.classes) or [str(i) for i in range(predicted.scores.shape[1])]
-    features, maps = _draw(pictures, network.model, layers, predicted, how, top=top, seed=seed)
     explanations = []
     for n, image in enumerate(pictures.shown):
         of_image = predicted.probabilities[n]
@@ -138,14 +147,11 @@ def explain_batch(
     return explanations
 
 
-def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predicted:
-    selected, weighted = network.selected, None
-    if selected is None:
-        logits = run(network.model, batch)
-    else:
-        logits, values = describe_batch(network.model, batch, layers, selected.descriptor)
-        described = selected.layers_in(layers)
-        weighted = WeightedDescriptors(described, values.cpu().numpy(), selected.weights)
+def _predicted(
+    network: Network, logits: Tensor, weighted: WeightedDescriptors | None = None
+) -> Predicted:
+    check_scores(logits)
+    selected = network.selected
     n_outputs, n_names = logits.shape[1], len(network.classes) or logits.shape[1]
     if selected is not None and not len(selected.weights) == n_names == n_outputs:
         raise VebiError(
@@ -158,14 +164,32 @@ def _predict(network: Network, batch: Tensor, layers: Sequence[Layer]) -> _Predi
             "are expected."
         )
     scores, likely = logits.double(), probabilities(logits)
-    return _Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
+    return Predicted(scores.cpu().numpy(), likely.cpu().numpy(), weighted)
+
+
+def predict(network: Network, batch: Tensor, layers: Sequence[Layer], method: Method) -> Predicted:
+    """What the network says of a batch (N, C, H, W), and what its selected features are ranked from."""
+    selected = network.selected
+    if selected is None:
+        return _predicted(network, run(network.model, batch))
+    described = selected.layers_in(layers)
+    needed = None
+    if method.metric == "relevance":
+        # A layer without weights has no say.
+        is_used = selected.weights.any(0)
+        ends = np.cumsum([layer.n_channels for layer in described])
+        parts = np.split(is_used, ends[:-1])
+        needed = {layer.index for layer, used in zip(described, parts, strict=True) if used.any()}
+    logits, values = describe_batch(network.model, batch, layers, selected.descriptor, needed)
+    weighted = WeightedDescriptors(described, values.cpu().numpy(), selected.weights)
+    return _predicted(network, logits, weighted)
 
 
 def _draw(
     pictures: Pictures,
     model: nn.Module,
     layers: Sequence[Layer],
-    predicted: _Predicted,
+    predicted: Predicted,
     method: Method,
     *,
     top: int,
@@ -173,10 +197,6 @@ def _draw(
 ) -> tuple[list[tuple[FeatureExplanation, ...]], np.ndarray]:
     """The features of every image, and one map for each, float32 (N, H, W)."""
     batch, name = pictures.batch, method.name
-    if method.explains == "class":
-        targets = Targets(predicted.classes, {})
-        merged = merged_maps(model, batch, layers, targets, [name])[name]
-        return [()] * len(batch), merged.cpu().numpy()
     subject = Subject(
         model, batch, layers, predicted.classes, pictures.index, predicted.weighted, seed
     )
@@ -211,18 +231,18 @@ def _draw(
 
 @dataclass(frozen=True)
 class _Weighing:
-    """Weights of an image's predicted class and its descriptor (m), with each feature's column."""
+    """Weights of an image's predicted class and its descriptor (m), with each layer's first column."""
 
     weights: np.ndarray
     values: np.ndarray
-    columns: dict[tuple[int, int], int]
+    first_columns: dict[int, int]
 
     def of(self, layer: int, channel: int) -> dict[str, float]:
         """Weight, response and share of a feature, none for one that has no column."""
-        at = self.columns.get((layer, channel))
-        if at is None:
+        first = self.first_columns.get(layer)
+        if first is None:
             return {}
-        weight, response = self.weights[at], self.values[at]
+        weight, response = self.weights[first + channel], self.values[first + channel]
         relevance = weight * response
         # 0 without relevance, which features of other methods' choice may lack.
         evidence = np.maximum(self.weights * self.values, 0).sum()
@@ -230,16 +250,14 @@ class _Weighing:
         return {"weight": float(weight), "response": float(response), "share": share}
 
 
-def _weighing(predicted: _Predicted) -> list[_Weighing]:
+def _weighing(predicted: Predicted) -> list[_Weighing]:
     weighted = predicted.weighted
     if weighted is None:
         nothing = np.zeros(0)
         return [_Weighing(nothing, nothing, {})] * len(predicted.scores)
-    places = zip(*feature_index(weighted.layers), strict=True)
-    columns = {
-        (weighted.layers[position].index, int(channel)): at
-        for at, (position, channel) in enumerate(places)
-    }
+    sizes = [layer.n_channels for layer in weighted.layers]
+    firsts = (np.cumsum(sizes) - sizes).tolist()
+    columns = {layer.index: at for layer, at in zip(weighted.layers, firsts, strict=True)}
     weights = weighted.weights[predicted.classes]
     return [
         _Weighing(of_class, values, columns)

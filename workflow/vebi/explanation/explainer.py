@@ -22,7 +22,8 @@ from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
-from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.known_layers import known_layers
+from vebi.network.layers import Layer, feature_index
 from vebi.network.passes import to_network_input
 from vebi.selection.path_file import Solution, over_all_columns, read_solution
 from vebi.selection.select import solve
@@ -76,16 +77,21 @@ class Explainer:
         names = [self.classes[label] for label in table["class"]]
         return table.assign(**{"class": names}).drop(columns=["scope", "mu"])
 
+    @property
+    def network(self) -> Network:
+        """The network on its device, with the weights of the selected features."""
+        selected = None
+        if self.solution is not None:
+            weights, descriptor = self.solution.weights_at(self.mu), get_descriptor(self.descriptor)
+            selected = Selected(weights, self.solution.index, descriptor)
+        return Network(self.model.to(self.device), self.classes, selected)
+
     def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> list[Explanation]:
         """Explain images (forms as in `fit`) by any heatmap method, by up to `top` features each."""
         array = _as_array(images)
         if not len(array):
             raise VebiError("There are no images to explain.")
-        selected = None
-        if self.solution is not None:
-            weights, descriptor = self.solution.weights_at(self.mu), get_descriptor(self.descriptor)
-            selected = Selected(weights, self.solution.index, descriptor)
-        network = Network(self.model.to(self.device), self.classes, selected)
+        network = self.network
 
         def explain(index: np.ndarray, some: np.ndarray) -> list[Explanation]:
             batch, shown = _prepare(some, self.preprocess, self.device)
@@ -133,7 +139,7 @@ def fit(
         raise VebiError("There are no images to select features on.")
     model = model.to(device)
     example, _ = _prepare(array[:1], preprocess, device)
-    layers = list_layers(model, example)
+    layers = known_layers(model, example)
     described = measured_layers(measured, layers)
 
     def describe(_: np.ndarray, some: np.ndarray) -> tuple[Tensor, np.ndarray]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class FeatureExplanation:
     layer_type: str
     spatial: bool
     channel: int
-    heatmap: np.ndarray
+    heatmap: NDArray[np.float32]
     metric: str
     value: float
     weight: float | None = None
@@ -55,11 +56,11 @@ class Explanation:
     classes, best first.
     """
 
-    image: np.ndarray
+    image: NDArray[np.uint8]
     predicted: str
     confidence: float
     features: tuple[FeatureExplanation, ...]
-    heatmap: np.ndarray
+    heatmap: NDArray[np.float32]
     method: str
     scores: tuple[ClassScore, ...] = ()
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vebi.catalogue.methods import OURS, get_method
 from vebi.data.decoding import Decoding, read_pixels
 from vebi.explanation.explanation import as_plain
 from vebi.explanation.network_source import NetworkSource, find_network
+from vebi.explanation.page import explanation_page
 from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
 from vebi.io.files import write_text
@@ -25,6 +27,7 @@ def explain_files(
     mu: float | None = None,
     top: int = 3,
     device: str = "auto",
+    html: bool = False,
 ) -> list[Path]:
     """Explain image files; write the panel (PNG, PDF) and the numbers (JSON) to `out`.
 
@@ -36,6 +39,7 @@ def explain_files(
         mu: of the selection; None: the run's heatmap_mu, or 10.
         top: features per image.
         device: where descriptors of `source.data` are computed.
+        html: write a page with the maps over the images (HTML), too.
 
     Returns:
         The files of the explanation.
@@ -54,10 +58,15 @@ def explain_files(
         ],
     }
     write_text(numbers, canonical_json(content))
-    return [panel, panel.with_suffix(".pdf"), numbers]
+    written = [panel, panel.with_suffix(".pdf"), numbers]
+    if html:
+        page = out / "explanation.html"
+        write_text(page, explanation_page(explanations, [path.name for path in images]))
+        written.append(page)
+    return written
 
 
-def read_image(path: Path, decoding: Decoding, shape: tuple[int, int, int]) -> np.ndarray:
+def read_image(path: Path, decoding: Decoding, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """An image file as uint8 (H, W, C) of the given shape, decoded as a data set's images are."""
     pixels = read_pixels(path, decoding)
     if pixels.shape == shape:

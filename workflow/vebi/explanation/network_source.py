@@ -2,20 +2,22 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from vebi.catalogue.architectures import FACTORY
+from vebi.catalogue.architectures import ARCHITECTURES, FACTORY
 from vebi.catalogue.methods import Method
 from vebi.compute.devices import choose_device
 from vebi.config import Config, parse_config
 from vebi.config.datasets import ImageFolderConfig
 from vebi.config.mcgill import McGillNetworkConfig
+from vebi.config.models import SMALLEST_TORCHVISION
 from vebi.config.stages import ExperimentConfig
 from vebi.data.dataset import Dataset, open_dataset, write_index
 from vebi.data.decoding import Decoding, decoding_for
@@ -24,15 +26,22 @@ from vebi.data.listing import list_class_folders
 from vebi.descriptors.describe import describe
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.explanation.explainer import Explainer, load
+from vebi.explanation.input_shape import SIZES, Taken, find_shape
 from vebi.io.errors import VebiError
-from vebi.models.factory import split_factory
+from vebi.models.class_outputs import (
+    keep_outputs,
+    output_names,
+    readable_names,
+    require_outputs,
+)
+from vebi.models.factory import call_factory, split_factory
 from vebi.models.model_file import load_model, load_network
 from vebi.models.train import ImageTask, TrainingSettings, first_network, given_network
 from vebi.models.weights import read_weights
 from vebi.models.weights_places import find_weights
 from vebi.run.checksums import check_files
 from vebi.run.manifest import MANIFEST, read_manifest
-from vebi.selection.select import solve_paths
+from vebi.selection.select import Problem, solve_paths
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +65,10 @@ class NetworkSource:
         weights: a file of weights; a model.pt is a network by itself.
         data: images of the network's classes, to select features on: a folder with a folder per class,
             or a dataset.h5.
-        classes: the folders of `data` in the order of the network's outputs, None: sorted; without
-            `data` the outputs' names, or one number: how many there are.
-        size, grey: what images become, unless the network or the data set says so.
+        classes: the folders of `data` in the order of the network's outputs, None: by the outputs' names
+            where those are known, else sorted; without `data` the outputs' names, or one number: how many
+            there are.
+        size, grey: what images become; None: what the network takes, see `find_shape`.
     """
 
     run: Path | None = None
@@ -70,8 +80,8 @@ class NetworkSource:
     weights: str | None = None
     data: Path | None = None
     classes: Sequence[str] | None = None
-    size: int = 224
-    grey: bool = False
+    size: int | None = None
+    grey: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +192,8 @@ def _with_data(
     model = _own_network(source, dataset)
     describe(model, dataset, descriptors, device=where)
     accuracy = _check_order(descriptors, dataset.classes, source.classes is None)
-    solve_paths(descriptors, selection, mus=[mu])
+    # As `vebi.fit` does: nothing is tested here that images would have to be kept for.
+    solve_paths(descriptors, selection, Problem(split=None), mus=[mu])
     explainer = load(model.cpu(), descriptors, selection, mu=mu, classes=dataset.classes)
     height, _, depth = dataset.image_shape
     decoding = Decoding(height, 1 if depth == 1 else 3)
@@ -194,17 +205,50 @@ def _with_data(
 
 def _alone(source: NetworkSource) -> FoundNetwork:
     """A user's own network, with nothing but itself."""
-    shape = (source.size, source.size, 1 if source.grey else 3)
     if source.factory is None and source.architecture is None:
         model, spec, classes = load_network(_model_file(source))
         depth, height, width = spec.input_shape
         shape = (height, width, depth)
     else:
-        classes = _names(source.classes)
+        _, settings = _network(source)
+        if source.factory is not None:
+            taken = _made_alone(source)
+        else:
+            weights = read_weights(find_weights(str(settings.weights)))
+            taken = Taken(_shape(source), weights.n_outputs)
+        shape, classes = taken.shape, _names(source.classes, taken.n_outputs)
         model = _own_network(source, ImageTask(shape, tuple(classes), tuple(classes)))
     explainer = Explainer(model, classes=tuple(classes))
     decoding = Decoding(shape[0], 1 if shape[2] == 1 else 3)
     return FoundNetwork(explainer, decoding, shape, _named(source))
+
+
+def _made_alone(source: NetworkSource, images: Sequence[tuple[int, int]] = ()) -> Taken:
+    """What a user's own factory makes, tried on images: see `find_shape`."""
+    name = str(source.factory)
+    # The network that is explained is made later, with its own random numbers.
+    with torch.random.fork_rng(devices=[]):
+        return find_shape(call_factory(name, {}), source.size, source.grey, images)
+
+
+def _shape(source: NetworkSource, images: Sequence[tuple[int, int]] = ()) -> tuple[int, int, int]:
+    """Height, width and channels that images (of these heights and widths) become for the network."""
+    if source.factory is None and source.architecture is None:
+        _, spec, _ = load_network(_model_file(source))
+        depth, height, width = spec.input_shape
+        return height, width, depth
+    _network(source)
+    if source.architecture is None:
+        return _made_alone(source, images).shape
+    own = ARCHITECTURES.get(source.architecture)
+    if own is not None and own.shape is not None:
+        return own.shape
+    size = source.size
+    if size is None:
+        sides = {side for shape in images for side in shape}
+        smallest = SMALLEST_TORCHVISION if own is None else own.smallest
+        size = sides.pop() if len(sides) == 1 and min(sides) >= smallest else SIZES[0]
+    return size, size, 1 if source.grey else 3
 
 
 def _named(source: NetworkSource) -> dict[str, Any]:
@@ -212,12 +256,11 @@ def _named(source: NetworkSource) -> dict[str, Any]:
     return {"network": network, "weights": source.weights}
 
 
-def _names(classes: Sequence[str] | None) -> list[str]:
+def _names(classes: Sequence[str] | None, n_outputs: int) -> list[str]:
+    """Names of the outputs: as given, else ImageNet's where there are as many, else their numbers."""
     if not classes:
-        raise VebiError(
-            "What the network's outputs are called is not known: give --classes red,green,blue in "
-            "their order, or how many there are: --classes 1000."
-        )
+        known = output_names(n_outputs)
+        return list(known) or [str(number) for number in range(n_outputs)]
     if len(classes) == 1 and classes[0].isdecimal():
         if len(classes[0]) > 5:
             raise VebiError(f"--classes {classes[0][:20]}: fewer than 100,000 are expected.")
@@ -251,24 +294,12 @@ def _model_file(source: NetworkSource) -> Path:
 def _own_network(source: NetworkSource, task: Dataset | ImageTask) -> nn.Module:
     """The network for images like those of `task`, in evaluation mode."""
     if source.factory is None and source.architecture is None:
-        path = _model_file(source)
-        net, classes = load_model(path)
-        if classes != list(task.classes):
-            raise VebiError(
-                f"{path} has the classes {_some(classes)}, the images have {_some(task.classes)}: "
-                "the same, in the same order, are expected."
-            )
-        return net
-    if source.factory is not None and source.architecture is not None:
-        raise VebiError("--factory and --architecture both name a network: give one of them.")
-    if source.factory is not None:
-        split_factory(source.factory)
-    elif source.weights is None:
-        raise VebiError(
-            f"--architecture {source.architecture} has random weights: give --weights as well."
-        )
-    name = f"{FACTORY}{source.factory}" if source.factory else str(source.architecture)
-    settings = TrainingSettings(0, 1, "sgd", 1.0, scale=None, weights=source.weights)
+        net, spec, classes = load_network(_model_file(source))
+        outputs = require_outputs((task.class_ids, task.classes), len(classes), [classes])
+        if outputs != list(range(len(classes))):
+            keep_outputs(net, outputs, torch.zeros(1, *spec.input_shape))
+        return net.requires_grad_(False)
+    name, settings = _network(source)
     if isinstance(task, Dataset):
         net, _ = first_network(task, name, settings, 0)
     else:
@@ -279,6 +310,20 @@ def _own_network(source: NetworkSource, task: Dataset | ImageTask) -> nn.Module:
                 "whose images have one."
             )
     return net.eval().requires_grad_(False)
+
+
+def _network(source: NetworkSource) -> tuple[str, TrainingSettings]:
+    """A factory or an architecture by its name in the configuration, and how it is set up."""
+    if source.factory is not None and source.architecture is not None:
+        raise VebiError("--factory and --architecture both name a network: give one of them.")
+    if source.factory is not None:
+        split_factory(source.factory)
+    elif source.weights is None:
+        raise VebiError(
+            f"--architecture {source.architecture} has random weights: give --weights as well."
+        )
+    name = f"{FACTORY}{source.factory}" if source.factory else str(source.architecture)
+    return name, TrainingSettings(0, 1, "sgd", 1.0, scale=None, weights=source.weights)
 
 
 def _open_data(source: NetworkSource, data: Path, out: Path) -> Dataset:
@@ -296,16 +341,27 @@ def _open_data(source: NetworkSource, data: Path, out: Path) -> Dataset:
         raise VebiError(
             f"{data} has {len(names)} folders with images; two or more are expected, one per class."
         )
+    chosen = names if classes is None else list(classes)
     config = ImageFolderConfig(
         kind="image_folder",
         path=str(data.resolve()),
         layout="class_folders",
-        classes=names if classes is None else list(classes),
-        n_classes=len(names if classes is None else classes),
-        size=source.size,
-        channels=1 if source.grey else 3,
+        classes=chosen,
+        n_classes=len(chosen),
+        size=SIZES[0],
     )
-    write_index(out / "dataset.h5", index_images(config))
+    index = index_images(config, whole=True)
+    height, _, depth = _shape(source, [(int(h), int(w)) for h, w in index.sizes])
+    named = readable_names(chosen)
+    log.info(
+        "images become %d x %d pixels, %s", height, height, "grey" if depth == 1 else "in colour"
+    )
+    write_index(
+        out / "dataset.h5",
+        replace(
+            index, decoding=replace(index.decoding, size=height, channels=depth), classes=named
+        ),
+    )
     return open_dataset(out / "dataset.h5")
 
 

@@ -2,50 +2,68 @@
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from vebi.catalogue.methods import METHODS
+from vebi.catalogue.methods import get_method
 from vebi.explanation.explanation import Explanation, FeatureExplanation
-from vebi.figures.images import show_image
-from vebi.figures.style import HEATMAP, get_layer_colour, new_figure, styled
+from vebi.figures.images import show_image, title_feature
+from vebi.figures.style import HEATMAP, SMALL, get_layer_colour, new_figure, styled
+from vebi.figures.text import fit_text
+
+# Inches of a cell's column and row, and of the text that fits above a picture.
+_WIDTH, _HEIGHT, _TEXT = 2.0, 2.6, 1.78
 
 
 @styled
 def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     """The paper's Fig. 6: image, predicted class, and the maps of its most relevant features.
 
-    Each map's label is the number of its layer, its name and its channel, on green for layers with
-    maps and on pink for fully connected ones. A method that explains the class as one has one map.
+    Each map's label is its layer's name and number and its channel, on green for layers with maps and on
+    pink for fully connected ones. A method that explains the class as one has one map.
     """
     n_maps = max(1, max(len(explanation.features) for explanation in explanations))
     rows = len(explanations)
-    figure, axes = new_figure(rows, 1 + n_maps, figsize=(1.8 * (1 + n_maps), 2.05 * rows))
+    figure, axes = new_figure(rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows))
+    layout = figure.get_layout_engine()
+    assert isinstance(layout, ConstrainedLayoutEngine)
+    # The coloured boxes stand out from their text, which is all that the layout measures.
+    layout.set(h_pad=0.06, w_pad=0.06)
     for axis in axes.flat:
         axis.axis("off")
     for row, explanation in zip(axes, explanations, strict=True):
         show_image(row[0], explanation.image)
-        row[0].set_title(f"{explanation.predicted} ({explanation.confidence:.2f})", fontsize=8)
+        _set_title(row[0], explanation.predicted, f"{explanation.confidence:.2f}")
         if not explanation.features and explanation.heatmap.any():
             show_image(row[1], explanation.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            name = METHODS[explanation.method].label
-            row[1].set_title(name, fontsize=7.5)
+            _set_title(row[1], get_method(explanation.method).label)
         for axis, feature in zip(row[1:], explanation.features, strict=False):
             show_image(axis, feature.heatmap, cmap=HEATMAP, vmin=0, vmax=1)
-            axis.set_title(
-                f"{feature.layer_number}: {feature.layer} / {feature.channel}",
-                fontsize=7.5,
-                color="white",
-                bbox={
-                    "facecolor": get_layer_colour(feature.layer_type, feature.spatial),
-                    "edgecolor": "none",
-                    "pad": 2,
-                },
+            colour = get_layer_colour(feature.layer_type, feature.spatial)
+            title_feature(
+                axis,
+                (feature.layer_number, layer_label(feature.layer)),
+                feature.channel,
+                colour,
+                width=72 * _TEXT,
             )
-            axis.set_xlabel(_describe(feature), fontsize=7, labelpad=1)
+            axis.set_xlabel(describe_feature(feature), fontsize=SMALL, labelpad=1)
     return figure
 
 
-def _describe(feature: FeatureExplanation) -> str:
+def layer_label(name: str) -> str:
+    """A layer's name as its network's author wrote it: without `net`, the module that holds it here."""
+    return name.removeprefix("net.")
+
+
+def _set_title(axis: Axes, name: str, *below: str) -> None:
+    """Up to two lines of a name, which is no mathematics whatever signs it has, and what stands below."""
+    lines = [fit_text(name, 72 * _TEXT, SMALL), *below]
+    axis.set_title("\n".join(lines), fontsize=SMALL, parse_math=False)
+
+
+def describe_feature(feature: FeatureExplanation) -> str:
     """How strongly a feature stands for the prediction, by what its method ranks features by."""
     if feature.metric == "relevance":
         return f"{feature.share:.0%} of the evidence"

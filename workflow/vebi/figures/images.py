@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from vebi.figures.style import SMALL
+from vebi.figures.text import fit_text
 from vebi.io.hdf5 import open_hdf5
 
 
@@ -20,6 +22,26 @@ def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
     axis.grid(visible=False)
     for spine in axis.spines.values():
         spine.set_visible(False)
+
+
+def title_feature(
+    axis: Axes, layer: tuple[int, str], channel: int, colour: str, width: float | None = None
+) -> None:
+    """A feature's title, on its layer's colour: number and name of the layer, and the channel.
+
+    With a `width` in points a long name is wrapped, and shortened in the middle if that is not enough.
+    """
+    number, name = layer
+    title = f"{number}: {name} / {channel}"
+    if width is not None:
+        title = f"{fit_text(name, width, SMALL)}\nlayer {number}, channel {channel}"
+    axis.set_title(
+        title,
+        fontsize=SMALL,
+        color="white",
+        parse_math=False,
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 2},
+    )
 
 
 def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> np.ndarray:

@@ -30,12 +30,23 @@ from vebi.io.files import atomic_path
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# A page of the report, in inches: no figure is wider, so that type has one size where it is shown.
+WIDTH = 9.6
+# The smallest type, in points.
+SMALL = 7.5
+# A note below a figure.
+NOTE: dict[str, Any] = {"fontsize": 8, "color": "#555555"}
+
 STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 160,
     "figure.constrained_layout.use": True,
     "font.size": 9,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": SMALL,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -52,12 +63,14 @@ STYLE: dict[Any, Any] = {
 CONDITION_COLOURS = {
     "selected": VERMILION,
     "random": SKY,
+    "random_selected_layers": PURPLE,
     "random_layer_matched": BLUE,
     "none": GREY,
 }
 CONDITION_NAMES = {
     "selected": "selected features",
     "random": "random features",
+    "random_selected_layers": "random, from the layers of these",
     "random_layer_matched": "random, as many per layer",
     "none": "whole network",
 }

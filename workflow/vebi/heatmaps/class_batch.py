@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
@@ -20,6 +21,7 @@ from vebi.heatmaps.relevance import gradients_of
 from vebi.heatmaps.rules import let_positive_pass
 from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import RECTIFIERS
 from vebi.network.passes import LayerPass
@@ -32,30 +34,25 @@ IG_STEPS = 16
 def class_gradient(
     model: nn.Module,
     images: Tensor,
-    classes: Tensor,
+    classes_of: Callable[[Tensor], Tensor],
     mode: OperationMode | None = None,
 ) -> Tensor:
     """Gradient (N, C, H, W) of each image's score of its class, at the network's input.
 
-    `classes` int64 (N). The forward pass runs inside `mode`, which may change what goes back.
+    `classes_of`: from the scores (N, classes) of the pass to the classes, int64 (N). The forward pass
+    runs inside `mode`, which may change what goes back.
     """
     leaf = leaf_of(images).contiguous().requires_grad_()
-    return gradients_of(run(model, leaf, mode, gradients=True), classes, [leaf])[0]
+    scores = run(model, leaf, mode, gradients=True)
+    return gradients_of(scores, classes_of(scores), [leaf])[0]
 
 
 class GuidedMode(OperationMode):
     """Guided backpropagation (Springenberg et al. 2015): ReLUs let only positive signals through."""
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        result = function(*args, **kwargs)
-        if kind in RECTIFIERS:
+    def operation(self, position: int, call: Call) -> Any:
+        result = call.run()
+        if call.kind in RECTIFIERS:
             self.when_recorded(result, let_positive_pass)
         return result
 
@@ -63,7 +60,7 @@ class GuidedMode(OperationMode):
 class _CamPass(LayerPass):
     """Keeps one layer's maps and their place in the graph: where they are joined, if they are."""
 
-    def __init__(self, layers: Sequence[Layer], wanted: Layer | None) -> None:
+    def __init__(self, layers: Sequence[Layer], wanted: Layer) -> None:
         super().__init__(layers)
         self._wanted = wanted
         self.response: Tensor | None = None
@@ -75,11 +72,9 @@ class _CamPass(LayerPass):
             self._keep(response, layer.channel_axis, layer.overwritten)
         return response
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result, wanted = super().other(function, args, kwargs), self._wanted
-        if wanted is not None and wanted.joined and self.position == wanted.position + 1:
+    def other(self, call: Call) -> Any:
+        result, wanted = super().other(call), self._wanted
+        if wanted.joined and self.position == wanted.position + 1:
             calls, axis = wanted.joined
             if self.calls == calls:
                 self._keep(result, axis, True)
@@ -130,21 +125,35 @@ def reference_image(model: nn.Module, images: Tensor) -> Tensor:
 
 @dataclass
 class ClassBatch:
-    """Images with their predicted classes; what several methods need is computed once.
+    """Images with the classes to explain; what several methods need is computed once.
 
-    `images` float (N, C, H, W), `predictions` int64 (N), `ig_steps` points on the path of integrated
-    gradients. A method's signal is (N, C, H, W), or (N, 1, H, W) as a class activation map's.
+    `images` float (N, C, H, W); `predictions` int64 (N), None: the classes with the highest scores, which
+    the first pass that a method makes tells; `ig_steps` points on the path of integrated gradients. A
+    method's signal is (N, C, H, W), or (N, 1, H, W) as a class activation map's.
     """
 
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    predictions: np.ndarray
+    predictions: NDArray[np.int64] | None = None
     ig_steps: int = IG_STEPS
 
     @cached_property
+    def scores(self) -> Tensor:
+        """The network's scores (N, classes), from a pass of its own if there was none before."""
+        return run(self.model, self.images)
+
+    @cached_property
     def classes(self) -> Tensor:
+        """The classes to explain, int64 (N)."""
+        if self.predictions is None:
+            return self.scores.argmax(1)
         return torch.from_numpy(np.asarray(self.predictions, np.int64)).to(self.images.device)
+
+    def classes_of(self, scores: Tensor) -> Tensor:
+        """The classes to explain, int64 (N), now that a pass over the images gave these scores."""
+        self.__dict__.setdefault("scores", scores.detach())
+        return self.classes
 
     @cached_property
     def difference(self) -> Tensor:
@@ -152,34 +161,27 @@ class ClassBatch:
         return self.images - reference_image(self.model, self.images)
 
     @cached_property
-    def _plain(self) -> tuple[Tensor, Tensor | None]:
-        """Gradient at the input, and the class activation map, from one pass."""
-        wanted = cam_layer(self.layers)
-        watched = _CamPass(self.layers, wanted)
-        leaf = leaf_of(self.images).contiguous().requires_grad_()
-        scores = run(self.model, leaf, watched, gradients=True)
-        if wanted is None:
-            return gradients_of(scores, self.classes, [leaf])[0], None
-        assert watched.response is not None
-        assert watched.edge is not None
-        at_input, at_layer = gradients_of(scores, self.classes, [leaf, watched.edge])
-        at_layer = at_layer.movedim(watched.axis, 1)
-        weights = at_layer.mean((2, 3), keepdim=True)
-        return at_input, (weights * watched.response).sum(1, keepdim=True).clamp(min=0)
-
-    @cached_property
     def gradient(self) -> Tensor:
-        return self._plain[0]
+        return class_gradient(self.model, self.images, self.classes_of)
 
     @cached_property
     def cam(self) -> Tensor:
         """Grad-CAM (Selvaraju et al. 2017, Eqs. 1 and 2), bilinear at the size of the image."""
-        coarse = self._plain[1]
-        if coarse is None:
+        wanted = cam_layer(self.layers)
+        if wanted is None:
             raise VebiError("Grad-CAM needs a convolution with maps; this network has none.")
+        watched = _CamPass(self.layers, wanted)
+        leaf = leaf_of(self.images).contiguous().requires_grad_()
+        scores = run(self.model, leaf, watched, gradients=True)
+        assert watched.response is not None
+        # Back to that layer only: most of the way is below it. Without a place in the graph it has no
+        # way to the image either, which is what the error says.
+        (at_layer,) = gradients_of(scores, self.classes_of(scores), [watched.edge or leaf])
+        weights = at_layer.movedim(watched.axis, 1).mean((2, 3), keepdim=True)
+        coarse = (weights * watched.response).sum(1, keepdim=True).clamp(min=0)
         size = (self.images.shape[2], self.images.shape[3])
         return functional.interpolate(coarse, size, mode="bilinear")
 
     @cached_property
     def guided(self) -> Tensor:
-        return class_gradient(self.model, self.images, self.classes, GuidedMode())
+        return class_gradient(self.model, self.images, self.classes_of, GuidedMode())

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.catalogue.methods import Method, get_method
@@ -12,6 +13,7 @@ from vebi.heatmaps.class_batch import IG_STEPS, ClassBatch
 from vebi.heatmaps.feature_batch import FeatureBatch
 from vebi.heatmaps.maps import map_of_signal, merge
 from vebi.heatmaps.subject import Chosen, Subject
+from vebi.heatmaps.user_signal import user_signal
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer
 
@@ -24,10 +26,10 @@ class Targets:
     channel of the features that a source has chosen, -1 for none.
     """
 
-    predictions: np.ndarray
-    features: Mapping[str, np.ndarray]
+    predictions: NDArray[np.int64]
+    features: Mapping[str, NDArray[np.int64]]
 
-    def at(self, rows: np.ndarray) -> "Targets":
+    def at(self, rows: NDArray[np.int64]) -> "Targets":
         """The same of some of the images."""
         features = {source: found[rows] for source, found in self.features.items()}
         return Targets(self.predictions[rows], features)
@@ -89,15 +91,27 @@ def merged_maps(
     batch = ClassBatch(model, images, layers, targets.predictions, ig_steps)
     for name, method in chosen.items():
         if method.explains == "class":
-            maps[name] = map_of_signal(resolve(method.function)(batch)).detach()
+            maps[name] = class_map(batch, method)
     return {name: maps[name] for name in chosen}
+
+
+def class_map(batch: ClassBatch, method: Method) -> Tensor:
+    """The map of every image by a method that explains the class: float32 (N, H, W) in [0, 1]."""
+    return map_of_signal(signal_of(method, batch)).detach()
+
+
+def signal_of(method: Method, batch: ClassBatch) -> Tensor:
+    """The signal (N, C, H, W) of a method that explains the class, ours or the user's."""
+    if method.function.startswith("vebi."):
+        return resolve(method.function)(batch)
+    return user_signal(method, batch)
 
 
 def feature_maps(
     model: nn.Module,
     images: Tensor,
     layers: Sequence[Layer],
-    features: np.ndarray,
+    features: NDArray[np.int64],
     methods: Iterable[str],
 ) -> dict[str, Tensor]:
     """Map of every feature by every method: float32 (N, k, H, W) in [0, 1], zero where none.
@@ -118,8 +132,12 @@ def feature_maps(
 
 
 def heatmaps(
-    model: nn.Module, images: Tensor, layers: Sequence[Layer], features: np.ndarray, method: str
-) -> np.ndarray:
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[Layer],
+    features: NDArray[np.int64],
+    method: str,
+) -> NDArray[np.float32]:
     """One merged heatmap per image: float32 (N, H, W) in [0, 1]. Arguments as in `feature_maps`."""
     maps = feature_maps(model, images, layers, features, [method])[method]
     return merge(maps).cpu().numpy()

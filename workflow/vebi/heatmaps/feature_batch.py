@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.heatmaps.signals import SignalGraph
@@ -22,15 +23,15 @@ class FeatureBatch:
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    features: np.ndarray
+    features: NDArray[np.int64]
 
     @cached_property
     def _graph(self) -> SignalGraph:
         return SignalGraph(self.model, self.images, self.layers, self.features)
 
-    def signals(self, resampled: frozenset[str]) -> Tensor:
-        """Signals (N, k, C, H, W) at the pixels, resampled to stride 1 in these kinds of operations."""
-        return self._graph.signals(resampled)
+    def signals(self, stride1: frozenset[str]) -> Tensor:
+        """Signals (N, k, C, H, W) at the pixels, by the stride-1 rule in these kinds of operations."""
+        return self._graph.signals(stride1)
 
     def __enter__(self) -> "FeatureBatch":
         return self

@@ -1,6 +1,6 @@
 """A network together with what the mu-Lasso selected in it: what explanations of a run start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 
 from vebi.data.dataset import Dataset
 from vebi.descriptors.descriptor_file import DescriptorFile
+from vebi.perturbation.resample import Sampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,7 @@ class InterpretedNetwork:
         descriptors: of all these images.
         weights: (classes, m), the mu-Lasso's at one mu, for the columns of `descriptors`.
         device: where to compute.
+        sampling: how images are perturbed for methods that choose features by that.
     """
 
     model: nn.Module
@@ -28,3 +30,4 @@ class InterpretedNetwork:
     descriptors: DescriptorFile
     weights: NDArray[np.float64]
     device: torch.device | str = "cpu"
+    sampling: Sampling = field(default_factory=Sampling)

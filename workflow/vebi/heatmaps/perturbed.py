@@ -6,7 +6,6 @@ from vebi.heatmaps.subject import Chosen, Subject
 from vebi.perturbation.choose import top_channels
 from vebi.perturbation.metrics import Metrics, channel_metrics
 from vebi.perturbation.resample import (
-    Sampling,
     convolution_responses,
     mean_pixels,
     resample,
@@ -17,9 +16,9 @@ def features_by_metric(subject: Subject, k: int, metric: str) -> Chosen:
     """Up to k features of each image by `metric`, and its values: the first channels of every layer.
 
     The layers' best channels come first, from the last convolution back, then the second best, and so on:
-    values of different layers do not compare, least of all precisions. Copies are made as in the
-    authors' code (`Sampling`), from `subject.seed` and the image's index; the output is the softmax of
-    the image's class in `subject.predictions`.
+    values of different layers do not compare, least of all precisions. Copies are made by
+    `subject.sampling`, from `subject.seed` and the image's index; the output is the softmax of the
+    image's class in `subject.predictions`.
     """
     measured = subject.memory.get("resampling")
     if measured is None:
@@ -53,7 +52,7 @@ def _measure(subject: Subject) -> list[dict[int, Metrics]]:
             subject.layers,
             wanted,
             mean=mean,
-            sampling=Sampling(),
+            sampling=subject.sampling,
             key=key,
             target=int(predicted),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.heatmaps.subject import Chosen, Subject
 from vebi.io.errors import VebiError
@@ -10,22 +11,30 @@ from vebi.network.layers import Layer, feature_index
 
 
 def top_features(
-    descriptors: np.ndarray,
-    weights: np.ndarray,
-    predictions: np.ndarray,
+    descriptors: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    predictions: NDArray[np.int64],
     layers: Sequence[Layer],
     k: int = 3,
     *,
     spatial_only: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k features of each image with the highest positive response r = w_j * x.
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The features of each image with the highest positive response r = w_j * x (VEBI 3.2).
 
-    `descriptors` (N, m); `weights` (C, m), one row per class; `predictions` int64 (N), the classes j;
-    `layers` the ones that the m columns belong to, in order. Equal responses: lowest index first.
-    With `spatial_only` features of single values (fully connected) are passed over.
+    Args:
+        descriptors: (N, m).
+        weights: (classes, m), one row per class.
+        predictions: int64 (N), the classes j.
+        layers: the ones that the m columns belong to, in order.
+        k: features per image. Of equal responses the lowest index comes first.
+        spatial_only: pass over features of single values (fully connected).
 
-    Returns features int64 (N, k, 2) (layer index and channel, -1 where there are fewer than k
-    positive responses) and scores float64 (N, k), 0 there.
+    Returns:
+        Features int64 (N, k, 2), layer index and channel, -1 where there are fewer than k positive
+        responses; and scores float64 (N, k), 0 there.
+
+    Raises:
+        VebiError: descriptors or weights of other layers.
     """
     positions, channels = feature_index(layers)
     if descriptors.shape[1] != len(positions) or weights.shape[1] != len(positions):

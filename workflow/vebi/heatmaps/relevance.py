@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from vebi.io.errors import VebiError
+from vebi.network.call import Call
 from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED
 from vebi.network.reading import COMPARISONS, MAKERS, NEGATIONS
 from vebi.network.running import as_written, leaf_of, run
@@ -23,23 +24,47 @@ from vebi.network.watching import OperationMode
 EPSILON = 1e-6
 
 
-def class_relevance(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Relevance (N, C, H, W) of every input value for the score of each image's class, int64 (N).
+def class_relevance(
+    model: nn.Module, images: Tensor, classes_of: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Relevance of every input value for the score of each image's class.
 
-    It starts as 1 at that score; what biases and epsilon take is not spread over the pixels. Raises
-    VebiError, naming it, for an operation without a rule.
+    It starts as 1 at that score; what biases and epsilon take is not spread over the pixels.
+
+    Args:
+        model: the network.
+        images: float (N, C, H, W).
+        classes_of: from the scores (N, classes) of the pass to the classes, int64 (N).
+
+    Returns:
+        (N, C, H, W).
+
+    Raises:
+        VebiError: naming it, for an operation without a rule.
     """
     leaf = leaf_of(images).contiguous().requires_grad_()
     mode = _RelevanceMode(model)
     scores = run(model, leaf, mode, gradients=True)
     mode.check()
-    return gradients_of(scores, classes, [leaf])[0]
+    return gradients_of(scores, classes_of(scores), [leaf])[0]
 
 
 def gradients_of(
     scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
 ) -> tuple[Tensor, ...]:
-    """What goes back from each image's score of its class to the places in the graph."""
+    """What goes back from each image's score of its class.
+
+    Args:
+        scores: (N, classes), with a graph.
+        classes: int64 (N).
+        places: in the graph, whose gradients are asked for.
+
+    Returns:
+        A gradient per place, in its shape.
+
+    Raises:
+        VebiError: the scores have no gradient path to one of the places.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         # A copy: autograd keeps no tensor of inference mode.
         total = scores.gather(1, classes.clone()[:, None]).sum()
@@ -126,6 +151,12 @@ class _Ruled(torch.autograd.Function):
         return passed, None, None
 
 
+def _shared(call: Call) -> Tensor:
+    """What a call returns; its relevance is shared by the inputs."""
+    function = call.without_input().on
+    return _Ruled.apply(call.source, function, lambda x, r: _share(function, x, r))
+
+
 class _Added(torch.autograd.Function):
     """A sum of two branches: each gets relevance in proportion to what it adds."""
 
@@ -199,20 +230,12 @@ class _RelevanceMode(OperationMode):
         self._closed: dict[int, str] = {}
         self._first = True
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        source = args[0] if args else kwargs["input"]
-        self._last = f"operation {position} ({kind})"
-        if not source.requires_grad:
-            return function(*args, **kwargs)
-        result = self._run(kind, function, args, kwargs)
-        self._watch(kind, result)
+    def operation(self, position: int, call: Call) -> Any:
+        self._last = f"operation {position} ({call.kind})"
+        if not call.source.requires_grad:
+            return call.run()
+        result = self._run(call)
+        self._watch(call.kind, result)
         return result
 
     def _watch(self, kind: str, result: Any) -> None:
@@ -229,45 +252,29 @@ class _RelevanceMode(OperationMode):
         if self._closed:
             raise self._no_rule(next(iter(self._closed.values())))
 
-    def _run(
-        self, kind: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        source, rest = args[0] if args else kwargs["input"], args[1:]
-        named = {key: value for key, value in kwargs.items() if key != "input"}
+    def _run(self, call: Call) -> Any:
+        kind, source = call.kind, call.source
         if kind in WEIGHTED:
-            return self._run_weighted(kind, function, source, rest, named)
+            return self._run_weighted(call)
         if kind == "batch_norm":
-            return self._run_batch_norm(function, source, rest, named)
+            return self._run_batch_norm(call)
         if kind in ACTIVATIONS or kind == "local_response_norm":
-            return _Ruled.apply(source, lambda x: function(x, *rest, **named), None)
+            return _Ruled.apply(source, call.on, None)
         if kind in ("avg_pool2d", "adaptive_avg_pool2d"):
-            call = lambda x: function(x, *rest, **named)  # noqa: E731
-            return _Ruled.apply(source, call, lambda x, r: _share(call, x, r))
+            return _shared(call)
         if kind in MAX_POOLINGS:
             # The winner takes all: relevance goes where the gradient does.
-            return function(*args, **kwargs)
+            return call.run()
         raise self._no_rule(kind)
 
-    def _run_weighted(
-        self,
-        kind: str,
-        function: Callable[..., Any],
-        source: Tensor,
-        rest: tuple[Any, ...],
-        named: dict[str, Any],
-    ) -> Tensor:
-        given = dict(zip(("weight", "bias"), rest, strict=False))
-        options = {key: value for key, value in named.items() if key not in ("weight", "bias")}
-        given |= {key: value for key, value in named.items() if key in ("weight", "bias")}
-        weight, bias = given["weight"], given.get("bias")
+    def _run_weighted(self, call: Call) -> Tensor:
+        kind, weight, bias = call.kind, call.given(1, "weight"), call.given(2, "bias")
         if kind not in ("conv2d", "linear") or not isinstance(weight, Tensor):
-            raise self._no_rule(getattr(function, "_qualified_op_name", kind))
+            raise self._no_rule(getattr(call.function, "_qualified_op_name", kind))
         item = _Weighted(
-            lambda x, w, b: function(x, w, b, *rest[2:], **options),
-            weight.detach(),
-            None if bias is None else bias.detach(),
+            call.without_input().weighted, weight.detach(), None if bias is None else bias.detach()
         )
-        result = _Ruled.apply(source, lambda x: item.call(x, weight, bias), item.back)
+        result = _Ruled.apply(call.source, lambda x: item.call(x, weight, bias), item.back)
         single = result.ndim == 2 or (kind == "conv2d" and result.shape[2:].numel() == 1)
         item.rule = "flat" if self._first else "epsilon" if single else "plus"
         self._first = False
@@ -275,63 +282,49 @@ class _RelevanceMode(OperationMode):
         self._weighted[id(result)] = (result, item)
         return result
 
-    def _run_batch_norm(
-        self,
-        function: Callable[..., Any],
-        source: Tensor,
-        rest: tuple[Any, ...],
-        named: dict[str, Any],
-    ) -> Tensor:
-        keys = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-        given = dict(zip(keys, rest, strict=False)) | named
+    def _run_batch_norm(self, call: Call) -> Tensor:
+        source = call.source
         found = self._weighted.get(id(source))
-        if found is None or found[0] is not source or given.get("training"):
+        if found is None or found[0] is not source or call.given(5, "training"):
             raise VebiError(
                 f"LRP can't go through the batch normalisation after {self._last}: only one that "
                 "directly follows a convolution or fully connected layer can be folded into it."
             )
-        scale = (given["running_var"] + given.get("eps", 1e-5)).rsqrt()
-        if given.get("weight") is not None:
-            scale = scale * given["weight"].detach()
-        shift = -given["running_mean"] * scale
-        if given.get("bias") is not None:
-            shift = shift + given["bias"].detach()
+        weight, bias = call.given(3, "weight"), call.given(4, "bias")
+        scale = (call.given(2, "running_var") + call.given(7, "eps", 1e-5)).rsqrt()
+        if weight is not None:
+            scale = scale * weight.detach()
+        shift = -call.given(1, "running_mean") * scale
+        if bias is not None:
+            shift = shift + bias.detach()
         found[1].fold(scale, shift)
-        return _Ruled.apply(source, lambda x: function(x, *rest, **named), None)
+        return _Ruled.apply(source, call.on, None)
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        name = getattr(function, "__name__", "")
+    def other(self, call: Call) -> Any:
+        name = call.name
         tensors = [
-            v for v in args if isinstance(v, Tensor) and v.requires_grad and not self.is_constant(v)
+            value
+            for value in call.args
+            if isinstance(value, Tensor) and value.requires_grad and not self.is_constant(value)
         ]
         if not tensors or name in _MOVING or name in _WITHOUT_VALUES:
-            return function(*args, **kwargs)
-        result = self._run_other(name, tensors, function, args, kwargs)
+            return call.run()
+        result = self._run_other(call, tensors)
         self._watch(name, result)
         return result
 
-    def _run_other(
-        self,
-        name: str,
-        tensors: list[Tensor],
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def _run_other(self, call: Call, tensors: list[Tensor]) -> Any:
+        name, args = call.name, call.args
         if name in _ELEMENTWISE:
             if len(tensors) == 1:
                 # With a constant: relevance stays where it is.
-                at = next(i for i, value in enumerate(args) if value is tensors[0])
-                call = lambda x: function(*args[:at], x, *args[at + 1 :], **kwargs)  # noqa: E731
-                return _Ruled.apply(tensors[0], call, None)
+                (own,) = tensors
+                return _Ruled.apply(own, lambda x: call.replaced(own, x).run(), None)
             if name in _SUMS and len(args) == 2 and args[0].shape == args[1].shape:
-                return _Added.apply(args[0], args[1], lambda a, b: function(a, b, **kwargs))
+                return _Added.apply(*args, lambda a, b: call.function(a, b, **call.kwargs))
         if name in _MEANS and len(tensors) == 1 and args[0] is tensors[0]:
-            call = lambda x: function(x, *args[1:], **kwargs)  # noqa: E731
-            return _Ruled.apply(args[0], call, lambda x, r: _share(call, x, r))
-        raise self._no_rule(name or str(function))
+            return _shared(call)
+        raise self._no_rule(name or str(call.function))
 
     def _no_rule(self, what: str) -> VebiError:
         return VebiError(f"LRP has no rule for '{what}' after {self._last}. Use another method.")

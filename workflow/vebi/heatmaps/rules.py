@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vebi.heatmaps.stride1 import nearest_resample
+from vebi.heatmaps.stride1 import nearest_resize
 from vebi.heatmaps.transposed import Cache, transposed_convolution, transposed_filters
 from vebi.network.layers import Layer
 from vebi.network.operations import Convolution, Window, response_of
@@ -23,7 +23,7 @@ aten = torch.ops.aten
 class BackwardPass(Protocol):
     """What the rules ask about the backward pass that is under way."""
 
-    resampled: frozenset[str]
+    stride1: frozenset[str]
 
     def active_rows(self, layer: Layer, device: torch.device) -> Tensor | None:
         """Images whose signal passes `layer` now: int64 on `device`, or None for all."""
@@ -105,17 +105,17 @@ class SignalConvolution(torch.autograd.Function):
     def backward(ctx: Any, *signals: Tensor) -> Any:
         layer, signal_pass, call, size = ctx.layer, ctx.signal_pass, ctx.call, ctx.size
         strided = max(layer.window.stride) > 1
-        resampled = strided and "conv" in signal_pass.resampled
+        stride1 = strided and "conv" in signal_pass.stride1
 
         def back(signal: Tensor) -> Tensor:
-            if resampled or (strided and _phases_pay(call, layer.window)):
+            if stride1 or (strided and _phases_pay(call, layer.window)):
                 return transposed_convolution(
                     signal,
                     call.weight,
                     layer.window,
                     tuple(size[2:]),
                     call.groups,
-                    resampled=resampled,
+                    stride1=stride1,
                     cache=signal_pass.kernels(layer),
                 )
             return _gradient(signal, torch.Size((len(signal), *size[1:])), call, layer.window)
@@ -167,19 +167,29 @@ def filter_signals(
     layer: Layer,
     size: torch.Size,
     *,
-    resampled: bool,
+    stride1: bool,
 ) -> Tensor:
-    """Signals at a convolution's input from one channel's map (R, 1, h, w) per row.
+    """Signals at a convolution's input from one channel's map per row.
 
-    `channels` int64 (R); `size` of the input; `resampled`: by the stride-1 rule. Equal to
-    `SignalConvolution` for maps that are zero in every other channel.
+    Equal to `SignalConvolution` for maps that are zero in every other channel.
+
+    Args:
+        maps: the channels' signals (R, 1, h, w).
+        channels: int64 (R).
+        call: arguments of the convolution.
+        layer: the convolution.
+        size: of its input, (N, C, H, W).
+        stride1: by the stride-1 rule instead of the gradient.
+
+    Returns:
+        (R, C, H, W).
     """
     assert layer.window is not None
-    resampled = resampled and max(layer.window.stride) > 1
+    stride1 = stride1 and max(layer.window.stride) > 1
     filters = call.weight.index_select(0, channels).to(maps.dtype)
     height, width = size[2:]
     window = layer.window
-    part = transposed_filters(maps, filters, window, (height, width), resampled=resampled)
+    part = transposed_filters(maps, filters, window, (height, width), stride1=stride1)
     if call.groups == 1:
         return fast_layout(part)
     per_group = call.weight.shape[1]
@@ -208,12 +218,12 @@ class SignalMaxPooling(torch.autograd.Function):
     def backward(ctx: Any, *signals: Tensor) -> Any:
         (source, indices), window = ctx.saved_tensors, ctx.layer.window
         stride, ceil_mode, signal = window.stride, window.ceil_mode, signals[0]
-        if "pool" in ctx.signal_pass.resampled:
+        if "pool" in ctx.signal_pass.stride1:
             if ctx.dense is None:
                 # Once for all features: which pixel wins in each stride-1 window.
                 ctx.dense = _max_pool(source, window, (1, 1), False)[1]
             indices, stride, ceil_mode = ctx.dense, (1, 1), False
-            signal = nearest_resample(signal, (indices.shape[2], indices.shape[3]))
+            signal = nearest_resize(signal, (indices.shape[2], indices.shape[3]))
         padding = [window.padding[0][0], window.padding[1][0]]
         source = aten.max_pool2d_with_indices_backward(
             signal, source, window.kernel, stride, padding, window.dilation, ceil_mode, indices
@@ -247,17 +257,17 @@ class SignalPooling(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> Any:
-        resampled = "pool" in ctx.signal_pass.resampled
-        call = ctx.dense if resampled else ctx.call
+        stride1 = "pool" in ctx.signal_pass.stride1
+        call = ctx.dense if stride1 else ctx.call
         return pooling_signal(signals[0], ctx.saved_tensors[0], call), None, None, None
 
 
 def pooling_signal(signal: Tensor, source: Tensor, call: Callable[[Tensor], Any]) -> Tensor:
-    """The signal at a pooling's input; resampled first if `call` is the pooling with stride 1."""
+    """The signal at a pooling's input; resized first if `call` is the pooling with stride 1."""
     with torch.enable_grad():
         leaf = source.detach().requires_grad_()
         response = response_of(call(leaf))
-    signal = nearest_resample(signal, (response.shape[2], response.shape[3]))
+    signal = nearest_resize(signal, (response.shape[2], response.shape[3]))
     return torch.autograd.grad(response, leaf, signal)[0]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
@@ -31,12 +32,13 @@ from vebi.heatmaps.rules import (
 from vebi.heatmaps.stride1 import dense_pooling
 from vebi.heatmaps.transposed import Cache
 from vebi.io.errors import VebiError
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import MAX_POOLINGS, RECTIFIERS, Convolution, returns_indices
 from vebi.network.passes import LayerPass, fast_layout
 from vebi.network.running import leaf_of, run
 
-# A rule names the kinds of operations, "conv" and "pool", in which the signal is resampled to stride 1.
+# A rule names the kinds of operations, "conv" and "pool", that the stride-1 rule holds in.
 PLAIN: frozenset[str] = frozenset()
 
 
@@ -44,14 +46,21 @@ def feature_signals(
     model: nn.Module,
     images: Tensor,
     layers: Sequence[Layer],
-    features: np.ndarray,
-    resampled: frozenset[str] = PLAIN,
+    features: NDArray[np.int64],
+    stride1: frozenset[str] = PLAIN,
     *,
     peak_only: bool = False,
 ) -> Tensor:
-    """Signals (N, k, C, H, W) of every feature by one rule: see `SignalGraph`."""
+    """Signals of every feature by one rule: see `SignalGraph`, whose arguments it takes.
+
+    Args:
+        stride1: kinds of operations in which the stride-1 rule holds.
+
+    Returns:
+        (N, k, C, H, W), zero where there is no feature.
+    """
     with SignalGraph(model, images, layers, features, peak_only) as graph:
-        return graph.signals(resampled)
+        return graph.signals(stride1)
 
 
 class SignalGraph:
@@ -75,7 +84,7 @@ class SignalGraph:
         model: nn.Module,
         images: Tensor,
         layers: Sequence[Layer],
-        features: np.ndarray,
+        features: NDArray[np.int64],
         peak_only: bool = False,
     ) -> None:
         _check_features(features, images, layers)
@@ -98,12 +107,12 @@ class SignalGraph:
         if self._pass is not None:
             self._pass.release()
 
-    def signals(self, resampled: frozenset[str] = PLAIN) -> Tensor:
+    def signals(self, stride1: frozenset[str] = PLAIN) -> Tensor:
         """Signal at the input pixels of every feature (VEBI 3.2 and 3.3): (N, k, C, H, W).
 
         The backward pass starts at the feature's own layer with its activation map, the other channels
         zero. A ReLU lets through positive signals where its input was positive; any other operation
-        follows its gradient, or the stride-1 rule where its kind is in `resampled`. Zero where there is
+        follows its gradient, or the stride-1 rule where its kind is in `stride1`. Zero where there is
         no feature. Networks in half precision start with maps scaled to at most 1.
         """
         images = self._images
@@ -114,7 +123,7 @@ class SignalGraph:
                 return signals
             rows = torch.arange(len(images), device=images.device)
             for slot in range(shape[1]):
-                edges, seeds = self._pass.starts(slot, resampled)
+                edges, seeds = self._pass.starts(slot, stride1)
                 if edges:
                     places = torch.from_numpy(self._order[:, slot]).to(images.device)
                     signals[rows, places] = _gradient(edges, seeds, self._leaf)
@@ -131,7 +140,7 @@ def _gradient(edges: list[GradientEdge], seeds: list[Tensor], leaf: Tensor) -> T
     return signal
 
 
-def _deepest_first(features: np.ndarray) -> np.ndarray:
+def _deepest_first(features: NDArray[np.int64]) -> NDArray[np.int64]:
     """Order (N, k) of each image's features from the last layer to the first, none at the end.
 
     Backward pass number s goes back from feature number s of every image at once, so that k passes
@@ -140,7 +149,7 @@ def _deepest_first(features: np.ndarray) -> np.ndarray:
     return np.argsort(-features[..., 0], axis=1, kind="stable")
 
 
-def _check_features(features: np.ndarray, images: Tensor, layers: Sequence[Layer]) -> None:
+def _check_features(features: NDArray[np.int64], images: Tensor, layers: Sequence[Layer]) -> None:
     if features.ndim != 3 or features.shape[0] != len(images) or features.shape[2] != 2:
         raise VebiError(
             f"features have shape {features.shape}, expected ({len(images)}, k, 2): "
@@ -187,7 +196,7 @@ class _Seed:
     """Features of one layer in one slot: images `rows`, their `channels`, activation `maps`."""
 
     step: _Step
-    rows: np.ndarray
+    rows: NDArray[np.int64]
     channels: Tensor
     maps: Tensor
     size: torch.Size
@@ -201,11 +210,11 @@ class _SignalPass(LayerPass):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], features: np.ndarray, peak_only: bool = False
+        self, layers: Sequence[Layer], features: NDArray[np.int64], peak_only: bool = False
     ) -> None:
         super().__init__(layers)
         self._peak_only = peak_only
-        self.resampled: frozenset[str] = frozenset()
+        self.stride1: frozenset[str] = frozenset()
         self._features = features
         self._wanted = set(features[..., 0].ravel().tolist()) - {-1}
         self._last = max(self._wanted)
@@ -232,17 +241,10 @@ class _SignalPass(LayerPass):
     def kernels(self, layer: Layer) -> Cache:
         return self._kernels.setdefault(layer.index, {})
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def compute(self, layer: Layer, call: Call) -> Any:
         # Without parameters in the graph nothing is kept or computed for their gradients.
-        args = tuple(self._without_gradient(value) for value in args)
-        kwargs = {key: self._without_gradient(value) for key, value in kwargs.items()}
-        source, call = _as_function_of_input(function, args, kwargs)
+        call = call.mapped(self._without_gradient)
+        source = call.source
         step = self._step = _Step(
             layer=layer,
             producer=self._producer(source),
@@ -251,33 +253,35 @@ class _SignalPass(LayerPass):
         )
         if layer.kind in RECTIFIERS:
             kept: list[Tensor] = []
-            result = GuidedRectifier.apply(source, call, layer, kept)
+            result = GuidedRectifier.apply(source, call.on, layer, kept)
             if not torch.is_grad_enabled():
                 # Inside an autograd.Function, which goes back its own way: guided all the same.
                 self.when_recorded(result, let_positive_pass)
             gate = kept[0]
             step.alone = lambda rows, channels, maps, _: gated(maps, gate[rows, channels][:, None])
             return result
-        if layer.kind == "conv2d" and self._is_plain(*args, **kwargs):
-            convolution = Convolution(*args, **kwargs)
-            step.convolution = convolution
-            return SignalConvolution.apply(source, convolution, layer, self)
+        if layer.kind == "conv2d":
+            convolution = Convolution.of(call)
+            # A kernel made from the image has a signal, too.
+            if not convolution.weight.requires_grad:
+                step.convolution = convolution
+                return SignalConvolution.apply(source, convolution, layer, self)
         if layer.kind == "local_response_norm" and source.ndim == 4:
-            return SignalResponseNorm.apply(source, _response_norm(*args, **kwargs))
+            return SignalResponseNorm.apply(source, _response_norm(*call.args, **call.kwargs))
         if layer.window is not None and max(layer.window.stride) > 1:
-            dense = dense_pooling(layer.kind, layer.window, args, kwargs)
+            dense = dense_pooling(call, layer.window)
             # The pooling may be followed by an operation that writes into its input.
             kept_source = source.detach()
-            step.alone = lambda rows, channels, maps, resampled: pooling_signal(
+            step.alone = lambda rows, channels, maps, stride1: pooling_signal(
                 maps,
                 kept_source[rows, channels][:, None],
-                dense if "pool" in resampled else call,
+                dense if "pool" in stride1 else call.on,
             )
             if layer.kind in MAX_POOLINGS:
                 pooled = SignalMaxPooling.apply(source, layer, self)
-                return pooled if returns_indices(function) else pooled[0]
-            return SignalPooling.apply(source, call, dense, self)
-        return function(*args, **kwargs)
+                return pooled if returns_indices(call) else pooled[0]
+            return SignalPooling.apply(source, call.on, dense, self)
+        return call.run()
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         step = self._step
@@ -289,11 +293,6 @@ class _SignalPass(LayerPass):
         if layer.index == self._last:
             self.when_recorded(response, _raise_all_seen)
         return response
-
-    @staticmethod
-    def _is_plain(*args: Any, **kwargs: Any) -> bool:
-        """Whether a convolution's kernel is its own: one made from the image has a signal, too."""
-        return not Convolution(*args, **kwargs).weight.requires_grad
 
     def _without_gradient(self, value: Any) -> Any:
         return value.detach() if self.is_constant(value) else value
@@ -323,11 +322,9 @@ class _SignalPass(LayerPass):
                 seeds.append(seed)
                 self.when_recorded(response, partial(_set_edge, seed))
 
-    def starts(
-        self, slot: int, resampled: frozenset[str]
-    ) -> tuple[list[GradientEdge], list[Tensor]]:
+    def starts(self, slot: int, stride1: frozenset[str]) -> tuple[list[GradientEdge], list[Tensor]]:
         """Prepare the backward pass of a slot: where in the graph to start, and with what."""
-        self.resampled = resampled
+        self.stride1 = stride1
         self._entries[:] = 0
         edges, starts = [], []
         for seed in self._seeds[slot]:
@@ -361,14 +358,14 @@ class _SignalPass(LayerPass):
                         step.convolution,
                         step.layer,
                         size,
-                        resampled="conv" in self.resampled,
+                        stride1="conv" in self.stride1,
                     )
                     if len(rows) == size[0]:
                         return edge, part, entry
                     whole = fast_layout(part.new_zeros(size))
                     return edge, whole.index_copy_(0, rows, part), entry
                 assert step.alone is not None
-                maps = step.alone(rows, seed.channels, maps, self.resampled)
+                maps = step.alone(rows, seed.channels, maps, self.stride1)
                 if step.producer is None:
                     break
                 step = step.producer
@@ -395,16 +392,6 @@ def peaks(maps: Tensor) -> Tensor:
     flat = maps.reshape(len(maps), -1)
     at = flat.argmax(1, keepdim=True)
     return torch.zeros_like(flat).scatter_(1, at, flat.gather(1, at)).reshape(maps.shape)
-
-
-def _as_function_of_input(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Tensor, Callable[[Tensor], Any]]:
-    """A call as its input and the function of the input alone."""
-    if args:
-        return args[0], lambda source: function(source, *args[1:], **kwargs)
-    rest = {key: value for key, value in kwargs.items() if key != "input"}
-    return kwargs["input"], lambda source: function(source, **rest)
 
 
 def _response_norm(*args: Any, input: Tensor | None = None, **settings: Any) -> ResponseNorm:

@@ -1,23 +1,23 @@
 """The stride-1 backward rule of VEBI 3.3 for convolutions and poolings.
 
-A strided operation leaves gaps or blocks in the signal that comes back through it. The rule resamples
+A strided operation leaves gaps or blocks in the signal that comes back through it. The rule resizes
 the incoming signal to the size that the output would have with stride 1, A + 2P - D(M - 1) (Eq. 3),
 by nearest neighbour, and goes back through the same operation with stride 1.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vebi.network.call import Call
 from vebi.network.operations import Window
 
 
-def nearest_resample(signal: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resample maps (N, C, h, w) to (N, C, *size) by nearest neighbour with half-pixel centres.
+def nearest_resize(signal: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps (N, C, h, w) to (N, C, *size) by nearest neighbour with half-pixel centres.
 
     The rule of MATLAB's `imresize(..., 'nearest')`.
     """
@@ -34,7 +34,7 @@ def nearest_resample(signal: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def nearest_index(size: int, n: int) -> Tensor:
-    """Which of n values each of `size` resampled values takes: int64 (size), ascending."""
+    """Which of n values each of `size` resized values takes: int64 (size), ascending."""
     return (2 * torch.arange(size) + 1) * n // (2 * size)
 
 
@@ -42,28 +42,20 @@ def nearest_index(size: int, n: int) -> Tensor:
 def _torch_rounds_well(size: int, n: int) -> bool:
     """Whether torch's own nearest neighbour is exact for these sizes; for 2 to 107 it is not."""
     ramp = torch.arange(n, dtype=torch.float32).reshape(1, 1, n)
-    resampled = functional.interpolate(ramp, size=size, mode="nearest-exact")
-    return torch.equal(resampled.long().flatten(), nearest_index(size, n))
+    resized = functional.interpolate(ramp, size=size, mode="nearest-exact")
+    return torch.equal(resized.long().flatten(), nearest_index(size, n))
 
 
-def dense_pooling(
-    kind: str, window: Window, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Callable[[Tensor], Tensor]:
-    """The pooling of a call (`kind`, `args`, `kwargs`) with stride 1."""
+def dense_pooling(call: Call, window: Window) -> Callable[[Tensor], Tensor]:
+    """The pooling of a call with stride 1, as a function of its input."""
     kernel, padding = window.kernel, (window.padding[0][0], window.padding[1][0])
-    if kind == "avg_pool2d":
-        given = dict(zip(_AVG_POOL_ARGUMENTS, args[1:], strict=False)) | kwargs
-        include = given.get("count_include_pad", True)
-        divisor = given.get("divisor_override")
+    if call.kind == "avg_pool2d":
+        include = call.given(5, "count_include_pad", True)
+        divisor = call.given(6, "divisor_override")
         return lambda x: functional.avg_pool2d(x, kernel, 1, padding, False, include, divisor)
-    if kind == "adaptive_avg_pool2d":
+    if call.kind == "adaptive_avg_pool2d":
         return lambda x: functional.avg_pool2d(x, kernel, 1)
-    if kind == "lp_pool2d":
-        power = args[1] if len(args) > 1 else kwargs["norm_type"]
+    if call.kind == "lp_pool2d":
+        power = call.given(1, "norm_type")
         return lambda x: functional.lp_pool2d(x, power, kernel, 1)
     return lambda x: functional.max_pool2d(x, kernel, 1, padding, window.dilation)
-
-
-_AVG_POOL_ARGUMENTS = (
-    *("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
-)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.network.layers import Layer
+from vebi.perturbation.resample import Sampling
 
 # Features int64 (N, k, 2), layer index and channel, -1 for none, and their scores (N, k).
-Chosen = tuple[np.ndarray, np.ndarray]
+Chosen = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class WeightedDescriptors:
     """
 
     layers: Sequence[Layer]
-    descriptors: np.ndarray
-    weights: np.ndarray
+    descriptors: NDArray[np.float32]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,16 @@ class Subject:
 
     `images` float (N, C, H, W) as the network takes them; `layers` all of the network's; `predictions`
     int64 (N); `image_index` int64 (N), the images' places in their data set, which with `seed` is the
-    key of any random draw. `weighted`: None where no features were selected before. `memory`: what
-    sources share.
+    key of any random draw. `weighted`: None where no features were selected before. `sampling`: how
+    images are perturbed, for sources that do so. `memory`: what sources share.
     """
 
     model: nn.Module
     images: Tensor
     layers: Sequence[Layer]
-    predictions: np.ndarray
-    image_index: np.ndarray
+    predictions: NDArray[np.int64]
+    image_index: NDArray[np.int64]
     weighted: WeightedDescriptors | None = None
     seed: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
     memory: dict[str, Any] = field(default_factory=dict)

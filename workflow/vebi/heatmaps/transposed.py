@@ -1,11 +1,11 @@
-"""Convolutions backward to their input, fast: strided, resampled to stride 1, from one filter.
+"""Convolutions backward to their input, fast: strided, by the stride-1 rule, from one filter.
 
 Going back through a convolution places, for each output position, the kernel times the signal. Where
 positions stand `spacing` apart, input pixels fall into spacing x spacing phases, each of which sees
 only every spacing-th kernel element. So the strided transposed convolution equals one dense
 convolution with a channel per phase, whose phases are then interleaved. The stride-1 rule repeats
 each value over a run of positions: the same with the kernel summed over the run (a box filter). The
-resampled array, spacing x spacing times as large, is never built.
+resized array, spacing x spacing times as large, is never built.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,8 +39,8 @@ def strided_segments(n: int, stride: int) -> list[Segment]:
     return [Segment(0, n, 0, stride, 1)]
 
 
-def resampled_segments(n: int, size: int) -> list[Segment]:
-    """The positions of n values resampled to `size` by nearest neighbour, by runs of equal length."""
+def stride1_segments(n: int, size: int) -> list[Segment]:
+    """The positions of n values resized to `size` by nearest neighbour, by runs of equal length."""
     starts = torch.searchsorted(nearest_index(size, n), torch.arange(n + 1)).tolist()
     segments: list[Segment] = []
     for first in range(n):
@@ -54,12 +54,12 @@ def resampled_segments(n: int, size: int) -> list[Segment]:
 
 
 def segments_of(
-    window: Window, outputs: tuple[int, int], size: tuple[int, int], resampled: bool
+    window: Window, outputs: tuple[int, int], size: tuple[int, int], stride1: bool
 ) -> tuple[list[Segment], list[Segment]]:
     """Segments along both axes for a convolution with `outputs` and input of `size`."""
-    if resampled:
+    if stride1:
         dense = window.dense_size(size)
-        return resampled_segments(outputs[0], dense[0]), resampled_segments(outputs[1], dense[1])
+        return stride1_segments(outputs[0], dense[0]), stride1_segments(outputs[1], dense[1])
     return (
         strided_segments(outputs[0], window.stride[0]),
         strided_segments(outputs[1], window.stride[1]),
@@ -78,13 +78,22 @@ def transposed_convolution(
     size: tuple[int, int],
     groups: int = 1,
     *,
-    resampled: bool = False,
+    stride1: bool = False,
     cache: Cache | None = None,
 ) -> Tensor:
-    """Signal (N, O, h, w) at a convolution's output, at its input: (N, C, *size).
+    """The signal at a convolution's input.
 
-    `weight` (O, C / groups, M, M'); `resampled`: by the stride-1 rule instead of the gradient.
-    `cache` keeps the kernels' rearrangements from one call to the next.
+    Args:
+        signal: at its output, (N, O, h, w).
+        weight: (O, C / groups, M, M').
+        window: of the convolution.
+        size: height and width of its input.
+        groups: of its channels.
+        stride1: by the stride-1 rule instead of the gradient.
+        cache: keeps the kernels' rearrangements from one call to the next.
+
+    Returns:
+        (N, C, *size).
     """
     cache = {} if cache is None else cache
 
@@ -97,7 +106,7 @@ def transposed_convolution(
         return _interleaved(functional.conv2d(part, kernels, None, 1, padding, 1, groups), y, x)
 
     channels = weight.shape[1] * groups
-    return _assemble(piece, signal, channels, window, size, resampled=resampled)
+    return _assemble(piece, signal, channels, window, size, stride1=stride1)
 
 
 def transposed_filters(
@@ -106,11 +115,21 @@ def transposed_filters(
     window: Window,
     size: tuple[int, int],
     *,
-    resampled: bool = False,
+    stride1: bool = False,
 ) -> Tensor:
-    """The same for one filter per image: maps (R, 1, h, w) and filters (R, C, M, M') to (R, C, *size).
+    """The signals at a convolution's input from one filter per row.
 
-    A matrix product per image with the map's patches: a small part of the whole convolution's work.
+    A matrix product per row with the map's patches: a small part of the whole convolution's work.
+
+    Args:
+        signal: the filters' maps (R, 1, h, w).
+        weight: the filters (R, C, M, M').
+        window: of the convolution.
+        size: height and width of its input.
+        stride1: by the stride-1 rule instead of the gradient.
+
+    Returns:
+        (R, C, *size).
     """
 
     n, channels = weight.shape[:2]
@@ -128,7 +147,7 @@ def transposed_filters(
         places = [part.shape[i + 2] + taps[i] - 1 for i in (0, 1)]
         return _interleaved(phases.reshape(n, -1, *places), y, x)
 
-    return _assemble(piece, signal, channels, window, size, resampled=resampled)
+    return _assemble(piece, signal, channels, window, size, stride1=stride1)
 
 
 def _assemble(
@@ -138,11 +157,11 @@ def _assemble(
     window: Window,
     size: tuple[int, int],
     *,
-    resampled: bool,
+    stride1: bool,
 ) -> Tensor:
     """Add up the pieces' signals on the padded input and crop the padding."""
     outputs = (signal.shape[2], signal.shape[3])
-    pieces = list(_pieces(segments_of(window, outputs, size, resampled)))
+    pieces = list(_pieces(segments_of(window, outputs, size, stride1)))
     (top, bottom), (left, right) = window.padding
     padded = (size[0] + top + bottom, size[1] + left + right)
     if len(pieces) == 1:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -84,14 +85,16 @@ def _draw(
     methods: Sequence[str],
     settings: HeatmapConfig,
     *,
-    rows: np.ndarray,
+    rows: NDArray[np.int64],
     seed: int,
-) -> Iterator[tuple[np.ndarray, tuple[dict[str, Chosen], dict[str, Tensor]]]]:
+) -> Iterator[tuple[NDArray[np.int64], tuple[dict[str, Chosen], dict[str, Tensor]]]]:
     """Batches of images: their rows, the features chosen by each source, and a map by each method."""
     dataset, descriptors = network.dataset, network.descriptors
     described = layers_of(layers, descriptors)
 
-    def draw(indices: np.ndarray, raw: np.ndarray) -> tuple[dict[str, Chosen], dict[str, Tensor]]:
+    def draw(
+        indices: NDArray[np.int64], raw: NDArray[np.uint8]
+    ) -> tuple[dict[str, Chosen], dict[str, Tensor]]:
         images = to_network_input(raw, network.device)
         subject = Subject(
             model=network.model,
@@ -101,6 +104,7 @@ def _draw(
             image_index=indices,
             weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
             seed=seed,
+            sampling=network.sampling,
         )
         chosen = choose_features(subject, methods, settings.top)
         features = {source: features for source, (features, _) in chosen.items()}
@@ -116,7 +120,7 @@ def _draw(
     yield from map_batches(progress, draw)
 
 
-def _as_positions(features: np.ndarray, described: Sequence[Layer]) -> np.ndarray:
+def _as_positions(features: NDArray[np.int64], described: Sequence[Layer]) -> NDArray[np.int64]:
     """Features with their layers counted as in the descriptor file instead of in the network."""
     position = {layer.index: i for i, layer in enumerate(described)} | {-1: -1}
     result = features.copy()

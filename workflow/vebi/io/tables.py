@@ -121,8 +121,10 @@ def read_rows(path: str | Path, *tables: Table) -> pd.DataFrame:
 def read_table(path: str | Path, table: Table) -> pd.DataFrame:
     """Read the file of `table`: text as it is written, an empty cell of text as "".
 
+    A table may gain value columns at its end; those that an older file lacks are NaN, or "" for text.
+
     Raises:
-        VebiError: it can't be read, or lacks columns of the table.
+        VebiError: it can't be read, or lacks other columns of the table.
     """
     name = Path(path).stem
     try:
@@ -130,11 +132,12 @@ def read_table(path: str | Path, table: Table) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise VebiError(f"{path} can't be read as the table {name} ({error}).") from error
     missing = [column for column in table.columns if column not in frame.columns]
-    if missing:
+    end = table.columns[len(table.columns) - len(missing) :]
+    if missing != end or not set(missing) < set(table.values):
         raise VebiError(
             f"{path} is not the table {name}: it lacks the columns {', '.join(missing)}."
         )
-    return frame
+    return frame.assign(**{c: "" if c in table.text_values else float("nan") for c in missing})
 
 
 def stack_runs(

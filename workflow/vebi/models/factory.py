@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vebi.data.roots import is_file
 from vebi.io.errors import VebiError
+from vebi.models.user_code import source_of, user_function
 from vebi.network.running import as_written
 
 if TYPE_CHECKING:
@@ -33,23 +26,9 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
     from torch import nn
 
     module_name, function_name = split_factory(name)
-    is_path = module_name.endswith(".py")
-    folder = Path(module_name).resolve().parent if is_path else Path.cwd()
     log.info("running the code of '%s', which you named as a factory", module_name)
-    with _importable_from(folder):
-        module = _import(name, module_name, is_path, folder)
-        function = getattr(module, function_name, None)
-        if function is None:
-            raise VebiError(
-                f"factory '{name}': {_place(module)} has no '{function_name}'; "
-                f"it has {', '.join(_callables(module)) or 'no function'}."
-            )
-        if not callable(function):
-            raise VebiError(
-                f"factory '{name}': '{function_name}' is a {type(function).__name__}, "
-                "a function or class that returns an nn.Module is expected."
-            )
-        log.info("network from '%s' of %s", function_name, _place(module))
+    expected = "a function or class that returns an nn.Module"
+    with user_function(f"factory '{name}'", module_name, function_name, expected) as function:
         try:
             net = function(**kwargs)
         except (Exception, SystemExit) as error:
@@ -81,14 +60,7 @@ def find_source(name: str) -> Path | None:
 
     Nothing is imported.
     """
-    module_name, _ = split_factory(name)
-    if module_name.endswith(".py"):
-        return Path(module_name)
-    base = Path(*module_name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if is_file(path):
-            return path
-    return None
+    return source_of(split_factory(name)[0])
 
 
 def check_allowed(name: str, path: str | Path, named: Collection[str]) -> None:
@@ -106,61 +78,3 @@ def check_allowed(name: str, path: str | Path, named: Collection[str]) -> None:
             f"{path} holds the weights of a network that the code '{name}' makes. Code is only run if "
             f"you name it: pass --factory {name} if you trust it."
         )
-
-
-class _FolderFinder(MetaPathFinder):
-    """Finds top-level modules in one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        return PathFinder.find_spec(fullname, [self._folder]) if path is None else None
-
-
-@contextmanager
-def _importable_from(folder: Path) -> Iterator[None]:
-    """Modules of `folder` can be imported inside the block, after the installed ones."""
-    finder = _FolderFinder(folder)
-    sys.meta_path.append(finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
-def _import(name: str, module_name: str, is_path: bool, folder: Path) -> ModuleType:
-    try:
-        if not is_path:
-            importlib.invalidate_caches()
-            return importlib.import_module(module_name)
-        path = Path(module_name)
-        if not is_file(path):
-            raise VebiError(f"factory '{name}': there is no file {path.resolve()}.")
-        spec = importlib.util.spec_from_file_location(f"vebi_factory_{path.stem}", path.resolve())
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        # Dataclasses and annotations of the file look it up by its name.
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    except VebiError:
-        raise
-    except ModuleNotFoundError as error:
-        hint = f"It was looked for among installed modules and in {folder}."
-        raise VebiError(f"factory '{name}' can't be imported: {error}. {hint}") from error
-    except (Exception, SystemExit) as error:
-        raise VebiError(
-            f"factory '{name}' can't be imported: {type(error).__name__}: {error}"
-        ) from error
-    return module
-
-
-def _place(module: ModuleType) -> str:
-    return str(getattr(module, "__file__", None) or module.__name__)
-
-
-def _callables(module: ModuleType) -> list[str]:
-    return [name for name, value in vars(module).items() if callable(value) and name[0] != "_"][:20]

@@ -2,7 +2,8 @@
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION
 from vebi.catalogue.record import resolve
 from vebi.io.errors import VebiError
+from vebi.models.class_outputs import keep_outputs, require_outputs
 from vebi.models.factory import call_factory
 from vebi.models.torchvision_nets import torchvision_network
 
@@ -196,7 +198,8 @@ class NetSpec:
     `architecture`: a name of ARCHITECTURES, `torchvision:NAME`, or `factory:MODULE:FUNCTION` (a
     user's own). `input_shape` (C, H, W); `scale` as in Normalise; `mean` colour of raw pixels, None:
     a mean image that comes with the weights, and for a factory no subtraction; `kwargs` plain values
-    for the function that makes the layers.
+    for the function that makes the layers; `outputs`: of a factory's network with more outputs than
+    classes, those that stand for the classes.
     """
 
     architecture: str
@@ -205,6 +208,7 @@ class NetSpec:
     scale: float | tuple[float, ...]
     mean: tuple[float, ...] | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[int, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -225,6 +229,39 @@ def build(spec: NetSpec, seed: int = 0) -> nn.Module:
     drawn from `seed`; see `initialise` for others. Raises VebiError if it does not fit the images or
     the classes.
     """
+    net, n_outputs = _tried(spec, seed)
+    if spec.outputs:
+        if max(spec.outputs) >= n_outputs:
+            raise VebiError(_size_message(spec, f"it gives {n_outputs} outputs"))
+        keep_outputs(net, spec.outputs, torch.zeros(1, *spec.input_shape))
+        n_outputs = len(spec.outputs)
+    if n_outputs != spec.n_classes:
+        raise VebiError(_size_message(spec, f"it gives {n_outputs} outputs"))
+    return net
+
+
+def build_for_classes(
+    spec: NetSpec, namings: Sequence[Sequence[str]], seed: int = 0
+) -> tuple[nn.Module, NetSpec]:
+    """The same, and the specification with the outputs that stand for the classes.
+
+    A user's network with more outputs than there are classes is left those that the classes name, as
+    in `require_outputs`; `namings` are the classes, in all the ways that their data set calls them.
+    """
+    if not spec.architecture.startswith(FACTORY):
+        return build(spec, seed), spec
+    net, n_outputs = _tried(spec, seed)
+    if n_outputs < spec.n_classes:
+        raise VebiError(_size_message(spec, f"it gives {n_outputs} outputs"))
+    if n_outputs > spec.n_classes:
+        outputs = require_outputs(namings, n_outputs)
+        spec = replace(spec, outputs=tuple(outputs))
+        keep_outputs(net, outputs, torch.zeros(1, *spec.input_shape))
+    return net, spec
+
+
+def _tried(spec: NetSpec, seed: int) -> tuple[nn.Module, int]:
+    """The network, tried on an image without content, and the number of its outputs."""
     # Torchvision and users draw from torch's own generator: it is given back as it was.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -238,9 +275,7 @@ def build(spec: NetSpec, seed: int = 0) -> nn.Module:
     if not isinstance(scores, Tensor) or scores.ndim != 2:
         form = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise VebiError(_size_message(spec, f"it returns {form} instead of scores (N, classes)"))
-    if scores.shape[1] != spec.n_classes:
-        raise VebiError(_size_message(spec, f"it gives {scores.shape[1]} outputs"))
-    return net
+    return net, scores.shape[1]
 
 
 def assemble(spec: NetSpec) -> nn.Module:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from vebi.catalogue.architectures import ARCHITECTURES, TORCHVISION
 from vebi.compute.determinism import derived_seed
+from vebi.config.models import is_weights_name
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.io.errors import VebiError
-from vebi.models.nets import NetSpec, build, initialise
+from vebi.models.named_weights import read_named_weights
+from vebi.models.nets import NetSpec, build_for_classes, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.models.weights import Weights, apply_weights, last_layer, read_weights
 from vebi.models.weights_places import find_weights
@@ -29,6 +31,7 @@ from vebi.run.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
+Precision = Literal["float32", "bfloat16"]
 # Pixels of a data set up to this size are kept in memory while it is trained on.
 MEMORY_BYTES = 2**30
 OWN_SCALE = 64.0
@@ -68,7 +71,8 @@ class TrainingSettings:
     `init_std` None: He initialisation, or torchvision's and the user's own. `weights`: a file to start
     from; then all layers but the last learn at `learning_rate` times `backbone_rate_factor`, and all
     parameters up to and with the layer `freeze_up_to` not at all. `kwargs`: for torchvision's or the
-    user's function.
+    user's function. `precision` bfloat16: products of the training passes are rounded to it (autocast),
+    with images in channels-last order; weights, optimiser and test accuracy stay float32.
     """
 
     epochs: int
@@ -85,6 +89,7 @@ class TrainingSettings:
     backbone_rate_factor: float = 1.0
     freeze_up_to: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
+    precision: Precision = "float32"
 
 
 def train(
@@ -120,6 +125,8 @@ def train(
         row["test_accuracy"] = score(net, rows=test_rows)[1]
         return net.eval(), spec, pd.DataFrame([row])
 
+    if settings.precision == "bfloat16":
+        _lay_out(net, torch.channels_last)
     optimiser, schedule = _optimisation(net.get_submodule(spec.body), settings)
     history = checkpoint.resume(net, optimiser, schedule) if checkpoint else []
     epochs = range(len(history) + 1, settings.epochs + 1)
@@ -128,7 +135,9 @@ def train(
         order = np.random.default_rng([seed, 1, epoch]).permutation(train_rows)
         batches = pixels(order, settings.batch_size)
         with _seeded_generators(derived_seed(seed, 2, epoch), device):
-            loss = _train_epoch(net, optimiser, batches, labels, n_images=len(order), device=device)
+            loss = _train_epoch(
+                net, optimiser, batches, labels, device=device, precision=settings.precision
+            )
         schedule.step()
         if not np.isfinite(loss):
             raise VebiError(
@@ -139,7 +148,7 @@ def train(
             {
                 "epoch": epoch,
                 "loss": loss,
-                "train_accuracy": score(net, rows=train_rows)[1],
+                "train_accuracy": score(net, rows=train_rows, precision=settings.precision)[1],
                 "test_accuracy": score(net, rows=test_rows)[1],
             }
         )
@@ -147,6 +156,7 @@ def train(
             after_epoch(epoch, net, spec)
         if checkpoint is not None:
             checkpoint.save(net, optimiser, schedule, history)
+    _lay_out(net, torch.contiguous_format)
     return net.eval(), spec, pd.DataFrame(history)
 
 
@@ -187,18 +197,29 @@ def given_network(
     The last value is False for an architecture of ours whose mean image is not there yet: neither
     `settings` nor the file of weights has one.
     """
-    weights = None if settings.weights is None else read_weights(find_weights(settings.weights))
+    weights = _given_weights(architecture, settings.weights)
     spec = network_spec(task, architecture, settings, weights)
-    net = build(spec, derived_seed(seed, 0))
+    names = task.class_ids, task.classes
+    net, spec = build_for_classes(spec, names, derived_seed(seed, 0))
     if spec.is_own or settings.init_std is not None:
         own = ARCHITECTURES.get(architecture)
         glorot = own is not None and own.first_weights == "glorot"
         initialise(net, derived_seed(seed, 0), settings.init_std, glorot)
     if weights is not None:
-        names = task.class_ids, task.classes
         apply_weights(net, spec, weights, names, is_trained=settings.epochs > 0)
     has_mean = not spec.is_own or spec.mean is not None
     return net, spec, has_mean or (weights is not None and weights.has_mean)
+
+
+def _given_weights(architecture: str, name: str | None) -> Weights | None:
+    """What the configuration's `weights` are: a file, or some of torchvision's by name."""
+    if name is None:
+        return None
+    return (
+        read_named_weights(architecture, name)
+        if is_weights_name(name)
+        else read_weights(find_weights(name))
+    )
 
 
 def network_spec(
@@ -211,9 +232,8 @@ def network_spec(
     raw pixels for a user's.
     """
     height, width, channels = task.image_shape
-    spec = NetSpec(
-        architecture, (channels, height, width), len(task.classes), 1.0, kwargs=settings.kwargs
-    )
+    kwargs = {**(weights.kwargs if weights else {}), **settings.kwargs}
+    spec = NetSpec(architecture, (channels, height, width), len(task.classes), 1.0, kwargs=kwargs)
     mean, scale = settings.mean, settings.scale
     stored = weights.scale if weights else None
     if stored is not None and scale not in (None, stored):
@@ -223,7 +243,8 @@ def network_spec(
     if weights and weights.has_mean and mean is not None:
         raise VebiError(f"mean is {mean}, but {settings.weights} has its own: leave it out.")
     if architecture.startswith(TORCHVISION):
-        mean = MEAN if mean is None else mean
+        given = weights.mean if weights else None
+        mean = (given or MEAN) if mean is None else mean
         scale = SCALE if scale is None and stored is None else scale
     if scale is None:
         scale = stored if stored is not None else OWN_SCALE if spec.is_own else 1.0
@@ -263,18 +284,29 @@ def _in_memory(images: Tensor) -> Pixels:
     return batches
 
 
+def predict(
+    net: nn.Module, images: Tensor, device: torch.device, batch_size: int = 256
+) -> np.ndarray:
+    """The class with the highest output of each image (N, C, H, W): int64 (N)."""
+    net.eval()
+    classes = np.zeros(len(images), np.int64)
+    with torch.no_grad():
+        parts = map_batches(
+            _in_memory(images)(np.arange(len(images)), batch_size),
+            lambda _, some: net(fast_layout(some.to(device).float())),
+        )
+        for rows, scores in parts:
+            classes[rows] = scores.argmax(1).cpu().numpy()
+    return classes
+
+
 def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch_size: int = 256
 ) -> float:
     """Fraction of images (N, C, H, W) whose highest output is their label; NaN for no images."""
-    return _score(
-        net,
-        _in_memory(images),
-        labels,
-        np.arange(len(images)),
-        device=device,
-        batch_size=batch_size,
-    )[1]
+    if not len(images):
+        return float("nan")
+    return float((predict(net, images, device, batch_size) == labels.numpy()).mean())
 
 
 def _score(
@@ -285,13 +317,14 @@ def _score(
     *,
     device: torch.device,
     batch_size: int,
+    precision: Precision = "float32",
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of the images at `rows`; NaN for no images."""
     if not len(rows):
         return float("nan"), float("nan")
     loss, hits = 0.0, 0
     net.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _rounding(precision, device):
         parts = map_batches(
             pixels(rows, batch_size),
             lambda _, images: net(fast_layout(images.to(device).float())),
@@ -371,20 +404,24 @@ def _train_epoch(
     batches: Iterable[tuple[np.ndarray, Tensor]],
     labels: Tensor,
     *,
-    n_images: int,
     device: torch.device,
+    precision: Precision,
 ) -> float:
+    """One pass over `batches`; returns the mean loss of their images."""
     net.train()
     for module in net.modules():
         own = list(module.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):
             module.eval()  # batch normalisation that is frozen keeps its statistics, too
-    total = 0.0
+    total, n_images = 0.0, 0
     for rows, images in batches:
+        given = images.to(device).float()
+        if precision == "bfloat16":
+            given = given.contiguous(memory_format=torch.channels_last)
         try:
-            with InFixedOrder():
-                scores = net(images.to(device).float())
-            loss = cross_entropy(scores, labels[rows].to(device))
+            with InFixedOrder(), _rounding(precision, device):
+                scores = net(given)
+            loss = cross_entropy(scores.float(), labels[rows].to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -396,4 +433,17 @@ def _train_epoch(
                 "or set device: cpu."
             ) from None
         total += float(loss.detach()) * len(rows)
+        n_images += len(rows)
     return total / n_images
+
+
+def _lay_out(net: nn.Module, order: torch.memory_format) -> None:
+    """Bring the kernels of convolutions into an order of memory, in place."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=order)
+
+
+def _rounding(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """Inside, convolutions and matrix products are done in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
 from vebi.io.tensors import load_tensors
+from vebi.models.class_outputs import find_outputs, require_outputs
 from vebi.models.matconvnet import MatConvNetFile, read_matconvnet, state_for
 from vebi.models.nets import NetSpec
 
@@ -24,8 +24,8 @@ class Weights:
     """Weights from a file, before they meet a network.
 
     `content`: a file of MatConvNet, or tensors by name. `scale` of the pixels, None where the file
-    does not say; `has_input`: whether the tensors include the mean of our own module `input`.
-    `classes`: names of the outputs, each in as many forms as the file has.
+    does not say; `mean` colour likewise. `classes`: names of the outputs, each in as many forms as the
+    file has. `kwargs`: what the network must be built with to be theirs.
     """
 
     path: Path
@@ -33,12 +33,28 @@ class Weights:
     scale: float | tuple[float, ...] | None = None
     architecture: str = ""
     classes: tuple[tuple[str, ...], ...] = ()
+    mean: tuple[float, ...] | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_mean(self) -> bool:
+        if self.mean is not None:
+            return True
         if isinstance(self.content, MatConvNetFile):
             return self.content.mean is not None
         return "input.mean" in self.content
+
+    @property
+    def n_outputs(self) -> int:
+        """Rows of the last layer, by the order of the file."""
+        if isinstance(self.content, MatConvNetFile):
+            return [one.weight.shape[-1] for one in self.content.operations if one.weight.size][-1]
+        matrices = [value for value in self.content.values() if value.ndim in (2, 4)]
+        if not matrices:
+            raise VebiError(
+                f"{self.path} has no weights of a convolution or fully connected layer."
+            )
+        return len(matrices[-1])
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -103,10 +119,11 @@ def apply_weights(
 ) -> None:
     """Put `weights` into `net`, which `build(spec)` made.
 
-    `namings` are lists of the data set's classes, in all the ways that it has to call them. Where
-    the file names the classes of its outputs and all of one list are among them, the last layer is
-    put together by name. Where its last layer has another size, the network keeps its own first weights
-    there, if it `is_trained` after this. Everything else must fit, or a VebiError says what does not.
+    `namings` are lists of the data set's classes, in all the ways that it has to call them. Where the
+    names of the outputs are known (from the file, or because there are ImageNet's 1,000) and all
+    classes are among them, the last layer is put together by name. Where its last layer has another
+    size, the network keeps its own first weights there, if it `is_trained` after this. Everything else
+    must fit, or a VebiError says what does not.
     """
     if weights.architecture and weights.architecture != spec.architecture:
         raise VebiError(
@@ -127,6 +144,8 @@ def apply_weights(
     expected = body.state_dict()
     if spec.is_own:
         state.setdefault("input.mean", expected["input.mean"])
+    # Files from before torch 0.4.1 don't count batches, which only training looks at.
+    state = {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked")} | state
     missing, foreign = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
     if missing or foreign:
         raise VebiError(
@@ -147,13 +166,23 @@ def apply_weights(
                 f"'{spec.architecture}' has {tuple(value.shape)}."
             )
         if not is_trained:
-            raise VebiError(
-                f"{weights.path} has {len(state[key])} outputs, there are {len(value)} classes, and "
-                "nothing is trained that could learn them: take as many classes, or train it."
-            )
+            raise VebiError(_cannot_learn(weights, len(state[key]), namings))
         log.info("%s: %d outputs instead of %d, new weights", key, len(value), len(state[key]))
         state[key] = value
     body.load_state_dict(state)
+
+
+def _cannot_learn(weights: Weights, n_outputs: int, namings: Sequence[Sequence[str]]) -> str:
+    """Why outputs and classes of a network that is not trained don't go together."""
+    n_classes = len(namings[-1])
+    message = f"{weights.path} has {n_outputs} outputs, there are {n_classes} classes, and "
+    message += "nothing is trained that could learn them: take as many classes, or train it."
+    if n_outputs > n_classes:
+        try:
+            require_outputs(namings, n_outputs, weights.classes)
+        except VebiError as error:
+            message += f" {error}"
+    return message
 
 
 def last_layer(net: nn.Module) -> str:
@@ -178,17 +207,16 @@ def _fitting_mean(weights: Weights, net: nn.Module, mean: Tensor) -> Tensor:
 def _by_class(
     state: dict[str, Tensor], last: str, weights: Weights, namings: Sequence[Sequence[str]]
 ) -> dict[str, Tensor]:
-    """The last layer's rows in the order of the data set's classes, where the file names them all."""
+    """The last layer's rows in the order of the data set's classes, where all their names are known."""
     if f"{last}.weight" not in state:
         return state
-    for names, classes in product(weights.classes, namings):
-        place = {name: row for row, name in enumerate(names)}
-        if classes and len(place) == len(state[f"{last}.weight"]) and set(classes) <= set(place):
-            rows = [place[name] for name in classes]
-            if rows != list(range(len(place))):
-                log.info("last layer '%s' put together by the names of the classes", last)
-            keys = [key for key in (f"{last}.weight", f"{last}.bias") if key in state]
-            return state | {key: state[key][rows] for key in keys}
+    n_outputs = len(state[f"{last}.weight"])
+    rows = find_outputs(namings, n_outputs, weights.classes)
+    if None not in rows and len(set(rows)) == len(rows):
+        if rows != list(range(n_outputs)):
+            log.info("last layer '%s' put together by the names of the classes", last)
+        keys = [key for key in (f"{last}.weight", f"{last}.bias") if key in state]
+        return state | {key: state[key][rows] for key in keys}
     if weights.classes and len(weights.classes[0]) == len(namings[-1]):
         log.warning(
             "%s names its classes differently (%s instead of %s): their order is taken to be the same",

@@ -1,13 +1,12 @@
 """Which axis of a tensor holds the channels, followed through a forward pass from call to call."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vebi.network.call import Call
 from vebi.network.operations import ACTIVATIONS
-from vebi.network.reading import tensors_in
 
 Axes = frozenset[int]
 _UNCLEAR: Axes = frozenset()
@@ -71,28 +70,21 @@ class ChannelAxes:
         else:
             self._known.pop(id(tensor), None)
 
-    def of_response(
-        self, kind: str, source: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> int | None:
+    def of_response(self, call: Call) -> int | None:
         """Channel axis of a counted operation's response."""
+        kind, source = call.kind, call.source
         if source.ndim == 2:
             return 1
         if kind == "linear":
             return source.ndim - 1
         if kind in ("layer_norm", "rms_norm"):
-            normalised = args[1] if len(args) > 1 else kwargs["normalized_shape"]
+            normalised = call.given(1, "normalized_shape")
             return source.ndim - 1 if len(normalised) == 1 else self.single(source)
         if kind in ACTIVATIONS and kind != "prelu":
             return self.single(source)
         return 1
 
-    def follow(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        result: Any,
-    ) -> None:
+    def follow(self, call: Call, result: Any) -> None:
         """Note the axes of what a function that is no counted operation returned."""
         several = isinstance(result, (tuple, list))
         results = result if several else (result,)
@@ -101,58 +93,34 @@ class ChannelAxes:
         for number, value in enumerate(results):
             if isinstance(value, Tensor) and value.ndim > 2:
                 at = number if several else None
-                self.set(value, self._after(function, args, kwargs, value, at))
+                self.set(value, self._after(call, value, at))
 
-    def _after(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        result: Tensor,
-        number: int | None,
-    ) -> Axes:
-        name = getattr(function, "__name__", "")
+    def _after(self, call: Call, result: Tensor, number: int | None) -> Axes:
+        name = call.name
         if name in _SHUFFLING:
             return _UNCLEAR
-        source = next(tensors_in(args, kwargs), None)
+        source = next(call.tensors(), None)
         if source is not None and name in _MOVING:
-            return _moved(function, args, kwargs, source, self.of(source))
+            return _moved(call, source, self.of(source))
         indexed = name == "__getitem__" and source is not None and source.ndim != result.ndim
         if source is not None and (indexed or name in _RESHAPING):
-            return _reshaped(function, args, kwargs, (source, self.of(source)), (result, number))
-        alike = (tensor for tensor in tensors_in(args, kwargs) if tensor.ndim == result.ndim)
+            return _reshaped(call, (source, self.of(source)), (result, number))
+        alike = (tensor for tensor in call.tensors() if tensor.ndim == result.ndim)
         found = {self.of(tensor) for tensor in alike} - {_UNCLEAR}
         return found.pop() if len(found) == 1 else _UNCLEAR
 
 
-def _with(source: Tensor, other: Tensor, values: tuple[Any, ...]) -> Iterator[Any]:
-    return (other if value is source else value for value in values)
-
-
-def _moved(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    source: Tensor,
-    axes: Axes,
-) -> Axes:
+def _moved(call: Call, source: Tensor, axes: Axes) -> Axes:
     found = set()
     for axis in axes:
         # The function itself says where the axis goes: the only dimension of size 2 is the marker.
         marker = torch.empty([2 if i == axis else 1 for i in range(source.ndim)])
-        named = dict(zip(kwargs, _with(source, marker, tuple(kwargs.values())), strict=True))
-        shape = function(*_with(source, marker, args), **named).shape
+        shape = call.replaced(source, marker).run().shape
         found.add(list(shape).index(2))
     return frozenset(found)
 
 
-def _reshaped(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    before: tuple[Tensor, Axes],
-    after: tuple[Tensor, int | None],
-) -> Axes:
+def _reshaped(call: Call, before: tuple[Tensor, Axes], after: tuple[Tensor, int | None]) -> Axes:
     (source, axes), (result, number) = before, after
     if not axes:
         return _UNCLEAR
@@ -163,8 +131,7 @@ def _reshaped(
     sizes = [source.shape[axis] if axis in axes else 1 for axis in range(source.ndim)]
     numbers = torch.arange(int(torch.Size(sizes).numel())).reshape(sizes)
     numbers = numbers.expand(source.shape).contiguous()
-    named = dict(zip(kwargs, _with(source, numbers, tuple(kwargs.values())), strict=True))
-    moved = function(*_with(source, numbers, args), **named)
+    moved = call.replaced(source, numbers).run()
     moved = moved if number is None else moved[number]
     varying = {a for a in range(moved.ndim) if bool((moved != moved.narrow(a, 0, 1)).any())}
     if not varying and moved.ndim > 1 and moved.shape[1] == 1:

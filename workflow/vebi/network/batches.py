@@ -2,28 +2,39 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 # Images of a batch: whatever can be cut along its first axis.
-_Images = TypeVar("_Images", np.ndarray, torch.Tensor)
+_Images = TypeVar("_Images", NDArray[Any], torch.Tensor)
 
 
 def map_batches(
-    batches: Iterable[tuple[np.ndarray, _Images]],
-    compute: Callable[[np.ndarray, _Images], _T],
-) -> Iterator[tuple[np.ndarray, _T]]:
-    """Every batch (rows, images) with `compute(rows, images)`, in order.
+    batches: Iterable[tuple[NDArray[np.int64], _Images]],
+    compute: Callable[[NDArray[np.int64], _Images], _T],
+) -> Iterator[tuple[NDArray[np.int64], _T]]:
+    """Every batch with what is computed of it, in order.
 
     A batch that a GPU's memory does not suffice for is computed and yielded in halves, and all that
-    follow in parts of that size; so `compute` must treat every image by itself and change nothing
-    before it has its result. Raises VebiError if not even one image fits.
+    follow in parts of that size.
+
+    Args:
+        batches: rows int64 (n) and images (n, ...) of each.
+        compute: called with rows and images; it must treat every image by itself and change nothing
+            before it has its result.
+
+    Yields:
+        Rows and the result.
+
+    Raises:
+        VebiError: not even one image fits.
     """
     most: int | None = None
     for rows, images in batches:
@@ -38,7 +49,7 @@ def map_batches(
             start = part.stop
 
 
-def split_batches(images: _Images, batch_size: int) -> Iterator[tuple[np.ndarray, _Images]]:
+def split_batches(images: _Images, batch_size: int) -> Iterator[tuple[NDArray[np.int64], _Images]]:
     """Images in memory as the batches (rows, images) that `map_batches` takes."""
     rows = np.arange(len(images))
     for start in range(0, len(images), batch_size):
@@ -47,7 +58,7 @@ def split_batches(images: _Images, batch_size: int) -> Iterator[tuple[np.ndarray
 
 
 def _attempt(
-    compute: Callable[[np.ndarray, _Images], _T], rows: np.ndarray, images: _Images
+    compute: Callable[[NDArray[np.int64], _Images], _T], rows: NDArray[np.int64], images: _Images
 ) -> tuple[_T] | None:
     # Its own function: the exception holds what filled the memory until it is out of sight.
     try:

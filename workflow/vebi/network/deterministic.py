@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from vebi.network.call import Call, CallMode
 
 
 def adaptive_mean(input: Tensor, output_size: Any) -> Tensor:
@@ -52,16 +53,10 @@ def in_fixed_order(function: Callable[..., Any], source: Tensor) -> Callable[...
     return _REPLACED.get(function, function)
 
 
-class InFixedOrder(TorchFunctionMode):
+class InFixedOrder(CallMode):
     """Runs a network, inside the block, by operations whose gradients come in a fixed order."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if func in _REPLACED:
-            func = in_fixed_order(func, args[0] if args else (kwargs or {})["input"])
-        return func(*args, **(kwargs or {}))
+    def receive(self, call: Call) -> Any:
+        if call.function not in _REPLACED:
+            return call.run()
+        return in_fixed_order(call.function, call.source)(*call.args, **call.kwargs)

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from vebi.network.call import Call
 from vebi.network.operations import ACTIVATIONS, Window
-from vebi.network.reading import tensors_in
 
 
 @dataclass(frozen=True)
@@ -62,32 +62,30 @@ class Lattices2d:
         entry = self._known.get(id(tensor))
         return entry[1] if entry else None
 
-    def respond(self, kind: str, window: Window | None, source: Tensor, response: Tensor) -> None:
+    def respond(self, call: Call, window: Window | None, response: Tensor) -> None:
         """Note the lattices of a counted operation's response."""
-        found = self.of(source)
+        found = self.of(call.source)
         if found is not None and window is not None:
             found = (found[0].through(window, 0), found[1].through(window, 1))
-        elif kind not in _IN_PLACE:
+        elif call.kind not in _IN_PLACE:
             found = None
         self._set(response, found)
 
     def follow(
         self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        call: Call,
         results: Iterable[Any],
         map_size: Callable[[Tensor], list[int] | None],
     ) -> None:
         """Note the lattices of what another function returned; `map_size` of a tensor of maps."""
-        sources = [x for x in tensors_in(args, kwargs) if x.ndim == 4 and map_size(x) is not None]
+        sources = [x for x in call.tensors() if x.ndim == 4 and map_size(x) is not None]
         for result in results:
             if not isinstance(result, Tensor) or result.ndim != 4:
                 continue
             found = None
             size = map_size(result)
             alike = bool(sources) and all(map_size(source) == size for source in sources)
-            if alike and getattr(function, "__name__", "") not in _DISPLACING:
+            if alike and call.name not in _DISPLACING:
                 found = _joined([self.of(source) for source in sources])
             self._set(result, found)
 

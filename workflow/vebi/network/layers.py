@@ -8,11 +8,13 @@ from threading import get_ident
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vebi.io.errors import VebiError
 from vebi.network.axes import ChannelAxes
+from vebi.network.call import Call
 from vebi.network.lattice import Lattices, Lattices2d
 from vebi.network.operations import (
     ACTIVATIONS,
@@ -26,7 +28,6 @@ from vebi.network.operations import (
     response_of,
     window_of,
 )
-from vebi.network.reading import tensors_in
 from vebi.network.running import as_written, run
 from vebi.network.watching import OperationMode
 
@@ -68,8 +69,15 @@ class Layer:
         return int(np.prod(self.shape)) > self.n_channels
 
 
-def feature_index(layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
-    """Layer position and channel (both int64 (m)) of every feature, layer after layer."""
+def feature_index(layers: Sequence[Layer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where every feature of some layers stands, layer after layer.
+
+    Args:
+        layers: those whose channels are the features.
+
+    Returns:
+        Position in `layers` and channel of each of the m features, both int64 (m).
+    """
     sizes = [layer.n_channels for layer in layers]
     if not sizes:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -78,12 +86,18 @@ def feature_index(layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def list_layers(model: nn.Module, example: Tensor) -> list[Layer]:
-    """List the counted operations of `model` on one `example` image (C, H, W) or (1+, C, H, W).
+    """List the counted operations of a network, in the order of execution.
 
     The weighted operations that give the class scores, and all that follows from them, are left out:
-    their responses are tied to the classes (VEBI 3.1). Raises VebiError, naming the layer, for what
-    can't be handled: operations inside compiled code, responses without a clear channel axis,
-    statistics over a batch.
+    their responses are tied to the classes (VEBI 3.1).
+
+    Args:
+        model: any network of images that returns class scores (N, classes).
+        example: an image (C, H, W) or images (1+, C, H, W), of which the first is used.
+
+    Raises:
+        VebiError: naming the layer, for what can't be handled: operations inside compiled code,
+            responses without a clear channel axis, statistics over a batch.
     """
     example = example if example.ndim == 4 else example[None]
     if example.ndim != 4:
@@ -183,26 +197,19 @@ class _Lister(OperationMode):
         self._used[base] += 1
         return base if self._used[base] == 1 else f"{base}#{self._used[base]}"
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        source = args[0] if args else kwargs["input"]
-        name, axis = self._name(kind), self._axes.of_response(kind, source, args, kwargs)
+    def operation(self, position: int, call: Call) -> Any:
+        source, kind = call.source, call.kind
+        name, axis = self._name(kind), self._axes.of_response(call)
         node = self._add_node([source], kind in WEIGHTED)
-        found = _Found(name, kind, source, 0, axis, window_of(kind, args, kwargs), False, node)
-        if kind == "batch_norm" and _uses_batch_statistics(args, kwargs):
+        found = _Found(name, kind, source, 0, axis, window_of(call), False, node)
+        if kind == "batch_norm" and call.given(5, "training", False):
             found.problem = "normalises with the statistics of the batch, which mixes images"
         with self._hidden.allowed():
-            result = function(*args, **kwargs)
+            result = call.run()
         response = response_of(result)
         found.inplace = response is source
         found.result, found.version = response, response._version
-        self._lattices.respond(kind, found.window, source, response)
+        self._lattices.respond(call, found.window, response)
         if response.ndim not in (2, 4):
             found.problem = (
                 f"its response has shape {tuple(response.shape)}; images of shape (N, C, H, W) "
@@ -220,22 +227,20 @@ class _Lister(OperationMode):
             self._origins[id(tensor)] = (tensor, frozenset({node}))
         return result
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if function in UNREADABLE:
+    def other(self, call: Call) -> Any:
+        if call.function in UNREADABLE:
             raise VebiError(
-                f"Layer '{self._owner_name()}' calls {UNREADABLE[function]}, whose operations can't be "
-                "read or changed one by one. Networks with it are not handled."
+                f"Layer '{self._owner_name()}' calls {UNREADABLE[call.function]}, whose operations "
+                "can't be read or changed one by one. Networks with it are not handled."
             )
         # A function that counts, but not where it works on parameters alone.
-        with self._hidden.allowed() if function in COUNTED else nullcontext():
-            result = function(*args, **kwargs)
+        with self._hidden.allowed() if call.function in COUNTED else nullcontext():
+            result = call.run()
         if isinstance(result, (Tensor, tuple, list)):
-            self._axes.follow(function, args, kwargs, result)
+            self._axes.follow(call, result)
             results = result if isinstance(result, (tuple, list)) else (result,)
-            self._lattices.follow(function, args, kwargs, results, self._map_size)
-            self._follow(function, args, kwargs, result)
+            self._lattices.follow(call, results, self._map_size)
+            self._follow(call, result)
         return result
 
     def _origin(self, tensor: Tensor) -> frozenset[int]:
@@ -250,20 +255,14 @@ class _Lister(OperationMode):
         self._nodes.append(_Node(inputs, weighted))
         return len(self._nodes) - 1
 
-    def _follow(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        result: Any,
-    ) -> None:
+    def _follow(self, call: Call, result: Any) -> None:
         """Note where the result of a function that is no counted operation comes from."""
-        given = list(tensors_in(args, kwargs))
+        given = list(call.tensors())
         sources = [tensor for tensor in given if not self.is_constant(tensor)]
         if not sources:
             return
         origin = frozenset().union(*map(self._origin, sources))
-        if getattr(function, "__name__", "") in _PRODUCTS and len(sources) < len(given):
+        if call.name in _PRODUCTS and len(sources) < len(given):
             # The network's own numbers times the image's: a head, however it is written.
             origin = frozenset({self._add_node(sources, True)})
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
@@ -367,10 +366,6 @@ def _type_of(kind: str, shape: tuple[int, ...], axis: int) -> str:
     if kind == "local_response_norm":
         return "lrn"
     return kind if kind in ACTIVATIONS else "norm"
-
-
-def _uses_batch_statistics(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return bool(args[5] if len(args) > 5 else kwargs.get("training", False))
 
 
 def _describe(value: Any) -> str:

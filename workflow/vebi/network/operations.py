@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vebi.network.call import Call
+
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED_CONVOLUTIONS = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 MAX_POOLINGS = ("max_pool2d", "adaptive_max_pool2d")
@@ -64,39 +66,26 @@ _RECTIFYING: dict[tuple[float | None, ...], str] = {
 }
 
 
-def kind_of_bounded(
-    kind: str,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    number: Callable[[Any], float | None],
-) -> str:
+def kind_of_bounded(kind: str, call: Call, number: Callable[[Any], float | None]) -> str:
     """The kind of operation that a call of one of BOUNDED is, or "" if it is none.
 
     `number` reads a bound; it returns None for one that is missing or no single number.
     """
-
-    def given(position: int, name: str, default: float | None = None) -> Any:
-        return args[position] if len(args) > position else kwargs.get(name, default)
-
     if kind == "threshold":
-        return "relu" if (given(1, "threshold", 0), given(2, "value", 0)) == (0, 0) else kind
+        zeros = call.given(1, "threshold", 0), call.given(2, "value", 0)
+        return "relu" if zeros == (0, 0) else kind
     if kind == "hardtanh":
-        bounds = given(1, "min_val", -1.0), given(2, "max_val", 1.0)
+        bounds = call.given(1, "min_val", -1.0), call.given(2, "max_val", 1.0)
     elif kind == "clamp_min":
-        bounds = given(1, "min"), None
+        bounds = call.given(1, "min"), None
     elif kind == "clamp_max":
         return ""
     else:
-        bounds = given(1, "min"), given(2, "max")
+        bounds = call.given(1, "min"), call.given(2, "max")
     numbers = tuple(number(bound) for bound in bounds)
     if any(bound is not None and at is None for bound, at in zip(bounds, numbers, strict=True)):
         return ""
-    names: dict[tuple[float | None, ...], str] = {
-        (0, None): "relu",
-        (0, math.inf): "relu",
-        (0, 6): "relu6",
-    }
-    return names.get(numbers, kind if kind == "hardtanh" else "")
+    return _RECTIFYING.get(numbers, kind if kind == "hardtanh" else "")
 
 
 @dataclass(frozen=True)
@@ -143,6 +132,11 @@ class Convolution:
     padding: Any = 0
     dilation: Any = 1
     groups: int = 1
+
+    @classmethod
+    def of(cls, call: Call) -> "Convolution":
+        """The arguments of a call."""
+        return cls(*call.args, **call.kwargs)
 
     def window(self) -> Window:
         kernel = (int(self.weight.shape[2]), int(self.weight.shape[3]))
@@ -209,7 +203,6 @@ def _adaptive_pool2d(
 
 
 _WINDOWS: dict[str, Callable[..., Window | None]] = {
-    "conv2d": lambda *args, **kwargs: Convolution(*args, **kwargs).window(),
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "lp_pool2d": _lp_pool2d,
@@ -218,10 +211,12 @@ _WINDOWS: dict[str, Callable[..., Window | None]] = {
 }
 
 
-def window_of(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Window | None:
-    """The window of a call of the operation `kind`; None where there is no single one."""
-    describe = _WINDOWS.get(kind)
-    return describe(*args, **kwargs) if describe else None
+def window_of(call: Call) -> Window | None:
+    """The window of a counted operation; None where there is no single one."""
+    if call.kind == "conv2d":
+        return Convolution.of(call).window()
+    describe = _WINDOWS.get(call.kind)
+    return describe(*call.args, **call.kwargs) if describe else None
 
 
 def response_of(result: Any) -> Tensor:
@@ -229,9 +224,9 @@ def response_of(result: Any) -> Tensor:
     return result[0] if isinstance(result, (tuple, list)) else result
 
 
-def returns_indices(function: Callable[..., Any]) -> bool:
-    """Whether a pooling function returns (response, indices)."""
-    return getattr(function, "__name__", "").endswith("_with_indices")
+def returns_indices(call: Call) -> bool:
+    """Whether a call of a pooling returns (response, indices)."""
+    return call.name.endswith("_with_indices")
 
 
 OPERATION_MODULES = tuple(

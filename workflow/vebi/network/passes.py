@@ -1,13 +1,16 @@
 """Forward passes that read or change the responses of known layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import response_of
 from vebi.network.running import run
@@ -25,44 +28,29 @@ class LayerPass(OperationMode):
         super().__init__()
         self._layers = {layer.position: layer for layer in layers}
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        return function(*args, **kwargs)
+    def compute(self, layer: Layer, call: Call) -> Any:
+        """Run the operation; return what it would."""
+        return call.run()
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if function is Tensor.view:
+    def other(self, call: Call) -> Any:
+        if call.function is Tensor.view:
             # What can be viewed depends on the memory layout, which is ours and not the network's.
-            try:
-                return function(*args, **kwargs)
-            except RuntimeError:
-                return Tensor.reshape(*args, **kwargs)
-        return function(*args, **kwargs)
+            with suppress(RuntimeError):
+                return call.run()
+            return Tensor.reshape(*call.args, **call.kwargs)
+        return call.run()
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         """See the response of `layer`; the one that is returned goes on through the network."""
         return response
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def operation(self, position: int, call: Call) -> Any:
         layer = self._layers.get(position)
         if layer is None:
-            return function(*args, **kwargs)
-        if kind != layer.kind:
-            raise self._mismatch(layer, f"{kind} instead of {layer.kind}")
-        result = self.compute(layer, function, args, kwargs)
+            return call.run()
+        if call.kind != layer.kind:
+            raise self._mismatch(layer, f"{call.kind} instead of {layer.kind}")
+        result = self.compute(layer, call)
         response = response_of(result)
         if response.shape[1:] != layer.shape:
             raise self._mismatch(layer, f"response {tuple(response.shape[1:])} per image")
@@ -104,9 +92,19 @@ def responses(
     layers: Sequence[Layer],
     wanted: Sequence[Layer] | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Class scores (N, classes) and the response of every layer of `wanted` (default: all).
+    """One forward pass, and what its layers responded.
 
-    `images` float (N, C, H, W) as the network takes them; `layers` from `list_layers`.
+    Args:
+        model: the network.
+        images: float (N, C, H, W) as it takes them.
+        layers: all of them, from `list_layers`.
+        wanted: layers whose responses are kept; all by default.
+
+    Returns:
+        Class scores (N, classes), and the batched response of every layer of `wanted`, in their order.
+
+    Raises:
+        VebiError: a layer ran otherwise than when the layers were listed.
     """
     wanted = layers if wanted is None else wanted
     capture = _Capture(layers, {layer.index for layer in wanted})
@@ -114,7 +112,7 @@ def responses(
     return logits, [capture.captured[layer.index] for layer in wanted]
 
 
-def to_network_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+def to_network_input(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """uint8 images (N, H, W, C) as the float32 (N, C, H, W), 0 to 255, that networks take."""
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return pixels.to(device).float()

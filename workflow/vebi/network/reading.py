@@ -14,19 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vebi.network.call import Call
 from vebi.network.deterministic import in_fixed_order
 from vebi.network.operations import BOUNDED, COUNTED, kind_of_bounded
-
-
-@dataclass(frozen=True)
-class Call:
-    """A counted operation: its `kind`, and a function with arguments that computes it."""
-
-    kind: str
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
 
 # They make tensors of their own, whatever tensor they are given to take a shape from.
 MAKERS = frozenset(
@@ -36,15 +26,6 @@ MAKERS = frozenset(
         *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
     )
 )
-
-
-def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
-    """The tensors among a call's arguments, and in lists and tuples among them."""
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from (item for item in value if isinstance(item, Tensor))
 
 
 class Constants:
@@ -65,26 +46,21 @@ class Constants:
         found = self._made.get(id(tensor))
         return found is not None and found() is tensor
 
-    def note(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        result: Any,
-    ) -> None:
+    def note(self, call: Call, result: Any) -> None:
         """Take in what a call has made, or written into."""
-        name = getattr(function, "__name__", "")
+        name = call.name
         results = result if isinstance(result, (list, tuple)) else (result,)
         if name in MAKERS:
             self._add(results)
             return
-        given = list(tensors_in(args, kwargs))
-        if given and all(tensor in self for tensor in given):
+        given = call.tensors()
+        first = next(given, None)
+        if first is not None and first in self and all(tensor in self for tensor in given):
             self._add(results)
             return
-        written = [*results, kwargs.get("out")]
+        written = [*results, call.kwargs.get("out")]
         if name == "__setitem__":
-            written.append(args[0])
+            written.append(call.args[0])
         for tensor in written:
             if isinstance(tensor, Tensor):
                 self._own.pop(id(tensor), None)
@@ -118,8 +94,8 @@ COMPARISONS = {
 }
 _CONVERSIONS = frozenset(("float", "double", "half", "bfloat16", "to", "type", "type_as"))
 NEGATIONS = frozenset(("logical_not", "bitwise_not", "__invert__"))
-# Functions that are a counted operation for certain arguments: `take(reader, inplace, args, kwargs)`.
-_Take = Callable[["Reader", bool, tuple[Any, ...], dict[str, Any]], Call | None]
+# Functions that are a counted operation for certain arguments: `take(reader, call)`.
+_Take = Callable[["Reader", Call], Call | None]
 _TAKERS: dict[str, _Take] = {}
 
 
@@ -130,41 +106,28 @@ class Reader:
         self.constants = Constants(model)
         self._signs: dict[int, _Sign] = {}
 
-    def read(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Call | None:
-        """The counted operation that a call is, None if it is none.
+    def read(self, call: Call) -> Call | None:
+        """The counted operation that a call is, with its `kind`; None if it is none.
 
         Clamping at 0 from below is a ReLU, between 0 and 6 a ReLU6, whatever function does it. The
         same functions count for nothing where they are applied to parameters.
         """
-        kind = COUNTED.get(function, "") or _quantised_kind(function)
+        kind = COUNTED.get(call.function, "") or _quantised_kind(call.function)
         if kind in BOUNDED:
-            kind = kind_of_bounded(kind, args, kwargs, self.number)
+            kind = kind_of_bounded(kind, call, self.number)
         if kind:
-            source = args[0] if args else kwargs["input"]
-            call: Call | None = Call(kind, in_fixed_order(function, source), args, kwargs)
+            function = in_fixed_order(call.function, call.source)
+            counted: Call | None = Call(function, call.args, call.kwargs, kind)
         else:
-            name = getattr(function, "__name__", "")
-            take = _TAKERS.get(name)
-            inplace = name == "__imul__" or (name[-1:] == "_" and name[-2:] != "__")
-            call = take(self, inplace, args, kwargs) if take else None
-        if call is None:
-            return None
-        source = call.args[0] if call.args else call.kwargs["input"]
-        return None if source in self.constants else call
+            take = _TAKERS.get(call.name)
+            counted = take(self, call) if take else None
+        return None if counted is None or counted.source in self.constants else counted
 
-    def note(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        result: Any,
-    ) -> None:
+    def note(self, call: Call, result: Any) -> None:
         """Take in what a call returned."""
-        name = getattr(function, "__name__", "")
+        name, args = call.name, call.args
         if isinstance(result, (Tensor, list, tuple)) or name == "__setitem__":
-            self.constants.note(function, args, kwargs, result)
+            self.constants.note(call, result)
         if isinstance(result, Tensor) and args and isinstance(args[0], Tensor):
             sign = self._sign_after(name, args)
             if sign is not None:
@@ -220,7 +183,7 @@ def _quantised_kind(function: Callable[..., Any]) -> str:
 
 
 def _rectifier(source: Tensor, inplace: bool = False) -> Call:
-    return Call("relu", torch.relu_ if inplace else torch.relu, (source,), {})
+    return Call(torch.relu_ if inplace else torch.relu, (source,), {}, "relu")
 
 
 def _taker(*names: str) -> Callable[[_Take], _Take]:
@@ -231,12 +194,10 @@ def _taker(*names: str) -> Callable[[_Take], _Take]:
     return register
 
 
-def _operands(
-    names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> list[Any] | None:
+def _operands(call: Call, *names: str) -> list[Any] | None:
     """The values of a call's parameters in order; None if there are others, or one is missing."""
-    given = dict(zip(names, args, strict=False)) | kwargs
-    complete = given.keys() == set(names) and len(args) + len(kwargs) == len(names)
+    given = dict(zip(names, call.args, strict=False)) | call.kwargs
+    complete = given.keys() == set(names) and len(call.args) + len(call.kwargs) == len(names)
     return [given[name] for name in names] if complete else None
 
 
@@ -248,10 +209,8 @@ def _fits(value: Any, source: Tensor) -> bool:
 
 
 @_taker("maximum", "max", "fmax")
-def _take_maximum(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    both = _operands(("input", "other"), args, kwargs)
+def _take_maximum(reader: Reader, call: Call) -> Call | None:
+    both = _operands(call, "input", "other")
     if both is None or not isinstance(both[1], Tensor):
         return None
     for source, bound in (both, both[::-1]):
@@ -261,11 +220,9 @@ def _take_maximum(
 
 
 @_taker("where")
-def _take_where(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
+def _take_where(reader: Reader, call: Call) -> Call | None:
     # torch.where(condition, input, other) or input.where(condition, other)
-    given = _operands(("condition", "input", "other"), args, kwargs)
+    given = _operands(call, "condition", "input", "other")
     if given is None:
         return None
     if isinstance(given[0], Tensor) and given[0].dtype != torch.bool:
@@ -283,59 +240,49 @@ def _take_where(
 
 
 @_taker("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
-def _take_product(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    both = _operands(("input", "other"), args, kwargs)
+def _take_product(reader: Reader, call: Call) -> Call | None:
+    both = _operands(call, "input", "other")
     if both is None:
         return None
-    for source, mask in (both,) if inplace else (both, both[::-1]):
+    for source, mask in (both,) if call.is_inplace else (both, both[::-1]):
         if reader.sign_of(mask, source) is True:
-            return _rectifier(source, inplace)
+            return _rectifier(source, call.is_inplace)
     return None
 
 
 @_taker("masked_fill", "masked_fill_")
-def _take_filled(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    given = _operands(("input", "mask", "value"), args, kwargs)
+def _take_filled(reader: Reader, call: Call) -> Call | None:
+    given = _operands(call, "input", "mask", "value")
     if given is None or reader.sign_of(given[1], given[0]) is not False:
         return None
-    return _rectifier(given[0], inplace) if reader.number(given[2]) == 0 else None
+    return _rectifier(given[0], call.is_inplace) if reader.number(given[2]) == 0 else None
 
 
 @_taker("__setitem__")
-def _take_assigned(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    source, mask, value = args
+def _take_assigned(reader: Reader, call: Call) -> Call | None:
+    source, mask, value = call.args
     if reader.sign_of(mask, source) is not False or reader.number(value) != 0:
         return None
     return _rectifier(source, inplace=True)
 
 
 @_taker("matmul", "__matmul__", "mm")
-def _take_matmul(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    both = _operands(("input", "mat2" if "mat2" in kwargs else "other"), args, kwargs)
+def _take_matmul(reader: Reader, call: Call) -> Call | None:
+    both = _operands(call, "input", "mat2" if "mat2" in call.kwargs else "other")
     if both is None or not _is_weight(reader, both[1]) or both[0] in reader.constants:
         return None
-    return Call("linear", functional.linear, (both[0], both[1].t()), {})
+    return Call(functional.linear, (both[0], both[1].t()), {}, "linear")
 
 
 @_taker("addmm")
-def _take_addmm(
-    reader: Reader, inplace: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    given = _operands(("input", "mat1", "mat2"), args, kwargs)
+def _take_addmm(reader: Reader, call: Call) -> Call | None:
+    given = _operands(call, "input", "mat1", "mat2")
     if given is None or not _is_weight(reader, given[2]) or given[1] in reader.constants:
         return None
     bias = given[0]
     if bias not in reader.constants or bias.shape != given[2].shape[1:]:
         return None
-    return Call("linear", functional.linear, (given[1], given[2].t(), bias), {})
+    return Call(functional.linear, (given[1], given[2].t(), bias), {}, "linear")
 
 
 def _is_weight(reader: Reader, value: Any) -> bool:

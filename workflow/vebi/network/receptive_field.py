@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
+from vebi.network.call import Call
 from vebi.network.lattice import Lattice, Lattices
 from vebi.network.layers import Layer
 from vebi.network.operations import (
@@ -37,21 +39,34 @@ def receptive_fields(
     layers: Sequence[Layer],
     features: Sequence[tuple[int, int]],
     batch_size: int = 32,
-) -> list[np.ndarray]:
+) -> list[NDArray[np.int64]]:
     """Bounding box of the pixels that each unit of each feature depends on, clipped at the borders.
 
-    `example` an image (C, H, W) or (1+, C, H, W): only its shape and device count; `features` are
-    (layer index, channel). Per feature int64 (*positions, 4): top, bottom, left, right, the second and
-    fourth exclusive, zeros for a unit that depends on no pixel. Dependence is the architecture's: a
-    weight counts also where it is zero.
+    Dependence is the architecture's: a weight counts also where it is zero.
+
+    Args:
+        model: the network.
+        example: an image (C, H, W) or (1+, C, H, W), of which only shape and device count.
+        layers: all of them, from `list_layers`.
+        features: (layer index, channel) of each.
+        batch_size: images of a pass; H + W are needed in all.
+
+    Returns:
+        Per feature int64 (*positions, 4) in pixels: top, bottom, left, right, the second and fourth
+        exclusive, zeros for a unit that depends on no pixel.
+
+    Raises:
+        VebiError: a layer without a rule.
     """
     channels, height, width = example.shape[-3:]
     lines = np.array([(0, y) for y in range(height)] + [(1, x) for x in range(width)])
-    reached: dict[tuple[int, int], list[np.ndarray]] = {feature: [] for feature in features}
+    reached: dict[tuple[int, int], list[NDArray[np.bool_]]] = {feature: [] for feature in features}
     if not reached:
         return []
 
-    def mark(_: np.ndarray, batch: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
+    def mark(
+        _: NDArray[np.int64], batch: NDArray[np.int64]
+    ) -> dict[tuple[int, int], NDArray[np.bool_]]:
         images = torch.ones((len(batch), channels, height, width), device=example.device)
         for image, (axis, position) in zip(images, batch.tolist(), strict=True):
             image.select(axis + 1, position).fill_(torch.nan)
@@ -66,7 +81,7 @@ def receptive_fields(
     return [_boxes(np.concatenate(reached[feature]), height) for feature in features]
 
 
-def _boxes(marked: np.ndarray, height: int) -> np.ndarray:
+def _boxes(marked: NDArray[np.bool_], height: int) -> NDArray[np.int64]:
     """Boxes (*positions, 4) from where each row's and column's mark arrived: bool (H + W, *positions)."""
     bounds = []
     for lines in (marked[:height], marked[height:]):
@@ -84,20 +99,25 @@ class Axis:
     `jump` pixels apart.
     """
 
-    start: np.ndarray
+    start: NDArray[np.int64]
     size: int
     jump: float
 
 
 def continued_fields(
-    boxes: np.ndarray, size: tuple[int, int], lattices: Lattices | None = None
+    boxes: NDArray[np.int64], size: tuple[int, int], lattices: Lattices | None = None
 ) -> tuple[Axis, Axis]:
-    """The vertical and horizontal fields behind clipped boxes (H', W', 4) of an image of `size`.
+    """The vertical and horizontal fields behind clipped boxes, as if the image went on.
 
     Units whose fields end inside the image tell size and spacing; the others follow from them. Where
     too many reach over a border to tell, the layer's `lattices` do, all its channels' fields together.
     Without any, or where the fields are not equally far apart (adaptive pooling to sizes that do not
     divide), the clipped fields are returned, all with the largest one's size.
+
+    Args:
+        boxes: int64 (H', W', 4) of one feature, from `receptive_fields`.
+        size: height and width of the image in pixels.
+        lattices: of the layer, vertical and horizontal.
     """
     vertical, horizontal = lattices or (None, None)
     return (
@@ -106,7 +126,9 @@ def continued_fields(
     )
 
 
-def _continue(first: np.ndarray, last: np.ndarray, length: int, lattice: Lattice | None) -> Axis:
+def _continue(
+    first: NDArray[np.int64], last: NDArray[np.int64], length: int, lattice: Lattice | None
+) -> Axis:
     # A strided convolution may never look at the image's last rows: fields end where it ends.
     low, high = first.min(), last.max()
     begins, ends = first > low, (last < high) & (last > first)
@@ -139,7 +161,7 @@ def _continue(first: np.ndarray, last: np.ndarray, length: int, lattice: Lattice
     return Axis(first, int((last - first).max()), jump)
 
 
-def _steps(values: np.ndarray, at: np.ndarray) -> tuple[float, ...]:
+def _steps(values: NDArray[np.int64], at: NDArray[np.bool_]) -> tuple[float, ...]:
     """The different steps of `values` between the positions `at`."""
     where = np.flatnonzero(at)
     return tuple(set((np.diff(values[where]) / np.diff(where)).tolist()))
@@ -164,14 +186,8 @@ class _MarkPass(LayerPass):
         # Marks of tensors that can't hold NaN (comparisons, indices), kept beside the tensor.
         self._aside: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        source = args[0] if args else kwargs["input"]
+    def compute(self, layer: Layer, call: Call) -> Any:
+        source = call.source
         rule = _RULES.get(layer.kind)
         if rule is None:
             if layer.kind not in ACTIVATIONS and layer.kind != "batch_norm":
@@ -179,8 +195,7 @@ class _MarkPass(LayerPass):
                     f"Layer '{layer.name}' ({layer.kind}) has no rule for receptive fields."
                 )
             return source if layer.inplace else source.clone()
-        given = dict(enumerate(args)) | kwargs
-        result = rule(source.isnan().float(), layer, function, given)
+        result = rule(source.isnan().float(), layer, call)
         response = torch.where(response_of(result) > 0, torch.nan, 1.0)
         return (response, *result[1:]) if isinstance(result, tuple) else response
 
@@ -192,13 +207,11 @@ class _MarkPass(LayerPass):
             raise _AllSeen
         return response
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result = super().other(function, args, kwargs)
+    def other(self, call: Call) -> Any:
+        result = super().other(call)
         if not isinstance(result, Tensor):
             return result
-        inputs = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        inputs = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor)]
         aside = [self._aside[id(v)][1] for v in inputs if id(v) in self._aside]
         if result.is_floating_point():
             for marks in aside:
@@ -223,71 +236,46 @@ def _fitted(marks: Tensor, result: Tensor) -> Tensor:
         return images.reshape(-1, *[1] * (result.ndim - 1)).broadcast_to(result.shape)
 
 
-# How marks (0 or 1) pass a layer: `given` are the call's arguments by position or by name.
-_Rule = Callable[[Tensor, Layer, Callable[..., Any], dict[Any, Any]], Any]
+# How marks (0 or 1) pass a layer.
+_Rule = Callable[[Tensor, Layer, Call], Any]
 
 
-def _given(given: dict[Any, Any], position: int, name: str, default: Any = None) -> Any:
-    return given.get(position, given.get(name, default))
-
-
-def _through_convolution(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    groups = _given(given, 6, "groups", 1)
+def _through_convolution(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    groups = call.given(6, "groups", 1)
     any_channel = marked.unflatten(1, (groups, -1)).amax(2)
-    ones = any_channel.new_ones((groups, 1, *_given(given, 1, "weight").shape[2:]))
-    replaced = given | ({0: any_channel} if 0 in given else {"input": any_channel})
-    replaced |= {1: ones} if 1 in given else {"weight": ones}
-    replaced |= {2: None} if 2 in given else {"bias": None}
-    positional = [replaced[i] for i in range(len(replaced)) if i in replaced]
-    named = {key: value for key, value in replaced.items() if isinstance(key, str)}
+    ones = any_channel.new_ones((groups, 1, *call.given(1, "weight").shape[2:]))
     # Sums of ones: whatever the algorithm's rounding, below or above a half is certain.
-    reached = (function(*positional, **named) > 0.5).float()
+    reached = (call.weighted(any_channel, ones, None) > 0.5).float()
     return reached.repeat_interleave(layer.n_channels // groups, 1)
 
 
-def _through_linear(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
+def _through_linear(marked: Tensor, layer: Layer, call: Call) -> Tensor:
     return marked.amax(-1, keepdim=True).repeat_interleave(layer.n_channels, -1)
 
 
-def _through_pooling(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Any:
-    positional = [given[i] for i in range(1, len(given)) if i in given]
-    named = {k: v for k, v in given.items() if isinstance(k, str) and k != "input"}
-    return function(marked, *positional, **named)
+def _through_pooling(marked: Tensor, layer: Layer, call: Call) -> Any:
+    return call.on(marked)
 
 
-def _through_layer_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    axes = tuple(range(-len(_given(given, 1, "normalized_shape")), 0))
+def _through_layer_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    axes = tuple(range(-len(call.given(1, "normalized_shape")), 0))
     return marked.amax(axes, keepdim=True).expand_as(marked)
 
 
-def _through_group_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    groups = marked.unflatten(1, (_given(given, 1, "num_groups"), -1))
+def _through_group_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    groups = marked.unflatten(1, (call.given(1, "num_groups"), -1))
     any_value = groups.flatten(2).amax(2).reshape(*groups.shape[:2], *[1] * (groups.ndim - 2))
     return any_value.expand_as(groups).flatten(1, 2)
 
 
-def _through_instance_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    if not _given(given, 5, "use_input_stats", True):
+def _through_instance_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    if not call.given(5, "use_input_stats", True):
         return marked
     return marked.amax((2, 3), keepdim=True).expand_as(marked)
 
 
-def _through_response_norm(
-    marked: Tensor, layer: Layer, function: Callable[..., Any], given: dict[Any, Any]
-) -> Tensor:
-    size = _given(given, 1, "size")
+def _through_response_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:
+    size = call.given(1, "size")
     shape = [0, 0] * (marked.ndim - 2) + [size // 2, (size - 1) // 2]
     return functional.pad(marked, shape).unfold(1, size, 1).amax(-1)
 

@@ -94,10 +94,17 @@ def run(
     mode: OperationMode | None = None,
     gradients: bool = False,
 ) -> Tensor:
-    """What the network returns for images (N, C, H, W), in evaluation mode, inside `mode`.
+    """What a network returns, in evaluation mode; nothing of the user's network is changed.
 
-    It gets a copy in its own number format, which it may write into. With `gradients` autograd records
-    the pass, from `images` on; without, nothing.
+    Args:
+        model: the network; it gets a copy of the images in its own number format, which it may write
+            into.
+        images: (N, C, H, W).
+        mode: watches or changes the pass.
+        gradients: whether autograd records the pass, from `images` on.
+
+    Raises:
+        VebiError: gradients of a network that was made in inference mode.
     """
     network = as_written(model)
     if gradients and any(value.is_inference() for value in network.parameters()):

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from vebi.io.errors import VebiError
+
 
 def probabilities(scores: Tensor) -> Tensor:
     """Probabilities of the classes, float64 (N, classes), of a network's scores of the same shape.
@@ -17,3 +19,12 @@ def probabilities(scores: Tensor) -> Tensor:
     if bool((values >= 0).all()) and bool(((totals - 1).abs() <= tolerance).all()):
         return values
     return torch.softmax(values, 1)
+
+
+def check_scores(scores: Tensor) -> None:
+    """Raise VebiError for class scores (N, classes) that are NaN."""
+    if bool(scores.isnan().any()):
+        raise VebiError(
+            "The network's class scores are NaN for an image. Check its weights, and that it takes "
+            "pixels from 0 to 255."
+        )

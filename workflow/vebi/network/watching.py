@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from vebi.network.call import Call, CallMode
 from vebi.network.reading import Reader
 
 
-class OperationMode(TorchFunctionMode):
+class OperationMode(CallMode):
     """Calls `operation` for every counted operation that runs inside the block, in order.
 
     Modules, functions, methods and in-place variants all end in torch functions, so nothing of the
@@ -28,22 +28,13 @@ class OperationMode(TorchFunctionMode):
         """Before the pass: the network, whose own tensors are no part of the image, and its images."""
         self._reader = Reader(model)
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        """Run the counted operation number `position`; return what `function` would."""
+    def operation(self, position: int, call: Call) -> Any:
+        """Run the counted operation number `position`; return what it would."""
         raise NotImplementedError
 
-    def other(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def other(self, call: Call) -> Any:
         """Run any other torch function."""
-        return function(*args, **kwargs)
+        return call.run()
 
     def is_constant(self, value: Any) -> bool:
         """Whether a value is a tensor that holds nothing of the image."""
@@ -66,24 +57,17 @@ class OperationMode(TorchFunctionMode):
         for response, action in waiting:
             self.when_recorded(response, action)
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def receive(self, call: Call) -> Any:
         if self._unrecorded:
             self.look_again()
-        call = self._reader.read(func, args, kwargs)
-        if call is None:
+        counted = self._reader.read(call)
+        if counted is None:
             self.calls += 1
-            result = self.other(func, args, kwargs)
+            result = self.other(call)
         else:
             position = self.position
             self.position, self.calls = position + 1, 0
-            result = self.operation(position, call.kind, call.function, call.args, call.kwargs)
-        self._reader.note(func, args, kwargs, result)
+            result = self.operation(position, counted)
+        self._reader.note(call, result)
         # An assignment returns nothing, whatever it is read as.
-        return None if func is Tensor.__setitem__ else result
+        return None if call.function is Tensor.__setitem__ else result

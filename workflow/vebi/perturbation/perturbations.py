@@ -78,10 +78,7 @@ def boxes_random(
     image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """One box per copy, filled with the mean, anywhere inside the image; side = `strength` x image."""
-    box = _box_size(image.shape[1:], strength)
-    for _ in range(n):
-        top, left = _random_corner(image.shape[1:], box, rng)
-        yield _with_box(image, mean, top, left, box)
+    return _boxes_anywhere(image, mean, n, strength, rng)
 
 
 def blur_regions(
@@ -90,10 +87,17 @@ def blur_regions(
     """One blurred box per copy: side a third of the image, Gaussian of `strength` x the smaller side."""
     sigma = strength * min(image.shape[1:])
     blurred = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="nearest")
-    box = _box_size(image.shape[1:], 1 / 3)
+    return _boxes_anywhere(image, blurred, n, 1 / 3, rng)
+
+
+def _boxes_anywhere(
+    image: np.ndarray, filling: np.ndarray, n: int, side: float, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """One box per copy, anywhere, with what `filling` has there; its side is `side` x the image's."""
+    box = _box_size(image.shape[1:], side)
     for _ in range(n):
         top, left = _random_corner(image.shape[1:], box, rng)
-        yield _with_box(image, blurred, top, left, box)
+        yield _with_box(image, filling, top, left, box)
 
 
 def superpixels(
@@ -190,11 +194,13 @@ def perturb(
 
     `mean` is anything that broadcasts to the image. `key` seeds the draws: one per image.
     """
+    # Here, because the configuration imports this module without numpy.
+    from vebi.statistics.keys import draw_key
+
     chosen = look_up("perturbation", perturbation, PERTURBATIONS)
     if n < 2:
         raise VebiError(f"{n} copies can't tell what varies; at least 2 are needed.")
-    number = list(PERTURBATIONS).index(perturbation)
-    rng = np.random.default_rng([*key, number])
+    rng = np.random.default_rng(draw_key(f"perturbation: {perturbation}", *key))
     image = np.ascontiguousarray(image, np.float32)
     mean = np.broadcast_to(np.asarray(mean, np.float32), image.shape)
     block: list[np.ndarray] = []

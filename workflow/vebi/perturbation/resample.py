@@ -1,7 +1,8 @@
 """The network over the perturbed copies of an image: every neuron's moments, nothing kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,17 @@ class Sampling:
     strength: float = 0.1
     copies: int = 50
     batch_size: int = 25
+
+    @classmethod
+    def first_of(cls, settings: Mapping[str, Any]) -> "Sampling":
+        """By the first of the configured perturbations; as in the authors' code where there are none.
+
+        `settings`: the keys `perturbations`, `copies` and `batch_size` of `resampling`, or nothing.
+        """
+        if not settings:
+            return cls()
+        first = settings["perturbations"][0]
+        return cls(first["name"], first["strength"], settings["copies"], settings["batch_size"])
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from vebi.claims.show import reason
+from vebi.statistics import Verdict
+
 # In the order of the page; others follow by name.
-SOURCES = ("VEBI", "McGill report", "Input resampling")
-VERDICTS = ("reproduced", "not reproduced", "undecided", "not tested")
+SOURCES = ("VEBI", "Ours", "McGill report", "Input resampling")
+VERDICTS = tuple(str(verdict) for verdict in Verdict)
 WIDTH, HEIGHT, MARGIN = 168, 26, 9
 
 
@@ -18,7 +21,8 @@ WIDTH, HEIGHT, MARGIN = 168, 26, 9
 class Claim:
     """A row of claims.csv, as text.
 
-    `plot` is SVG, '' where there is no measured number; `tables`: names of those the number is from.
+    `reason`: on what a difference depends, or why nothing was decided. `plot` is SVG, '' where there is
+    no measured number; `tables`: names of those the number is from.
     """
 
     key: str
@@ -28,6 +32,9 @@ class Claim:
     published: str
     measured: str
     verdict: str
+    comparability: str
+    reason: str
+    margin: str
     rule: str
     table: str
     note: str
@@ -41,6 +48,7 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
     for _, row in table.iterrows():
         low, high = _number(row.get("ci_low")), _number(row.get("ci_high"))
         published, measured = _number(row.get("published")), _number(row.get("measured"))
+        margin = _number(row.get("margin"))
         interval = "" if low is None or high is None else f" ({_format(low)} to {_format(high)})"
         claims.append(
             Claim(
@@ -53,6 +61,11 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
                 if measured is None
                 else f"{_format(measured)}{interval}",
                 verdict=_text(row["verdict"]),
+                comparability=_text(row.get("comparability")),
+                reason=reason(
+                    {**row, "factor": _text(row["factor"]), "problem": _text(row["problem"])}
+                ),
+                margin="" if margin is None else _format(margin),
                 rule=_text(row.get("rule")),
                 table=_text(row.get("table")),
                 note=_text(row.get("note")),

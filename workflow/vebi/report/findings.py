@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS
+from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS, PEER, Method
 from vebi.statistics import Ordering, judge_difference
 
 Tables = Mapping[str, pd.DataFrame]
 Tone = Ordering | Literal["in part", ""]
 PAPER_MU = 10.0
+UPSAMPLED = METHODS["upsampled_activation"]
 SCOPES = {"all": "features of all layers", "conv": "where only convolutions may be chosen"}
 
 
@@ -40,6 +41,12 @@ def _interval(value: float, low: float, high: float) -> str:
     return (
         middle if pd.isna(low) or pd.isna(high) else f"{middle} ({_signed(low)} to {_signed(high)})"
     )
+
+
+def _over(row: Mapping[str, Any]) -> str:
+    """What the interval of a row ranges over, in words; "" where its table does not say."""
+    over = row.get("over")
+    return f", over {over}" if isinstance(over, str) and over else ""
 
 
 def _signed(value: float) -> str:
@@ -105,26 +112,30 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
         text += f", the other way round at {bad}" if bad else ""
         at_paper = rows[rows["mu"] == PAPER_MU]
         if len(at_paper):
-            row = at_paper.iloc[0]
+            row = _rows(at_paper)[0]
             difference = _interval(row["difference"], row["ci_low"], row["ci_high"])
-            text += f"; at mu = {PAPER_MU:g}: {difference}"
+            text += f"; at mu = {PAPER_MU:g}: {difference}{_over(row)}"
         yield Finding(statement, place, text, _tone(good, bad, len(tones)))
 
 
 def _paired(
-    statement: str, method: str, reference: str, column: str, unit: str, *, sign: int = 1
+    statement: str, reference: Method, column: str, unit: str, *, sign: int = 1
 ) -> Callable[[pd.DataFrame], Iterator[Finding]]:
-    """Finder of a claimed difference between two methods, which should have the given sign."""
+    """Finder of a claimed difference between VEBI and a reference, which should have the given sign.
+
+    `statement` names the reference as {reference}.
+    """
+    claimed = statement.format(reference=reference.label)
 
     def finder(table: pd.DataFrame) -> Iterator[Finding]:
-        part = table[(table["method"] == method) & (table["reference"] == reference)]
+        part = table[(table["method"] == OURS.name) & (table["reference"] == reference.name)]
         if "layer" in part:
             part = part[part["layer"] == "heatmap"]
         for place, rows in _places(part):
-            row = rows.iloc[0]
+            row = _rows(rows)[0]
             low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
-            result = _interval(row[column], row["ci_low"], row["ci_high"])
-            yield Finding(statement, place, f"{result} {unit}", judge_difference(low, high))
+            result = f"{_interval(row[column], row['ci_low'], row['ci_high'])} {unit}{_over(row)}"
+            yield Finding(claimed, place, result, judge_difference(low, high))
 
     return finder
 
@@ -208,15 +219,15 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
         (
             "iou_paired",
             _paired(
-                "VEBI lies better on the mask than deconvnet with guided backprop",
-                *("vebi", "deconv_gb", "auc_difference", "in area under the IoU curve"),
+                "VEBI lies better on the mask than {reference}",
+                *(PEER, "auc_difference", "in area under the IoU curve"),
             ),
         ),
         (
             "iou_paired",
             _paired(
-                "VEBI lies better on the mask than the upsampled activation",
-                *("vebi", "upsampled_activation", "auc_difference", "in area under the IoU curve"),
+                "VEBI lies better on the mask than {reference}",
+                *(UPSAMPLED, "auc_difference", "in area under the IoU curve"),
             ),
         ),
         ("localisation", _best_methods),
@@ -226,8 +237,8 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
         (
             "artefacts_paired",
             _paired(
-                "VEBI's maps have less grid than those of deconvnet with guided backprop",
-                *("vebi", "deconv_gb", "score_difference", "in grid-artefact score"),
+                "VEBI's maps have less grid than those of {reference}",
+                *(PEER, "score_difference", "in grid-artefact score"),
                 sign=-1,
             ),
         ),
@@ -236,8 +247,8 @@ FINDERS: dict[str, tuple[tuple[str, Callable[[pd.DataFrame], Iterator[Finding]]]
         (
             "occlusion_paired",
             _paired(
-                "What VEBI marks matters more than what deconvnet with guided backprop marks",
-                *("vebi", "deconv_gb", "difference", "in confidence under the boxes"),
+                "What VEBI marks matters more than what {reference} marks",
+                *(PEER, "difference", "in confidence under the boxes"),
                 sign=-1,
             ),
         ),

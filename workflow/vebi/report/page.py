@@ -108,9 +108,13 @@ def render(sources: Sources) -> str:
         p.stem: read_table(p, TABLES[p.stem]) if p.stem in TABLES else read_rows(p)
         for p in sources.tables
     }
-    claims = read_claims(tables["claims"]) if "claims" in tables else []
-    sections = _sections(sources, tables, claims)
     manifest = _read_manifest(sources.manifest)
+    own = _own_networks(manifest.get("config", {}))
+    claims = read_claims(tables["claims"]) if "claims" in tables else []
+    if own:
+        # The works say nothing about somebody's own images, but for what was tested on them.
+        claims = [claim for claim in claims if claim.verdict != "not tested"]
+    sections = _sections(sources, tables, claims)
     styles = "\n".join(_source(name) for name in STYLES)
     scripts = [_source(name) for name in SCRIPTS]
     data = {
@@ -127,6 +131,7 @@ def render(sources: Sources) -> str:
     )
     return environment.get_template(TEMPLATE).render(
         run=sources.run,
+        own=own,
         sections=sections,
         claims=claims,
         claim_groups=group_claims(claims),
@@ -205,6 +210,14 @@ def _methods() -> dict[str, dict[str, Any]]:
         }
         for name, method in DRAWN.items()
     }
+
+
+def _own_networks(config: Mapping[str, Any]) -> list[str]:
+    """ "mine on photos" for each network of a run on nothing but folders of somebody's own images."""
+    kinds = {data.get("kind") for data in config.get("datasets", {}).values()}
+    if kinds != {"image_folder"}:
+        return []
+    return [f"{one['model']} on {one['dataset']}" for one in config.get("experiments", [])]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

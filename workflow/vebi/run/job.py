@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vebi.catalogue.methods import further_methods, user_method
 from vebi.compute.determinism import pin_threads, use_deterministic_kernels
 from vebi.compute.devices import choose_device, full_memory_explained
 from vebi.compute.memory import keep_freed_memory
@@ -23,6 +24,7 @@ from vebi.io.errors import VebiError
 from vebi.io.files import FULL, REMEDIES, why_unwritable
 from vebi.run import checksums
 from vebi.run.job_context import read_context
+from vebi.statistics.keys import draw_key
 
 if TYPE_CHECKING:
     import torch
@@ -62,9 +64,13 @@ class Task:
         return int(self.wildcards.seed)
 
     @property
-    def seed_key(self) -> list[int]:
-        """What every random draw of the job is keyed by: the run's root seed and the network's."""
-        return [self.params.root_seed, self.seed]
+    def seed_key(self) -> tuple[int, ...]:
+        """What every random draw about one network is keyed by, beside its purpose (see `draw_key`).
+
+        It names the root seed, the data set, the model and the seed of its training.
+        """
+        network = f"network {self.wildcards.dataset}, {self.wildcards.model}"
+        return draw_key(network, self.params.root_seed, self.seed)
 
     def files(self) -> dict[str, Any]:
         """The named inputs: a path each, or a list of paths where the rule gives several."""
@@ -134,7 +140,14 @@ def job(snakemake: Any) -> Iterator[Task]:
             is_open = True
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
             try:
-                with checked_files(snakemake), full_memory_explained():
+                with (
+                    checked_files(snakemake),
+                    full_memory_explained(),
+                    further_methods(
+                        user_method(place=place, **values)
+                        for place, values in enumerate(context.methods)
+                    ),
+                ):
                     yield _task_of(snakemake, context.factories)
             except VebiError as error:
                 terminal.write(f"\nerror in rule {snakemake.rule}: {error}\n")

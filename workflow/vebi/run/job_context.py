@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from typing import Any
 
 VARIABLE = "VEBI_JOB"
 
@@ -19,6 +20,7 @@ class JobContext:
         draws_bars: somebody reads progress bars from the job's log file.
         factories: the user's code that the configuration names; a model file that names any of it
             may run it.
+        methods: the user's heatmap methods, each with `name`, `function` and `negative`.
     """
 
     runs: tuple[str, ...] = ()
@@ -26,6 +28,7 @@ class JobContext:
     cores: int = 0
     draws_bars: bool = False
     factories: tuple[str, ...] = ()
+    methods: tuple[dict[str, Any], ...] = ()
 
     def publish(self) -> None:
         """Set the variable, for this process and those that it starts."""
@@ -36,5 +39,5 @@ def read_context() -> JobContext:
     """What the variable says; nothing where it is not set."""
     values = json.loads(os.environ.get(VARIABLE) or "{}")
     # JSON has lists only.
-    lists = {name: tuple(values.get(name, ())) for name in ("runs", "factories")}
+    lists = {name: tuple(values.get(name, ())) for name in ("runs", "factories", "methods")}
     return JobContext(**{**values, **lists})

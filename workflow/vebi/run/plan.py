@@ -43,6 +43,11 @@ class Plan:
         return [e for e in self.masked if self.config.datasets[e.dataset].has_distractors]
 
     @cached_property
+    def intervened(self) -> list[ExperimentConfig]:
+        """Experiments on rendered scenes, in which one thing can be changed."""
+        return [e for e in self.config.experiments if not self.config.datasets[e.dataset].loader]
+
+    @cached_property
     def explained(self) -> list[ExperimentConfig]:
         """Experiments whose heatmaps the run makes."""
         whole = self.config.artefacts or self.config.occlusion

@@ -28,7 +28,7 @@ def summarise(run_dir: Path) -> str:
 
 
 def _count_verdicts(claims: Path) -> str:
-    """`12 reproduced, 3 not reproduced`, in the order of their number; empty without claims."""
+    """`12 confirmed, 3 inconclusive`, in the order of their number; empty without claims."""
     try:
         with claims.open(encoding="utf-8", newline="") as stream:
             found = Counter(row["verdict"] for row in csv.DictReader(stream))

@@ -24,10 +24,18 @@ ITERATION_LIMIT = 9_999
 def compress(
     gram: NDArray[np.float64], cross: NDArray[np.float64], count: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A small least-squares problem with the same objective: A (r + 1, m), b (r + 1,).
+    """A small least-squares problem with the same objective.
 
-    A'A = gram, A'b = cross, b'b = count, so that residuals, and with them spgl1's stopping rules,
-    are those of the raw matrix X and its labels.
+    A'A = gram, A'b = cross, b'b = count, so that residuals, and with them spgl1's stopping rules, are
+    those of the raw matrix X and its labels.
+
+    Args:
+        gram: X'X (m, m), of rank r.
+        cross: X'l (m).
+        count: ||l||^2.
+
+    Returns:
+        A (r + 1, m) and b (r + 1).
     """
     values, vectors = np.linalg.eigh(gram)
     kept = values > values.max(initial=0.0) * len(values) * np.finfo(float).eps
@@ -45,10 +53,20 @@ def spectral_projected_gradient(
     nonnegative: bool = False,
     iteration_limit: int = ITERATION_LIMIT,
 ) -> tuple[NDArray[np.float64], int]:
-    """Weights (m,) that spg_lasso returns for min ||A w - b|| s.t. ||w||_1 <= mu, and its iterations.
+    """What spg_lasso returns for min ||A w - b|| s.t. ||w||_1 <= mu.
 
     All other settings are its defaults; its default limit is ten iterations per row of the raw
-    descriptors, which A may be (row-major, n x m) or may stand for (`compress`).
+    descriptors, which A may be or may stand for (`compress`).
+
+    Args:
+        A: (n, m), row-major.
+        b: (n).
+        mu: bound of the L1 norm.
+        nonnegative: whether weights below 0 are ruled out.
+        iteration_limit: at most ITERATION_LIMIT.
+
+    Returns:
+        Weights (m), and the number of iterations.
     """
     projections = (
         {
@@ -77,7 +95,17 @@ def solve_points_of(
     nonnegative: bool = False,
     iteration_limit: int = ITERATION_LIMIT,
 ) -> list[ClassPath]:
-    """spgl1's solutions at `mus` (ascending) for every class, on the compressed problem."""
+    """spgl1's solutions for every class, on the compressed problem.
+
+    Args:
+        statistics: of descriptors and labels.
+        mus: ascending.
+        nonnegative: whether weights below 0 are ruled out.
+        iteration_limit: of each solution.
+
+    Returns:
+        A path per class that has these points and none between.
+    """
     # Its default limit counts the rows of X, of which the compressed problem has fewer.
     iteration_limit = min(iteration_limit, 10 * statistics.n_samples)
     points = []

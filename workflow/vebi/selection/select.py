@@ -27,11 +27,14 @@ from vebi.selection.statistics import (
     Statistics,
     merge,
     read_feature_index,
+    read_matrix,
+    read_shape,
     read_statistics,
     read_targets,
     scope_columns,
 )
 from vebi.selection.tables import selected_features_table, selection_table
+from vebi.selection.wide import is_wide, solve_wide
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +94,7 @@ def solve(
     solver `path`: every mu up to `mu_max` (default: the largest of `mus`). `spgl1`: at `mus` only.
     """
     values = check_mus(mus)
-    largest = float(values[-1]) if mu_max is None else float(mu_max)
-    if largest < values[-1]:
-        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu.")
+    largest = _check_mu_max(mu_max, values)
     if solver == "spgl1":
         with threadpool_limits(limits=1, user_api="blas"):
             paths = solve_points_of(statistics, values, nonnegative)
@@ -152,25 +153,32 @@ def solve_paths(
     index = read_feature_index(descriptors)
     columns = scope_columns(index, problem.scope)
     wanted = None if problem.scope == "all" else columns
-    if sums:
-        statistics = _merge_files(sums, descriptors, problem, len(index))
-        statistics = statistics if wanted is None else statistics.restricted(wanted)
-    else:
-        statistics = read_statistics(
-            descriptors,
-            columns=wanted,
-            labels=problem.labels,
-            split=problem.split,
-            threads=processes,
+    if not sums and problem.solver == "path" and is_wide(*read_shape(descriptors)):
+        X, targets, n_classes = read_matrix(
+            descriptors, columns=wanted, labels=problem.labels, split=problem.split
         )
-    paths, objective, gap = solve(
-        statistics,
-        mus=values.tolist(),
-        mu_max=mu_max,
-        nonnegative=problem.nonnegative,
-        solver=problem.solver,
-        processes=processes,
-    )
+        n_samples = len(X)
+        paths, objective, gap = solve_wide(
+            X,
+            targets,
+            n_classes,
+            mus=values,
+            mu_max=_check_mu_max(mu_max, values),
+            nonnegative=problem.nonnegative,
+        )
+    else:
+        statistics = _read_or_merge(
+            descriptors, problem, sums, columns=wanted, n_features=len(index), threads=processes
+        )
+        n_samples = statistics.n_samples
+        paths, objective, gap = solve(
+            statistics,
+            mus=values.tolist(),
+            mu_max=mu_max,
+            nonnegative=problem.nonnegative,
+            solver=problem.solver,
+            processes=processes,
+        )
     solution = Solution(
         classes=[over_all_columns(path, columns, len(index)) for path in paths],
         columns=columns,
@@ -182,10 +190,32 @@ def solve_paths(
         labels=problem.labels,
         nonnegative=problem.nonnegative,
         solver=problem.solver,
-        n_samples=statistics.n_samples,
+        n_samples=n_samples,
     )
     write_solution(out, solution)
     return solution
+
+
+def _read_or_merge(
+    descriptors: str | Path,
+    problem: Problem,
+    sums: Sequence[str | Path],
+    *,
+    columns: NDArray[np.int64] | None,
+    n_features: int,
+    threads: int,
+) -> Statistics:
+    """X'X and its like of some columns (None: all): of the file itself, or of its parts."""
+    if not sums:
+        return read_statistics(
+            descriptors,
+            columns=columns,
+            labels=problem.labels,
+            split=problem.split,
+            threads=threads,
+        )
+    statistics = _merge_files(sums, descriptors, problem, n_features)
+    return statistics if columns is None else statistics.restricted(columns)
 
 
 def _merge_files(
@@ -241,6 +271,14 @@ def select(
 def to_csv(table: pd.DataFrame) -> str:
     """CSV text with LF line ends and floats of ten significant digits."""
     return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def _check_mu_max(mu_max: float | None, values: NDArray[np.float64]) -> float:
+    """How far the path goes: to the largest of the values where that is not given."""
+    largest = float(values[-1]) if mu_max is None else float(mu_max)
+    if largest < values[-1]:
+        raise VebiError(f"mu_max = {largest} is below mu = {values[-1]}; raise it or drop that mu.")
+    return largest
 
 
 def check_mus(mus: Sequence[float]) -> NDArray[np.float64]:

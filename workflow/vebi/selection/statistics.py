@@ -11,7 +11,7 @@ X'X 3e16) the relative duality gaps at mu = 10, 100, 500, evaluated with X itsel
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -291,6 +291,9 @@ def read_targets(
             for key in ("labels", "predictions")
             if key in file
         )
+        if labels == "predictions":
+            # Any image to be explained may be taken for any of them.
+            n_classes = max(n_classes, len(file.attrs.get("classes", ())))
         rows = np.arange(n)
         if split is not None and "split" in file:
             rows = np.flatnonzero(read_array(file, "split", (n,), "iuf") == split)
@@ -341,29 +344,10 @@ def read_statistics(
             else TorchAccumulator(n_columns, n_classes, device)
         )
         largest = 0.0
-        # Whole blocks are read and then thinned: HDF5 is slow at picking single rows.
-        step = rows_per_block(m)
-        for start in range(0, X.shape[0], step):
-            first, last = np.searchsorted(rows, (start, start + step))
-            if first == last:
-                continue
-            try:
-                block = X[start : start + step]
-            except (*BROKEN, MemoryError) as error:
-                raise VebiError(
-                    f"{descriptors}: rows {start} to {start + step} of X can't be read "
-                    f"({first_line(error)}). The file is damaged: make it again."
-                ) from error
-            if last - first < len(block):
-                block = block[rows[first:last] - start]
-            block = block if columns is None else block[:, columns]
+        for place, block in _blocks(X, rows, columns):
             largest = max(largest, float(np.fmax(block.max(), -block.min())))
-            total.add(block, targets[first:last])
-    if not (largest == 0 or SMALLEST <= largest <= LARGEST) and np.isfinite(largest):
-        raise VebiError(
-            f"{descriptors}: the largest value of X is {largest:.3g}, whose square is beyond the numbers "
-            f"that a computer has; divide X by {largest:.0e}."
-        )
+            total.add(block, targets[place])
+    _check_range(descriptors, largest)
     result = total.result()
     # One NaN or infinity anywhere in a column reaches the diagonal: no need to look at every value.
     infinite = np.flatnonzero(~np.isfinite(np.diagonal(result.gram)))
@@ -371,6 +355,70 @@ def read_statistics(
         first = infinite[0] if columns is None else columns[infinite[0]]
         _refuse_column(descriptors, int(first), rows)
     return result
+
+
+def read_shape(descriptors: str | Path) -> tuple[int, int]:
+    """How many samples and features a descriptor file has."""
+    with open_hdf5(descriptors, EXPECTED) as file:
+        n, m = _matrix(file).shape
+    return int(n), int(m)
+
+
+def read_matrix(
+    descriptors: str | Path,
+    *,
+    columns: NDArray[np.int64] | None = None,
+    labels: Labels = "annotations",
+    split: int | None = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
+    """The rows of a descriptor file themselves: X (n, k), their classes (n,), the number of classes.
+
+    For files with fewer samples than features, where X is smaller than X'X. Arguments and errors as
+    `read_statistics`.
+    """
+    rows, targets, n_classes = read_targets(descriptors, labels, split)
+    with open_hdf5(descriptors, EXPECTED) as file:
+        X = _matrix(file)
+        matrix = np.empty((len(rows), X.shape[1] if columns is None else len(columns)))
+        for place, block in _blocks(X, rows, columns):
+            matrix[place] = block
+    infinite = np.flatnonzero(~np.isfinite(matrix).all(axis=0))
+    if len(infinite):
+        first = infinite[0] if columns is None else columns[infinite[0]]
+        _refuse_column(descriptors, int(first), rows)
+    _check_range(descriptors, float(np.abs(matrix).max(initial=0.0)))
+    return matrix, targets, n_classes
+
+
+def _blocks(
+    X: h5py.Dataset, rows: NDArray[np.int64], columns: NDArray[np.int64] | None
+) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+    """The rows (ascending) of a matrix in a file, a block at a time, each with its place among them."""
+    # Whole blocks are read and then thinned: HDF5 is slow at picking single rows.
+    step = rows_per_block(X.shape[1])
+    for start in range(0, X.shape[0], step):
+        first, last = np.searchsorted(rows, (start, start + step))
+        if first == last:
+            continue
+        try:
+            block = X[start : start + step]
+        except (*BROKEN, MemoryError) as error:
+            raise VebiError(
+                f"{X.file.filename}: rows {start} to {start + step} of X can't be read "
+                f"({first_line(error)}). The file is damaged: make it again."
+            ) from error
+        if last - first < len(block):
+            block = block[rows[first:last] - start]
+        yield slice(first, last), block if columns is None else block[:, columns]
+
+
+def _check_range(descriptors: str | Path, largest: float) -> None:
+    """Raise VebiError for values whose squares a computer does not have; NaN is reported elsewhere."""
+    if not (largest == 0 or SMALLEST <= largest <= LARGEST) and np.isfinite(largest):
+        raise VebiError(
+            f"{descriptors}: the largest value of X is {largest:.3g}, whose square is beyond the numbers "
+            f"that a computer has; divide X by {largest:.0e}."
+        )
 
 
 def _refuse_column(descriptors: str | Path, column: int, rows: NDArray[np.int64]) -> NoReturn:

@@ -10,7 +10,8 @@ from vebi.descriptors.convert import convert
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.selection.path_file import Solution
 from vebi.selection.select import Problem, solve_paths
-from vebi.selection.statistics import Labels, Scope, read_statistics
+from vebi.selection.statistics import Labels, Scope, read_shape, read_statistics
+from vebi.selection.wide import is_wide
 
 
 def as_variant(descriptors: str | Path, variant: str, folder: str | Path) -> Path:
@@ -31,18 +32,20 @@ def solve_forms(
 ) -> dict[tuple[Scope, bool], Solution]:
     """Exact paths for every scope and, by `signs`, W >= 0 (True) or signed (False), certified at `mus`.
 
-    The sums over the rows are made once and serve all of them.
+    The sums over the rows are made once and serve all of them; very wide files are read for each.
     """
     with tempfile.TemporaryDirectory() as folder:
-        sums = Path(folder) / "sums.h5"
-        read_statistics(descriptors, labels=labels).save(sums)
+        sums = []
+        if not is_wide(*read_shape(descriptors)):
+            sums = [Path(folder) / "sums.h5"]
+            read_statistics(descriptors, labels=labels).save(sums[0])
         return {
             (scope, nonnegative): solve_paths(
                 descriptors,
                 Path(folder) / "path.h5",
                 Problem(scope=scope, labels=labels, nonnegative=nonnegative),
                 mus=mus,
-                sums=[sums],
+                sums=sums,
             )
             for scope in scopes
             for nonnegative in signs

@@ -15,11 +15,13 @@ from vebi.statistics.bootstrap import (
 )
 from vebi.statistics.effects import (
     Cell,
+    over_images,
     over_networks,
     over_networks_and_draws,
     over_networks_and_scenes,
     over_scenes,
     scene_means,
+    scene_values,
 )
 from vebi.statistics.estimate import Estimate
 from vebi.statistics.families import holm
@@ -34,10 +36,8 @@ from vebi.statistics.orderings import (
 )
 from vebi.statistics.paired import (
     check_same_images,
-    mean_over_images,
     mean_over_networks,
     paired_difference,
-    scene_test,
 )
 from vebi.statistics.pooled import Interaction, Pooled, contrast, pool
 from vebi.statistics.proportions import (
@@ -88,9 +88,9 @@ __all__ = [
     "judge_orderings",
     "judge_published",
     "judge_value",
-    "mean_over_images",
     "mean_over_networks",
     "nested_interval",
+    "over_images",
     "over_networks",
     "over_networks_and_draws",
     "over_networks_and_scenes",
@@ -99,7 +99,7 @@ __all__ = [
     "pool",
     "predict",
     "scene_means",
-    "scene_test",
+    "scene_values",
     "sign_flip_test",
     "stratified_interval",
     "wilson_interval",

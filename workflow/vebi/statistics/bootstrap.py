@@ -8,16 +8,24 @@ ones to use.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 _BLOCK = 256
 
 
 def bootstrap_interval(
-    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+    values: NDArray[np.float64], n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (N), resampling its entries.
+    """Percentile bootstrap interval of a mean.
 
-    `key` seeds the draw; NaNs for no values.
+    Args:
+        values: (N), drawn one by one.
+        n_resamples: draws of N values.
+        key: seeds the draws.
+        level: probability.
+
+    Returns:
+        Both ends; NaNs for no values.
     """
     if not len(values):
         return float("nan"), float("nan")
@@ -27,22 +35,27 @@ def bootstrap_interval(
         stop = min(start + _BLOCK, n_resamples)
         picks = rng.integers(len(values), size=(stop - start, len(values)))
         means[start:stop] = values[picks].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _ends(means, level)
 
 
 def cluster_interval(
-    values: np.ndarray,
-    clusters: np.ndarray,
+    values: NDArray[np.float64],
+    clusters: NDArray[np.int64],
     n_resamples: int,
     key: Sequence[int],
     level: float = 0.95,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap intervals of the mean of `values` (N, ...), resampling whole clusters.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile bootstrap intervals of means, over whole clusters.
 
-    `clusters` (N): entries of one number are alike and drawn together, as views of one scene.
-    Returns both ends (...), of every trailing place from the same draws; NaNs for fewer than two
-    clusters, which say nothing about how clusters differ.
+    Args:
+        values: (N, ...).
+        clusters: int64 (N); entries of one number are alike and drawn together, as views of one scene.
+        n_resamples: draws, the same for every trailing place.
+        key: seeds the draws.
+        level: probability.
+
+    Returns:
+        Both ends (...); NaNs for fewer than two clusters, which say nothing about how clusters differ.
     """
     _, position = np.unique(clusters, return_inverse=True)
     count = np.bincount(position)
@@ -60,34 +73,41 @@ def cluster_interval(
 
 
 def nested_interval(
-    values: np.ndarray, n_resamples: int, key: Sequence[int], level: float = 0.95
+    values: NDArray[np.float64], n_resamples: int, key: Sequence[int], level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (seeds, draws).
+    """Percentile bootstrap interval of the mean over networks and the draws of each.
 
-    Seeds are resampled first, then the draws within each: what another set of trainings and of
-    random draws would give.
+    Networks are drawn first, then the draws within each: what another set of trainings and of random
+    draws would give.
+
+    Args:
+        values: (networks, draws).
+        n_resamples, key, level: as for `bootstrap_interval`, whose result it has.
     """
     rng = np.random.default_rng(list(key))
     n_seeds, n_draws = values.shape
     seeds = rng.integers(n_seeds, size=(n_resamples, n_seeds, 1))
     draws = rng.integers(n_draws, size=(n_resamples, n_seeds, n_draws))
     means = values[seeds, draws].mean((1, 2))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _ends(means, level)
 
 
 def crossed_interval(
-    values: np.ndarray,
-    clusters: np.ndarray,
+    values: NDArray[np.float64],
+    clusters: NDArray[np.int64],
     n_resamples: int,
     key: Sequence[int],
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (seeds, N), of the same N for all seeds.
+    """Percentile bootstrap interval of the mean over networks and the same images by all of them.
 
-    Seeds and `clusters` (N, numbers: images of one scene) are resampled independently, the clusters
-    alike for all seeds (the pigeonhole bootstrap of Owen 2007): what other trainings, judged on
-    other scenes, would give.
+    Networks and clusters are drawn independently, the clusters alike for all networks (the pigeonhole
+    bootstrap of Owen 2007): what other trainings, judged on other scenes, would give.
+
+    Args:
+        values: (networks, N).
+        clusters: int64 (N), alike for images of one scene.
+        n_resamples, key, level: as for `bootstrap_interval`, whose result it has.
     """
     rng = np.random.default_rng(list(key))
     n_seeds = len(values)
@@ -101,5 +121,10 @@ def crossed_interval(
         share = rng.multinomial(n_seeds, seeds, stop - start) / n_seeds
         times = rng.multinomial(len(count), drawn, stop - start)
         means[start:stop] = ((share @ total) * times).sum(1) / (times @ count)
+    return _ends(means, level)
+
+
+def _ends(means: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """The quantiles that hold `level` of the means (n_resamples) between them."""
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -6,6 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from vebi.io.errors import VebiError
@@ -30,7 +31,7 @@ class Cell:
             no part.
     """
 
-    values: np.ndarray
+    values: NDArray[np.float64]
     label: str = ""
     levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     networks: str = ""
@@ -100,13 +101,13 @@ class _Decomposition:
     Each addend is a deviation times its weight in the mean. `*_given`: which of them have a value.
     """
 
-    mean: np.ndarray
-    network: np.ndarray
-    scene: np.ndarray
-    rest: np.ndarray
-    network_given: np.ndarray
-    scene_given: np.ndarray
-    rest_given: np.ndarray
+    mean: NDArray[np.float64]
+    network: NDArray[np.float64]
+    scene: NDArray[np.float64]
+    rest: NDArray[np.float64]
+    network_given: NDArray[np.bool_]
+    scene_given: NDArray[np.bool_]
+    rest_given: NDArray[np.bool_]
     df_rest: int
 
     def times(self, factor: float) -> "_Decomposition":
@@ -119,7 +120,8 @@ class _Decomposition:
         )
 
 
-_Part = tuple[np.ndarray, np.ndarray]  # a variance and its degrees of freedom, both (...)
+# A variance and its degrees of freedom, both (...).
+_Part = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _decompose(cell: Cell) -> _Decomposition:
@@ -134,7 +136,7 @@ def _decompose(cell: Cell) -> _Decomposition:
             f"The effects of cell '{cell.label}' are NaN at different places along the leading axes; "
             "they must be at the same ones. Estimate those of one pattern at a time."
         )
-    mask: np.ndarray = given[0]
+    mask: NDArray[np.bool_] = given[0]
     per_network, per_scene = mask.sum(1), mask.sum(0)
     network_given, scene_given = np.asarray(per_network > 0), np.asarray(per_scene > 0)
     weight = mask / np.maximum(per_network, 1)[:, None] / max(int(network_given.sum()), 1)
@@ -159,7 +161,7 @@ def _decompose(cell: Cell) -> _Decomposition:
     )
 
 
-def _centred(effects: np.ndarray, given: np.ndarray) -> np.ndarray:
+def _centred(effects: NDArray[np.float64], given: NDArray[np.bool_]) -> NDArray[np.float64]:
     if not given.any():
         return effects
     return np.where(given, effects - effects[..., given].mean(-1, keepdims=True), 0.0)
@@ -177,7 +179,9 @@ def _grouped(
 
 
 def _between(
-    group: Sequence[_Decomposition], axis: Callable[[_Decomposition], np.ndarray], what: str
+    group: Sequence[_Decomposition],
+    axis: Callable[[_Decomposition], NDArray[np.float64]],
+    what: str,
 ) -> _Part:
     """Variance that one set of networks or scenes adds, from the sum of its addends over cells."""
     sizes = {axis(part).shape[-1] for part in group}

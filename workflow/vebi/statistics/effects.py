@@ -3,7 +3,7 @@
 Which one fits depends on what another run would draw again. A fixed test set that all networks
 share, as MNIST's 10,000 images: `over_networks`. A few rendered scenes that all networks share:
 `over_networks_and_scenes`. A control drawn several times per network: `over_networks_and_draws`.
-One network: `over_scenes`.
+One network: `over_scenes`. `over_images` chooses among them, from one score per network and image.
 """
 
 import numpy as np
@@ -57,6 +57,50 @@ def over_networks_and_scenes(values: np.ndarray) -> Estimate:
     return contrast([Cell(values)], [1.0])
 
 
+def over_images(values: np.ndarray, scene: np.ndarray) -> Estimate:
+    """Mean over networks and images, with the interval that fits what another run would draw again.
+
+    Several networks, images that share scenes: networks and scenes. Several networks, every image a
+    scene of its own, as in a fixed test set: networks. One network: scenes. `Estimate.over` says
+    which. The mean is that of the networks' means over their images, also where scenes are unequal.
+
+    Args:
+        values: one score per network and image (..., I, N); NaN where it does not apply, at the same
+            places for all leading indices.
+        scene: number of the scene of every image (N).
+    """
+    numbers = np.asarray(values, float)
+    pattern = ~np.isnan(numbers.reshape(-1, *numbers.shape[-2:])[0])
+    networks = np.flatnonzero(pattern.any(-1))
+    if len(networks) > 1 and len(np.unique(scene)) == len(scene):
+        return over_networks(_mean(numbers))
+    by_scene = scene_values(numbers, scene)
+    if len(networks) > 1:
+        return over_networks_and_scenes(by_scene)
+    return over_scenes(by_scene[..., networks[0] if len(networks) else 0, :])
+
+
+def scene_values(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
+    """One value per scene whose mean over scenes is the mean over images, unequal scenes or not.
+
+    m + (n_j / mean n) (mean of scene j - m), with m the mean over images and n_j the images of scene
+    j: the linearised ratio estimator of cluster samples (Cochran 1977, 9A.1). Where scenes are equal
+    these are the scenes' means.
+
+    Args:
+        values: one value per image (..., N); NaN where it does not apply to an image.
+        scene: number of the scene of every image (N).
+
+    Returns:
+        float64 (..., J), scenes in the order of their numbers; NaN for one without any value.
+    """
+    mean = _mean(np.asarray(values, float))[..., None]
+    total, count = _by_scene(np.asarray(values, float) - mean, scene)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = (count > 0).sum(-1, keepdims=True) / count.sum(-1, keepdims=True)
+    return np.where(count > 0, mean + total * part, np.nan)
+
+
 def scene_means(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
     """One value per scene: the mean over its images.
 
@@ -67,11 +111,18 @@ def scene_means(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
     Returns:
         float64 (..., J), scenes in the order of their numbers; NaN for one without any value.
     """
-    _, position = np.unique(scene, return_inverse=True)
-    member = np.eye(position.max(initial=-1) + 1)[position]
-    given = ~np.isnan(values)
+    total, count = _by_scene(np.asarray(values, float), scene)
     with np.errstate(invalid="ignore"):
-        return (np.where(given, values, 0.0) @ member) / (given @ member)
+        return total / count
+
+
+def _by_scene(values: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of what is not NaN in each scene, and the number of it: (..., J) both."""
+    order = np.argsort(scene, kind="stable")
+    _, starts = np.unique(scene[order], return_index=True)
+    given = ~np.isnan(values)[..., order]
+    known = np.where(given, values[..., order], 0.0)
+    return np.add.reduceat(known, starts, -1), np.add.reduceat(given.astype(float), starts, -1)
 
 
 def _student(values: np.ndarray, unit: str) -> Estimate:
@@ -95,4 +146,4 @@ def _mean(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of what is not NaN; NaN where nothing is."""
     given = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return np.where(given, values, 0.0).sum(-1) / given.sum(-1)
+        return np.asarray(np.where(given, values, 0.0).sum(-1) / given.sum(-1))

@@ -79,6 +79,17 @@ class Estimate:
             return self.reason
         return "" if self.standard_error > 0 else "no variance"
 
+    @property
+    def over(self) -> str:
+        """What the interval is over: the units that another run would draw again."""
+        if not self.n_scenes:
+            return "networks"
+        return "networks and scenes" if self.n_networks > 1 else "scenes"
+
+    def columns(self, name: str, prefix: str = "") -> dict[str, Numbers]:
+        """The mean as column `name` of a table, the ends as `prefix`ci_low and `prefix`ci_high."""
+        return {name: self.value, f"{prefix}ci_low": self.low, f"{prefix}ci_high": self.high}
+
     def _spread(self) -> np.ndarray:
         error = np.asarray(self.standard_error, float)
         return np.where(error > 0, error, np.nan)

@@ -1,13 +1,23 @@
 """Intervals of proportions: of independent trials, of several strata, of trials that come in scenes."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from vebi.io.errors import VebiError
 
 
 def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """95 % interval of a proportion of `hits` among `total` independent trials (Wilson 1927)."""
+    """Interval of a proportion of independent trials (Wilson 1927).
+
+    Args:
+        hits: trials that succeeded.
+        total: all trials.
+        z: quantile of the normal distribution; 1.96 for 95 %.
+
+    Returns:
+        Both ends; NaNs for no trials.
+    """
     if not total:
         return float("nan"), float("nan")
     low, high = _wilson(np.asarray(hits / total), np.asarray(total, float), z)
@@ -15,14 +25,21 @@ def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tupl
 
 
 def stratified_interval(
-    hits: np.ndarray, totals: np.ndarray, z: float = 1.959963984540054
-) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of the mean of several proportions: both ends (...).
+    hits: NDArray[np.int64], totals: NDArray[np.int64], z: float = 1.959963984540054
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % interval of the mean of several proportions, as of a mean class accuracy.
 
-    `hits` (..., C) among `totals` (C) independent trials, as for a mean class accuracy. Wilson's
-    interval of each proportion, put together by the rule of Newcombe (1998, method 10) as Zou and
-    Donner (2008) extend it to sums: the distances from estimate to end add up in squares. It holds
+    Wilson's interval of each proportion, put together by the rule of Newcombe (1998, method 10) as Zou
+    and Donner (2008) extend it to sums: the distances from estimate to end add up in squares. It holds
     the estimate, stays in [0, 1] and has a width also where every trial was a hit.
+
+    Args:
+        hits: trials that succeeded (..., C).
+        totals: independent trials (C).
+        z: quantile of the normal distribution.
+
+    Returns:
+        Both ends (...).
     """
     share = hits / totals
     low, high = _wilson(share, np.asarray(totals, float), z)
@@ -34,8 +51,10 @@ def stratified_interval(
 
 
 def clustered_proportion_interval(
-    hits: np.ndarray, totals: np.ndarray, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
+    hits: NDArray[np.floating | np.integer],
+    totals: NDArray[np.floating | np.integer],
+    level: float = 0.95,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Interval of a proportion whose trials come in scenes: both ends (...).
 
     Wilson's interval for an effective number of trials, as surveys do it (Korn and Graubard 1998):
@@ -53,7 +72,7 @@ def clustered_proportion_interval(
     Raises:
         VebiError: for hits outside 0 to totals, or a scene without trials.
     """
-    hits, totals = np.asarray(hits, float), np.asarray(totals, float)
+    hits, totals = np.asarray(hits, np.float64), np.asarray(totals, np.float64)
     if (totals <= 0).any() or (hits < 0).any() or (hits > totals).any():
         raise VebiError(
             "Every scene must have trials, and hits between 0 and these; leave out scenes without any."
@@ -75,8 +94,8 @@ def clustered_proportion_interval(
 
 
 def _wilson(
-    share: np.ndarray, trials: np.ndarray, quantile: np.ndarray | float
-) -> tuple[np.ndarray, np.ndarray]:
+    share: NDArray[np.float64], trials: NDArray[np.float64], quantile: NDArray[np.float64] | float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends of Wilson's (1927) interval: shares from which `share` is `quantile` deviations away."""
     square = quantile**2 / trials
     centre = (share + square / 2) / (1 + square)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.statistics.estimate import RESOLUTION
 
@@ -10,15 +11,22 @@ _BLOCK = 256
 
 
 def sign_flip_test(
-    differences: np.ndarray, n_resamples: int, key: Sequence[int], exact_up_to: int = 30
+    differences: NDArray[np.float64], n_resamples: int, key: Sequence[int], exact_up_to: int = 30
 ) -> float:
-    """Two-sided p-value of a paired test that `differences` (N) are symmetric about zero.
+    """Two-sided p-value of a paired test that differences are symmetric about zero.
 
-    The statistic is the mean, its null distribution comes from flipping signs (Fisher's
-    randomisation test). Up to `exact_up_to` differences p is exact, over all 2^N sign patterns;
-    beyond, it is estimated from `n_resamples` random ones with the observed one counted, so that it
-    is never zero. The smallest exact p is 2 / 2^N. Differences that are the rounding of sums (below
-    1e-9) count as zero: 1.0 if all are.
+    The statistic is the mean, its null distribution comes from flipping signs (Fisher's randomisation
+    test). The smallest exact p is 2 / 2^N.
+
+    Args:
+        differences: (N). Those that are the rounding of sums (below 1e-9) count as zero.
+        n_resamples: random sign patterns where p is not exact; the observed one is counted, so that p
+            is never zero.
+        key: seeds them.
+        exact_up_to: with up to so many differences p is exact, over all 2^N sign patterns.
+
+    Returns:
+        p; 1.0 if all differences are zero.
     """
     values = np.asarray(differences, float)
     values = np.where(np.abs(values) <= RESOLUTION, 0.0, values)
@@ -38,17 +46,24 @@ def sign_flip_test(
 
 
 def cluster_sign_flip_test(
-    differences: np.ndarray, clusters: np.ndarray, n_resamples: int, key: Sequence[int]
+    differences: NDArray[np.float64],
+    clusters: NDArray[np.int64],
+    n_resamples: int,
+    key: Sequence[int],
 ) -> float:
-    """`sign_flip_test` of `differences` (N) that flips the signs of whole `clusters` (N) together.
+    """`sign_flip_test` that flips the signs of whole clusters together, exact up to 30 of them.
 
-    Exact up to 30 clusters.
+    Args:
+        differences: (N).
+        clusters: int64 (N), alike for those that flip together.
+        n_resamples, key: as for `sign_flip_test`.
     """
     _, position = np.unique(clusters, return_inverse=True)
-    return sign_flip_test(np.bincount(position, differences), n_resamples, key)
+    totals = np.bincount(position, differences).astype(float)
+    return sign_flip_test(totals, n_resamples, key)
 
 
-def _count_reaching(values: np.ndarray, observed: float) -> int:
+def _count_reaching(values: NDArray[np.float64], observed: float) -> int:
     """How many of the 2^N sign patterns have a sum of at least `observed` > 0 in size.
 
     Every sum is one of the first half's plus one of the second's: for each of the former, a sorted
@@ -61,7 +76,7 @@ def _count_reaching(values: np.ndarray, observed: float) -> int:
     return int(above.sum() + below.sum())
 
 
-def _signed_sums(values: np.ndarray) -> np.ndarray:
+def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The sums of `values` (n) under all sign patterns: (2^n)."""
     sums = np.zeros(1)
     for value in values:

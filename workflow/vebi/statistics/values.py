@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from vebi.statistics.effects import over_networks
@@ -27,7 +28,7 @@ class Prediction:
 
 
 def predict(
-    values: np.ndarray,
+    values: NDArray[np.float64],
     n_new: int = 1,
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,

@@ -10,6 +10,7 @@ from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.models.model_file import load_model
 from vebi.models.train import TrainingSettings
+from vebi.perturbation.resample import Sampling
 from vebi.run.job import Task
 from vebi.selection.path_file import read_solution
 
@@ -27,11 +28,15 @@ def training_of(task: Task) -> tuple[str, TrainingSettings]:
 
 
 def load_interpreted_network(task: Task) -> InterpretedNetwork:
-    """The network with its images, descriptors and the weights of its path at `params.mu`."""
+    """The network with its images, descriptors and the weights of its path at `params.mu`.
+
+    `params.resampling`, where a rule has it: how images are perturbed.
+    """
     return InterpretedNetwork(
         model=load_network(task),
         dataset=open_dataset(task.input.dataset),
         descriptors=open_descriptors(task.input.descriptors),
         weights=read_solution(task.input.path).weights_at(task.params.mu),
         device=task.device,
+        sampling=Sampling.first_of(getattr(task.params, "resampling", {})),
     )

@@ -7,8 +7,10 @@ from vebi.run.plan import Plan
 from vebi.studies.ablation import STUDY as ABLATION
 from vebi.studies.artefacts import STUDY as ARTEFACTS
 from vebi.studies.average import STUDY as AVERAGE
+from vebi.studies.controls import STUDY as CONTROLS
 from vebi.studies.explanations import STUDY as EXPLANATIONS
 from vebi.studies.feature_counts import STUDY as FEATURE_COUNTS
+from vebi.studies.interventions import STUDY as INTERVENTIONS
 from vebi.studies.iou import STUDY as IOU
 from vebi.studies.mcgill import STUDY as MCGILL
 from vebi.studies.networks import STUDY as NETWORKS
@@ -25,8 +27,10 @@ STUDIES: tuple[Study, ...] = (
     AVERAGE,
     FEATURE_COUNTS,
     ABLATION,
+    CONTROLS,
     EXPLANATIONS,
     IOU,
+    INTERVENTIONS,
     ARTEFACTS,
     OCCLUSION,
     SANITY,

@@ -22,6 +22,7 @@ from vebi.io.tables import read_table, write_table
 from vebi.models.nets import NetSpec, build, initialise
 from vebi.network import feature_index, list_layers
 from vebi.report.places import TABLES
+from vebi.statistics import over_images
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts, write_artefacts
 from vebi.studies.artefacts.examples import draw_features
 from vebi.studies.artefacts.figures import draw_artefact_maps, draw_artefact_scores
@@ -254,7 +255,7 @@ def test_tables_and_figures(tmp_path: Path) -> None:
         assert (again.methods, again.layer_names) == (item.methods, item.layer_names)
         assert np.array_equal(again.scores, item.scores)
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
-    tables = tabulate(paths, runs, 300, 0)
+    tables = tabulate(paths, runs)
     for name, frame in tables.items():
         write_table(tmp_path / f"{name}.csv", frame, TABLES[name])
         assert len(read_table(tmp_path / f"{name}.csv", TABLES[name])) == len(frame)
@@ -270,12 +271,14 @@ def test_tables_and_figures(tmp_path: Path) -> None:
 
     paired = tables["artefacts_paired"].set_index(["layer", "method", "reference"])
     row = paired.loc[("conv", "vebi", "deconv_gb")]
-    both = np.mean([item.scores[:, 0, 2] - item.scores[:, 0, 1] for item in items], axis=0)
+    both = np.array([item.scores[:, 0, 2] - item.scores[:, 0, 1] for item in items])
     assert row["score_difference"] == pytest.approx(both.mean())
-    assert row["ci_low"] < both.mean() < row["ci_high"] < 0
-    # 20 scenes of one sign.
-    assert row["p_value"] == 2 / 2**20
+    found = over_images(both, items[0].scene)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((found.low, found.high))
+    assert row["p_value"] == pytest.approx(found.p_value())
     assert (row["n_seeds"], row["n_images"], row["n_scenes"]) == (2, 40, 20)
+    assert row["over"] == "networks and scenes"
+    assert set(tables["artefacts"]["over"]) == {"scenes"}
     # Vebi and vebi_conv are drawn from one distribution here; grad_cam has whole heatmaps only.
     assert paired.loc[(HEATMAP, "grad_cam", "deconv_gb"), "p_value"] > 0.01
     assert ("conv", "grad_cam", "deconv_gb") not in paired.index
@@ -286,7 +289,7 @@ def test_tables_and_figures(tmp_path: Path) -> None:
 def test_runs_without_lattices_leave_empty_tables(tmp_path: Path, plain: Path) -> None:
     scored(plain, unstrided(), "empty")
     runs = [{"dataset": "d", "model": "m", "seed": 0}]
-    tables = tabulate([plain / "empty" / "artefacts.h5"], runs, 10, 0)
+    tables = tabulate([plain / "empty" / "artefacts.h5"], runs)
     for name, frame in tables.items():
         write_table(tmp_path / f"{name}.csv", frame, TABLES[name])
         assert read_table(tmp_path / f"{name}.csv", TABLES[name]).empty
@@ -300,7 +303,7 @@ def test_seeds_must_share_their_images(tmp_path: Path) -> None:
         write_artefacts(tmp_path / f"{i}.h5", item)
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
     with pytest.raises(VebiError, match="same images"):
-        tabulate([tmp_path / "0.h5", tmp_path / "1.h5"], runs, 10, 0)
+        tabulate([tmp_path / "0.h5", tmp_path / "1.h5"], runs)
 
 
 def test_drawn_features_are_those_that_were_scored(plain: Path, tmp_path: Path) -> None:

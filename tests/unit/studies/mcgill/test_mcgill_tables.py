@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from vebi.io.tables import read_table, write_table
 from vebi.report.places import TABLES
 from vebi.studies.mcgill.report_networks import REPORTED
-from vebi.studies.mcgill.tables import Network, conclude, make_tables
+from vebi.studies.mcgill.tables import Network, conclude, make_tables, tabulate_removal
 
 NETWORK = Network("keras-8", "keras", "digits", 10, "spgl1_1000", False)
 LEFT = {"selected": 0.4, "random": 0.9, "random_layer_matched": 0.8}
@@ -60,8 +61,6 @@ def tables():
         ],
         invariance={},
         sensitivity={},
-        n_resamples=200,
-        seed=0,
     )
 
 
@@ -82,9 +81,13 @@ def test_rows_of_the_contract(tables):
     draws = [0.8 + 0.01 * s + 0.001 * r for s in range(2) for r in range(3)]
     assert row["accuracy_random_std"] == pytest.approx(np.std(draws, ddof=1))
     assert row["difference"] == pytest.approx(0.401)
-    assert row["difference_ci_low"] <= 0.401 <= row["difference_ci_high"]
-    assert row["selected_ci_low"] == pytest.approx(0.4)
-    assert row["selected_ci_high"] == pytest.approx(0.41)
+    # Both networks differ from their controls by the same: no spread, no interval.
+    assert np.isnan([row["difference_ci_low"], row["difference_ci_high"]]).all()
+    ends = stats.ttest_1samp([0.4, 0.41], 0).confidence_interval()
+    assert (row["selected_ci_low"], row["selected_ci_high"]) == pytest.approx((ends.low, ends.high))
+    ends = stats.ttest_1samp([0.801, 0.811], 0).confidence_interval()
+    assert (row["random_ci_low"], row["random_ci_high"]) == pytest.approx((ends.low, ends.high))
+    assert row["over"] == "networks"
     # The larger gap of the two seeds; the report's Fig. 4 at mu = 100.
     assert row["relative_gap"] == 1e-3
     assert row["published_selected"] == 0.9881
@@ -93,17 +96,55 @@ def test_rows_of_the_contract(tables):
     assert len(table) == 2 * 2 * 2 * 2
 
 
+def test_one_network_is_judged_over_its_draws_and_says_so():
+    """Three draws of a control, one selection: Student's t of the draws, and none of the selection."""
+    one = study(0)
+    rows = one["condition"].isin(["random", "random_layer_matched"])
+    one.loc[rows, "test"] += 0.01 * (one.loc[rows, "repeat"] ** 2)
+    table = tabulate_removal(one.assign(seed=0, model="m"), solutions(0.0), NETWORK)
+    row = table.set_index(["mu", "variant", "solver"]).loc[
+        100.0, "conv/annotations/test/complete/uniform", "path"
+    ]
+    draws = np.array([0.9, 0.9 + 0.011, 0.9 + 0.042])
+    assert row["over"] == "draws"
+    assert row["accuracy_random_mean"] == pytest.approx(draws.mean())
+    ends = stats.ttest_1samp(draws - 0.4, 0).confidence_interval()
+    assert row["difference"] == pytest.approx(draws.mean() - 0.4)
+    assert row["difference_ci_low"] == pytest.approx(ends.low)
+    assert row["difference_ci_high"] == pytest.approx(ends.high)
+    assert np.isnan([row["selected_ci_low"], row["selected_ci_high"]]).all()
+
+
+def test_unlike_networks_give_an_interval_over_networks():
+    """Differences of three networks by hand; draws of each are averaged first."""
+    some = [study(0), study(1), study(2)]
+    for one, lost in zip(some, (0.0, 0.1, 0.05), strict=True):
+        one.loc[one["condition"] == "selected", "test"] -= lost
+    stacked = pd.concat([one.assign(seed=i) for i, one in enumerate(some)])
+    row = (
+        tabulate_removal(stacked, solutions(0.0), NETWORK)
+        .set_index(["mu", "variant", "solver"])
+        .loc[10.0, "conv/annotations/test/complete/uniform", "path"]
+    )
+    values = np.array([0.501, 0.601, 0.551])
+    ends = stats.ttest_1samp(values, 0).confidence_interval()
+    assert row["difference"] == pytest.approx(values.mean())
+    assert (row["difference_ci_low"], row["difference_ci_high"]) == pytest.approx(
+        (ends.low, ends.high)
+    )
+
+
 def test_claims_follow_from_the_intervals(tables):
     claims = tables["mcgill_claims"].set_index("claim_id")
     at_100 = claims.loc["mcgill.keras-8.mu100"]
-    assert at_100["verdict"] == "reproduced"
+    # Two networks with one and the same difference: no interval, no verdict.
+    assert at_100["verdict"] == "inconclusive"
     assert at_100["published"] == pytest.approx(0.9908 - 0.9881)
-    assert at_100["ci_low"] > 0
     assert "(reduced)" in at_100["statement"]
     # All four curves are equal: nothing is shifted, and the fall starts at the first point.
     tip = claims.loc["mcgill.keras-8.tipping_point"]
     assert tip["measured"] == 0
-    assert tip["verdict"] == "not reproduced"
+    assert tip["verdict"] == "contradicted"
     assert tables["mcgill_verdict"]["verdict"].tolist() == ["gradual"]
 
 
@@ -115,7 +156,7 @@ def test_curves_start_at_the_whole_network(tables):
     assert drawn["accuracy_low"] == pytest.approx(0.91)
 
 
-@pytest.mark.parametrize("verdict", ["quirk", "property", "gradual"])
+@pytest.mark.parametrize("verdict", ["quirk", "property", "gradual", "undecided"])
 def test_the_conclusion_has_its_numbers(verdict):
     numbers = {"as_in_the_report": 0.53, "corrected": 0.21, "plateau": 0.08, "verdict": verdict}
     text = conclude({**numbers, "peer": "spgl1"})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vebi.io.errors import VebiError
-from vebi.studies.occlusion.cover import box_side, cover_order, pixel_counts, race
+from vebi.studies.occlusion.cover import box_side, cover_order, most_relevant, pixel_counts, race
 
 
 def exponentials(*shape, seed=0):
@@ -109,7 +109,7 @@ def test_covering_is_laying_boxes_one_by_one(height, width, side, seed):
 
 def test_first_n_pixels_are_n_pixels_and_nested():
     order = cover_order(exponentials(3, 2, 14, 14), 3)
-    counts = pixel_counts(np.linspace(0, 0.3, 7), 14, 14)
+    counts = pixel_counts(np.linspace(0, 0.3, 7), 14 * 14)
     masks = order[..., None] < counts
     assert np.array_equal(masks.sum((2, 3)), np.broadcast_to(counts, (3, 2, 7)))
     assert (masks[..., :-1] <= masks[..., 1:]).all()
@@ -120,4 +120,34 @@ def test_sizes_in_pixels():
     assert [box_side(3 / 28, n, n) for n in (28, 112, 224)] == [3, 12, 24]
     assert box_side(3 / 28, 28, 100) == 3
     assert box_side(0.01, 8, 8) == 1
-    assert pixel_counts(np.array([0, 0.05, 1]), 28, 28).tolist() == [0, 39, 784]
+    assert pixel_counts(np.array([0, 0.05, 1]), 28 * 28).tolist() == [0, 39, 784]
+
+
+def test_the_most_relevant_part_is_of_the_positive_pixels():
+    heatmap = np.array([[0.0, 0.9, 0.1], [0.2, 0.0, 0.3], [0.4, 0.5, 0.3]])
+    # Seven are positive: 30 % of them are 2.1, so three pixels.
+    assert most_relevant(heatmap, 0.3).tolist() == [[0, 0.9, 0], [0, 0, 0], [0.4, 0.5, 0]]
+    # The fourth and fifth are equal: both or none.
+    assert (most_relevant(heatmap, 4 / 7) > 0).sum() == 5
+    assert np.array_equal(most_relevant(heatmap, 1.0), heatmap)
+    assert not most_relevant(np.zeros((3, 3)), 0.3).any()
+    ten = np.arange(1, 11).reshape(2, 5) / 10
+    # 0.3 x 10 is 3.0000000000000004 or less than 3 in floats, and three pixels.
+    assert (most_relevant(ten, 0.1 + 0.2) > 0).sum() == 3
+    assert (most_relevant(ten, 0.3) > 0).sum() == 3
+
+
+@given(st.integers(3, 9), st.integers(1, 5), st.floats(0.05, 1), st.integers(0, 99))
+def test_boxes_in_the_most_relevant_part_suffice_to_cover_as_many_pixels(size, side, share, seed):
+    """So no place outside that part is ever needed: all centres come from inside."""
+    rng = np.random.default_rng(seed)
+    heatmap = np.maximum(rng.normal(size=(size, size)), 0)
+    part = most_relevant(heatmap, share)
+    n_centres, wanted = (part > 0).sum(), int(np.rint(share * (heatmap > 0).sum()))
+    times = race(part, rng.standard_exponential((size, size)))
+    laid = np.zeros((size, size), bool)
+    for place in np.argsort(times, axis=None)[:n_centres]:
+        r, c = np.unravel_index(place, times.shape)
+        top, left = r - side // 2, c - side // 2
+        laid[max(0, top) : top + side, max(0, left) : left + side] = True
+    assert laid.sum() >= wanted

@@ -16,10 +16,10 @@ def test_the_figure_shows_the_tables_numbers():
         for rng in map(np.random.default_rng, (0, 1))
     ]
     curves = pd.concat(
-        curve_table(run, fractions, 50, [0]).assign(dataset="d", model="m", seed=seed)
+        curve_table(run, fractions).assign(dataset="d", model="m", seed=seed)
         for seed, run in enumerate(runs)
     )
-    paired = paired_table(runs, 50, [0]).assign(dataset="d", model="m")
+    paired = paired_table(runs).assign(dataset="d", model="m")
     figure = draw_occlusion(curves, paired)
     figure.canvas.draw()
     upper, lower = figure.axes

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from vebi.config.occlusion import OcclusionConfig
@@ -86,6 +87,15 @@ def test_a_linear_network_loses_what_is_covered(data):
         assert items["good"].confidence[:, :, step] == pytest.approx(
             expected_confidence(min(count, 36)), abs=1e-6
         )
+    # Of the map's own 36 pixels 10 %, 20 % and 30 % are covered: 4, 7 and 11 of 144.
+    for step, count in enumerate([0, 4, 7, 11]):
+        assert items["good"].relevant[:, :, step] == pytest.approx(
+            expected_confidence(count), abs=1e-6
+        )
+        assert items["good"].relevant_area[:, step] == pytest.approx(count / 144)
+    assert np.isnan(items["empty"].relevant).all()
+    # For a map that is the same everywhere its positive part is the image.
+    assert np.array_equal(items[CONTROL].relevant, items[CONTROL].confidence)
     # An empty map and the control draw uniformly, from the same random numbers.
     assert np.array_equal(items["empty"].confidence, items[CONTROL].confidence)
     mean = items[CONTROL].confidence[:, :, -1].mean()
@@ -97,8 +107,11 @@ def test_the_explained_class_is_the_predicted_one_and_stays_so(data):
     model = Corner()
     with torch.no_grad():
         model.linear.bias[1] = 3.0  # score of class 0 is 4 uncovered, below 3 once 12 are covered
-    measure(model, dataset, paths, out, settings(steps=1, max_fraction=0.25), seed=0)
-    confidence = read_occlusion(out)[0]["good"].confidence
+    whole = settings(steps=1, max_fraction=0.25, relevant=False)
+    measure(model, dataset, paths, out, whole, seed=0)
+    found = read_occlusion(out)[0]["good"]
+    assert found.relevant is None
+    confidence = found.confidence
     assert confidence[..., 0] == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-6)
     assert confidence[..., 1] == pytest.approx(1 / (1 + np.exp(2)), abs=1e-6)
 
@@ -165,27 +178,56 @@ def made_up(shift=0.0, seed=0):
 
 def test_curve_table_holds_means_drops_and_intervals():
     fractions = np.linspace(0, 0.4, 5)
-    table = curve_table({"vebi": made_up()}, fractions, 300, [0])
+    table = curve_table({"vebi": made_up()}, fractions)
     assert table["covered_fraction"].tolist() == fractions.tolist()
     per_image = made_up().confidence.mean(1)
     assert table["mean_confidence"].to_numpy() == pytest.approx(per_image.mean(0))
     assert table["mean_confidence_drop"].to_numpy() == pytest.approx(1 - per_image.mean(0))
-    assert (table["ci_low"] <= table["mean_confidence"]).all()
-    assert (table["mean_confidence"] <= table["ci_high"]).all()
+    # Student's t of 15 scenes of two images; uncovered, all are alike.
+    by_scene = per_image.reshape(15, 2, 5).mean(1)[:, 1:]
+    ends = stats.ttest_1samp(by_scene, 0).confidence_interval()
+    assert table["ci_low"].to_numpy()[1:] == pytest.approx(ends.low)
+    assert table["ci_high"].to_numpy()[1:] == pytest.approx(ends.high)
+    assert np.isnan(table["ci_low"][0])
+    assert set(table["over"]) == {"scenes"}
+    # What was not measured is blank.
+    assert table["relevant_confidence"].isna().all()
+    assert (table["n_relevant"] == 0).all()
+
+
+def test_an_image_without_a_map_is_left_out_where_a_map_is_covered():
+    item = made_up()
+    relevant = np.array(item.confidence)
+    relevant[:10] = np.nan
+    area = np.full((30, 5), 0.01)
+    area[:10] = np.nan
+    with_map = replace(item, relevant=relevant, relevant_area=area)
+    table = curve_table({"vebi": with_map}, np.linspace(0, 0.4, 5))
+    assert (table["n_relevant"] == 20).all()
+    assert table["relevant_confidence"].to_numpy() == pytest.approx(relevant[10:].mean((0, 1)))
+    assert table["relevant_area"].to_numpy() == pytest.approx(0.01)
+    other = replace(item, relevant=np.array(item.confidence) + 0.1, relevant_area=area)
+    run = {"vebi": with_map, "deconv_gb": other}
+    row = paired_table([run]).iloc[0]
+    assert row["relevant_difference"] == pytest.approx(-0.1)
+    assert row["difference"] == 0
 
 
 def test_paired_table_of_a_constant_shift():
-    runs = [{"vebi": made_up(-0.2, s), "deconv_gb": made_up(0, s)} for s in (0, 1)]
-    table = paired_table(runs, 300, [0]).set_index("method")
+    shifts = {0: -0.2, 1: -0.3}
+    runs = [{"vebi": made_up(d, s), "deconv_gb": made_up(0, s)} for s, d in shifts.items()]
+    table = paired_table(runs).set_index("method")
     row = table.loc["vebi"]
     # The uncovered image is the same for both and left out.
-    assert row["difference"] == pytest.approx(-0.2)
-    assert row["ci_low"] == pytest.approx(-0.2)
-    assert row["ci_high"] == pytest.approx(-0.2)
-    assert row["absolute_difference"] == pytest.approx(0.2)
-    assert row["curve_difference"] == pytest.approx(0.2)
-    # 15 scenes of one sign.
-    assert row["p_value"] == 2 / 2**15
+    assert row["difference"] == pytest.approx(-0.25)
+    # Scenes agree, so what is left is Student's t of two networks.
+    ends = stats.ttest_1samp([-0.2, -0.3], 0)
+    assert row["ci_low"] == pytest.approx(ends.confidence_interval().low)
+    assert row["ci_high"] == pytest.approx(ends.confidence_interval().high)
+    assert row["p_value"] == pytest.approx(ends.pvalue)
+    assert row["over"] == "networks and scenes"
+    assert row["absolute_difference"] == pytest.approx(0.25)
+    assert row["curve_difference"] == pytest.approx(0.25)
     assert row["published_difference"] == 0.02
     assert row["n_seeds"] == 2
     assert (row["n_images"], row["n_scenes"]) == (30, 15)
@@ -198,12 +240,14 @@ def test_views_of_one_scene_are_no_independent_evidence():
     scenes = np.repeat(np.arange(10), 3)
     apart, together = (
         paired_table(
-            [{"vebi": replace(ours, scene=s), "deconv_gb": replace(theirs, scene=s)}], 2000, [0]
+            [{"vebi": replace(ours, scene=s), "deconv_gb": replace(theirs, scene=s)}]
         ).iloc[0]
         for s in (np.arange(30), scenes)
     )
     width = [row["ci_high"] - row["ci_low"] for row in (apart, together)]
-    assert width[1] / width[0] == pytest.approx(np.sqrt(3), rel=0.15)
+    # Ten values that count once and not three times, with Student's quantiles of 9 and 29.
+    expected = np.sqrt(3 * 29 / 27) * stats.t.ppf(0.975, 9) / stats.t.ppf(0.975, 29)
+    assert width[1] / width[0] == pytest.approx(expected)
     assert together["p_value"] > apart["p_value"]
 
 
@@ -211,7 +255,7 @@ def test_absolute_difference_sees_what_cancels():
     ours, theirs = made_up(), made_up()
     ours.confidence[::2, :, 1:] += 0.1
     ours.confidence[1::2, :, 1:] -= 0.1
-    row = paired_table([{"vebi": ours, "deconv_gb": theirs}], 200, [0]).iloc[0]
+    row = paired_table([{"vebi": ours, "deconv_gb": theirs}]).iloc[0]
     assert row["difference"] == pytest.approx(0, abs=1e-12)
     assert row["curve_difference"] == pytest.approx(0, abs=1e-12)
     assert row["absolute_difference"] == pytest.approx(0.1)
@@ -221,14 +265,14 @@ def test_absolute_difference_sees_what_cancels():
 def test_paired_table_refuses_other_images():
     other = Occlusion(made_up().confidence, np.arange(1, 31), np.arange(30))
     with pytest.raises(VebiError, match="same images"):
-        paired_table([{"vebi": made_up(), "deconv_gb": other}], 10, [0])
+        paired_table([{"vebi": made_up(), "deconv_gb": other}])
 
 
 def test_tables_of_files_have_a_row_per_key(data):
     dataset, paths, out = data
     measure(Corner(), dataset, paths, out, settings(), seed=0)
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
-    tables = tabulate([out, out], runs, 50, 0)
+    tables = tabulate([out, out], runs)
     assert len(tables["occlusion"]) == 2 * 3 * 4
     assert set(tables["occlusion_paired"]["reference"]) == {CONTROL}
     curve = tables["occlusion"].query("method == 'good' and seed == 0")["mean_confidence"]

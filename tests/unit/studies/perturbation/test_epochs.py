@@ -9,7 +9,13 @@ from vebi.data.dataset import Images, open_dataset, write_dataset
 from vebi.models.model_file import save_model
 from vebi.models.train import TrainingSettings, train
 from vebi.perturbation.resample import Sampling
-from vebi.studies.perturbation.epochs import PATCH_CHOICES, EpochSettings, follow_epochs
+from vebi.statistics import clustered_proportion_interval, wilson_interval
+from vebi.studies.perturbation.epochs import (
+    PATCH_CHOICES,
+    EpochSettings,
+    _patch_rows,
+    follow_epochs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +45,7 @@ def followed(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame]:
         Sampling(copies=6),
         EpochSettings(train_images=40, test_images=20, k=2, classifier_epochs=8),
         seed=0,
+        key=(0, 0),
         device=torch.device("cpu"),
     )
 
@@ -70,3 +77,17 @@ def test_similarity(followed) -> None:
     # Full sets of 2 of 16, 32 and 64 channels: 2 / 16 in common by chance, of 4.
     full = similarity[(similarity["layer"] == "relu1")]["published_null"]
     assert (full <= 2 * 2 / 16 / 4 + 1e-12).all()
+
+
+def test_accuracies_on_patches_have_intervals_over_scenes() -> None:
+    """Two scenes of three images: 3 of 3 and 1 of 3 right; images would look like independent ones."""
+    right, scenes = np.array([1, 0, 1, 1, 0, 0], bool), np.array([5, 2, 5, 5, 2, 2])
+    right[1] = True
+    (row,) = _patch_rows({"correlation": (right, 0.25)}, 2, 7, scenes)
+    low, high = clustered_proportion_interval(np.array([1, 3]), np.array([3, 3]))
+    assert (row["patch_ci_low"], row["patch_ci_high"]) == (low, high)
+    assert row["patch_accuracy"] == pytest.approx(4 / 6)
+    assert (row["n_patch_images"], row["epoch"], row["patch_area"]) == (6, 7, 0.25)
+    alone = wilson_interval(4, 6)
+    assert low < alone[0]
+    assert high > alone[1]

@@ -12,6 +12,8 @@ from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build
 from vebi.network import list_layers
 from vebi.perturbation.resample import convolution_responses
+from vebi.run.plan import Plan
+from vebi.studies.perturbation import get_runs, kept_epochs
 
 CONFIG = Path(__file__).parents[4] / "config"
 BASE = yaml.safe_load((CONFIG / "config.yaml").read_text())
@@ -73,3 +75,18 @@ def test_a_vgg_for_any_size() -> None:
         assert layers[-1].name == "gap"
         assert layers[-1].shape == (128, 1, 1)
     build(NetSpec("patch_cnn", (3, 16, 16), 5, 64.0))
+
+
+@pytest.mark.parametrize(
+    ("trained", "kept"), [(10, [1, 2, 4, 8, 10]), (8, [1, 2, 4, 8]), (3, [1, 2, 3]), (1, [1])]
+)
+def test_the_last_epoch_of_a_network_is_always_kept(trained: int, kept: list[int]) -> None:
+    values = with_section(epoch_study={"epochs": [1, 2, 4, 8]})
+    values["models"] = {
+        name: {**model, "epochs": trained} for name, model in values["models"].items()
+    }
+    plan = Plan(parse_config(values), Path("results"))
+    studied, other = get_runs(plan)[0], plan.runs()[-1]
+    assert kept_epochs(plan, studied) == kept
+    assert other not in get_runs(plan)
+    assert kept_epochs(plan, other) == []

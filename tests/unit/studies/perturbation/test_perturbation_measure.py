@@ -1,9 +1,12 @@
 """The whole study of a network whose right answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from vebi.data.dataset import Images, open_dataset, write_dataset
@@ -11,11 +14,12 @@ from vebi.io.tables import write_table
 from vebi.perturbation.resample import Sampling
 from vebi.report.places import TABLES
 from vebi.statistics import judge_difference
+from vebi.studies.perturbation.chosen_channels import choose_sets
 from vebi.studies.perturbation.measure import CLAIMS, Selected, StudySettings, run_study
 from vebi.studies.perturbation.metrics_file import read_metrics, write_metrics
 from vebi.studies.perturbation.tables import tabulate
 
-SETTINGS = StudySettings(images=8, reference=16, ks=(2, 1), repeats=2, bootstrap=200)
+SETTINGS = StudySettings(images=8, reference=16, ks=(2, 1), repeats=2)
 
 
 class OneThatCounts(nn.Module):
@@ -50,7 +54,13 @@ def findings(tmp_path_factory):
     selected = Selected(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.5]]), names, channels)
     samplings = [Sampling("additive_noise", 0.05, 10), Sampling("colour_jitter", 0.3, 10)]
     found = run_study(
-        OneThatCounts(), open_dataset(folder / "d.h5"), selected, samplings, SETTINGS, seed=3
+        OneThatCounts(),
+        open_dataset(folder / "d.h5"),
+        selected,
+        samplings,
+        SETTINGS,
+        seed=3,
+        key=(3, 0),
     )
     return found, samplings, folder
 
@@ -103,6 +113,45 @@ def test_overlap_with_vebi(findings) -> None:
     assert row["share_beyond_chance"] == 0
 
 
+def test_intervals_are_students_t_over_scenes(findings) -> None:
+    """By hand, for the overlap with VEBI: eight images, each a scene of its own."""
+    found, _, _ = findings
+    table = found.overlap.set_index(["perturbation", "layer", "first", "second", "k"])
+    row = table.loc[("additive_noise", "relu", "correlation", "vebi", 2)]
+    common = (found.measured["additive_noise"].predicted == 0).astype(float)
+    ends = stats.ttest_1samp(common, 0).confidence_interval()
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((ends.low, ends.high))
+
+
+def test_random_controls_are_drawn_independently(findings) -> None:
+    """Without dead channels `random_active` has the same candidates as `random`, and its own draw."""
+    found, _, _ = findings
+    measured = found.measured["additive_noise"]
+    (index,) = measured.metrics
+    active = [one.activation != 0 for one in measured.metrics[index]]
+    assert np.all(active), "no channel is dead here"
+    sets = {
+        (choice, repeat): [s.tolist() for s in choose_sets(measured, choice, 2, repeat)[index]]
+        for choice in ("random", "random_active")
+        for repeat in (0, 1)
+    }
+    drawn = list(sets.values())
+    assert all(a != b for i, a in enumerate(drawn) for b in drawn[:i])
+    other = replace(measured, key=(3, 1))
+    assert [s.tolist() for s in choose_sets(other, "random", 2, 0)[index]] != sets["random", 0]
+    elsewhere = replace(measured, perturbation="colour_jitter")
+    assert [s.tolist() for s in choose_sets(elsewhere, "random", 2, 0)[index]] != sets["random", 0]
+    # The metrics' own choices draw nothing.
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(
+            choose_sets(measured, "precision", 2)[index],
+            choose_sets(other, "precision", 2, 1)[index],
+            strict=True,
+        )
+    )
+
+
 def test_claims(findings) -> None:
     found, _, _ = findings
     assert len(found.claims) == 2 * sum(len(references) for _, _, references in CLAIMS.values())
@@ -139,6 +188,7 @@ def test_tables_and_metrics_go_to_files(findings) -> None:
     together = main[main["patch_accuracy"].notna() & main["score_drop_mean"].notna()]
     assert together["metric"].tolist() == ["correlation"]
     assert set(main["epoch"]) == {1, 5}
+    assert (main["over"] == "scenes").all()
     for name, frame in tables.items():
         assert set(frame.columns) == set(TABLES[name].columns)
         write_table(folder / f"table_{name}.csv", frame, TABLES[name])

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from vebi.io.errors import VebiError
 from vebi.io.tables import read_table, write_table
 from vebi.report.places import TABLES
+from vebi.statistics import over_networks_and_scenes
 from vebi.studies.ablation.ablate import mean_class_accuracy
 from vebi.studies.robustness.comparisons import COMPARISONS
 from vebi.studies.robustness.figures import draw_robustness
@@ -46,30 +48,42 @@ def verdicts(table: pd.DataFrame) -> dict[str, set[str]]:
 
 
 def test_orderings_that_are_there_hold_and_their_opposites_are_reversed():
-    table = compare([findings(seed) for seed in range(5)], APART, 500, 0)
+    table = compare([findings(seed) for seed in range(5)], APART)
     assert len(table) == len(SETTINGS) * len(COMPARISONS)
     assert all(values == {"holds"} for values in verdicts(table).values())
     assert (table["seeds_agree"] == 5).all()
-    assert (table["p_value_seeds"] == 2 / 32).all()
+    # Every image is a scene of its own here: both are over networks.
+    assert (table["over"] == "networks").all()
+    assert table["p_value_seeds"].to_numpy() == pytest.approx(table["p_value"].to_numpy())
     assert (table["p_value"] < 0.01).all()
     swapped = [findings(seed, (0.4, 0.2, 0.1), (0.9, 0.7, 0.2, 0.2)) for seed in range(5)]
-    table = compare(swapped, APART, 500, 0)
+    table = compare(swapped, APART)
     assert all(values == {"reversed"} for values in verdicts(table).values())
     assert (table["seeds_agree"] == 0).all()
 
 
-def test_images_of_one_scene_are_drawn_and_flipped_together():
+def test_images_of_one_scene_are_no_independent_evidence():
     some = [findings(seed) for seed in range(5)]
-    apart, together = (compare(some, scene, 500, 0) for scene in (APART, APART % 6))
+    apart, together = (compare(some, scene) for scene in (APART, APART % 6))
     assert set(together["n_scenes"]) == {6}
-    assert (together["p_value"] == 2 / 2**6).all()
-    assert together["mean_difference"].equals(apart["mean_difference"])
+    assert set(together["over"]) == {"networks and scenes"}
+    assert together["mean_difference"].to_numpy() == pytest.approx(
+        apart["mean_difference"].to_numpy()
+    )
+    # By brute force, for one comparison of the second setting: the two-way table of 5 x 6 means.
+    values = np.array([one.areas[1, 2] - one.areas[1, 1] for one in some])
+    found = over_networks_and_scenes(values.reshape(5, 10, 6).mean(1))
+    row = together[together["comparison"] == "vebi > deconv_gb"].iloc[1]
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((found.low, found.high))
+    assert row["p_value"] == pytest.approx(found.p_value())
+    expected = stats.ttest_1samp(values.mean(1), 0).pvalue
+    assert row["p_value_seeds"] == pytest.approx(expected)
 
 
 def test_what_is_not_there_is_undecided():
     """Seeds that contradict each other decide nothing, however sure each one is."""
     one, other = (0.1, 0.2, 0.4), (0.4, 0.2, 0.1)
-    table = compare([findings(s, one if s % 2 else other) for s in range(4)], APART, 500, 0)
+    table = compare([findings(s, one if s % 2 else other) for s in range(4)], APART)
     areas = table[table["comparison"].isin(["vebi > deconv_gb", "vebi > upsampled_activation"])]
     assert set(areas["verdict"]) == {"undecided"}
     assert set(areas["seeds_agree"]) == {2}
@@ -77,11 +91,20 @@ def test_what_is_not_there_is_undecided():
 
 def test_differences_are_those_of_areas_and_of_mean_class_accuracies():
     one = findings(0)
-    table = compare([one], APART, 50, 0).set_index(["descriptor", "comparison"])["mean_difference"]
+    rows = compare([one], APART).set_index(["descriptor", "comparison"])
+    assert (rows["over"] == "scenes").all()
+    assert (rows["arm"] - rows["reference_arm"]).to_numpy() == pytest.approx(
+        rows["mean_difference"].to_numpy()
+    )
+    table = rows["mean_difference"]
     for v, setting in enumerate(SETTINGS):
         mean = dict(zip(METHODS, one.areas[v].mean(1), strict=True))
         found = table[setting.descriptor]
         assert found["vebi > deconv_gb"] == pytest.approx(mean["vebi"] - mean["deconv_gb"])
+        arms = rows.loc[(setting.descriptor, "vebi > deconv_gb")]
+        assert (arms["arm"], arms["reference_arm"]) == pytest.approx(
+            (mean["vebi"], mean["deconv_gb"])
+        )
 
         def accuracy(hits: np.ndarray) -> float:
             # Any prediction will do where it is wrong.
@@ -90,6 +113,8 @@ def test_differences_are_those_of_areas_and_of_mean_class_accuracies():
         assert found["All > OnlyConv"] == pytest.approx(
             accuracy(one.selected[v, 1]) - accuracy(one.selected[v, 0])
         )
+        lost = rows.loc[(setting.descriptor, "All > OnlyConv")]
+        assert lost["arm"] == pytest.approx(1 - accuracy(one.selected[v, 0]))
         control = np.mean([accuracy(draw) for draw in one.random_layer_matched[v, 1]])
         assert found["selected > random_layer_matched (OnlyConv)"] == pytest.approx(
             control - accuracy(one.selected[v, 1])
@@ -105,7 +130,7 @@ def test_summary_counts_every_setting_once_per_factor(tmp_path):
             # In model b the upsampled activations win.
             areas = (0.1, 0.2, 0.4) if model == "a" else (0.6, 0.2, 0.4)
             write_findings(paths[-1], findings(seed, areas))
-    tables = tabulate(paths, runs, {"d": APART}, 300, 0)
+    tables = tabulate(paths, runs, {"d": APART})
     for name, table in tables.items():
         write_table(tmp_path / f"{name}.csv", table, TABLES[name])
     summary = tables["robustness_summary"].set_index(["comparison", "factor", "level"])
@@ -130,4 +155,4 @@ def test_networks_studied_otherwise_are_refused():
     one = findings(0)
     other = Findings(**{**one.__dict__, "image_index": np.arange(N) + 1})
     with pytest.raises(VebiError, match="same images"):
-        compare([one, other], APART, 10, 0)
+        compare([one, other], APART)

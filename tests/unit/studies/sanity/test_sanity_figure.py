@@ -18,8 +18,7 @@ def test_every_method_stands_in_colour_once_with_its_numbers():
          "seed": seed, "ci_low": 0.0, "ci_high": 1.0, "n_images": 9, "dataset": "d", "model": "m"}
         for m, (j, s), seed in itertools.product(methods, enumerate(stages), (0, 1))
     ]  # fmt: skip
-    verdicts = pd.DataFrame({"method": methods, "verdict": "in part", "dataset": "d", "model": "m"})
-    figure = draw_sanity(pd.DataFrame(rows), verdicts)
+    figure = draw_sanity(pd.DataFrame(rows))
     figure.canvas.draw()
     lines = [line for axis in figure.axes for line in axis.lines if line.get_label()[0] != "_"]
     assert [line.get_color() for line in lines] == [METHODS[m].colour for m in methods]

@@ -112,6 +112,27 @@ class Renderer:
         with _silence():
             self._bpy.ops.wm.read_factory_settings(use_empty=True)
         self._beauty = self._bpy.context.scene
+        self._make_objects(data)
+        self._parts = data.scenes.new("parts")
+        # So strong that whatever it reaches is white, however it is turned.
+        self._flash = data.objects.new("flash", data.lights.new("flash", "SUN"))
+        self._flash.data.angle, self._flash.data.energy = 0.0, 1e5
+        for item in [*self._objects.values(), self._camera, self._flash]:
+            self._parts.collection.objects.link(item)
+        self._parts.view_layers[0].material_override = make_part_material(data)
+        self._set_up_light()
+        for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
+            self._set_up(scene, size, scene_samples, threads)
+        # The samples of a pixel stay within it, so that a pixel has a part's colour only if the part
+        # covers some of it; Blender's default filter reaches 1.5 pixels far.
+        self._beauty.cycles.pixel_filter_type = self._parts.cycles.pixel_filter_type = "BOX"
+        self._beauty.cycles.filter_width = 1.0
+        # Narrow enough that the only sample goes through the pixel's centre.
+        self._parts.cycles.filter_width = 0.01
+        self.device = _choose_device(self._bpy, [self._beauty, self._parts], device)
+
+    def _make_objects(self, data: Any) -> None:
+        """Parts and distractors with their materials, camera, sun and world, for the picture."""
         for name in PART_NAMES[1:]:
             item = data.objects.new(name, data.meshes.new(name))
             item.pass_index = PART_NUMBERS[name]
@@ -138,13 +159,8 @@ class Renderer:
         for kind in DISTRACTOR_OBJECTS:
             data.meshes[kind].materials.append(solid)
 
-        self._parts = data.scenes.new("parts")
-        # So strong that whatever it reaches is white, however it is turned.
-        self._flash = data.objects.new("flash", data.lights.new("flash", "SUN"))
-        self._flash.data.angle, self._flash.data.energy = 0.0, 1e5
-        for item in [*self._objects.values(), self._camera, self._flash]:
-            self._parts.collection.objects.link(item)
-        self._parts.view_layers[0].material_override = make_part_material(data)
+    def _set_up_light(self) -> None:
+        """How light reaches the two scenes."""
         self._parts.view_settings.view_transform = "Raw"
         self._beauty.view_settings.view_transform = "Standard"
         self._beauty.world = self._world
@@ -158,15 +174,6 @@ class Renderer:
             scene.cycles.use_fast_gi = True
             scene.cycles.fast_gi_method = "REPLACE"
             scene.cycles.ao_bounces_render = 1
-        for scene, scene_samples in ((self._beauty, samples), (self._parts, 1)):
-            self._set_up(scene, size, scene_samples, threads)
-        # The samples of a pixel stay within it, so that a pixel has a part's colour only if the part
-        # covers some of it; Blender's default filter reaches 1.5 pixels far.
-        self._beauty.cycles.pixel_filter_type = self._parts.cycles.pixel_filter_type = "BOX"
-        self._beauty.cycles.filter_width = 1.0
-        # Narrow enough that the only sample goes through the pixel's centre.
-        self._parts.cycles.filter_width = 0.01
-        self.device = _choose_device(self._bpy, [self._beauty, self._parts], device)
 
     def _set_up(self, scene: Any, size: int, samples: int, threads: int) -> None:
         scene.camera = self._camera

@@ -8,4 +8,4 @@ from vebi.heatmaps.relevance import class_relevance
 
 def signal(batch: ClassBatch) -> Tensor:
     """Relevance of every input value for the score of the image's class: (N, C, H, W)."""
-    return class_relevance(batch.model, batch.images, batch.classes)
+    return class_relevance(batch.model, batch.images, batch.classes_of)

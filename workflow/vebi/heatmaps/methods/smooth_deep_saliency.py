@@ -1,19 +1,18 @@
 """Smooth Deep Saliency (Herdt et al. 2024, arXiv 2404.02282): gradients without checkerboards."""
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vebi.heatmaps.class_batch import ClassBatch, class_gradient
-from vebi.network.operations import Convolution
+from vebi.network.call import Call
+from vebi.network.operations import window_of
 from vebi.network.watching import OperationMode
 
 
 def signal(batch: ClassBatch) -> Tensor:
     """As gradient x input but for the hook, so that the two show what the hook does: (N, C, H, W)."""
-    smoothed = class_gradient(batch.model, batch.images, batch.classes, SmoothedMode())
+    smoothed = class_gradient(batch.model, batch.images, batch.classes_of, SmoothedMode())
     return smoothed * batch.difference
 
 
@@ -25,25 +24,15 @@ class SmoothedMode(OperationMode):
     strides are our extension; poolings are left alone, as in their code.
     """
 
-    def operation(
-        self,
-        position: int,
-        kind: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        if kind != "conv2d":
-            return function(*args, **kwargs)
-        call = Convolution(*args, **kwargs)
-        stride = call.window().stride
-        if max(stride) == 1 or not call.input.requires_grad:
-            return function(*args, **kwargs)
+    def operation(self, position: int, call: Call) -> Any:
+        window = window_of(call) if call.kind == "conv2d" else None
+        if window is None or max(window.stride) == 1 or not call.source.requires_grad:
+            return call.run()
+        stride = window.stride
         # A view of its own: the hook sees what comes from this convolution and from no other branch.
-        source = call.input.view_as(call.input)
+        source = call.source.view_as(call.source)
         source.register_hook(lambda g: None if g is None else mean_over_shifts(g, stride))
-        arguments = (call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
-        return torch.conv2d(source, *arguments)
+        return call.on(source)
 
 
 def mean_over_shifts(maps: Tensor, stride: tuple[int, int]) -> Tensor:

@@ -27,21 +27,30 @@ STUDY = Study(
                 "p_value",
                 "n_images",
                 "n_scenes",
+                "n_draws",
+                "control_sd",
+                "over",
             ),
+            text_values=("over",),
             formats={"mu": "%g"},
             caption=(
                 "What removing the selected features costs beyond removing as many others: "
                 "difference of the two drops in accuracy, mean over networks, with a 95 % "
-                "interval over base scenes and seeds and an exact p-value."
+                "interval and its p-value over what *over* says: networks, networks and base "
+                "scenes, or the scenes of one network. *control*: drawn from all layers "
+                "(*random*), from those that have selected features, as in the paper "
+                "(*random_selected_layers*), or as many per layer as are selected there "
+                "(*random_layer_matched*); *control_sd* is the spread between its draws."
             ),
             allowed=(
+                Allowed("n_draws", "exact"),
                 Allowed("difference", "interval", atol=0.05),
                 Allowed("n_ablated", "close", atol=3, rtol=0.1),
                 Allowed(
                     "p_value",
                     "close",
                     atol=0.2,
-                    why="of a test whose statistic spreads as the accuracies do",
+                    why="of a t whose numbers spread as the accuracies do",
                 ),
                 Allowed("n_images", "exact"),
                 Allowed("n_scenes", "exact"),
@@ -57,11 +66,14 @@ STUDY = Study(
                 "n_images",
                 "accuracy_ci_low",
                 "accuracy_ci_high",
+                "over",
             ),
+            text_values=("over",),
             formats={"mu": "%g"},
             caption=(
                 "Mean class accuracy of each network after removing features: a row per scope, "
-                "mu, condition and draw. *none* is the whole network."
+                "mu, condition and draw. *none* is the whole network. Intervals: 95 % over the "
+                "scenes of the test images (over images where each is a scene of its own)."
             ),
             allowed=(
                 Allowed("n_ablated", "close", atol=3, rtol=0.1, why="as n_features"),
@@ -82,7 +94,8 @@ STUDY = Study(
             caption=(
                 "The paper's Fig. 4 for this run: mean class accuracy of the whole network, "
                 "without the selected features (*All* and *OnlyConv*), and without as many random"
-                " ones. Error bars: standard deviation over networks and draws."
+                " ones, drawn layer by layer, from the layers of the selected ones, as in the "
+                "paper, or from all. Dots: the networks, means over their draws."
             ),
             reads=("ablation",),
             settings=lambda plan, _: {
@@ -93,9 +106,9 @@ STUDY = Study(
             draw="vebi.studies.ablation.figures:draw_ablation",
             caption=(
                 "Mean class accuracy on test images after features are set to zero, over mu: the "
-                "selected ones, as many drawn at random from all features, and as many drawn at "
-                "random in each layer as are selected there. Lines: means over networks and "
-                "draws; bands: their range."
+                "selected ones, as many drawn at random from all features, from the layers that "
+                "have selected ones, and as many in each layer as are selected there. Lines: "
+                "means over networks and draws; bands: their range."
             ),
             reads=("ablation",),
         ),
@@ -111,8 +124,6 @@ STUDY = Study(
         settings=lambda plan: {
             "runs": plan.runs(),
             "names": plan.datasets(),
-            "n_resamples": plan.config.iou.bootstrap,
-            "seed": plan.config.seed,
         },
     ),
     jobs={"ablate": "network"},

@@ -1,7 +1,7 @@
 """Predictions of a network some of whose features are set to zero, for many sets of features."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from vebi.data.dataset import Dataset
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches
+from vebi.network.call import Call
 from vebi.network.layers import Layer, list_layers
 from vebi.network.operations import returns_indices
 from vebi.network.passes import LayerPass, fast_layout, to_network_input
@@ -41,17 +42,11 @@ class _AblatedPass(LayerPass):
         self._channels = dict(ablation)
         self._kept, self._shared, self._wanted = kept, shared, wanted
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def compute(self, layer: Layer, call: Call) -> Any:
         # An operation that writes into its input must run, or others would read the old input.
         # One that returns indices beside its response must run as well: only responses are kept.
-        if layer.index > self._shared or layer.inplace or returns_indices(function):
-            return function(*args, **kwargs)
+        if layer.index > self._shared or layer.inplace or returns_indices(call):
+            return call.run()
         return self._kept[layer.index]
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:

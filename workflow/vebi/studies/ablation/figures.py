@@ -1,10 +1,19 @@
 """Figures of the ablation: over mu, and as the paper's Fig. 4."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
-from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES, styled
+from vebi.figures.grid import (
+    describe_sample,
+    get_experiments,
+    label_rows,
+    new_grid,
+    rows_of,
+    share_legend,
+)
+from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, NOTE, SCOPE_NAMES, SMALL, styled
+from vebi.studies.ablation.controls import CONTROLS
 
 
 @styled
@@ -21,7 +30,8 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
             axis.axhline(
                 whole, color=CONDITION_COLOURS["none"], ls=":", label=CONDITION_NAMES["none"]
             )
-            for condition in ("random", "random_layer_matched", "selected"):
+            there = set(part["condition"])
+            for condition in [name for name in (*CONTROLS, "selected") if name in there]:
                 values = part[part["condition"] == condition]
                 grouped = values.groupby("mu")["mean_class_accuracy"]
                 mean, low, high = grouped.mean(), grouped.min(), grouped.max()
@@ -34,14 +44,14 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
             axis.set_xscale("log")
             axis.set_ylim(0, 1.05)
             axis.set_xticks(
-                removed.index, [f"{mu:g}\n({n:.0f})" for mu, n in removed.items()], fontsize=7
+                removed.index, [f"{mu:g}\n({n:.0f})" for mu, n in removed.items()], fontsize=SMALL
             )
             axis.minorticks_off()
             axis.set_xlabel("mu (features removed, mean over seeds)")
-            axis.set_ylabel("mean class accuracy")
             counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
             axis.set_title(f"{dataset}\n{SCOPE_NAMES[scope]}, {counts}")
-    axes[0, 0].legend(fontsize=7)
+    label_rows(axes, "mean class accuracy")
+    share_legend(figure, axes)
     return figure
 
 
@@ -49,11 +59,10 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
 def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float]) -> Figure:
     """The paper's Fig. 4: All, OnlyConv, Random and the whole network, at one mu per experiment.
 
-    Random takes the layer-matched draws of scope All; error bars are the standard deviation over
-    seeds and draws.
+    Random takes the draws of scope All. Dots: the networks, each a mean over its draws.
     """
     experiments = get_experiments(table)
-    figure, axes = new_grid(len(experiments), width=3.3)
+    figure, axes = new_grid(len(experiments), width=3.8)
     for axis, (dataset, model) in zip(axes[0], experiments, strict=True):
         mu = mu_of[dataset, model]
         part = rows_of(table, dataset, model)
@@ -65,22 +74,27 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         first = sorted(part["scope"].unique())[0]
         for condition, name in (
             ("random_layer_matched", "Random,\nper layer"),
+            ("random_selected_layers", "Random,\nof layers"),
             ("random", "Random"),
         ):
             rows = at_mu[(at_mu["scope"] == first) & (at_mu["condition"] == condition)]
-            bars.append((name, rows, CONDITION_COLOURS[condition]))
+            # A table of an earlier version lacks one of them.
+            if len(rows):
+                bars.append((name, rows, CONDITION_COLOURS[condition]))
         whole = part[(part["condition"] == "none") & (part["scope"] == first)]
         bars.append(("whole\nnetwork", whole, CONDITION_COLOURS["none"]))
         for position, (_, rows, colour) in enumerate(bars):
-            values = rows["mean_class_accuracy"]
-            deviation = values.std(ddof=1) if len(values) > 1 else 0.0
-            axis.bar(position, values.mean(), 0.7, yerr=deviation, color=colour, capsize=3)
-            axis.text(position, 0.02, f"{rows['n_ablated'].mean():.0f}", ha="center", color="white")
-        axis.set_xticks(range(len(bars)), [name for name, _, _ in bars], fontsize=7)
+            networks = rows.groupby("seed")["mean_class_accuracy"].mean()
+            axis.bar(position, networks.mean(), 0.7, color=colour, alpha=0.75)
+            places = position + np.linspace(-0.2, 0.2, len(networks) + 2)[1:-1]
+            axis.plot(places, networks, "o", ms=3, color="black", clip_on=False)
+            axis.text(position, 0.02, f"{rows['n_ablated'].mean():.0f}", ha="center")
+        axis.set_xticks(range(len(bars)), [name for name, _, _ in bars], fontsize=SMALL)
         axis.grid(axis="x", visible=False)
-        axis.set_ylim(0, 1.08)
+        axis.set_ylim(0, 1)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-        axis.set(title=f"{dataset}\n{counts}, mu = {mu:g}", ylabel="mean class accuracy")
-    note = "in the bars: mean number of features removed; lines: deviation over seeds and draws"
-    figure.supxlabel(note, fontsize=8, color="#555555")
+        axis.set_title(f"{dataset}, mu = {mu:g}\n{counts}")
+    label_rows(axes, "mean class accuracy")
+    note = "in the bars: mean number of features removed; dots: the networks, means over draws"
+    figure.supxlabel(note, **NOTE)
     return figure

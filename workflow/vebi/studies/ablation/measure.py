@@ -12,8 +12,9 @@ from vebi.data.dataset import TEST, Dataset
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
+from vebi.statistics import draw_key
 from vebi.studies.ablation.ablate import ablate, mean_class_accuracy
-from vebi.studies.ablation.effect import CONTROLS
+from vebi.studies.ablation.controls import CONTROLS
 
 
 def get_selected(table: pd.DataFrame, mu: float, layers: Sequence[Layer]) -> np.ndarray:
@@ -45,9 +46,12 @@ def draw_control(
 ) -> np.ndarray:
     """As many features of `pool` (p, 2) as there are in `selected` (n, 2), without replacement.
 
-    `random` draws from the whole pool; `random_layer_matched` as many per layer as are selected there.
+    `random` draws from the whole pool; `random_selected_layers` from the layers that have any selected
+    feature; `random_layer_matched` as many per layer as are selected there.
     """
-    if control == "random":
+    if control == "random_selected_layers":
+        pool = pool[np.isin(pool[:, 0], selected[:, 0])]
+    if control != "random_layer_matched":
         return pool[np.sort(rng.choice(len(pool), len(selected), replace=False))]
     parts = [np.zeros((0, 2), np.int64)]
     for layer, count in zip(*np.unique(selected[:, 0], return_counts=True), strict=True):
@@ -74,7 +78,7 @@ def run_study(
         selections: a selected_features table by scope.
         settings: draws of each control, images at a time.
         mus: the mu whose selection is removed.
-        key: seeds the draws of the controls.
+        key: names the network; part of the key of every draw of the controls.
         device: where to compute.
 
     Returns:
@@ -87,17 +91,19 @@ def run_study(
     layers = list_layers(model, to_network_input(example, device))
     described: list[tuple[str, float, str, int]] = []
     conditions: list[np.ndarray] = []
-    for s, (scope, table) in enumerate(sorted(selections.items())):
+    for scope, table in sorted(selections.items()):
         pool = get_pool(layers, scope)
         described.append((scope, 0.0, "none", 0))
         conditions.append(np.zeros((0, 2), np.int64))
-        for k, mu in enumerate(mus):
+        for mu in mus:
             selected = get_selected(table, mu, layers)
             described.append((scope, mu, "selected", 0))
             conditions.append(selected)
-            for c, control in enumerate(CONTROLS):
+            for control in CONTROLS:
                 for repeat in range(settings.repeats):
-                    rng = np.random.default_rng([*key, s, k, c, repeat])
+                    # mu has up to six decimals.
+                    numbers = (*key, round(1e6 * mu), repeat)
+                    rng = np.random.default_rng(draw_key(f"ablation, {scope}: {control}", *numbers))
                     described.append((scope, mu, control, repeat))
                     conditions.append(draw_control(control, selected, pool, rng))
     labels = dataset.labels[rows]

@@ -22,8 +22,6 @@ def tabulate(
     datasets: Sequence[Path],
     runs: Sequence[Run],
     names: Sequence[str],
-    n_resamples: int,
-    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """The tables ablation and ablation_effect.
 
@@ -38,8 +36,7 @@ def tabulate(
         for run, path in zip(runs, hits, strict=True)
     }
     table = stack_runs(ablation, runs, STUDY.tables["ablation"])
-    draws = (found, scenes, n_resamples, seed)
     return {
-        "ablation_effect": compare(table, *draws),
-        "ablation": add_intervals(table, *draws),
+        "ablation_effect": compare(table, found, scenes),
+        "ablation": add_intervals(table, found, scenes),
     }

@@ -2,6 +2,7 @@
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN
+from vebi.studies.columns import PAIRED
 from vebi.studies.record import Figure, Study, Tabulation
 
 STUDY = Study(
@@ -16,26 +17,18 @@ STUDY = Study(
     tables={
         "artefacts_paired": Table(
             keys=("dataset", "model", "layer", "method", "reference"),
-            values=(
-                "score_difference",
-                "ci_low",
-                "ci_high",
-                "p_value",
-                "n_seeds",
-                "n_images",
-                "n_scenes",
-                "cumulative_stride",
-                "layer_number",
-            ),
+            values=("score_difference", *PAIRED, "cumulative_stride", "layer_number", "over"),
+            text_values=("over",),
             formats={"cumulative_stride": "%g"},
             caption=(
                 "Differences of the grid-artefact score between two methods on the same images; "
-                "below 0: *method* has less grid than *reference*."
+                "below 0: *method* has less grid than *reference*. Interval and p-value are over "
+                "what *over* says: networks and scenes, or the scenes of one network."
             ),
             allowed=(
-                Allowed("score_difference", "interval", atol=0.02, why="bootstrap over scenes"),
+                Allowed("score_difference", "interval", atol=0.02),
                 Allowed("ci_*", "close", atol=0.05),
-                Allowed("p_value", "show", why="a draw of sign flips; the interval decides"),
+                Allowed("p_value", "show", why="the interval decides"),
             ),
         ),
         "artefacts": Table(
@@ -48,15 +41,17 @@ STUDY = Study(
                 "n_images",
                 "layer_number",
                 "share_selected",
+                "over",
             ),
+            text_values=("over",),
             formats={"cumulative_stride": "%g"},
             caption=(
                 "Grid-artefact score of each network and method in each layer; layer *heatmap* is"
                 " the whole explanation. *share_selected*: how often the layer is among the "
-                "features explained."
+                "features explained. Intervals: 95 % over scenes."
             ),
             allowed=(
-                Allowed("grid_artefact_score", "interval", atol=0.02, why="bootstrap over scenes"),
+                Allowed("grid_artefact_score", "interval", atol=0.02),
                 Allowed("ci_*", "close", atol=0.05),
                 Allowed(
                     "share_selected",
@@ -101,8 +96,6 @@ STUDY = Study(
         inputs=lambda plan: {"paths": plan.files(f"artefacts/{RUN}/artefacts.h5")},
         settings=lambda plan: {
             "runs": plan.runs(),
-            "n_resamples": plan.config.iou.bootstrap,
-            "seed": plan.config.seed,
         },
     ),
     jobs={"score_artefacts": "network"},

@@ -13,14 +13,18 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.data.dataset import open_dataset
-from vebi.figures.grid import get_experiments
-from vebi.figures.images import show_image
-from vebi.figures.style import (
-    HEATMAP,
-    LAYER_COLOURS,
-    new_figure,
-    styled,
+from vebi.figures.grid import (
+    MOST_COLUMNS,
+    MOST_UPRIGHT,
+    describe_sample,
+    get_experiments,
+    label_rows,
+    new_grid,
+    share_legend,
+    share_limits,
 )
+from vebi.figures.images import show_image
+from vebi.figures.style import HEATMAP, LAYER_COLOURS, SMALL, new_figure, styled
 from vebi.models.model_file import load_model
 from vebi.studies.artefacts.artefacts_file import read_artefacts
 from vebi.studies.artefacts.examples import draw_features
@@ -65,20 +69,20 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
             if column:
                 score = drawn.scores[methods[column - 1]]
                 text = f"grid score {round(score, 3) + 0:.3f}"
-                axes[2 * number, column].set_xlabel(text, fontsize=7, labelpad=1)
+                axes[2 * number, column].set_xlabel(text, fontsize=SMALL, labelpad=1)
         axes[2 * number, 0].set_ylabel(
             f"{drawn.layer_number}: {drawn.layer} / {drawn.channel}",
-            fontsize=7.5,
+            fontsize=SMALL,
             color="white",
             bbox={"facecolor": LAYER_COLOURS["conv"], "edgecolor": "none", "pad": 2},
         )
         why = "highest weighted response" if drawn.selected else "highest response"
         axes[2 * number, 0].set_xlabel(
-            f"{drawn.class_name}, stride {drawn.stride:g}\n{why}", fontsize=6.5, labelpad=1
+            f"{drawn.class_name}, stride {drawn.stride:g}\n{why}", fontsize=SMALL, labelpad=1
         )
-        axes[2 * number + 1, 0].set_ylabel("enlarged", fontsize=7)
+        axes[2 * number + 1, 0].set_ylabel("enlarged", fontsize=SMALL)
     for axis, name in zip(axes[0], ["image", *(DRAWN[m].short for m in methods)], strict=False):
-        axis.set_title(name, fontsize=7.5)
+        axis.set_title(name, fontsize=SMALL)
     return figure
 
 
@@ -91,40 +95,33 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
     experiments = get_experiments(table)
     columns = max(1, len(experiments))
     methods = in_order(table["method"])
-    figure, axes = new_figure(
-        2,
-        columns,
-        figsize=(4.2 * columns + 1.2, 3.6 + 0.24 * len(methods) + 0.8),
-        sharey="row",
-        height_ratios=[3.0, 0.24 * len(methods) + 0.6],
-    )
+    figure, axes = new_grid(columns, 2, height=1.7 + 0.12 * len(methods))
     for (dataset, model), (upper, lower) in zip(experiments, axes.T, strict=False):
         part = table[(table["dataset"] == dataset) & (table["model"] == model)]
         finished = part["layer_number"] == 0
         _draw_layers(upper, part[~finished])
-        images, seeds = part["n_images"].max(), part["seed"].nunique()
-        title = f"{dataset}\n{model}, {images} test images, {seeds} seed{'s' * (seeds != 1)}"
-        upper.set(title=title, xlabel="layer of the feature, and its stride")
+        counts = describe_sample(part["n_images"].max(), part["seed"].nunique())
+        title = f"{dataset}\n{model}\n{counts}"
+        upper.set(title=title, xlabel="layer of the feature (its stride)")
         for row, method in enumerate(methods):
             rows = part[finished & (part["method"] == method)]
             if len(rows):
                 colour = DRAWN[method].colour
                 _draw_interval(lower, rows, row, colour, vertical=False)
-        lower.set_yticks(range(len(methods)), [DRAWN[m].label for m in methods], fontsize=7)
+        lower.set_yticks(range(len(methods)), [""] * len(methods))
+        lower.set_ylim(len(methods) - 0.4, -0.6)
         lower.axvline(0, color="#555555", lw=0.8)
         stride = part[finished]["cumulative_stride"].max()
-        lower.set_xlabel(f"grid-artefact score of whole heatmaps, stride {stride:g}")
-    axes[1, 0].set_ylim(len(methods) - 0.4, -0.6)
-    ends = [axis.get_xlim() for axis in axes[1]]
+        lower.set_xlabel(f"score of whole heatmaps, stride {stride:g}")
+    names = [DRAWN[m].label for m in methods]
+    for first in axes[1, ::MOST_COLUMNS]:
+        first.set_yticks(range(len(methods)), names, fontsize=SMALL)
+    share_limits(axes[1], "x")
     for axis in axes[1]:
-        axis.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
         axis.locator_params(axis="x", nbins=5)
-    axes[0, 0].set_ylabel("grid-artefact score")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles, labels, loc="outside upper center", ncols=min(4, 2 * columns), fontsize=7
-        )
+    share_limits(axes[0], "y")
+    label_rows(axes[:1], "grid-artefact score")
+    share_legend(figure, axes[0])
     return figure
 
 
@@ -141,9 +138,10 @@ def _draw_layers(axis: Axes, part: pd.DataFrame) -> None:
             _draw_interval(axis, rows, at, DRAWN[method].colour, label=label)
         if place % 2:
             axis.axvspan(place - 0.5, place + 0.5, color="#f6f6f6", lw=0, zorder=0)
-        layers.loc[layers["layer_number"] == number, "text"] = f"{name}\n{stride:g}"
+        layers.loc[layers["layer_number"] == number, "text"] = f"{name} ({stride:g})"
     if len(layers):
-        axis.set_xticks(range(len(layers)), layers["text"], fontsize=7)
+        turn = 90 if len(layers) > MOST_UPRIGHT else 0
+        axis.set_xticks(range(len(layers)), layers["text"], fontsize=SMALL, rotation=turn)
     axis.grid(axis="x", visible=False)
     axis.axhline(0, color="#555555", lw=0.8)
 

@@ -1,7 +1,7 @@
 """The tables artefacts and artefacts_paired: scores with intervals, and methods compared.
 
-Images of one base scene are alike, so intervals and tests take base scenes as what another test set
-would draw afresh.
+Images of one base scene are alike, so the interval of one network is over base scenes, that of several
+over networks and scenes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vebi.catalogue.methods import pairs_of
-from vebi.statistics import check_same_images, mean_over_images, paired_difference
+from vebi.statistics import check_same_images, over_images, paired_difference
 from vebi.studies.artefacts import STUDY
 from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
 
@@ -19,9 +19,7 @@ from vebi.studies.artefacts.artefacts_file import Artefacts, read_artefacts
 HEATMAP = "heatmap"
 
 
-def tabulate(
-    paths: Sequence[Path], runs: Sequence[Mapping[str, Any]], n_resamples: int, seed: int
-) -> dict[str, pd.DataFrame]:
+def tabulate(paths: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
     """Both tables of several runs; `paths` in the order of `runs`."""
     singles: list[pd.DataFrame] = []
     pairs: list[pd.DataFrame] = []
@@ -29,10 +27,9 @@ def tabulate(
     for path, run in zip(paths, runs, strict=True):
         item = read_artefacts(path)
         groups.setdefault((run["dataset"], run["model"]), []).append(item)
-        singles.append(score_table(item, n_resamples, [seed, run["seed"]]).assign(**run))
+        singles.append(score_table(item).assign(**run))
     for (dataset, model), group in groups.items():
-        table = paired_table(group, n_resamples, [seed])
-        pairs.append(table.assign(dataset=dataset, model=model))
+        pairs.append(paired_table(group).assign(dataset=dataset, model=model))
     tables = {"artefacts": singles, "artefacts_paired": pairs}
     return {
         name: pd.concat(frames, ignore_index=True)[STUDY.tables[name].columns]
@@ -40,23 +37,22 @@ def tabulate(
     }
 
 
-def score_table(item: Artefacts, n_resamples: int, key: Sequence[int]) -> pd.DataFrame:
+def score_table(item: Artefacts) -> pd.DataFrame:
     """One row per layer, and for finished heatmaps, and method: mean score with its interval."""
     rows = []
     for place in _places(item):
         for method, values in place["scores"].items():
-            mean, low, high = mean_over_images(values, item.scene, n_resamples, key)
+            found = over_images(values[None], item.scene)
             rows.append(
                 {
                     "method": method,
                     "layer": place["layer"],
                     "cumulative_stride": place["stride"],
-                    "grid_artefact_score": mean,
-                    "ci_low": low,
-                    "ci_high": high,
+                    **found.columns("grid_artefact_score"),
                     "n_images": len(values),
                     "layer_number": place["number"],
                     "share_selected": place["selected"],
+                    "over": found.over,
                 }
             )
     columns = [
@@ -65,11 +61,10 @@ def score_table(item: Artefacts, n_resamples: int, key: Sequence[int]) -> pd.Dat
     return pd.DataFrame(rows, columns=columns)
 
 
-def paired_table(items: Sequence[Artefacts], n_resamples: int, key: Sequence[int]) -> pd.DataFrame:
-    """Difference in score of each method and each reference on the same images.
+def paired_table(items: Sequence[Artefacts]) -> pd.DataFrame:
+    """Difference in score of each method and each reference on the same images, over the networks.
 
-    Averaged per image over `items` (the seeds' networks), then tested over images; below 0 the method
-    shows less of the grid than the reference.
+    `items`: one per network. Below 0 the method shows less of the grid than the reference.
     """
     check_same_images("the seeds' networks", [item.image_index for item in items])
     scene = items[0].scene
@@ -82,7 +77,7 @@ def paired_table(items: Sequence[Artefacts], n_resamples: int, key: Sequence[int
                     "layer": places[0]["layer"],
                     "method": method,
                     "reference": reference,
-                    **paired_difference("score_difference", differences, scene, n_resamples, key),
+                    **paired_difference("score_difference", differences, scene),
                     "n_seeds": len(items),
                     "cumulative_stride": places[0]["stride"],
                     "layer_number": places[0]["number"],

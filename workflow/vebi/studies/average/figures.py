@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.images import show_image
-from vebi.figures.style import get_layer_colour, new_figure, styled
+from vebi.figures.images import show_image, title_feature
+from vebi.figures.style import SMALL, get_layer_colour, new_figure, styled
 
 if TYPE_CHECKING:
     from vebi.studies.average.patches import Tile
@@ -29,20 +29,12 @@ def _show_patch(axis: Axes, pixels: np.ndarray) -> None:
 
 def _show_mean(axis: Axes, tile: Tile) -> None:
     _show_patch(axis, tile.mean.clip(0, 255).round().astype(np.uint8))
-    axis.set_title(
-        f"{tile.layer_number}: {tile.layer} / {tile.channel}",
-        fontsize=7.5,
-        color="white",
-        bbox={
-            "facecolor": get_layer_colour(tile.layer_type, tile.spatial),
-            "edgecolor": "none",
-            "pad": 2,
-        },
-    )
+    colour = get_layer_colour(tile.layer_type, tile.spatial)
+    title_feature(axis, (tile.layer_number, tile.layer), tile.channel, colour)
     height, width = tile.mean.shape[:2]
     axis.set_xlabel(
         f"weight {tile.weight:.2g}\n{height} × {width} px, n = {tile.n_patches}",
-        fontsize=6.5,
+        fontsize=SMALL,
         labelpad=2,
     )
 
@@ -82,9 +74,9 @@ def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
         _show_mean(row[0], tile)
         for rank, (axis, example) in enumerate(zip(row[1:], tile.examples, strict=False), 1):
             _show_patch(axis, example)
-            axis.set_xlabel(f"patch {rank}", fontsize=6.5, labelpad=2)
+            axis.set_xlabel(f"patch {rank}", fontsize=SMALL, labelpad=2)
     if not tiles:
-        axes[0, 0].text(0.5, 0.5, "no feature with\na positive weight", ha="center", fontsize=7)
+        axes[0, 0].text(0.5, 0.5, "no feature with\na positive weight", ha="center", fontsize=SMALL)
     figure.suptitle(f"{name}: mean patch, then the patches of highest response", fontsize=9)
     return figure
 

@@ -56,7 +56,7 @@ STUDY = Study(
                 "dataset": plan.results / "data/{dataset}/dataset.h5",
                 "heatmaps": [
                     plan.first(f"heatmaps/{RUN}/{method}.h5")
-                    for method in plan.config.heatmaps.methods
+                    for method in plan.config.heatmaps.names
                 ],
                 "iou": plan.first(f"iou/{RUN}/iou.h5"),
             },

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from vebi.catalogue.methods import CHANCE, DRAWN, in_order
 from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.images import pick_examples, read_rows, show_image
-from vebi.figures.style import HEATMAP, new_figure, styled
+from vebi.figures.style import HEATMAP, SMALL, new_figure, styled
 from vebi.studies.iou.curve import area_under_curve
 from vebi.studies.iou.iou_file import read_curves
 
@@ -36,15 +36,17 @@ def draw_examples(
     shown = masks if distractors is None else masks + 0.45 * distractors
     for row, image in enumerate(images):
         show_image(axes[row, 0], image)
-        axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
+        axes[row, 0].set_ylabel(row_titles[row], fontsize=SMALL)
         show_image(axes[row, 1], shown[row], vmin=0, vmax=1)
         for column, method in enumerate(methods, start=2):
             show_image(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
-            axes[row, column].set_xlabel(f"area {areas[method][row]:.2f}", fontsize=7, labelpad=1)
+            axes[row, column].set_xlabel(
+                f"area {areas[method][row]:.2f}", fontsize=SMALL, labelpad=1
+            )
     mask = "mask" if distractors is None else "mask,\ndistractors grey"
     names = ["image", mask, *(DRAWN[m].short for m in methods)]
     for axis, name in zip(axes[0], names, strict=True):
-        axis.set_title(name, fontsize=7.5)
+        axis.set_title(name, fontsize=SMALL)
     return figure
 
 

@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, VERMILION, new_figure, styled
+from vebi.figures.grid import new_grid
+from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, SMALL, VERMILION, WIDTH, styled
 
 # Features selected at mu = 10 on the four data sets of the paper's Fig. 4: All, OnlyConv. Which pair
 # belongs to which data set it does not say.
@@ -24,7 +25,7 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
     experiments = list(
         table[["dataset", "model", "mu"]].drop_duplicates().itertuples(index=False, name=None)
     )
-    figure, axes = new_figure(1, len(experiments), figsize=(4.6 * len(experiments), 3.4))
+    figure, axes = new_grid(len(experiments), width=0.6 * WIDTH, height=3.4, most=1)
     for axis, (dataset, model, mu) in zip(axes[0], experiments, strict=True):
         keys = (table["dataset"] == dataset) & (table["model"] == model) & (table["mu"] == mu)
         part = table[keys]
@@ -39,7 +40,7 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
             _draw_published(axis, len(columns))
             ticks.append("published,\nfour data sets")
         positions = [*range(len(columns)), len(columns) + 0.5][: len(ticks)]
-        axis.set_xticks(positions, ticks, fontsize=7)
+        axis.set_xticks(positions, ticks, fontsize=SMALL)
         axis.grid(axis="x", visible=False)
         axis.set_ylim(bottom=0)
         networks = part["seed"].nunique()
@@ -47,7 +48,7 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
             title=f"{dataset}, {model}\nμ = {mu:g}, {networks} network{'s' if networks > 1 else ''}",
             ylabel="features selected by any class",
         )
-        axis.legend(fontsize=7, loc="upper left")
+        axis.legend(fontsize=SMALL, loc="upper left")
     return figure
 
 
@@ -67,8 +68,7 @@ def _draw_scope(
                 (0, 5),
                 textcoords="offset points",
                 ha="center",
-                fontsize=7,
-                color=_COLOURS[scope],
+                fontsize=SMALL,
             )
 
 
@@ -87,7 +87,6 @@ def _draw_published(axis: Axes, first: int) -> None:
                 textcoords="offset points",
                 ha="center",
                 va="bottom" if upper else "top",
-                fontsize=6,
-                color=_COLOURS[scope],
+                fontsize=SMALL,
             )
     axis.axvline(first - 0.5, color=GREY, lw=0.8)

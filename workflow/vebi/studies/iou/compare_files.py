@@ -15,16 +15,18 @@ from vebi.studies.iou.tables import auc_table, curve_table
 
 MOST_PIXELS = 80_000_000
 BATCH_PIXELS = 1 << 26
+AREA = ("auc", "auc_ci_low", "auc_ci_high")
 
 
 def compare_files(
-    heatmaps: Path, masks: Path, n_thresholds: int = 101, n_resamples: int = 2000
+    heatmaps: Path, masks: Path, n_thresholds: int = 101
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The IoU curve and the area under it of the heatmaps of one file against the masks of another.
 
     `heatmaps` holds float (N, H, W) in [0, 1] and, if they belong to only some of the masks or to
     another order, `image_index` (N); `masks` holds bool (M, H, W). Returns the tables of
-    `curve_table` and `auc_table` without the columns that need a network's predictions.
+    `curve_table` and `auc_table` without the columns that need to know more than the maps. Intervals are
+    over images.
     """
     with (
         open_hdf5(heatmaps, "heatmaps (N, H, W)") as a,
@@ -73,8 +75,8 @@ def compare_files(
         # Nothing is known of scenes here: every image stands for itself.
         correct, scene = np.zeros(len(maps), bool), np.arange(len(maps))
     measured = {heatmaps.stem: Curves(curves, index, correct, scene)}
-    areas = auc_table(measured, n_resamples, [0]).drop(columns=["auc_correct_only", "n_correct"])
-    return curve_table(measured, n_resamples, [0]), areas
+    areas = auc_table(measured)[["method", *AREA, "best_iou", "n_images"]]
+    return curve_table(measured).drop(columns="over"), areas
 
 
 def _image_index(file: h5py.File, n_maps: int, n_masks: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from scipy.stats import rankdata
 
 from vebi.io.errors import VebiError
 
@@ -61,3 +62,15 @@ def _count_levels(flat, inside, thresholds, counts):  # type: ignore[no-untyped-
 def area_under_curve(curves: np.ndarray) -> np.ndarray:
     """Trapezoidal area under IoU curves (..., T) over thresholds in [0, 1]."""
     return np.trapezoid(curves, dx=1 / (curves.shape[-1] - 1), axis=-1)
+
+
+def rank_normalised(heatmaps: np.ndarray) -> np.ndarray:
+    """Each map (N, H, W) with every value replaced by the share of the map's other pixels below it.
+
+    float64 in [0, 1]. The threshold t then keeps the pixels above a share t of the map, whatever the
+    distribution of its values: curves of two methods differ by the order of pixels only. Equal values
+    stay equal, so a flat map is zero everywhere, as a flat signal's map is.
+    """
+    flat = heatmaps.reshape(len(heatmaps), -1)
+    below = rankdata(flat, method="min", axis=1) - 1
+    return (below / max(flat.shape[1] - 1, 1)).reshape(heatmaps.shape)

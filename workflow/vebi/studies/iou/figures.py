@@ -7,12 +7,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import CHANCE, DRAWN, OURS, in_order
 from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
-from vebi.figures.style import (
-    GREEN,
-    GREY,
-    VERMILION,
-    styled,
-)
+from vebi.figures.style import GREEN, GREY, SMALL, VERMILION, WIDTH, styled
 
 MEASURES = {
     "relevance_mass": "relevance mass on the mask",
@@ -39,7 +34,7 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
     others = [name for name in present if name not in paper]
     beside = [name for name in (OURS.name, CHANCE.name) if name in paper]
     rows = [paper, [*others, *beside]] if others else [paper]
-    figure, axes = new_grid(len(experiments), len(rows), width=4.4, height=4.2)
+    figure, axes = new_grid(len(experiments), len(rows), width=WIDTH / 2, height=4.2, most=2)
     for row, methods in enumerate(rows):
         for axis, (dataset, model) in zip(axes[row], experiments, strict=True):
             part, area = rows_of(curves, dataset, model), rows_of(areas, dataset, model)
@@ -55,9 +50,9 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
             axis.legend(
                 loc="upper center",
                 bbox_to_anchor=(0.5, -0.17),
-                fontsize=7,
+                fontsize=SMALL,
                 title="area under the curve, mean over seeds",
-                title_fontsize=7,
+                title_fontsize=SMALL,
                 ncols=2 if len(methods) > 6 else 1,
                 columnspacing=0.8,
                 handletextpad=0.5,
@@ -91,7 +86,7 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
     """Relevance mass, rank accuracy and pointing game: a dot and interval per method and seed."""
     experiments, methods = get_experiments(table), _methods(table)
     height = 0.27 * len(methods) + 0.9
-    figure, axes = new_grid(len(MEASURES), len(experiments), width=3.3, height=height)
+    figure, axes = new_grid(len(MEASURES), len(experiments), height=height)
     for row, (dataset, model) in zip(axes, experiments, strict=True):
         part = rows_of(table, dataset, model)
         seeds = sorted(part["seed"].unique())
@@ -104,14 +99,15 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
                         continue
                     one, at = found.iloc[0], place + offset
                     ends = one[f"{measure}_ci_low"], one[f"{measure}_ci_high"]
-                    axis.plot(ends, (at, at), color=DRAWN[method].colour, lw=1.2)
-                    axis.plot(one[measure], at, "o", ms=3, color=DRAWN[method].colour)
+                    whole = {"color": DRAWN[method].colour, "clip_on": False}
+                    axis.plot(ends, (at, at), lw=1.2, **whole)
+                    axis.plot(one[measure], at, "o", ms=3, **whole)
             chance = part[part["method"] == CHANCE.name][measure].mean()
             axis.axvline(chance, color=GREY, ls=":", lw=1)
             axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), title=title)
             axis.set_yticks(range(len(methods)), [""] * len(methods))
         row[0].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
-        row[0].set_ylabel(f"{dataset}\n{model}", fontsize=8)
+        row[0].set_ylabel(f"{dataset}\n{model}")
         row[-1].annotate(
             f"{describe_sample(part['n_images'].iloc[0], len(seeds))}; dotted: chance",
             (1, 0),
@@ -120,7 +116,7 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
             textcoords="offset points",
             ha="right",
             va="top",
-            fontsize=7,
+            fontsize=SMALL,
             color="#555555",
         )
     return figure
@@ -150,11 +146,11 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
             each = part[part["method"] == method]["mass_on_part"]
             axis.plot(each, [place] * len(each), "|", color="black", ms=7)
             times = [row[f"mass_on_{r}"] / row[f"area_{r}"] for r in ("part", "distractors")]
-            for at, value, colour in zip((1.07, 1.18), times, (GREEN, VERMILION), strict=True):
-                axis.text(at, place, f"{value:.1f}", ha="center", va="center", color=colour)
-        for at, name, colour in ((1.07, "part", GREEN), (1.18, "distractors", VERMILION)):
-            axis.text(at, -0.75, name, ha="center", fontsize=7, color=colour)
-        axis.text(1.125, -1.35, "density, chance = 1", ha="center", fontsize=7, color="#555555")
+            for at, value in zip((1.07, 1.18), times, strict=True):
+                axis.text(at, place, f"{value:.1f}", ha="center", va="center")
+        for at, name in ((1.07, "part"), (1.18, "distractors")):
+            axis.text(at, -0.75, name, ha="center", fontsize=SMALL)
+        axis.text(1.125, -1.35, "density, chance = 1", ha="center", fontsize=SMALL, color="#555555")
         axis.set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
         # Room for the numbers right of the bars.
         axis.set(xlim=(0, 1.25), ylim=(len(methods) - 0.5, -0.5))
@@ -162,9 +158,9 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
         axis.spines["bottom"].set_bounds(0, 1)
         axis.grid(axis="y", visible=False)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-        axis.set_title(f"{dataset}, {model}\n{counts} (black marks)", pad=26)
+        axis.set_title(f"{dataset}, {model}\n{counts} (black marks)", pad=34)
         axis.set_xlabel("share of the heatmap's mass")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=7)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=SMALL)
     return figure
 
 

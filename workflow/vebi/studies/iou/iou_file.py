@@ -10,7 +10,8 @@ import numpy as np
 from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import Dataset, open_dataset
 from vebi.io.hdf5 import create_hdf5, open_hdf5
-from vebi.studies.iou.curve import area_under_curve, iou_curves
+from vebi.statistics import draw_key
+from vebi.studies.iou.curve import area_under_curve, iou_curves, rank_normalised
 from vebi.studies.iou.localisation import mass_shares, pointing, relevance_rank
 
 BATCH = 64
@@ -20,6 +21,9 @@ DISTRACTORS = (
     *("mass_on_distractors", "mass_elsewhere", "area_part", "area_distractors", "area_elsewhere"),
     "distractor_auc",
 )
+# Whether there was any feature to draw (1 or 0), and the area of the rank-normalised map.
+HAS_MAP, RANKED = "has_map", "ranked_auc"
+SCORES = (*LOCALISATION, *DISTRACTORS, HAS_MAP, RANKED)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,22 @@ class Curves:
     correct: np.ndarray
     scene: np.ndarray
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Area under each image's curve: (N)."""
+        return area_under_curve(self.curves)
+
+    @property
+    def areas_with_map(self) -> np.ndarray:
+        """The same, NaN for an image in which none of the selected features could be drawn."""
+        has_map = self.scores.get(HAS_MAP, np.ones(len(self.curves)))
+        return np.where(has_map > 0, self.areas, np.nan)
+
+    @property
+    def ranked_areas(self) -> np.ndarray:
+        """Areas of the rank-normalised maps; NaN where these were not measured."""
+        return self.scores.get(RANKED, np.full(len(self.curves), np.nan))
 
 
 @dataclass(frozen=True)
@@ -55,11 +75,12 @@ def measure(
     *,
     n_thresholds: int,
     seed: int,
+    ranked: bool = False,
 ) -> None:
     """Write the IoU curve and the other scores of every image and method to `out`: a group per method.
 
-    The group `random` is what chance gives: maps of independent uniform pixels, drawn from
-    (`seed`, image), for the same images.
+    The group `random` is what chance gives: maps of independent uniform pixels, drawn for each image
+    from `seed`, for the same images. `ranked`: also the areas of the rank-normalised maps.
     """
     dataset = open_dataset(dataset_path)
     with open_hdf5(descriptors_path) as file:
@@ -73,10 +94,12 @@ def measure(
                 index, parts = source["image_index"][:], []
                 for start, truth in enumerate(_truths(dataset, index, has_distractors)):
                     rows = slice(start * BATCH, start * BATCH + len(truth.masks))
-                    parts.append(_scores(source["heatmaps"][rows], truth, n_thresholds))
+                    found = _scores(source["heatmaps"][rows], truth, n_thresholds, ranked)
+                    found[HAS_MAP] = _has_map(source, rows)
+                    parts.append(found)
             _write(target.create_group(method), parts, index, correct, scene)
         parts = [
-            _scores(_chance(truth, seed), truth, n_thresholds)
+            _scores(_chance(truth, seed), truth, n_thresholds, ranked)
             for truth in _truths(dataset, index, has_distractors)
         ]
         _write(target.create_group(CHANCE.name), parts, index, correct, scene)
@@ -92,16 +115,27 @@ def _truths(dataset: Dataset, index: np.ndarray, has_distractors: bool) -> Itera
         yield _Truth(rows, truth, distractors)
 
 
+def _has_map(source: h5py.File, rows: slice) -> np.ndarray:
+    """Which images had a feature to draw. A map that is flat all the same is a map."""
+    if "features" not in source:
+        return np.ones(len(source["heatmaps"][rows]))
+    return (source["features"][rows][:, :, 0] >= 0).any(1).astype(float)
+
+
 def _chance(truth: _Truth, seed: int) -> np.ndarray:
     shape = truth.masks.shape[1:]
-    return np.stack(
-        [np.random.default_rng([seed, int(i)]).random(shape) for i in truth.image_index]
-    )
+    keys = [draw_key("iou: map of chance", seed, i) for i in truth.image_index]
+    return np.stack([np.random.default_rng(key).random(shape) for key in keys])
 
 
-def _scores(heatmaps: np.ndarray, truth: _Truth, n_thresholds: int) -> dict[str, np.ndarray]:
+def _scores(
+    heatmaps: np.ndarray, truth: _Truth, n_thresholds: int, ranked: bool
+) -> dict[str, np.ndarray]:
     """Everything that is measured on some images, by name."""
     found = {"curves": iou_curves(heatmaps, truth.masks, n_thresholds)}
+    if ranked:
+        curves = iou_curves(rank_normalised(heatmaps), truth.masks, n_thresholds)
+        found[RANKED] = area_under_curve(curves)
     regions = [truth.masks]
     if truth.distractors is not None:
         regions.append(truth.distractors)
@@ -150,5 +184,5 @@ def _read(group: h5py.Group) -> Curves:
         group["image_index"][:],
         group["correct"][:],
         group["scene"][:],
-        {name: group[name][:] for name in (*LOCALISATION, *DISTRACTORS) if name in group},
+        {name: group[name][:] for name in SCORES if name in group},
     )

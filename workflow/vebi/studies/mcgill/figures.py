@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vebi.figures.grid import new_grid
+from vebi.catalogue.descriptors import DESCRIPTORS
+from vebi.figures.grid import draw_legend, label_rows, new_grid, share_legend
 from vebi.figures.style import (
     BLACK,
     BLUE,
@@ -19,6 +20,7 @@ from vebi.figures.style import (
     ORANGE,
     PURPLE,
     SKY,
+    SMALL,
     VERMILION,
     YELLOW,
     styled,
@@ -68,7 +70,7 @@ def draw_published(*removal: pd.DataFrame, kinds: Kinds) -> Figure:
         here = tables[(tables["model"] == model) & tables["published_selected"].notna()]
         if len(here):
             parts[model] = here
-    figure, axes = new_grid(max(1, len(parts)), 2, 3.6, 2.9)
+    figure, axes = new_grid(max(1, len(parts)), 2)
     for column, (model, table) in enumerate(parts.items()):
         reported = REPORTED[kinds[model]]
         uniform = "uniform" if reported.control == "random" else "layer_matched"
@@ -80,19 +82,19 @@ def draw_published(*removal: pd.DataFrame, kinds: Kinds) -> Figure:
         for axis, (name, variant, solver) in zip(axes[:, column], settings, strict=True):
             rows = table[(table["variant"] == "/".join(variant)) & (table["solver"] == solver)]
             _draw_rows(axis, rows.sort_values("mu"), reported, variant[-1])
-            axis.set_title(f"{_title(table, model, kinds)}\n{name}", fontsize=8)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("accuracy")
-    axes[0, 0].legend(fontsize=6, loc="lower left")
+            axis.set_title(f"{_title(table, model, kinds)}\n{name}")
+    label_rows(axes, "accuracy")
+    share_legend(figure, axes, 3)
     return figure
 
 
 def _draw_rows(axis: Axes, rows: pd.DataFrame, reported: ReportedExperiment, control: str) -> None:
     place = np.arange(len(rows))
     condition = "random" if control == "uniform" else "random_layer_matched"
-    for name, mean, ends, printed in (
-        ("selected", "accuracy_selected", "selected", "published_selected"),
-        (condition, "accuracy_random_mean", "random", "published_random"),
+    for name, mean, ends, printed, dashes in (
+        ("selected", "accuracy_selected", "selected", "published_selected", (0, (4, 4))),
+        # In the gaps of the other line, on which it may lie.
+        (condition, "accuracy_random_mean", "random", "published_random", (4, (4, 4))),
     ):
         colour = CONDITION_COLOURS[name]
         error = [rows[mean] - rows[f"{ends}_ci_low"], rows[f"{ends}_ci_high"] - rows[mean]]
@@ -102,24 +104,25 @@ def _draw_rows(axis: Axes, rows: pd.DataFrame, reported: ReportedExperiment, con
             label=f"ours: {CONDITION_NAMES[name]}",
         )  # fmt: skip
         axis.plot(
-            place, rows[printed], "x--", color=colour, ms=6, lw=0.9, alpha=0.8,
+            place, rows[printed], "x", ls=dashes, color=colour, ms=6, lw=1.1,
             label=f"report: {'selected' if name == 'selected' else 'random'}",
         )  # fmt: skip
     labels = []
     for row in rows.to_dict("records"):
         theirs = row["published_dropped"]
-        share = "" if np.isnan(theirs) else f" / {theirs / row['published_filters']:.0%}"
-        labels.append(f"{row['mu']:g}\n{row['filters_dropped'] / row['filters']:.0%}{share}")
-    axis.set_xticks(place, labels, fontsize=7)
+        share = "" if np.isnan(theirs) else f"{theirs / row['published_filters']:.0%}"
+        ours = row["filters_dropped"] / row["filters"]
+        labels.append(f"{row['mu']:g}\n{ours:.0%}\n{share}")
+    axis.set_xticks(place, labels, fontsize=SMALL)
     axis.set_ylim(0, 1.05)
-    axis.set_xlabel("mu, and filters removed: ours / report", fontsize=8)
+    axis.set_xlabel("mu; filters removed, ours; the report's")
 
 
 @styled
 def draw_tipping_point(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Accuracy against removed filters: a row per removal, a column per network, a line per case."""
     models = [m for m in kinds if m in set(table["model"])]
-    figure, axes = new_grid(len(models), 2, 3.4, 2.8)
+    figure, axes = new_grid(len(models), 2)
     for column, model in enumerate(models):
         part, reported = table[table["model"] == model], REPORTED[kinds[model]]
         none = part[part["condition"] == "none"].set_index("seed")["accuracy"]
@@ -135,18 +138,10 @@ def draw_tipping_point(table: pd.DataFrame, kinds: Kinds) -> Figure:
                 _mark_printed(axis, reported)
             axis.set(xlim=(0, 1), ylim=(0, 1.03))
             axis.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
-            axis.set_title(f"{_title(table, model, kinds)}\n{REMOVAL_NAMES[removal]}", fontsize=8)
-            axis.set_xlabel("filters removed", fontsize=8)
-        axes[0, column].set_xlabel("")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("test accuracy")
-    handles = {}
-    for axis in axes.ravel():
-        handles.update(dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True)))
-    columns = min(3, len(models))
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=7
-    )
+            axis.set_title(f"{_title(table, model, kinds)}\n{REMOVAL_NAMES[removal]}")
+            axis.set_xlabel("filters removed")
+    label_rows(axes, "test accuracy")
+    share_legend(figure, axes, 3)
     return figure
 
 
@@ -184,7 +179,7 @@ def draw_causes(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Where half of the accuracy is gone, for every combination, with intervals over seeds."""
     models = [m for m in kinds if m in set(table["model"])]
     n_rows = max(len(table[table["model"] == m]) for m in models)
-    figure, axes = new_grid(len(models), 1, 3.6, 0.24 * n_rows + 1.6)
+    figure, axes = new_grid(len(models), 1, height=0.2 * n_rows + 1.4)
     for axis, model in zip(axes[0], models, strict=True):
         part = table[table["model"] == model]
         labels = []
@@ -197,25 +192,25 @@ def draw_causes(table: pd.DataFrame, kinds: Kinds) -> Figure:
             for condition in CONDITIONS:
                 row = rows[rows["condition"] == condition].iloc[0]
                 _draw_point(axis, row, position, CONDITION_COLOURS[condition])
-                labels.append((position, f"{removal}, {solver}" if condition == "random" else ""))
+                name = f"{removal},\n{SOLVER_NAMES[solver]}" if condition == "random" else ""
+                labels.append((position, name))
                 position += 1
             position += 0.7
         reported = REPORTED[kinds[model]]
         axis.axvline(_printed_tip(reported), color=BLACK, lw=0.8, ls=":", label="report, selected")
-        axis.set_yticks([p for p, _ in labels], [name for _, name in labels], fontsize=7)
+        axis.set_yticks([p for p, _ in labels], [name for _, name in labels], fontsize=SMALL)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="y", visible=False)
         axis.set(xlim=(0, 1.04), ylim=(position, -0.7))
         axis.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
-        axis.set_title(_title(table, model, kinds), fontsize=8)
-        axis.set_xlabel("filters removed when half\nof the accuracy is gone", fontsize=8)
+        axis.set_title(_title(table, model, kinds))
+        axis.set_xlabel("filters removed when half\nof the accuracy is gone")
     handles = [
         Line2D([], [], color=CONDITION_COLOURS[c], marker="o", ms=4, label=CONDITION_NAMES[c])
         for c in CONDITIONS
     ]
     handles.append(Line2D([], [], color=BLACK, lw=0.8, ls=":", label="report, selected"))
-    columns = min(4, 2 * len(models))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7)
+    draw_legend(figure, {str(handle.get_label()): handle for handle in handles})
     return figure
 
 
@@ -228,8 +223,8 @@ def _draw_point(axis: Axes, row: pd.Series, position: float, colour: str) -> Non
     if not np.isnan(row["filters_at_90"]):
         ends = [row["filters_at_10"] / total, row["filters_at_90"] / total]
         axis.plot(ends, [position, position], color=colour, lw=4, alpha=0.2, solid_capstyle="butt")
-    high = row["ci_high"] if not np.isnan(row["ci_high"]) else row["largest_removed"]
-    axis.plot([row["ci_low"] / total, high / total], [position] * 2, color=colour, lw=1.4)
+    ends = [row["ci_low"] / total, row["ci_high"] / total]
+    axis.plot(ends, [position] * 2, color=colour, lw=1.4)
     axis.plot(row["filters_at_50"] / total, position, "o", color=colour, ms=4)
 
 
@@ -248,7 +243,7 @@ def draw_invariance(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Agreement of selected sets with another network's, against two exact nulls."""
     models = [m for m in kinds if m in set(table["model"])]
     mus = sorted(table["mu"].unique())
-    figure, axes = new_grid(len(models), len(mus), 3.4, 2.7)
+    figure, axes = new_grid(len(models), len(mus), height=2.7)
     for column, model in enumerate(models):
         for axis, mu in zip(axes[:, column], mus, strict=True):
             rows = table[(table["model"] == model) & (table["mu"] == mu)]
@@ -277,23 +272,17 @@ def draw_invariance(table: pd.DataFrame, kinds: Kinds) -> Figure:
                     xycoords=("data", "axes fraction"),
                     ha="center",
                     va="top",
-                    fontsize=6,
+                    fontsize=SMALL,
                     color="#555555",
                 )
-            axis.set_xticks(range(len(names)), [COMPARISONS[c] for c in names], fontsize=7)
+            axis.set_xticks(range(len(names)), [COMPARISONS[c] for c in names], fontsize=SMALL)
             axis.set_xlim(-0.6, len(names) - 0.4)
             axis.set_ylim(0, 1.1 * max(0.1, rows[["jaccard"]].to_numpy().max()) + 0.08)
             sizes = f"{rows['n_first'].mean():.0f} of {rows['n_filters'].iloc[0]} filters"
-            axis.set_title(f"{model}, mu = {mu:g}\nselected: {sizes}", fontsize=8)
+            axis.set_title(f"{model}, mu = {mu:g}\nselected: {sizes}")
             axis.grid(axis="x", visible=False)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("Jaccard index")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=min(3, len(models) + 1),
-        fontsize=7,
-    )
+    label_rows(axes, "Jaccard index")
+    share_legend(figure, axes, 3)
     return figure
 
 
@@ -302,7 +291,7 @@ def draw_sensitivity(table: pd.DataFrame, kinds: Kinds) -> Figure:
     """Selected share of each layer against mu, images, descriptor and labels; mean over seeds."""
     models = [m for m in kinds if m in set(table["model"])]
     largest = table[table["factor"] != "mu"]["mu"].max()
-    figure, axes = new_grid(len(models), 4, 3.6, 2.3)
+    figure, axes = new_grid(len(models), 4, height=2.3)
     for column, model in enumerate(models):
         part = table[table["model"] == model]
         share = (part["n_selected"] / part["n_features"]).rename("share")
@@ -321,13 +310,12 @@ def draw_sensitivity(table: pd.DataFrame, kinds: Kinds) -> Figure:
             over_n.plot(mean.index, mean, "o-", ms=3, color=colours[layer], lw=1.3)
         over_mu.set(xscale="log", xlabel="mu (exact path)", title=model, ylim=(0, 1.03))
         over_n.set(xscale="log", xlabel=f"training images, mu = {largest:g}", ylim=(0, 1.03))
-        over_n.set_xticks(mean.index, [f"{n:,}" for n in mean.index], fontsize=7)
+        over_n.set_xticks(mean.index, [f"{n:,}" for n in mean.index], fontsize=SMALL, rotation=45)
         over_n.minorticks_off()
-        over_mu.legend(fontsize=6, ncols=2)
+        over_mu.legend(fontsize=SMALL, ncols=2)
         _draw_levels(axes[2, column], part, "descriptor", largest)
         _draw_levels(axes[3, column], part, "labels", largest)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("share of the layer\nthat is selected", fontsize=8)
+    label_rows(axes, "share of the layer\nthat is selected")
     return figure
 
 
@@ -340,7 +328,9 @@ def _draw_levels(axis: Axes, part: pd.DataFrame, factor: str, mu: float) -> None
     for level, colour in zip(table.columns, (BLUE, ORANGE, GREEN, PURPLE), strict=False):
         place = np.arange(len(order)) + 0.12 * (list(table.columns).index(level) - 1)
         values = table.loc[order, level]
-        axis.plot(place, values, marks[level], color=colour, ms=4, label=level)
-    axis.set_xticks(range(len(order)), order, fontsize=6, rotation=45)
+        label = DESCRIPTORS[level].label if factor == "descriptor" else level
+        axis.plot(place, values, marks[level], color=colour, ms=4, label=label)
+    axis.set_xticks(range(len(order)), order, fontsize=SMALL, rotation=45)
     axis.set(ylim=(0, 1.03), xlabel=f"layer, mu = {mu:g}")
-    axis.legend(fontsize=6, title=factor, title_fontsize=6)
+    # Above the panel: marks may lie anywhere in it.
+    axis.legend(fontsize=SMALL, loc="lower left", bbox_to_anchor=(0, 1), title=factor)

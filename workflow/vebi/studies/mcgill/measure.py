@@ -20,15 +20,13 @@ from vebi.descriptors.layers import measured_layers
 from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
-from vebi.studies.ablation.effect import CONTROLS
+from vebi.statistics import draw_key
 from vebi.studies.ablation.measure import draw_control
 from vebi.studies.mcgill.removal import predict_without
-from vebi.studies.mcgill.report_networks import REMOVALS, SOLVERS, ReportedExperiment
+from vebi.studies.mcgill.report_networks import CONTROLS, REMOVALS, ReportedExperiment
 
 KEYS = ("labels", "rows", "solver", "mu", "removal", "condition", "repeat")
 COLUMNS = (*KEYS, "n_removed", "n_filters", "train_agreement", "train", "test")
-# Numbers that seed the draws of a case, so that a further solver or row moves no other's draws.
-_LABELS, _ROWS = ("annotations", "predictions"), ("conv_dense", "conv", "conv_of_all")
 
 
 def run_study(
@@ -53,7 +51,7 @@ def run_study(
         features: the tables FEATURES of all solvers, stacked.
         reported: the experiment of the report that is reproduced.
         settings: draws of each control, images of each split that are looked at (None: all).
-        key: seeds the draws.
+        key: names the network; part of the key of every draw.
         device: where to compute.
     """
     layers = list_layers(model, to_network_input(next(dataset.batches(np.arange(1), 1))[1], device))
@@ -105,10 +103,10 @@ def _draw_conditions(
     for (labels, solver, mu, rows), filters in selected.items():
         described.append((labels, rows, solver, mu, "selected", 0))
         conditions.append(filters)
-        place = [_LABELS.index(labels), _ROWS.index(rows), list(SOLVERS).index(solver)]
-        for c, control in enumerate(CONTROLS):
+        for control in CONTROLS:
             for repeat in range(repeats):
-                rng = np.random.default_rng([*key, *place, round(1000 * mu), c, repeat])
+                purpose = f"mcgill, {labels}, {rows}, {solver}: {control}"
+                rng = np.random.default_rng(draw_key(purpose, *key, round(1e6 * mu), repeat))
                 described.append((labels, rows, solver, mu, control, repeat))
                 conditions.append(draw_control(control, filters, pools[rows], rng))
     cases = pd.DataFrame(described, columns=[k for k in KEYS if k != "removal"])

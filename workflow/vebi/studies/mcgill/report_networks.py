@@ -16,6 +16,8 @@ SOLVERS: dict[str, int | None] = {"path": None, "spgl1": 9_999, "spgl1_1000": 1_
 # Their removal sets `kernel[:, :, 0, filter]` and the bias to zero: of a kernel (height, width, inputs,
 # filters) only the part that reads the first input. `complete` sets the filter's whole response to zero.
 REMOVALS = ("complete", "partial")
+# Where as many random filters are drawn: from all layers, or in each layer as many as are selected.
+CONTROLS = ("random", "random_layer_matched")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from vebi.selection.statistics import (
     read_targets,
     rows_per_block,
 )
+from vebi.statistics import draw_key
 from vebi.studies.mcgill.report_networks import ReportedExperiment
 from vebi.studies.mcgill.solve import solve_at
 
@@ -54,7 +55,9 @@ def _draw_subsets(
     """Some of the rows `training` in ascending order, by their number and the draw."""
     return {
         (size, repeat): np.sort(
-            np.random.default_rng([*key, size, repeat]).choice(training, size, replace=False)
+            np.random.default_rng(draw_key("mcgill: training images", *key, size, repeat)).choice(
+                training, size, replace=False
+            )
         )
         for size in sorted(settings.sizes)
         if size < len(training)
@@ -82,7 +85,7 @@ def vary(
         settings: the mu, and numbers of training images with their draws; larger numbers than there
             are images are left out.
         mu_max: where the path ends.
-        key: seeds the draws of training images.
+        key: names the network; part of the key of every draw of training images.
     """
     mus = sorted(settings.compared_mu)
     path = descriptors[reported.descriptor]

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from vebi.io.tables import read_rows
-from vebi.statistics import judge_difference, nested_interval
-from vebi.studies.ablation.effect import CONTROLS
+from vebi.statistics import (
+    Estimate,
+    Verdict,
+    judge_interval,
+    over_networks,
+    over_networks_and_draws,
+)
 from vebi.studies.mcgill import STUDY
 from vebi.studies.mcgill.report_networks import (
+    CONTROLS,
     PRINTED_KERAS_ACCURACY,
     REPORTED,
     Printed,
@@ -20,6 +27,13 @@ from vebi.studies.mcgill.report_networks import (
 from vebi.studies.mcgill.tipping import judge, tipping_points
 
 CONTROL_NAMES = {"random": "uniform", "random_layer_matched": "layer_matched"}
+# What the cause of a tipping point says of the claim that it is the network's own.
+TIPPING_VERDICTS = {
+    "property": Verdict.CONFIRMED,
+    "quirk": Verdict.CONTRADICTED,
+    "gradual": Verdict.CONTRADICTED,
+    "undecided": Verdict.INCONCLUSIVE,
+}
 CURVES = ("model", "seed", "removal", "solver", "condition", "mu")
 
 
@@ -47,15 +61,14 @@ def tabulate_removal(
     study: pd.DataFrame,
     solutions: pd.DataFrame,
     network: Network,
-    n_resamples: int,
-    seed: int,
 ) -> pd.DataFrame:
     """Rows of mcgill_matconvnet or mcgill_keras for one model, all seeds stacked.
 
     variant = rows / labels / images / removal / control. Accuracies are means over seeds (and draws);
-    `accuracy_random_std` is the standard deviation over all draws of all seeds; intervals resample
-    seeds, and draws within each. `difference` is random minus selected. `relative_gap` is the largest
-    of any seed and class. Printed numbers stand at the rows they belong to, whatever the variant.
+    `accuracy_random_std` is the standard deviation over all draws of all seeds. Intervals are Student's
+    t over networks; of one network, over its draws. `difference` is random minus selected.
+    `relative_gap` is the largest of any seed and class. Printed numbers stand at the rows they belong
+    to, whatever the variant.
     """
     reported = network.reported
     gap = solutions.groupby(["labels", "scope", "solver", "mu"])["relative_gap"].max()
@@ -63,18 +76,17 @@ def tabulate_removal(
     keys = ["rows", "labels", "removal", "solver", "mu"]
     groups = study[study["condition"] != "none"].groupby(keys, sort=True)
     key: Any
-    for number, (key, group) in enumerate(groups):
+    for key, group in groups:
         which, labels, removal, solver, mu = key
         scope = "conv" if which == "conv" and "conv" in reported.scopes else "all"
         printed = reported.printed[which].get(mu, Printed())
         selected = group[group["condition"] == "selected"].set_index("seed").sort_index()
         for images in reported.evaluations:
-            for c, control in enumerate(CONTROLS):
+            for control in CONTROLS:
                 draws = group[group["condition"] == control].pivot_table(
                     index="seed", columns="repeat", values=images
                 )
                 left, right = selected[[images]].to_numpy(), draws.to_numpy()
-                draw = [seed, number, reported.evaluations.index(images), c]
                 row: dict[str, object] = {
                     "model": network.model,
                     "mu": mu,
@@ -85,13 +97,11 @@ def tabulate_removal(
                     "accuracy_random_mean": right.mean(),
                     "accuracy_random_std": right.std(ddof=1) if right.size > 1 else 0.0,
                 }
-                for k, (name, values) in enumerate(
-                    (("selected", left), ("random", right), ("difference", right - left))
-                ):
-                    low, high = nested_interval(values, n_resamples, [*draw, k])
-                    row |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
+                arms = {"selected": left, "random": right, "difference": right - left}
+                for name, values in arms.items():
+                    row |= _over_networks(values).columns(name, f"{name}_")
+                del row["selected"], row["random"]
                 row |= {
-                    "difference": float((right - left).mean()),
                     "filters": int(selected["n_filters"].iloc[0]),
                     "n_seeds": len(left),
                     "n_draws": right.shape[1],
@@ -103,9 +113,15 @@ def tabulate_removal(
                     ),
                     "published_selected": _number(printed.selected),
                     "published_random": _number(printed.random),
+                    "over": "networks" if len(left) > 1 else "draws",
                 }
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _over_networks(values: np.ndarray) -> Estimate:
+    """Mean of `values` (networks, draws) over networks; of one network, over its draws."""
+    return over_networks_and_draws(values) if len(values) > 1 else over_networks(values[0])
 
 
 def _number(value: float | None) -> float:
@@ -128,30 +144,22 @@ def tabulate_curves(study: pd.DataFrame, network: Network) -> pd.DataFrame:
     return table.reset_index().assign(reduced=not network.full)
 
 
-def tabulate_tipping(
-    study: pd.DataFrame, network: Network, n_resamples: int, seed: int
-) -> pd.DataFrame:
+def tabulate_tipping(study: pd.DataFrame, network: Network) -> pd.DataFrame:
     """mcgill_tipping_point of one model; the rule stands in vebi.studies.mcgill.tipping."""
     return tipping_points(
         study,
         network.reported,
         n_classes=network.n_classes,
-        n_resamples=n_resamples,
-        seed=seed,
         reduced=not network.full,
     )
 
 
-def tabulate_verdict(
-    study: pd.DataFrame, network: Network, n_resamples: int, seed: int
-) -> pd.DataFrame:
+def tabulate_verdict(study: pd.DataFrame, network: Network) -> pd.DataFrame:
     """mcgill_verdict of one model: the two causes, their shares, and the conclusion in words."""
     found = judge(
         study,
         network.reported,
         n_classes=network.n_classes,
-        n_resamples=n_resamples,
-        seed=seed,
         peer=network.peer,
     )
     row = {"model": network.model, "peer": network.peer, **found}
@@ -175,6 +183,7 @@ def conclude(found: Mapping[str, float | str]) -> str:
     return {
         "quirk": f"A quirk of the implementation: {moved}, and the fall begins at {plateau}.",
         "property": f"A property of the network: {moved}; the plateau of {plateau} stays.",
+        "undecided": f"Not decided by one network: {moved}; the fall begins at {plateau}.",
         "gradual": f"No tipping point of its own, a gradual fall: {moved}; it begins at {plateau}.",
     }[str(found["verdict"])]
 
@@ -212,8 +221,8 @@ def tabulate_claims(
 ) -> pd.DataFrame:
     """mcgill_claims: the report's claims, in the columns of claims.csv.
 
-    A claim counts as reproduced where the interval of its difference lies on its side of zero. Reduced
-    networks say so in the statement.
+    Verdicts are those of the differences' intervals, one by one (`judge_interval`). Reduced networks say
+    so in the statement.
     """
     rows = []
     for network in networks:
@@ -243,9 +252,7 @@ def tabulate_claims(
                     "measured": row["difference"],
                     "ci_low": low,
                     "ci_high": high,
-                    "verdict": "reproduced"
-                    if judge_difference(low, high) == "holds"
-                    else "not reproduced",
+                    "verdict": str(judge_interval(low, high).verdict),
                 }
             )
         for found in verdicts[verdicts["model"] == network.model].to_dict("records"):
@@ -260,7 +267,7 @@ def tabulate_claims(
                     "measured": found["shift"],
                     "ci_low": found["shift_ci_low"],
                     "ci_high": found["shift_ci_high"],
-                    "verdict": "reproduced" if found["verdict"] == "property" else "not reproduced",
+                    "verdict": str(TIPPING_VERDICTS[found["verdict"]]),
                 }
             )
     return pd.DataFrame(rows)
@@ -274,8 +281,6 @@ def make_tables(
     solutions: Sequence[tuple[tuple[str, int], pd.DataFrame]],
     invariance: Mapping[str, pd.DataFrame],
     sensitivity: Mapping[tuple[str, int], pd.DataFrame],
-    n_resamples: int,
-    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """Every table by name, from files by (model, seed); `invariance` by model."""
     solvers = _stack(solutions)
@@ -285,12 +290,12 @@ def make_tables(
         study = _stack([(key, table) for key, table in studies.items() if key[0] == name])
         of_model = {key[1]: table for key, table in histories.items() if key[0] == name}
         solved = solvers[solvers["model"] == name]
-        removal[name] = tabulate_removal(study, solved, network, n_resamples, seed)
+        removal[name] = tabulate_removal(study, solved, network)
         parts[name] = {
             "networks": tabulate_networks(of_model, study, network),
             "curves": tabulate_curves(study, network),
-            "tipping_point": tabulate_tipping(study, network, n_resamples, seed),
-            "verdict": tabulate_verdict(study, network, n_resamples, seed),
+            "tipping_point": tabulate_tipping(study, network),
+            "verdict": tabulate_verdict(study, network),
         }
     names = ("networks", "curves", "tipping_point", "verdict")
     tables = {name: pd.concat([part[name] for part in parts.values()]) for name in names}
@@ -323,8 +328,6 @@ def tabulate(
     seeds: Sequence[int],
     solved: Sequence[tuple[str, int]],
     audited: Sequence[str],
-    n_resamples: int,
-    seed: int,
     **files: Sequence[Path],
 ) -> dict[str, pd.DataFrame]:
     """Every table of the report, from the files of all networks.
@@ -334,8 +337,6 @@ def tabulate(
         seeds: those of every network.
         solved: (model, seed) of each file of solutions.
         audited: models of the files of invariance.
-        n_resamples: of intervals.
-        seed: root of their draws.
         files: histories, studies and, of audited networks, sensitivity in the order of models and seeds;
             solutions; invariance.
     """
@@ -359,6 +360,4 @@ def tabulate(
             for model, path in zip(audited, files["invariance"], strict=True)
         },
         sensitivity=dict(read(files["sensitivity"], audits)),
-        n_resamples=n_resamples,
-        seed=seed,
     )

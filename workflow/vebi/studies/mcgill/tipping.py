@@ -6,20 +6,20 @@ network's to chance, 1 / classes), interpolated linearly between points. The tip
 of the way. 10 % and 90 % say how flat the curve is before and how steep it is there.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vebi.statistics import bootstrap_interval
+from vebi.statistics import over_networks
 from vebi.studies.mcgill.report_networks import REMOVALS, ReportedExperiment
 
 SHARES = {"filters_at_10": 0.1, "filters_at_50": 0.5, "filters_at_90": 0.9}
 TIPPING = (
     *("model", "removal", "solver", "condition", "filters_at_50", "ci_low", "ci_high"),
     *("filters_at_10", "filters_at_90", "largest_removed", "n_filters", "n_seeds"),
-    *("n_seeds_reached", "reduced"),
+    *("n_seeds_reached", "reduced", "over"),
 )
 
 
@@ -79,25 +79,6 @@ class Curves:
             ]
         )
 
-    def interval(
-        self, share: float, chance: float, n_resamples: int, key: Sequence[int]
-    ) -> tuple[float, float]:
-        """95 % percentile bootstrap of the mean over seeds: seeds, and draws within each."""
-        rng = np.random.default_rng(list(key))
-        n_seeds, n_draws, _ = self.accuracy.shape
-        per_seed = np.empty((n_seeds, n_resamples))
-        for s in range(n_seeds):
-            draws = rng.integers(n_draws, size=(n_resamples, n_draws))
-            curves = self.accuracy[s][draws].mean(1)
-            whole = np.full(n_resamples, self.whole[s])
-            per_seed[s] = find_crossing(self.removed[s], curves, whole, chance, share)
-        picks = rng.integers(n_seeds, size=(n_resamples, n_seeds))
-        means = per_seed[picks, np.arange(n_resamples)[:, None]].mean(1)
-        # Whole order statistics: between a number and infinity there is nothing to interpolate.
-        low = np.quantile(means, 0.025, method="inverted_cdf")
-        high = np.quantile(means, 0.975, method="inverted_cdf")
-        return float(low), float(high)
-
 
 def get_curves(
     study: pd.DataFrame, reported: ReportedExperiment
@@ -114,32 +95,32 @@ def tipping_points(
     reported: ReportedExperiment,
     *,
     n_classes: int,
-    n_resamples: int,
-    seed: int,
     reduced: bool,
 ) -> pd.DataFrame:
     """Table TIPPING of one model (its seeds' studies, stacked).
 
-    A number is blank where not all seeds' curves get there up to `largest_removed`, the most filters
-    that were removed (mean over seeds); `n_seeds_reached` counts those whose do.
+    A number is blank, as is the interval over networks, where not all seeds' curves get there up to
+    `largest_removed`, the most filters that were removed (mean over seeds); `n_seeds_reached` counts
+    those whose do.
     """
     rows = []
-    for number, (key, curves) in enumerate(get_curves(study, reported).items()):
+    for key, curves in get_curves(study, reported).items():
         per_share = {name: curves.crossings(share, 1 / n_classes) for name, share in SHARES.items()}
-        low, high = curves.interval(0.5, 1 / n_classes, n_resamples, [seed, number])
         half = per_share["filters_at_50"]
+        mean = over_networks(half if np.isfinite(half).all() else np.full(len(half), np.nan))
         rows.append(
             {
                 "model": study["model"].iloc[0],
                 **dict(zip(("removal", "solver", "condition"), key, strict=True)),
                 **{name: _or_blank(values.mean()) for name, values in per_share.items()},
-                "ci_low": _or_blank(low),
-                "ci_high": _or_blank(high),
+                "ci_low": mean.low,
+                "ci_high": mean.high,
                 "largest_removed": curves.removed[:, -1].mean(),
                 "n_filters": int(study["n_filters"].max()),
                 "n_seeds": len(half),
                 "n_seeds_reached": int(np.isfinite(half).sum()),
                 "reduced": reduced,
+                "over": mean.over,
             }
         )
     return pd.DataFrame(rows)[list(TIPPING)]
@@ -159,10 +140,8 @@ def judge(
     reported: ReportedExperiment,
     *,
     n_classes: int,
-    n_resamples: int,
-    seed: int,
     peer: str,
-) -> dict[str, float | str]:
+) -> dict[str, Any]:
     """What moves the tipping point of the selected filters in one model, and whether it remains.
 
     `peer`: the solver beside the path. With t(removal, solver) the tipping point as a share of all
@@ -174,7 +153,9 @@ def judge(
       `by_solver` likewise with the other factor: what each does to the tipping point. The two sum up to
       t(partial, peer) - t(complete, path) (Shapley values).
     - `n_censored` counts the tipping points among these that were never reached.
-    - verdict, from the corrected curve and the interval of the whole shift over seeds: see `_verdict`.
+    - verdict, from the corrected curve and the whole shift over networks: see `_verdict`.
+
+    Intervals are Student's t over networks.
     """
     curves = get_curves(study, reported)
     total = int(study["n_filters"].max())
@@ -194,33 +175,31 @@ def judge(
     by_solver = t["partial", peer] - t["complete", "path"] - by_removal
     plateau = float(at("complete", "path", 0.1).mean())
     fall = float((at("complete", "path", 0.9) - at("complete", "path", 0.1)).mean())
-    low, high = bootstrap_interval(shift, n_resamples, [seed, 0])
-    result: dict[str, float | str] = {
+    whole_shift = over_networks(shift)
+    result: dict[str, Any] = {
         "as_in_the_report": float(t[reported.removal, peer].mean()),
         "corrected": float(t["complete", "path"].mean()),
-        "shift": float(shift.mean()),
-        "shift_ci_low": low,
-        "shift_ci_high": high,
+        **whole_shift.columns("shift", "shift_"),
         "plateau": plateau,
         "fall": fall,
-        "verdict": _verdict(plateau, fall, low),
+        "verdict": _verdict(plateau, fall, shift),
         "n_censored": int(sum((values >= 1).sum() for values in t.values())),
     }
-    for number, (name, values) in enumerate((("by_removal", by_removal), ("by_solver", by_solver))):
-        result[name] = float(values.mean())
-        result[f"{name}_ci_low"], result[f"{name}_ci_high"] = bootstrap_interval(
-            values, n_resamples, [seed, 1 + number]
-        )
+    for name, values in (("by_removal", by_removal), ("by_solver", by_solver)):
+        result |= over_networks(values).columns(name, f"{name}_")
     return result
 
 
-def _verdict(plateau: float, fall: float, shift_low: float) -> str:
+def _verdict(plateau: float, fall: float, shift: NDArray[np.float64]) -> str:
     """Whether the plateau before the tipping point is a property of the network.
 
     `quirk`: no plateau is left (10 % of the way down before a share PLATEAU of the filters is gone) and
-    the shift's interval is above 0; `property`: a plateau is left and the fall from 10 % to 90 % takes at
-    most a share STEEP; `gradual`: anything else.
+    the shift (networks) is above 0; `property`: a plateau is left and the fall from 10 % to 90 % takes
+    at most a share STEEP; `gradual`: anything else; `undecided`: no plateau is left, and one network
+    can't say whether the shift is above 0.
     """
-    if plateau < PLATEAU and shift_low > 0:
-        return "quirk"
-    return "property" if plateau >= PLATEAU and fall <= STEEP else "gradual"
+    if plateau >= PLATEAU:
+        return "property" if fall <= STEEP else "gradual"
+    if len(shift) < 2:
+        return "undecided"
+    return "quirk" if over_networks(shift).low > 0 else "gradual"

@@ -9,9 +9,9 @@ STUDY = Study(
     title="Images and networks",
     place="VEBI, sections 4.1 and 4.3",
     question=(
-        "What do the networks look at, and how well do they know it? The flower images are "
-        "rendered: exactly one thing in them decides the class, and a mask says where it is. So "
-        "an explanation can be wrong, and it can be measured."
+        "What do the networks look at, and how well do they know it? Where images have masks of what "
+        "decides their class, as rendered flowers do, an explanation can be wrong, and how wrong can "
+        "be measured."
     ),
     tables={
         "training": Table(

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vebi.data.dataset import TEST, TRAIN, open_dataset
-from vebi.figures.grid import new_grid
+from vebi.figures.grid import describe_sample, label_rows, new_grid
 from vebi.figures.images import pick_examples, show_image
-from vebi.figures.style import new_figure, styled
+from vebi.figures.style import BLUE, SMALL, new_figure, styled
 from vebi.io.tables import read_rows
 from vebi.run.plan import Run
 
@@ -45,17 +45,19 @@ def draw_histories(
 
     `n_images[dataset]`: test images.
     """
-    experiments = list(dict.fromkeys(key[:2] for key in histories))
+    experiments = sorted({key[:2] for key in histories})
     figure, axes = new_grid(len(experiments))
     for axis, experiment in zip(axes[0], experiments, strict=True):
-        for (dataset, model, seed), history in histories.items():
-            if (dataset, model) == experiment:
-                axis.plot(history["epoch"], history["test_accuracy"], label=f"seed {seed}")
-        title = f"{experiment[0]}\n{experiment[1]}, {n_images[experiment[0]]:,} test images"
-        axis.set(title=title, xlabel="epoch", ylabel="test accuracy")
+        own = [history for key, history in histories.items() if key[:2] == experiment]
+        for history in own:
+            axis.plot(
+                history["epoch"], history["test_accuracy"], "o-", ms=2.5, color=BLUE, alpha=0.6
+            )
+        counts = describe_sample(n_images[experiment[0]], len(own))
+        axis.set(title=f"{experiment[0]}\n{experiment[1]}\n{counts}", xlabel="epoch")
         # From 0.9 at least: the difference of one test image should not look like a collapse.
         axis.set_ylim(min(0.9, axis.get_ylim()[0]), 1.003)
-        axis.legend(loc="lower right")
+    label_rows(axes, "test accuracy, a line per seed")
     return figure
 
 
@@ -73,7 +75,7 @@ def draw_montage(
         row, column = divmod(number, columns)
         axis = axes[row, column * each]
         show_image(axis, image)
-        axis.set_title(title, fontsize=7, pad=2)
+        axis.set_title(title, fontsize=SMALL, pad=2)
         if masks is not None:
             show_image(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
     return figure

@@ -6,6 +6,8 @@ order of their times (Efraimidis and Spirakis 2006). It is exact, needs no loop,
 race with the same E, so that their curves differ by what they show and not by luck.
 """
 
+import math
+
 import numpy as np
 from scipy.ndimage import minimum_filter
 
@@ -29,6 +31,19 @@ def race(heatmap: np.ndarray, exponentials: np.ndarray) -> np.ndarray:
         times = exponentials / scaled
     last = np.where(positive, times, 0.0).max((-2, -1), keepdims=True)
     return np.where(positive, times, last + exponentials * (1 + last))
+
+
+def most_relevant(heatmap: np.ndarray, share: float) -> np.ndarray:
+    """The heatmap (H, W) where it is among the `share` highest of its positive pixels, else zero.
+
+    Pixels that are as high as the last of these stay, too.
+    """
+    positive = np.sort(heatmap[heatmap > 0])[::-1]
+    if not len(positive):
+        return np.zeros_like(heatmap)
+    # A share such as 0.3 of 10 must be 3 pixels, though the product is above 3 in floats.
+    last = positive[max(1, math.ceil(round(share * len(positive), 9))) - 1]
+    return np.where(heatmap >= last, heatmap, 0)
 
 
 def cover_order(times: np.ndarray, side: int) -> np.ndarray:
@@ -58,6 +73,6 @@ def box_side(share: float, height: int, width: int) -> int:
     return max(1, round(share * min(height, width)))
 
 
-def pixel_counts(fractions: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pixels that each covered fraction of the image means, int64."""
-    return np.rint(np.asarray(fractions) * height * width).astype(np.int64)
+def pixel_counts(fractions: np.ndarray, n_pixels: int) -> np.ndarray:
+    """Pixels that each covered fraction of an area of `n_pixels` means, int64."""
+    return np.rint(np.asarray(fractions) * n_pixels).astype(np.int64)

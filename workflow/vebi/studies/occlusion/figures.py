@@ -6,8 +6,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from vebi.catalogue.methods import DRAWN, PEER, in_order
-from vebi.figures.grid import get_experiments
-from vebi.figures.style import new_figure, styled
+from vebi.figures.grid import (
+    MOST_COLUMNS,
+    describe_sample,
+    get_experiments,
+    label_rows,
+    new_grid,
+    share_legend,
+    share_limits,
+)
+from vebi.figures.style import SMALL, styled
 
 
 @styled
@@ -18,33 +26,27 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
     """
     experiments = get_experiments(curves)
     methods = in_order(curves["method"])
-    figure, axes = new_figure(
-        2,
-        len(experiments),
-        figsize=(3.9 * len(experiments), 3.1 + 0.9 + 0.2 * len(methods)),
-        height_ratios=[3.1, 0.9 + 0.2 * len(methods)],
-        sharex="row",
-        sharey="row",
-    )
+    figure, axes = new_grid(len(experiments), 2, height=1.6 + 0.11 * len(methods))
     for column, (dataset, model) in enumerate(experiments):
         of_experiment = (curves["dataset"] == dataset) & (curves["model"] == model)
         _draw_curves(axes[0, column], curves[of_experiment], methods)
         part = curves[of_experiment]
-        images, seeds = part["n_images"].iloc[0], part["seed"].nunique()
-        axes[0, column].set_title(
-            f"{dataset}\n{model}, {images} test images, {seeds} seed{'s'[: seeds > 1]}"
-        )
+        counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
+        axes[0, column].set_title(f"{dataset}\n{model}\n{counts}")
         of_experiment = (paired["dataset"] == dataset) & (paired["model"] == model)
         rows = paired[of_experiment & (paired["reference"] == PEER.name)].set_index("method")
-        _draw_differences(axes[1, column], rows, methods, named=column == 0)
-    axes[0, 0].set_ylabel("confidence in the first prediction")
-    axes[0, 0].set_ylim(top=1.02)
-    axes[1, 0].set_ylim(len(methods) - 0.5, -0.5)
+        _draw_differences(axes[1, column], rows, methods)
+    label_rows(axes[:1], "confidence in the\nfirst prediction")
+    share_limits(axes[1], "x")
+    for upper in axes[0]:
+        upper.set_ylim(0, 1.02)
+    for block in range(0, len(experiments), MOST_COLUMNS):
+        axes[1, block].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
     lines = [f"below: mean over the curve minus that of {PEER.label}"]
     lines += ["bands and bars: 95 % over scenes"]
     if paired["published_difference"].notna().any():
         lines[1] += "; dotted: the paper's 2 %"
-    figure.supxlabel("\n".join(lines), fontsize=8, color="#555555")
+    share_legend(figure, axes[0], title="\n".join(lines))
     return figure
 
 
@@ -56,13 +58,14 @@ def _draw_curves(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None:
         axis.fill_between(
             mean.index, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.1, lw=0
         )
-        axis.plot(mean.index, mean["mean_confidence"], style, color=colour)
+        label = DRAWN[method].label
+        axis.plot(mean.index, mean["mean_confidence"], style, color=colour, label=label)
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axis.set_xlabel("covered part of the image")
     axis.set_xlim(0, table["covered_fraction"].max())
 
 
-def _draw_differences(axis: Axes, rows: pd.DataFrame, methods: list[str], named: bool) -> None:
+def _draw_differences(axis: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
     """Mean difference over the curve with its 95 % interval, and the published size on both sides."""
     for size in rows["published_difference"].dropna():
         for sign in (-1, 1):
@@ -74,9 +77,7 @@ def _draw_differences(axis: Axes, rows: pd.DataFrame, methods: list[str], named:
         row = rows.loc[method]
         axis.plot([row["ci_low"], row["ci_high"]], [place, place], color=DRAWN[method].colour)
         axis.plot(row["difference"], place, "o", ms=4, color=DRAWN[method].colour)
-    if named:
-        axis.set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
-        axis.tick_params(axis="y", labelsize=7.5, length=0)
-        for label, method in zip(axis.get_yticklabels(), methods, strict=True):
-            label.set_color(DRAWN[method].colour)
+    axis.set_yticks(range(len(methods)), [""] * len(methods))
+    axis.tick_params(axis="y", labelsize=SMALL, length=0)
+    axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.set_xlabel("difference in confidence")

@@ -1,6 +1,6 @@
 """Confidence in the predicted class along the occlusion, for every method's heatmaps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +13,20 @@ from vebi.config.occlusion import OcclusionConfig
 from vebi.data.dataset import TEST, TRAIN, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
+from vebi.heatmaps.heatmap_file import read_heatmaps
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import open_hdf5
 from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import fast_layout, responses, to_network_input
 from vebi.network.scores import probabilities
-from vebi.studies.occlusion.cover import box_side, cover_order, pixel_counts, race
+from vebi.statistics import draw_key
+from vebi.studies.occlusion.cover import (
+    box_side,
+    cover_order,
+    most_relevant,
+    pixel_counts,
+    race,
+)
 from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, write_occlusion
 
 # The mean of this number of training images is the mean of all of them to a hundredth of a grey level.
@@ -44,7 +51,9 @@ def measure(
     """Write the confidences of some test images under every method's boxes to `out`.
 
     The group `random` has boxes at uniformly random places. All methods and networks share the random
-    numbers of an image and draw, which come from (`seed`, image, draw).
+    numbers of an image and draw, so that their curves differ by what the maps show. Boxes cover up to
+    `max_fraction` of the image; and, with `settings.relevant`, centred in that most relevant part of
+    the map's positive pixels, as many pixels as this fraction of these (NaN for an empty map).
 
     Args:
         model: the network whose predictions are watched.
@@ -65,45 +74,75 @@ def measure(
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to occlude.")
     scenes = read_scenes(dataset, chosen)
-    maps = {name: _read_maps(path, chosen) for name, path in sorted(heatmaps.items())}
+    maps = {name: read_heatmaps(path, chosen) for name, path in sorted(heatmaps.items())}
     height, width, _ = dataset.image_shape
     maps[CONTROL] = np.ones((len(chosen), height, width), np.float32)
     fill = mean_fill(dataset, settings.fill, device)
-    counts = pixel_counts(covered_fractions(settings), height, width)
-    side = box_side(settings.box, height, width)
+    fractions, side = covered_fractions(settings), box_side(settings.box, height, width)
     model = model.to(device)
-    confidences = np.empty((len(chosen), len(maps), settings.draws, len(counts)))
+    confidences = np.empty(
+        (len(chosen), 1 + settings.relevant, len(maps), settings.draws, len(fractions))
+    )
+    areas = np.full((len(chosen), len(maps), len(fractions)), np.nan)
     layers: list[Layer] | None = None
     images = tqdm(dataset.batches(chosen, 1), "occlusion", len(chosen), unit="image", disable=None)
     for number, (rows, raw) in enumerate(images):
         image = to_network_input(raw, device)[0]
         layers = layers or list_layers(model, image)
-        exponentials = _draw_exponentials([seed, int(rows[0])], (settings.draws, height, width))
-        orders = [cover_order(race(m[number], exponentials), side) for m in maps.values()]
+        exponentials = _draw_exponentials(seed, int(rows[0]), (settings.draws, height, width))
+        orders, counts = _orders(
+            [m[number] for m in maps.values()], exponentials, fractions, side, settings.relevant
+        )
         confidences[number] = occluded_confidence(
             model,
             image,
             layers,
-            orders=np.stack(orders),
-            counts=counts,
+            orders=orders,
+            counts=counts[:, :, None],
             fill=fill,
             batch_size=settings.batch_size,
         )
-    write_occlusion(
-        out,
-        {name: Occlusion(confidences[:, i], chosen, scenes) for i, name in enumerate(maps)},
-        covered_fractions(settings),
-    )
+        if settings.relevant:
+            empty = [not m[number].any() for m in maps.values()]
+            confidences[number, 1, empty] = np.nan
+            areas[number] = np.where(np.array(empty)[:, None], np.nan, counts[1] / (height * width))
+    items = {
+        name: Occlusion(
+            confidences[:, 0, i],
+            chosen,
+            scenes,
+            confidences[:, 1, i] if settings.relevant else None,
+            areas[:, i] if settings.relevant else None,
+        )
+        for i, name in enumerate(maps)
+    }
+    write_occlusion(out, items, fractions)
 
 
-def _draw_exponentials(key: list[int], shape: tuple[int, int, int]) -> np.ndarray:
-    """Exponentially distributed numbers of `shape` (draws, H, W): each draw has its own seed."""
-    return np.stack(
-        [
-            np.random.default_rng([*key, draw]).standard_exponential(shape[1:])
-            for draw in range(shape[0])
-        ]
-    )
+def _orders(
+    heatmaps: Sequence[np.ndarray],
+    exponentials: np.ndarray,
+    fractions: np.ndarray,
+    side: int,
+    relevant: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Orders of covering (ways, maps, draws, H, W) of one image's maps, and pixels (ways, maps, F).
+
+    Ways: fractions of the image; then, if `relevant`, of each map's positive pixels.
+    """
+    orders = [[cover_order(race(one, exponentials), side) for one in heatmaps]]
+    counts = [[pixel_counts(fractions, one.size) for one in heatmaps]]
+    if relevant:
+        parts = [most_relevant(one, fractions[-1]) for one in heatmaps]
+        orders.append([cover_order(race(one, exponentials), side) for one in parts])
+        counts.append([pixel_counts(fractions, int((one > 0).sum())) for one in heatmaps])
+    return np.array(orders), np.array(counts)
+
+
+def _draw_exponentials(seed: int, image: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Exponentially distributed numbers of `shape` (draws, H, W): each draw has its own key."""
+    keys = [draw_key("occlusion: places of boxes", seed, image, draw) for draw in range(shape[0])]
+    return np.stack([np.random.default_rng(k).standard_exponential(shape[1:]) for k in keys])
 
 
 def occluded_confidence(
@@ -116,30 +155,32 @@ def occluded_confidence(
     fill: Tensor,
     batch_size: int,
 ) -> np.ndarray:
-    """Softmax of the class predicted for the whole `image` (C, H, W): float64 (..., len(counts)).
+    """Softmax of the class predicted for the whole `image` (C, H, W): float64 (..., F).
 
-    `orders` int (..., H, W): each pixel's place in an order of covering; the first `counts[i]` pixels
-    get the values of `fill` (C, H, W).
+    `orders` int (..., H, W): each pixel's place in an order of covering; the first `counts` (..., F)
+    pixels of it, broadcast to all orders, get the values of `fill` (C, H, W).
     """
     device = image.device
     flat = torch.from_numpy(orders.reshape(-1, 1, *orders.shape[-2:])).to(device)
-    limits = torch.from_numpy(counts.astype(np.int32)).to(device)
-    sequence, step = np.divmod(np.arange(len(flat) * len(counts)), len(counts))
+    steps = counts.shape[-1]
+    each = np.broadcast_to(counts, (*orders.shape[:-2], steps)).reshape(-1)
+    limits = torch.from_numpy(each.astype(np.int32)).to(device)
+    sequence = np.arange(len(each)) // steps
     # The whole image is looked at once, not once per method and draw.
-    needed = np.flatnonzero(counts[step] > 0)
+    needed = np.flatnonzero(each > 0)
     scores = responses(model, fast_layout(image[None]), layers, [])[0]
     target = int(scores.argmax())
-    result = np.full(len(step), probabilities(scores[:1])[0, target].item())
+    result = np.full(len(each), probabilities(scores[:1])[0, target].item())
 
     def confidence(_: np.ndarray, part: np.ndarray) -> np.ndarray:
-        hidden = flat[sequence[part]] < limits[step[part]].reshape(-1, 1, 1, 1)
+        hidden = flat[sequence[part]] < limits[part].reshape(-1, 1, 1, 1)
         batch = fast_layout(torch.where(hidden, fill, image))
         scores = responses(model, batch, layers, [])[0]
         return probabilities(scores)[:, target].cpu().numpy()
 
     for rows, found in map_batches(split_batches(needed, batch_size), confidence):
         result[needed[rows]] = found
-    return result.reshape(*orders.shape[:-2], len(counts))
+    return result.reshape(*orders.shape[:-2], steps)
 
 
 def mean_fill(
@@ -161,13 +202,3 @@ def mean_fill(
     if kind == "mean_colour":
         mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)
     return torch.from_numpy(mean.transpose(2, 0, 1).astype(np.float32)).to(device)
-
-
-def _read_maps(path: Path, chosen: np.ndarray) -> np.ndarray:
-    """The heatmaps of the images at `chosen`."""
-    with open_hdf5(path) as file:
-        index = file["image_index"][:]
-        rows = np.searchsorted(index, chosen)
-        if rows.max() >= len(index) or (index[rows] != chosen).any():
-            raise VebiError(f"{path} lacks heatmaps of test images. Delete it and run again.")
-        return np.stack([file["heatmaps"][int(row)] for row in rows])

@@ -10,17 +10,23 @@ from vebi.catalogue.methods import CHANCE
 from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 # Boxes at uniformly random places.
-# Boxes anywhere.
 CONTROL = CHANCE.name
 
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Confidences (N, draws, fractions) of one method, the images they belong to and their scenes."""
+    """Confidences (N, draws, fractions) of one method, the images they belong to and their scenes.
+
+    `relevant`: likewise, with fractions of the map's positive pixels covered in place of the image's;
+    `relevant_area` (N, fractions): the share of the image that this is. NaN for an empty map, None
+    where it was not measured.
+    """
 
     confidence: np.ndarray
     image_index: np.ndarray
     scene: np.ndarray
+    relevant: np.ndarray | None = None
+    relevant_area: np.ndarray | None = None
 
 
 def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
@@ -31,13 +37,14 @@ def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.nd
             group = file.create_group(name)
             group["confidence"], group["image_index"] = item.confidence, item.image_index
             group["scene"] = item.scene
+            if item.relevant is not None:
+                group["relevant"], group["relevant_area"] = item.relevant, item.relevant_area
 
 
 def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
     with open_hdf5(path) as file:
         items = {
-            name: Occlusion(*(file[name][key][:] for key in ("confidence", "image_index", "scene")))
-            for name in file
+            name: Occlusion(**{key: file[name][key][:] for key in file[name]}) for name in file
         }
         return items, file.attrs["covered_fractions"][:]

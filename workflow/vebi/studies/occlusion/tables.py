@@ -1,7 +1,7 @@
 """The occlusion tables: curves with intervals, and paired differences between methods (VEBI 4.2).
 
-Images that share a base scene are alike, so intervals and tests take base scenes as what another test
-set would draw afresh.
+Images that share a base scene are alike, so the interval of one network is over base scenes, that of
+several over networks and scenes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,32 +11,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.catalogue.methods import pairs_of
-from vebi.statistics import (
-    check_same_images,
-    cluster_interval,
-    mean_over_images,
-    paired_difference,
-)
+from vebi.catalogue.methods import OURS, PEER, pairs_of
+from vebi.statistics import check_same_images, over_images, paired_difference
 from vebi.studies.occlusion.occlusion_file import Occlusion, read_occlusion
 
 # VEBI 4.2: "a mean difference of 2 %" in prediction confidence; its sign and averaging are not said.
-PUBLISHED = {("vebi", "deconv_gb"): 0.02}
+PUBLISHED = {(OURS.name, PEER.name): 0.02}
 
 
-def tabulate(
-    paths: Sequence[Path], runs: Sequence[Mapping[str, Any]], n_resamples: int, seed: int
-) -> dict[str, pd.DataFrame]:
+def tabulate(paths: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
     """The tables occlusion and occlusion_paired of several runs; `paths` in the order of `runs`."""
     curves = []
     groups: dict[tuple[str, str], list[dict[str, Occlusion]]] = {}
     for path, run in zip(paths, runs, strict=True):
         items, fractions = read_occlusion(path)
         groups.setdefault((run["dataset"], run["model"]), []).append(items)
-        table = curve_table(items, fractions, n_resamples, [seed, run["seed"]])
-        curves.append(table.assign(**run))
+        curves.append(curve_table(items, fractions).assign(**run))
     paired = [
-        paired_table(group, n_resamples, [seed]).assign(dataset=dataset, model=model)
+        paired_table(group).assign(dataset=dataset, model=model)
         for (dataset, model), group in groups.items()
     ]
     return {
@@ -45,72 +37,72 @@ def tabulate(
     }
 
 
-def curve_table(
-    items: Mapping[str, Occlusion], fractions: np.ndarray, n_resamples: int, key: Sequence[int]
-) -> pd.DataFrame:
-    """Mean confidence per method and covered fraction; the interval resamples scenes.
+def curve_table(items: Mapping[str, Occlusion], fractions: np.ndarray) -> pd.DataFrame:
+    """Mean confidence per method and covered fraction, with intervals over scenes.
 
-    `mean_confidence_drop` is against the same images uncovered.
+    `mean_confidence_drop` is against the same images uncovered. `relevant_confidence`: with this
+    fraction of the map's positive pixels covered, `relevant_area` of the image, over the
+    `n_relevant` images whose map is not empty.
     """
     rows = []
     for method, item in items.items():
-        per_image = item.confidence.mean(1)
-        low, high = cluster_interval(per_image, item.scene, n_resamples, key)
-        for position, fraction in enumerate(fractions):
-            values = per_image[:, position]
-            rows.append(
-                {
-                    "method": method,
-                    "covered_fraction": fraction,
-                    "mean_confidence": values.mean(),
-                    "n_images": len(values),
-                    "ci_low": low[position],
-                    "ci_high": high[position],
-                    "mean_confidence_drop": (per_image[:, 0] - values).mean(),
-                    "n_draws": item.confidence.shape[1],
-                }
-            )
-    return pd.DataFrame(rows)
+        per_image, of_map = item.confidence.mean(1), _of_map(item).mean(1)
+        found = over_images(per_image.T[:, None], item.scene)
+        relevant = over_images(of_map.T[:, None], item.scene)
+        area = np.full(of_map.shape, np.nan) if item.relevant_area is None else item.relevant_area
+        n_relevant = int((~np.isnan(of_map[:, 0])).sum())
+        columns = {
+            "covered_fraction": fractions,
+            **found.columns("mean_confidence"),
+            "n_images": len(per_image),
+            "mean_confidence_drop": (per_image[:, :1] - per_image).mean(0),
+            "n_draws": item.confidence.shape[1],
+            **relevant.columns("relevant_confidence", "relevant_"),
+            "relevant_area": over_images(area.T[:, None], item.scene).value,
+            "n_relevant": n_relevant,
+            "over": found.over,
+        }
+        rows.append(pd.DataFrame({"method": method, **columns}))
+    return pd.concat(rows, ignore_index=True)
 
 
-def paired_table(
-    runs: Sequence[Mapping[str, Occlusion]], n_resamples: int, key: Sequence[int]
-) -> pd.DataFrame:
+def paired_table(runs: Sequence[Mapping[str, Occlusion]]) -> pd.DataFrame:
     """Confidence under a method's boxes minus that under a reference's, on the same images.
 
-    All differences are means over the covered fractions above 0. `difference`, with interval and
-    p-value, is signed and averaged over draws and seeds per image: below 0 the method's boxes cost
-    more confidence than the reference's. `absolute_difference` is the mean size of the difference on a
-    single image and network (draws averaged); `curve_difference` is that of the curves' means.
+    `runs`: one per network. All differences are means over the covered fractions above 0.
+    `difference`, with interval and p-value, is signed and averaged over draws: below 0 the method's
+    boxes cost more confidence than the reference's. `absolute_difference` is the mean size of the
+    difference on a single image and network (draws averaged); `curve_difference` is that of the curves'
+    means. `relevant_difference`: with fractions of each map's positive pixels covered.
     """
     rows = []
     for method, reference in pairs_of("occlusion", runs[0]):
-        per_seed = _differences(runs, method, reference)
-        scene = runs[0][method].scene
-        values, sizes = per_seed.mean((0, 2)), np.abs(per_seed).mean((0, 2))
-        size, size_low, size_high = mean_over_images(sizes, scene, n_resamples, key)
+        both = [(run[method], run[reference]) for run in runs]
+        check_same_images(
+            f"{method} and {reference}", [one.image_index for pair in both for one in pair]
+        )
+        scene = both[0][0].scene
+        per_seed = np.stack([(a.confidence - b.confidence).mean(1)[:, 1:] for a, b in both])
+        of_map = np.stack([(_of_map(a) - _of_map(b)).mean(1)[:, 1:].mean(-1) for a, b in both])
+        relevant = over_images(of_map, scene)
         rows.append(
             {
                 "method": method,
                 "reference": reference,
-                **paired_difference("difference", [values], scene, n_resamples, key),
-                "absolute_difference": size,
-                "absolute_ci_low": size_low,
-                "absolute_ci_high": size_high,
+                **paired_difference("difference", per_seed.mean(2), scene),
+                **over_images(np.abs(per_seed).mean(2), scene).columns(
+                    "absolute_difference", "absolute_"
+                ),
                 "curve_difference": np.abs(per_seed.mean((0, 1))).mean(),
                 "published_difference": PUBLISHED.get((method, reference), np.nan),
                 "n_seeds": len(runs),
+                **relevant.columns("relevant_difference", "relevant_"),
+                "relevant_p_value": relevant.p_value(),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _differences(
-    runs: Sequence[Mapping[str, Occlusion]], method: str, reference: str
-) -> np.ndarray:
-    """Per network, image and covered fraction above 0: (I, N, F - 1), draws averaged."""
-    both = [(run[method], run[reference]) for run in runs]
-    check_same_images(
-        f"{method} and {reference}", [one.image_index for pair in both for one in pair]
-    )
-    return np.stack([(a.confidence - b.confidence).mean(1)[:, 1:] for a, b in both])
+def _of_map(item: Occlusion) -> np.ndarray:
+    """Confidences (N, draws, F) with fractions of the map covered; NaN where they were not measured."""
+    return np.full(item.confidence.shape, np.nan) if item.relevant is None else item.relevant

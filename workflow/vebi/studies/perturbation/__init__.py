@@ -29,12 +29,15 @@ def get_runs(plan: Plan) -> list[Run]:
 
 
 def kept_epochs(plan: Plan, run: Run) -> list[int]:
-    """Epochs after which the training of a network keeps it, for the study over the epochs."""
+    """Epochs after which the training of a network keeps it, for the study over the epochs.
+
+    Those configured that it gets to, and its own last one: claims speak of the trained network.
+    """
     section = plan.config.resampling
     if section is None or section.epoch_study is None or run not in get_runs(plan):
         return []
     trained = plan.config.models[run["model"]].epochs
-    return [epoch for epoch in section.epoch_study.epochs if epoch <= trained]
+    return sorted({*(e for e in section.epoch_study.epochs if e < trained), trained})
 
 
 def _follows_epochs(plan: Plan) -> bool:
@@ -88,11 +91,20 @@ STUDY = Study(
     tables={
         "resampling_claims": Table(
             keys=(*RUN_KEYS, "perturbation", "claim", "reference"),
-            values=("k", "measure", "difference", "ci_low", "ci_high", "n_images", "verdict"),
-            text_values=("measure", "verdict"),
+            values=(
+                "k",
+                "measure",
+                "difference",
+                "ci_low",
+                "ci_high",
+                "n_images",
+                "verdict",
+                "over",
+            ),
+            text_values=("measure", "verdict", "over"),
             caption=(
-                "The work's claims as differences between two selections, image by image, with 95"
-                " % intervals and verdicts."
+                "The work's claims as differences between two selections, image by image, in each "
+                "network, with 95 % intervals over scenes and verdicts of these intervals."
             ),
             allowed=(
                 Allowed("verdict", "follows", why="decided by the interval in its row"),
@@ -118,10 +130,12 @@ STUDY = Study(
                 "patch_ci_high",
                 "patch_area",
                 "n_patch_images",
+                "over",
             ),
+            text_values=("over",),
             caption=(
                 "What removing the top k channels does to the class score and to accuracy, for "
-                "each perturbation, layer and metric."
+                "each perturbation, layer and metric, with 95 % intervals over scenes."
             ),
             allowed=(
                 Allowed("score_drop_mean", "interval", atol=0.05),
@@ -142,10 +156,12 @@ STUDY = Study(
                 "selectivity_ci_low",
                 "selectivity_ci_high",
                 "n_images",
+                "over",
             ),
+            text_values=("over",),
             caption=(
                 "On how many other images the channels chosen for one image fire: of the same "
-                "class, and of other classes."
+                "class, and of other classes, with 95 % intervals over scenes."
             ),
             allowed=(Allowed("*", "close", atol=0.1),),
         ),
@@ -164,8 +180,13 @@ STUDY = Study(
                 "dice",
                 "jaccard",
                 "n_images",
+                "over",
             ),
-            caption="Channels that two selections share in a layer, beside what chance gives.",
+            text_values=("over",),
+            caption=(
+                "Channels that two selections share in a layer, beside what chance gives, with "
+                "95 % intervals over scenes."
+            ),
             allowed=(
                 Allowed("size_*", "close", atol=1, rtol=0.1),
                 Allowed("*", "close", atol=1, rtol=0.1, why="channels in common, of k"),

@@ -11,6 +11,7 @@ from vebi.network.layers import Layer
 from vebi.perturbation.choose import CONTROLS, choose
 from vebi.perturbation.metrics import Metrics, channel_metrics
 from vebi.perturbation.resample import Sampling, mean_pixels, resample
+from vebi.statistics import draw_key
 
 # Channels of a layer, best first, image by image.
 Sets = list[np.ndarray]
@@ -24,21 +25,23 @@ class StudySettings:
     reference: int
     ks: tuple[int, ...]
     repeats: int
-    bootstrap: int
     batch_size: int = 32
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Channel metrics of N images: `metrics[layer.index]` has one entry per image.
+    """Channel metrics of N images under a perturbation: `metrics[layer.index]` has one entry per image.
 
     `image_index` int64 (N) are the images' places in their data set; `predicted` int64 (N) classes.
+    `key` names the network, for the draws of random channels.
     """
 
     layers: tuple[Layer, ...]
     image_index: np.ndarray
     predicted: np.ndarray
     metrics: dict[int, list[Metrics]]
+    perturbation: str = ""
+    key: tuple[int, ...] = ()
 
 
 def measure_images(
@@ -50,10 +53,12 @@ def measure_images(
     wanted: Sequence[Layer],
     sampling: Sampling,
     seed: int,
+    key: Sequence[int],
 ) -> Measured:
     """Resample every one of `images`, float (N, C, H, W). `seed` and an image's index key its copies.
 
-    So the copies do not depend on which network looks at them, or at which other images.
+    So the copies do not depend on which network looks at them, or at which other images. `key` names
+    the network, see `Measured`.
     """
     metrics: dict[int, list[Metrics]] = {layer.index: [] for layer in wanted}
     predicted = []
@@ -71,17 +76,31 @@ def measure_images(
         predicted.append(found.predicted)
         for position, moments in found.moments.items():
             metrics[position].append(channel_metrics(moments))
-    return Measured(tuple(wanted), np.asarray(image_index), np.array(predicted, np.int64), metrics)
+    return Measured(
+        tuple(wanted),
+        np.asarray(image_index),
+        np.array(predicted, np.int64),
+        metrics,
+        sampling.perturbation,
+        tuple(key),
+    )
 
 
-def choose_sets(
-    measured: Measured, choice: str, k: int, seed: int, repeat: int = 0
-) -> dict[int, Sets]:
-    """The channels that `choice` takes (see `choose`), by layer index, for every image."""
+def choose_sets(measured: Measured, choice: str, k: int, repeat: int = 0) -> dict[int, Sets]:
+    """The channels that `choice` takes (see `choose`), by layer index, for every image.
+
+    A random choice has its own draw for every network, perturbation, image, layer, k and repeat.
+    """
+    purpose = f"input resampling, {measured.perturbation}: {choice}"
     return {
         layer.index: [
             choose(
-                one, choice, k, np.random.default_rng([seed, int(index), layer.index, k, repeat])
+                one,
+                choice,
+                k,
+                np.random.default_rng(
+                    draw_key(purpose, *measured.key, index, layer.index, k, repeat)
+                ),
             )
             for one, index in zip(measured.metrics[layer.index], measured.image_index, strict=True)
         ]

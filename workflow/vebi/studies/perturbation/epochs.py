@@ -8,26 +8,26 @@ test images reduced the same way (the authors' test of usefulness).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from vebi.compute.determinism import derived_seed
 from vebi.data.dataset import TEST, TRAIN, Dataset, Images, open_dataset, write_dataset
+from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.io.errors import VebiError
 from vebi.models.model_file import load_model
-from vebi.models.train import TrainingSettings, accuracy, to_batch, train
+from vebi.models.train import TrainingSettings, predict, to_batch, train
 from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.choose import METRICS, similarity
 from vebi.perturbation.resample import Sampling, convolution_responses, mean_pixels
-from vebi.statistics import wilson_interval
+from vebi.statistics import clustered_proportion_interval, draw_key
 from vebi.studies.perturbation.chosen_channels import Measured, choose_sets, measure_images
 from vebi.studies.perturbation.influence import ALL_LAYERS
 from vebi.studies.perturbation.overlap import measure_overlap
@@ -55,6 +55,7 @@ def follow_epochs(
     settings: EpochSettings,
     *,
     seed: int,
+    key: Sequence[int],
     device: torch.device,
     factories: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -65,7 +66,8 @@ def follow_epochs(
         dataset: the images that it was trained and is tested on.
         sampling: how they are perturbed.
         settings: how many images and channels, and how long the classifier of patches is trained.
-        seed: root of all draws.
+        seed: root of the draws of perturbed copies, which all networks share.
+        key: names the network; part of the key of every other draw.
         device: where to compute.
         factories: the user's code that the model files may name.
 
@@ -83,10 +85,12 @@ def follow_epochs(
     is_test = split == TEST
     images = to_network_input(pixels, device)
 
-    def classify(reduced: np.ndarray, key: int) -> float:
-        return _classifier_accuracy(
-            Images(reduced, labels, split, dataset.classes), settings, [seed, key], device
-        )
+    scenes = read_scenes(dataset, test_rows)
+
+    def classify(reduced: np.ndarray, number: int) -> np.ndarray:
+        start = derived_seed(*draw_key("input resampling: classifier of patches", *key, number))
+        data = Images(reduced, labels, split, dataset.classes)
+        return _classifier_hits(data, settings, start, device)
 
     whole = classify(pixels, 0)
     found, similarities = [], []
@@ -97,19 +101,22 @@ def follow_epochs(
         if not wanted:
             raise VebiError("The network has no convolution with maps: nothing to select from.")
         measured = measure_images(
-            model, images, rows, layers, wanted=wanted, sampling=sampling, seed=seed
+            *(model, images, rows, layers),
+            wanted=wanted,
+            sampling=sampling,
+            seed=seed,
+            key=(*key, epoch),
         )
         fill = _as_image(mean_pixels(model, images[0]), pixels.shape[1:])
-        scores = {
-            WHOLE_IMAGE: (whole, 1.0),
-            NETWORK: (_network_accuracy(model, pixels[is_test], labels[is_test], device), 1.0),
-        }
+        right = predict(model, to_batch(pixels[is_test]), device) == labels[is_test]
+        scores = {WHOLE_IMAGE: (whole, 1.0), NETWORK: (right, 1.0)}
         for number, choice in enumerate(PATCH_CHOICES, start=1):
-            sets = choose_sets(measured, choice, settings.k, seed)
+            sets = choose_sets(measured, choice, settings.k)
             masks = patches(model, images, layers, as_features(sets, len(rows), settings.k))
-            scores[choice] = classify(reduce_images(pixels, masks, fill), number), masks.mean()
-        found += _patch_rows(scores, settings.k, epoch, len(test_rows))
-        similarities += _similarity_rows(measured, settings.k, seed, epoch)
+            reduced = reduce_images(pixels, masks, fill)
+            scores[choice] = classify(reduced, number), float(masks.mean())
+        found += _patch_rows(scores, settings.k, epoch, scenes)
+        similarities += _similarity_rows(measured, settings.k, epoch)
     tables = pd.DataFrame(found), pd.DataFrame(similarities)
     for table in tables:
         table.insert(0, "perturbation", sampling.perturbation)
@@ -117,30 +124,34 @@ def follow_epochs(
 
 
 def _patch_rows(
-    scores: Mapping[str, tuple[float, float]], k: int, epoch: int, n_images: int
+    scores: Mapping[str, tuple[np.ndarray, float]], k: int, epoch: int, scenes: np.ndarray
 ) -> list[dict[str, object]]:
-    """Rows of resampling.csv of one epoch: accuracy on `n_images` and share of the image by choice."""
+    """Rows of resampling.csv of one epoch: by choice, which images (N) are right, and the share left.
+
+    `scenes` (N): the interval is one of a proportion whose trials come in scenes.
+    """
+    _, position, totals = np.unique(scenes, return_inverse=True, return_counts=True)
     rows: list[dict[str, object]] = []
-    for metric, (accuracy_on_patches, area) in scores.items():
-        low, high = wilson_interval(round(accuracy_on_patches * n_images), n_images)
+    for metric, (right, area) in scores.items():
+        low, high = clustered_proportion_interval(np.bincount(position, right), totals)
         rows.append(
             {
                 "layer": ALL_LAYERS,
                 "metric": metric,
                 "k": k,
                 "epoch": epoch,
-                "patch_accuracy": accuracy_on_patches,
-                "patch_ci_low": low,
-                "patch_ci_high": high,
+                "patch_accuracy": right.mean(),
+                "patch_ci_low": float(low),
+                "patch_ci_high": float(high),
                 "patch_area": area,
-                "n_patch_images": n_images,
+                "n_patch_images": len(right),
             }
         )
     return rows
 
 
-def _similarity_rows(measured: Measured, k: int, seed: int, epoch: int) -> list[dict[str, object]]:
-    first, second = (choose_sets(measured, metric, k, seed) for metric in METRICS)
+def _similarity_rows(measured: Measured, k: int, epoch: int) -> list[dict[str, object]]:
+    first, second = (choose_sets(measured, metric, k) for metric in METRICS)
     groups = {layer.name: [layer] for layer in measured.layers} | {ALL_LAYERS: measured.layers}
     rows: list[dict[str, object]] = []
     for name, layers in groups.items():
@@ -169,10 +180,10 @@ def _similarity_rows(measured: Measured, k: int, seed: int, epoch: int) -> list[
     return rows
 
 
-def _classifier_accuracy(
-    data: Images, settings: EpochSettings, key: list[int], device: torch.device
-) -> float:
-    """Test accuracy of a small network trained on these images."""
+def _classifier_hits(
+    data: Images, settings: EpochSettings, seed: int, device: torch.device
+) -> np.ndarray:
+    """Which test images a small network, trained on these images, gets right: bool (N)."""
     training = TrainingSettings(
         epochs=settings.classifier_epochs,
         batch_size=16,
@@ -184,14 +195,9 @@ def _classifier_accuracy(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reduced.h5"
         write_dataset(path, data)
-        _, _, history = train(open_dataset(path), "patch_cnn", training, derived_seed(*key), device)
-    return float(history["test_accuracy"].iloc[-1])
-
-
-def _network_accuracy(
-    model: nn.Module, pixels: np.ndarray, labels: np.ndarray, device: torch.device
-) -> float:
-    return accuracy(model, to_batch(pixels), torch.from_numpy(labels), device)
+        net, _, _ = train(open_dataset(path), "patch_cnn", training, seed, device)
+    tested = data.split == TEST
+    return predict(net, to_batch(data.images[tested]), device) == data.labels[tested]
 
 
 def _as_image(mean: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -10,21 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.data.dataset import TEST, open_dataset
-from vebi.figures.grid import get_experiments, rows_of
+from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of, share_legend
 from vebi.figures.images import show_image
-from vebi.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    new_figure,
-    styled,
-)
+from vebi.figures.style import NOTE, SMALL, WIDTH, new_figure, styled
 from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
 from vebi.studies.perturbation.metrics_file import read_metrics
 
@@ -57,7 +47,6 @@ ALL_LAYERS = "all"
 # Last values of the curves that Lengerich et al. show, over 62 epochs on INRIA person.
 PUBLISHED_ACCURACY = {"network": 0.89, "precision": 0.85, "correlation": 0.81}
 PUBLISHED_SIMILARITY = (0.16, 0.40)
-NOTE = {"fontsize": 8, "color": "#555555"}
 
 
 def _perturbations(table: pd.DataFrame) -> list[str]:
@@ -102,17 +91,13 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
     }
     table = table[(table["k"] == k) & table["score_drop_mean"].notna()]
     perturbations = _perturbations(table)
-    figure, axes = new_figure(
-        2,
-        len(experiments),
-        figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 5.6),
-    )
+    figure, axes = new_grid(len(experiments), 2, most=2, width=WIDTH / 2)
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
         rows = rows_of(table, *experiment)
         together = rows[rows["layer"] == ALL_LAYERS]
         _bars(above, together, perturbations, "perturbation", choices)
-        names = [PERTURBATIONS[name].label for name in perturbations]
-        above.set_xticks(range(len(names)), names, fontsize=6.5)
+        names = [PERTURBATIONS[name].label.replace("\n", " ") for name in perturbations]
+        above.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
         images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
         networks = f"{seeds} networks" if seeds > 1 else "one network"
         above.set_title(f"{experiment[0]}\n{experiment[1]}, {images:.0f} images, {networks}")
@@ -120,9 +105,9 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         layers = list(dict.fromkeys(first["layer"]))
         _bars(below, first, layers, "layer", choices)
         below.set_xticks(range(len(layers)), layers)
-        below.set_title(PERTURBATIONS[perturbations[0]].label.replace("\n", " "), fontsize=8)
-    axes[0, 0].set_ylabel("score drop,\nall layers together")
-    axes[1, 0].set_ylabel("score drop,\none layer alone")
+        below.set_title(PERTURBATIONS[perturbations[0]].label.replace("\n", " "))
+    label_rows(axes[:1], "score drop,\nall layers together", most=2)
+    label_rows(axes[1:], "score drop,\none layer alone", most=2)
     note = f"softmax of the predicted class before minus after removing {k} channels per layer"
     _legend(figure, choices, f"{note}; lines: 95 % over scenes")
     return figure
@@ -137,12 +122,7 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
     }
     table = table[(table["k"] == k) & (table["layer"] == ALL_LAYERS)]
     perturbations = _perturbations(table)
-    figure, axes = new_figure(
-        1,
-        len(experiments),
-        figsize=(max(3.5, 0.9 + 0.75 * len(perturbations)) * len(experiments), 3.3),
-        sharey=True,
-    )
+    figure, axes = new_grid(len(experiments), most=2, width=WIDTH / 2, height=3.6)
     for axis, experiment in zip(axes[0], experiments, strict=True):
         rows = rows_of(table, *experiment)
         for number, (choice, colour) in enumerate(choices.items()):
@@ -159,10 +139,11 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
                     at, value, error, fmt="o", ms=4, mfc=face, color=colour, elinewidth=0.8
                 )
         axis.grid(axis="x", visible=False)
-        names = [PERTURBATIONS[name].label for name in perturbations]
-        axis.set_xticks(range(len(names)), names, fontsize=6.5)
+        names = [PERTURBATIONS[name].label.replace("\n", " ") for name in perturbations]
+        axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
         axis.set_title(f"{experiment[0]}\n{experiment[1]}")
-    axes[0, 0].set_ylabel("share of other images\non which a channel fires")
+        axis.set_ylim(0, 1)
+    label_rows(axes, "share of other images\non which a channel fires", most=2)
     note = "filled: images of the same class, open: of other classes; lines: 95 % over scenes"
     _legend(figure, choices, f"{note}; fires: responds at least half as much as on its own image")
     return figure
@@ -175,7 +156,7 @@ def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
     table = table[table["k"] == k]
     perturbation = _perturbations(table)[0]
     table = table[table["perturbation"] == perturbation]
-    figure, axes = new_figure(1, len(experiments), figsize=(4.2 * len(experiments), 3.2))
+    figure, axes = new_grid(len(experiments), height=3.2)
     for axis, experiment in zip(axes[0], experiments, strict=True):
         rows = rows_of(table, *experiment)
         layers = list(dict.fromkeys(rows["layer"]))
@@ -194,8 +175,8 @@ def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
         axis.set_xticks(range(len(layers)), layers)
         axis.grid(axis="x", visible=False)
         axis.set_title(f"{experiment[0]}\n{experiment[1]}, {rows['n_images'].iloc[0]:.0f} images")
-    axes[0, 0].set_ylabel(f"channels in common, of {k}")
-    figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+    label_rows(axes, f"channels in common, of {k}")
+    share_legend(figure, axes)
     return figure
 
 
@@ -208,7 +189,7 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
     """
     table = table[table["patch_accuracy"].notna()]
     experiments = get_experiments(table)
-    figure, axes = new_figure(2, len(experiments), figsize=(4.6 * len(experiments), 6.0))  # fmt: skip
+    figure, axes = new_grid(len(experiments), 2, most=2, width=WIDTH / 2, height=3.0)
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
         rows = rows_of(table, *experiment)
         end = rows["epoch"].max() * 1.06
@@ -232,10 +213,10 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
         above.set_title(f"{experiment[0]}\n{experiment[1]}, {count:.0f} test images")
         lowest = min(rows["patch_ci_low"].min(), min(PUBLISHED_ACCURACY.values()))
         above.set(ylim=(max(0, lowest - 0.35), 1.03), xlabel="epoch of the network")
-        above.legend(fontsize=6.5, loc="lower right")
+        above.legend(fontsize=SMALL, loc="lower right")
         _draw_similarity(below, rows_of(similarity, *experiment), end)
-    axes[0, 0].set_ylabel("test accuracy of a classifier\ntrained on the patches")
-    axes[1, 0].set_ylabel("similarity of the two selections\n(as published, at most 0.5)")
+    label_rows(axes[:1], "test accuracy of a classifier\ntrained on the patches", most=2)
+    label_rows(axes[1:], "similarity of the two selections\n(as published, at most 0.5)", most=2)
     figure.supxlabel(
         "diamonds: where the authors' curves end (62 epochs, INRIA person); bands: 95 % over images",
         **NOTE,
@@ -258,10 +239,10 @@ def _draw_similarity(axis: Axes, rows: pd.DataFrame, end: float) -> None:
             axis.plot(line.index, line["published_null"], ":", color=BLACK, lw=1, label="chance")
     for value, note in zip(PUBLISHED_SIMILARITY, ("first", "last"), strict=True):
         axis.plot(end, value, "D", mfc="none", ms=5, color=BLACK, clip_on=False)
-        axis.annotate(f"{value:.2f} ({note})", (end, value), (-6, 4), fontsize=6.5, ha="right",
+        axis.annotate(f"{value:.2f} ({note})", (end, value), (-6, 4), fontsize=SMALL, ha="right",
                       textcoords="offset points")  # fmt: skip
     axis.set(ylim=(0, 0.5), xlabel="epoch of the network")
-    axis.legend(fontsize=6.5, loc="upper left", ncols=2)
+    axis.legend(fontsize=SMALL, loc="upper left", ncols=2)
 
 
 @styled
@@ -290,12 +271,12 @@ def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title:
         axis.set_yscale("log")
         none = (~finite).mean()
         axis.axhline(low / 1.7, color="#999999", lw=0.6, ls=":")
-        axis.set_title(f"{layer} ({correlation.shape[1]} channels)\n{none:.0%} without precision",
-                       fontsize=8.5)  # fmt: skip
+        channels = correlation.shape[1]
+        axis.set_title(f"{layer} ({channels} channels)\n{none:.0%} without precision")
         axis.set_xlabel("mean |correlation| with the output")
     axes[0, 0].set_ylabel("precision (1 / variance)")
     figure.suptitle(title, fontsize=9.5)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=7, markerscale=1.6)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=SMALL, markerscale=1.6)
     return figure
 
 
@@ -318,11 +299,13 @@ def draw_contact_sheet(
     for row, (name, (strength, numbers, made)) in zip(axes, copies.items(), strict=True):
         show_image(row[0], image)
         label = PERTURBATIONS[name].label
-        row[0].set_ylabel(f"{label}\n{strength:g}", fontsize=7, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(
+            f"{label}\n{strength:g}", fontsize=SMALL, rotation=0, ha="right", va="center"
+        )
         for axis, number, copy in zip(row[1:], numbers, made, strict=True):
             show_image(axis, copy.round().clip(0, 255).astype(np.uint8), vmin=0, vmax=255)
-            axis.set_title(f"copy {number + 1}", fontsize=6.5, pad=2)
-    axes[0, 0].set_title("image", fontsize=6.5, pad=2)
+            axis.set_title(f"copy {number + 1}", fontsize=SMALL, pad=2)
+    axes[0, 0].set_title("image", fontsize=SMALL, pad=2)
     return figure
 
 
@@ -334,9 +317,9 @@ def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
         names,
         loc="outside lower center",
         ncols=len(names),
-        fontsize=7,
+        fontsize=SMALL,
         title=note,
-        title_fontsize=7,
+        title_fontsize=SMALL,
     )
 
 

@@ -46,7 +46,6 @@ def measure_drops(
     measured: Measured,
     *,
     settings: StudySettings,
-    seed: int,
 ) -> list[Drop]:
     """Remove every choice's channels from each layer alone and from all: see `Drop`.
 
@@ -57,14 +56,13 @@ def measure_drops(
         layers: all of the network's.
         measured: the channels' metrics.
         settings: how many channels are removed, how often random ones are drawn.
-        seed: root of the draws.
     """
     described: list[tuple[str, str, int, int]] = []
     removals: list[dict[int, Tensor]] = []
     for choice in CHOICES:
         for k in settings.ks:
             for repeat in range(repeats_of(choice, settings.repeats)):
-                sets = choose_sets(measured, choice, k, seed, repeat)
+                sets = choose_sets(measured, choice, k, repeat)
                 masks = {
                     layer.index: _mask(sets[layer.index], layer.n_channels)
                     for layer in measured.layers

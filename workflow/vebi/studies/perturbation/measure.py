@@ -2,7 +2,7 @@
 
 The rule of the verdicts, for each network and perturbation, with the top k of every layer together:
 a claim says that one choice of channels has more of something than another (`CLAIMS`). The difference is
-taken image by image, its 95 % interval by bootstrap over base scenes. The claim `holds` against a
+taken image by image, its 95 % interval is Student's t over base scenes. The claim `holds` against a
 reference if the interval lies above zero, is `reversed` if it lies below, and `undecided` else.
 """
 
@@ -24,7 +24,7 @@ from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.choose import CHOICES, METRICS, similarity
 from vebi.perturbation.resample import Sampling, convolution_responses
-from vebi.statistics import judge_difference, mean_over_images, mean_over_networks
+from vebi.statistics import Estimate, judge_difference, mean_over_networks, over_images
 from vebi.studies.perturbation.chosen_channels import (
     Measured,
     Sets,
@@ -65,19 +65,6 @@ class Selected:
 
 
 @dataclass(frozen=True)
-class Intervals:
-    """Means over images with 95 % intervals; those of one of `scenes` (N) are drawn together."""
-
-    scenes: np.ndarray
-    n_resamples: int
-    seed: int
-
-    def of(self, values: np.ndarray, number: int) -> tuple[float, float, float]:
-        """Mean and both ends for `values` (N), NaN where there is none; `number` keys the draw."""
-        return mean_over_images(values, self.scenes, self.n_resamples, [self.seed, number])
-
-
-@dataclass(frozen=True)
 class Findings:
     """Tables of a network, each without the run's keys, and the metrics of each perturbation."""
 
@@ -96,6 +83,7 @@ def run_study(
     settings: StudySettings,
     *,
     seed: int,
+    key: Sequence[int],
     device: torch.device | str = "cpu",
 ) -> Findings:
     """Everything about one network.
@@ -106,7 +94,8 @@ def run_study(
         selected: VEBI's selection, to compare with.
         samplings: the perturbations.
         settings: numbers of images, channels and draws.
-        seed: root of all draws.
+        seed: root of the draws of perturbed copies, which all networks share.
+        key: names the network; part of the key of every draw of random channels.
         device: where to compute.
 
     Raises:
@@ -133,23 +122,23 @@ def run_study(
         reference_labels=dataset.labels[others],
         same_image=chosen[:, None] == others[None, :],
     )
-    intervals = Intervals(read_scenes(dataset, chosen), settings.bootstrap, seed)
+    scenes = read_scenes(dataset, chosen)
     parts: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("resampling", "transfer", "overlap", "claims")
     }
     measured = {}
     for sampling in samplings:
         found = measure_images(
-            model, images, chosen, layers, wanted=wanted, sampling=sampling, seed=seed
+            model, images, chosen, layers, wanted=wanted, sampling=sampling, seed=seed, key=key
         )
         measured[sampling.perturbation] = found
-        drops = measure_drops(model, images, labels, layers, found, settings=settings, seed=seed)
-        firings = _firings(found, settings, seed, activations)
+        drops = measure_drops(model, images, labels, layers, found, settings=settings)
+        firings = _firings(found, settings, activations)
         tables = {
-            "resampling": _influence_rows(found, drops, settings, intervals),
-            "transfer": _transfer_rows(firings, intervals),
-            "overlap": _overlap_rows(found, layers, selected, settings, intervals),
-            "claims": _claim_rows(drops, firings, settings, intervals),
+            "resampling": _influence_rows(found, drops, settings, scenes),
+            "transfer": _transfer_rows(firings, scenes),
+            "overlap": _overlap_rows(found, layers, selected, settings, scenes),
+            "claims": _claim_rows(drops, firings, settings, scenes),
         }
         for name, rows in tables.items():
             frame = pd.DataFrame(rows)
@@ -160,28 +149,25 @@ def run_study(
 
 
 def _influence_rows(
-    measured: Measured, drops: Sequence[Drop], settings: StudySettings, intervals: Intervals
+    measured: Measured, drops: Sequence[Drop], settings: StudySettings, scenes: np.ndarray
 ) -> list[dict[str, object]]:
     """Rows of resampling.csv, and beside each metric how much its sets share with the other's."""
-    shared = {k: _shares(measured, k, intervals.seed) for k in settings.ks}
+    shared = {k: _shares(measured, k) for k in settings.ks}
     rows: list[dict[str, object]] = []
     for drop in drops:
-        score, low, high = intervals.of(drop.score, 0)
-        hit, hit_low, hit_high = intervals.of(drop.hit, 0)
+        score, hit = (_over_scenes(values, scenes) for values in (drop.score, drop.hit))
         overlap, null = shared[drop.k][drop.layer] if drop.choice in METRICS else (np.nan, np.nan)
         rows.append(
             {
                 "layer": drop.layer,
                 "metric": drop.choice,
                 "k": drop.k,
-                "score_drop_mean": score,
-                "ci_low": low,
-                "ci_high": high,
-                "accuracy_drop": hit,
+                **score.columns("score_drop_mean"),
+                "accuracy_drop": hit.value,
                 "overlap": overlap,
                 "overlap_null": null,
-                "accuracy_drop_ci_low": hit_low,
-                "accuracy_drop_ci_high": hit_high,
+                "accuracy_drop_ci_low": hit.low,
+                "accuracy_drop_ci_high": hit.high,
                 "n_removed": drop.removed,
                 "n_images": len(drop.score),
             }
@@ -189,9 +175,14 @@ def _influence_rows(
     return rows
 
 
-def _shares(measured: Measured, k: int, seed: int) -> dict[str, tuple[float, float]]:
+def _over_scenes(values: np.ndarray, scenes: np.ndarray) -> Estimate:
+    """Mean of one network's `values` (N), NaN where there is none, with its interval over scenes."""
+    return over_images(values[None], scenes)
+
+
+def _shares(measured: Measured, k: int) -> dict[str, tuple[float, float]]:
     """Dice coefficient of the two metrics' sets per layer and in all, and what chance gives."""
-    sets = [choose_sets(measured, metric, k, seed) for metric in METRICS]
+    sets = [choose_sets(measured, metric, k) for metric in METRICS]
     found, totals = {}, np.zeros(3)
     for layer in measured.layers:
         first, second = (one[layer.index] for one in sets)
@@ -211,7 +202,6 @@ def _dice(counts: np.ndarray) -> tuple[float, float]:
 def _firings(
     measured: Measured,
     settings: StudySettings,
-    seed: int,
     activations: Activations,
 ) -> dict[tuple[str, str, int], Firing]:
     """Firing by layer name (or all), choice and k; random choices averaged over their repeats."""
@@ -219,7 +209,7 @@ def _firings(
     for choice in CHOICES:
         for k in settings.ks:
             sets = [
-                choose_sets(measured, choice, k, seed, repeat)
+                choose_sets(measured, choice, k, repeat)
                 for repeat in range(repeats_of(choice, settings.repeats))
             ]
             parts = {layer.name: [layer.index] for layer in measured.layers}
@@ -236,7 +226,7 @@ def _firings(
 
 
 def _transfer_rows(
-    firings: Mapping[tuple[str, str, int], Firing], intervals: Intervals
+    firings: Mapping[tuple[str, str, int], Firing], scenes: np.ndarray
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for (layer, choice, k), firing in firings.items():
@@ -248,8 +238,7 @@ def _transfer_rows(
             ("fires_other", other),
             ("selectivity", same - other),
         ):
-            columns = (name, f"{name}_ci_low", f"{name}_ci_high")
-            row |= dict(zip(columns, intervals.of(values, 1), strict=True))
+            row |= _over_scenes(values, scenes).columns(name, f"{name}_")
         rows.append({**row, "n_images": int(known.sum())})
     return rows
 
@@ -259,11 +248,11 @@ def _overlap_rows(
     layers: Sequence[Layer],
     selected: Selected,
     settings: StudySettings,
-    intervals: Intervals,
+    scenes: np.ndarray,
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for k in settings.ks:
-        sets = {metric: choose_sets(measured, metric, k, intervals.seed) for metric in METRICS}
+        sets = {metric: choose_sets(measured, metric, k) for metric in METRICS}
         for layer in measured.layers:
             by_class = vebi_channels(
                 layers,
@@ -277,7 +266,6 @@ def _overlap_rows(
             for first, second in PAIRS:
                 a, b = of_layer[first], of_layer[second]
                 overlap = measure_overlap(a, b, layer.n_channels)
-                common, low, high = intervals.of(overlap.common, 2)
                 rows.append(
                     {
                         "layer": layer.name,
@@ -287,9 +275,7 @@ def _overlap_rows(
                         "n_channels": layer.n_channels,
                         "size_first": float(np.mean([len(one) for one in a])),
                         "size_second": float(np.mean([len(one) for one in b])),
-                        "common": common,
-                        "ci_low": low,
-                        "ci_high": high,
+                        **_over_scenes(overlap.common, scenes).columns("common"),
                         "common_null": overlap.expected.mean(),
                         "share_beyond_chance": (overlap.tail <= 0.05).mean(),
                         **similarity(list(zip(a, b, strict=True))),
@@ -303,7 +289,7 @@ def _claim_rows(
     drops: Sequence[Drop],
     firings: Mapping[tuple[str, str, int], Firing],
     settings: StudySettings,
-    intervals: Intervals,
+    scenes: np.ndarray,
 ) -> list[dict[str, object]]:
     k = settings.ks[0]
     values: dict[str, dict[str, np.ndarray]] = {
@@ -317,18 +303,16 @@ def _claim_rows(
     for claim, (measure, choice, references) in CLAIMS.items():
         for reference in references:
             difference = values[measure][choice] - values[measure][reference]
-            mean, low, high = intervals.of(difference, 3)
+            found = _over_scenes(difference, scenes)
             rows.append(
                 {
                     "claim": claim,
                     "reference": reference,
                     "k": k,
                     "measure": measure,
-                    "difference": mean,
-                    "ci_low": low,
-                    "ci_high": high,
+                    **found.columns("difference"),
                     "n_images": int((~np.isnan(difference)).sum()),
-                    "verdict": judge_difference(low, high),
+                    "verdict": judge_difference(float(found.low), float(found.high)),
                 }
             )
     return rows

@@ -1,12 +1,13 @@
 """Class scores of images each of which loses channels of its own."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vebi.network.call import Call
 from vebi.network.layers import Layer
 from vebi.network.operations import returns_indices
 from vebi.network.passes import LayerPass, fast_layout, responses
@@ -26,16 +27,10 @@ class _MaskedPass(LayerPass):
         self._removal, self._whole = removal, whole
         self._first = min(removal, default=math.inf)
 
-    def compute(
-        self,
-        layer: Layer,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def compute(self, layer: Layer, call: Call) -> Any:
         # An operation that writes into its input, or returns indices as well, must run.
-        if layer.index > self._first or layer.inplace or returns_indices(function):
-            return function(*args, **kwargs)
+        if layer.index > self._first or layer.inplace or returns_indices(call):
+            return call.run()
         kept = self._whole[layer.index]
         return kept.clone() if layer.overwritten else kept
 

@@ -20,7 +20,8 @@ def tabulate(
     `parts`: resampling, transfer, overlap, claims, and, where the epochs were followed, patches and
     similarity. `epochs[model]`: how long each network was trained in all, the epoch of all that was
     measured on the network as it is. In resampling.csv the accuracies of patches stand in rows of layer
-    "all"; those of the last epoch share the row of the same metric's influence.
+    "all"; those of the last epoch share the row of the same metric's influence. Every row is of one
+    network: its intervals are over scenes.
     """
     table = STUDY.tables["resampling"]
     main = stack_runs(parts["resampling"], runs, table)
@@ -34,4 +35,7 @@ def tabulate(
     if parts.get("similarity"):
         name = "resampling_similarity"
         tables[name] = stack_runs(parts["similarity"], runs, STUDY.tables[name])
+    for name, frame in tables.items():
+        if "over" in STUDY.tables[name].values:
+            frame["over"] = "scenes"
     return tables

@@ -1,4 +1,4 @@
-"""The paper's orderings as differences per image."""
+"""The paper's orderings as pairs of arms, image by image."""
 
 from collections.abc import Callable
 
@@ -7,38 +7,40 @@ import numpy as np
 from vebi.studies.ablation.ablate import class_weights
 from vebi.studies.robustness.robustness_file import METHODS, SCOPES, Findings
 
-
-def _area(method: str, reference: str) -> Callable[[Findings, int], np.ndarray]:
-    def difference(findings: Findings, v: int) -> np.ndarray:
-        areas = findings.areas[v]
-        return areas[METHODS.index(method)] - areas[METHODS.index(reference)]
-
-    return difference
+# What one arm of a comparison scores on every image in setting v: (N).
+Arm = Callable[[Findings, int], np.ndarray]
 
 
-def _drop(control: str, scope: str) -> Callable[[Findings, int], np.ndarray]:
-    def difference(findings: Findings, v: int) -> np.ndarray:
-        s = SCOPES.index(scope)
-        drawn = getattr(findings, control)[v, s].mean(0)
-        return class_weights(findings.labels) * (drawn - findings.selected[v, s])
-
-    return difference
+def _area(method: str) -> Arm:
+    return lambda findings, v: findings.areas[v][METHODS.index(method)]
 
 
-def _scopes(findings: Findings, v: int) -> np.ndarray:
-    conv, everything = (findings.selected[v, SCOPES.index(s)] for s in ("conv", "all"))
-    return class_weights(findings.labels) * (conv.astype(float) - everything)
+def _drop(arm: str, scope: str) -> Arm:
+    """What is lost of the accuracy without the selected features, or without those of a control."""
+
+    def loss(findings: Findings, v: int) -> np.ndarray:
+        left = getattr(findings, arm)[v, SCOPES.index(scope)].astype(float)
+        drawn = left if left.ndim == 1 else left.mean(0)
+        return class_weights(findings.labels) * (findings.whole - drawn)
+
+    return loss
 
 
-# Each gives, for setting v, the difference (N) per image that is positive where the ordering holds: of
-# areas under the IoU curve, or of drops in accuracy, weighted so that classes count alike.
-COMPARISONS: dict[str, Callable[[Findings, int], np.ndarray]] = {
-    "vebi > deconv_gb": _area("vebi", "deconv_gb"),
-    "deconv_gb > upsampled_activation": _area("deconv_gb", "upsampled_activation"),
-    "vebi > upsampled_activation": _area("vebi", "upsampled_activation"),
-    "selected > random_layer_matched (All)": _drop("random_layer_matched", "all"),
-    "selected > random (All)": _drop("random", "all"),
-    "selected > random_layer_matched (OnlyConv)": _drop("random_layer_matched", "conv"),
-    "selected > random (OnlyConv)": _drop("random", "conv"),
-    "All > OnlyConv": _scopes,
+# Each ordering says that its first arm scores more than its second: areas under the IoU curve, or drops
+# in accuracy, weighted so that classes count alike.
+COMPARISONS: dict[str, tuple[Arm, Arm]] = {
+    "vebi > deconv_gb": (_area("vebi"), _area("deconv_gb")),
+    "deconv_gb > upsampled_activation": (_area("deconv_gb"), _area("upsampled_activation")),
+    "vebi > upsampled_activation": (_area("vebi"), _area("upsampled_activation")),
+    "selected > random_layer_matched (All)": (
+        _drop("selected", "all"),
+        _drop("random_layer_matched", "all"),
+    ),
+    "selected > random (All)": (_drop("selected", "all"), _drop("random", "all")),
+    "selected > random_layer_matched (OnlyConv)": (
+        _drop("selected", "conv"),
+        _drop("random_layer_matched", "conv"),
+    ),
+    "selected > random (OnlyConv)": (_drop("selected", "conv"), _drop("random", "conv")),
+    "All > OnlyConv": (_drop("selected", "all"), _drop("selected", "conv")),
 }

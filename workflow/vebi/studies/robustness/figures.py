@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from vebi.figures.style import GREY, VERDICT_COLOURS, new_figure, styled
+from vebi.figures.style import GREY, SMALL, VERDICT_COLOURS, WIDTH, new_figure, styled
 from vebi.statistics import ORDERINGS
 from vebi.studies.robustness.comparisons import COMPARISONS
 
@@ -37,16 +37,17 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         for d, n, mu in columns
     ]
     ticks.append("holds\nin")
+    panels = [(dataset, model) for dataset in datasets for model in models]
+    # Cells as wide as their numbers; where two panels do not fit, each has a row.
+    across = len(models) if 2.6 + 0.4 * (len(columns) + 1.4) * len(models) <= WIDTH else 1
     figure, axes = new_figure(
-        len(datasets),
-        len(models),
-        figsize=(2.4 + 0.56 * len(columns) * len(models), 1.1 + 3.1 * len(datasets)),
+        len(panels) // across,
+        across,
+        figsize=(WIDTH, 1.1 + 3.1 * len(panels) // across),
         sharex=True,
         sharey=True,
     )
-    for axis, (dataset, model) in zip(
-        axes.flat, [(d, m) for d in datasets for m in models], strict=True
-    ):
+    for axis, (dataset, model) in zip(axes.flat, panels, strict=True):
         part = table[(table["dataset"] == dataset) & (table["model"] == model)]
         _draw_cells(axis, part, columns, names)
         axis.set_title(_title(dataset, model, part), fontsize=9)
@@ -55,11 +56,11 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         for y, name in enumerate(names):
             verdicts = part[part["comparison"] == name]["verdict"]
             count = f"{(verdicts == 'holds').sum()}/{len(verdicts)}"
-            axis.text(len(columns) + 0.2, y, count, va="center", ha="center", fontsize=7)
+            axis.text(len(columns) + 0.2, y, count, va="center", ha="center", fontsize=SMALL)
         n_areas = sum(not name.startswith(("selected", "All")) for name in names)
         axis.axhline(n_areas - 0.5, color=GREY, lw=0.8)
-        axis.set_xticks([*range(len(columns)), len(columns) + 0.2], ticks, fontsize=7)
-        axis.set_yticks(range(len(names)), [_name(name) for name in names], fontsize=8)
+        axis.set_xticks([*range(len(columns)), len(columns) + 0.2], ticks, fontsize=SMALL)
+        axis.set_yticks(range(len(names)), [_name(name) for name in names])
         axis.grid(visible=False)
         axis.tick_params(length=0)
         for spine in axis.spines.values():
@@ -69,10 +70,9 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         handles=[Patch(color=VERDICT_COLOURS[v], label=_MEANING[v]) for v in ORDERINGS],
         loc="outside lower center",
         ncols=3,
-        fontsize=8,
         title="in the cells: 100 × the mean difference of areas under the IoU curve (above the line),"
         "\nof drops in mean class accuracy (below)",
-        title_fontsize=8,
+        title_fontsize=SMALL,
     )
     return figure
 
@@ -87,9 +87,8 @@ def _draw_cells(
         y = names.index(row.comparison)
         box = Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, color=VERDICT_COLOURS[row.verdict], lw=0)
         axis.add_patch(box)
-        colour = "black" if row.verdict == "undecided" else "white"
         text = _signed(100 * row.mean_difference)
-        axis.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
+        axis.text(x, y, text, ha="center", va="center", fontsize=SMALL)
 
 
 def _signed(value: float) -> str:

@@ -27,11 +27,12 @@ from vebi.selection.path_file import Solution
 from vebi.selection.statistics import Labels, Scope
 from vebi.selection.tables import selected_features_table
 from vebi.selection.variants import as_variant, solve_forms
+from vebi.statistics import draw_key
 from vebi.studies.ablation.ablate import ablate
-from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.measure import draw_control, get_pool, get_selected
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 from vebi.studies.robustness.robustness_file import (
+    CONTROLS,
     METHODS,
     SCOPES,
     Findings,
@@ -83,7 +84,7 @@ def run_study(
             `convert`).
         variants: the settings (`settings_of`), and the draws of each control.
         measures: what stays the same in all of them.
-        key: seeds the draws of the controls.
+        key: names the network; part of the key of every draw of the controls.
         device: where to compute.
     """
     settings, repeats = settings_of(variants), variants.repeats
@@ -150,16 +151,19 @@ def draw_conditions(
     `repeats` uniform draws of as many, and `repeats` that have as many per layer.
     """
     conditions = [np.zeros((0, 2), np.int64)]
-    for v, (setting, solved) in enumerate(solutions.items()):
-        for s, scope in enumerate(SCOPES):
+    for setting, solved in solutions.items():
+        for scope in SCOPES:
             pool = get_pool(layers, scope)
             table = selected_features_table(solved[scope], [setting.mu])
             selected = get_selected(table, setting.mu, layers)
             conditions.append(selected)
-            for c, control in enumerate(CONTROLS):
+            # Each setting draws its own, wherever it stands in the list.
+            of_setting = f"{setting.descriptor}, {'W >= 0' if setting.nonnegative else 'signed'}"
+            for control in CONTROLS:
                 for repeat in range(repeats):
-                    # Six numbers: the main line's ablation draws from five, so the streams differ.
-                    rng = np.random.default_rng([*key, v, s, c, repeat])
+                    purpose = f"robustness, {of_setting}, {scope}: {control}"
+                    numbers = (*key, round(1e6 * setting.mu), repeat)
+                    rng = np.random.default_rng(draw_key(purpose, *numbers))
                     conditions.append(draw_control(control, selected, pool, rng))
     return conditions
 

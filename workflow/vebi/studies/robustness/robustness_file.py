@@ -14,6 +14,8 @@ from vebi.selection.statistics import Scope
 
 METHODS = ("upsampled_activation", "deconv_gb", "vebi")
 SCOPES: tuple[Scope, ...] = ("all", "conv")
+# In the order in which they are drawn; each is an array of `Findings`.
+CONTROLS = ("random", "random_layer_matched")
 
 
 @dataclass(frozen=True)

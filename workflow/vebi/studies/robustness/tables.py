@@ -14,11 +14,9 @@ from vebi.run.plan import Run
 from vebi.statistics import (
     ORDERINGS,
     check_same_images,
-    crossed_interval,
     judge_difference,
-    mean_over_networks,
-    scene_test,
-    sign_flip_test,
+    over_networks,
+    paired_difference,
 )
 from vebi.studies.robustness.comparisons import COMPARISONS
 from vebi.studies.robustness.robustness_file import Findings, read_findings
@@ -30,8 +28,6 @@ def tabulate(
     paths: Sequence[Path],
     runs: Sequence[Mapping[str, Any]],
     scenes: Mapping[str, np.ndarray],
-    n_resamples: int,
-    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """The tables robustness and robustness_summary of several runs; `paths` in the order of `runs`.
 
@@ -41,7 +37,7 @@ def tabulate(
     for path, run in zip(paths, runs, strict=True):
         groups.setdefault((run["dataset"], run["model"]), []).append(read_findings(path))
     parts = [
-        compare(findings, scenes[dataset][findings[0].image_index], n_resamples, seed).assign(
+        compare(findings, scenes[dataset][findings[0].image_index]).assign(
             dataset=dataset, model=model
         )
         for (dataset, model), findings in groups.items()
@@ -50,16 +46,13 @@ def tabulate(
     return {"robustness": table, "robustness_summary": summarise(table)}
 
 
-def compare(
-    findings: Sequence[Findings], scene: np.ndarray, n_resamples: int, seed: int
-) -> pd.DataFrame:
+def compare(findings: Sequence[Findings], scene: np.ndarray) -> pd.DataFrame:
     """One row per setting and comparison, over the networks (seeds) of one experiment.
 
-    `scene` int64 (N) of the test images: images of one base scene are drawn and flipped together. The
-    interval resamples networks and scenes (`crossed_interval`). `p_value` is of these networks: the
-    sign-flip test over scenes of the differences, averaged over the networks. `p_value_seeds` is the
-    same test over networks. With n of either p can't be below 2 / 2^n. `seeds_agree` networks of
-    `n_seeds` have the ordering on average over the images.
+    `scene` int64 (N) of the test images. `arm` and `reference_arm` are the means of both sides: areas
+    under the IoU curve, or drops in accuracy; `mean_difference` is theirs. Interval and p-value are over
+    networks and scenes (`over_images`); `p_value_seeds` is over networks alone, on these scenes.
+    `seeds_agree` networks of `n_seeds` have the ordering on average over the images.
     """
     first = findings[0]
     check_same_images("the networks of one experiment", [one.image_index for one in findings])
@@ -70,25 +63,23 @@ def compare(
         )
     rows = []
     for v, setting in enumerate(first.settings):
-        for number, (name, difference) in enumerate(COMPARISONS.items()):
-            values = np.array([difference(one, v) for one in findings])
-            per_seed, per_image = values.mean(1), mean_over_networks(values)
-            key = [seed, number, v]
-            low, high = crossed_interval(values, scene, n_resamples, key)
+        for name, arms in COMPARISONS.items():
+            ours, theirs = (np.array([arm(one, v) for one in findings]) for arm in arms)
+            per_seed = (ours - theirs).mean(1)
+            found = paired_difference("mean_difference", ours - theirs, scene)
             rows.append(
                 {
                     "descriptor": setting.descriptor,
                     "nonnegative": setting.nonnegative,
                     "mu": setting.mu,
                     "comparison": name,
-                    "mean_difference": values.mean(),
-                    "ci_low": low,
-                    "ci_high": high,
-                    "p_value_seeds": sign_flip_test(per_seed, n_resamples, key),
+                    **found,
+                    "p_value_seeds": over_networks(per_seed).p_value(),
                     "seeds_agree": int((per_seed > 0).sum()),
                     "n_seeds": len(findings),
-                    **scene_test(per_image, scene, n_resamples, key),
-                    "verdict": judge_difference(low, high),
+                    "verdict": judge_difference(found["ci_low"], found["ci_high"]),
+                    "arm": ours.mean(),
+                    "reference_arm": theirs.mean(),
                 }
             )
     return pd.DataFrame(rows)
@@ -137,11 +128,9 @@ def tabulate_with_scenes(
     datasets: Sequence[Path],
     runs: Sequence[Run],
     names: Sequence[str],
-    n_resamples: int,
-    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """As `tabulate`; `datasets`, in the order of `names`, tell the scenes."""
     scenes = {
         name: read_scenes(open_dataset(path)) for name, path in zip(names, datasets, strict=True)
     }
-    return tabulate(paths, runs, scenes, n_resamples, seed)
+    return tabulate(paths, runs, scenes)

@@ -2,6 +2,7 @@
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN, Plan, Run
+from vebi.studies.columns import PAIRED
 from vebi.studies.record import Figure, Study, Tabulation
 
 
@@ -22,7 +23,8 @@ STUDY = Study(
     place="Adebayo et al. 2018, beside the works",
     question=(
         "If a network forgets what it has learnt, layer by layer, its explanations should change."
-        " A map that stays the same shows the image, not the network."
+        " A map that stays the same shows the image, not the network. Class and features stay as "
+        "they were, and are chosen again beside it."
     ),
     tables={
         "sanity_verdict": Table(
@@ -40,52 +42,74 @@ STUDY = Study(
                 "n_seeds",
                 "n_images",
                 "verdict",
+                "again_top",
+                "again_top_ci_low",
+                "again_top_ci_high",
+                "again_all",
+                "again_all_ci_low",
+                "again_all_ci_high",
+                "verdict_again",
+                "over",
             ),
-            text_values=("lost_at", "verdict"),
+            text_values=("lost_at", "verdict", "verdict_again", "over"),
             caption=(
                 "What each method's maps depend on. The rule: the weights matter where the whole "
                 "95 % interval of the correlation is below 0.3, hardly matter where it is from "
-                "0.5 on, don't matter where nothing changes, and matter in part otherwise."
+                "0.5 on, don't matter where nothing changes, and matter in part otherwise. "
+                "Intervals are over networks and scenes, of one network over scenes (*over*). "
+                "*again*: each randomised network has its own prediction explained, by features "
+                "that are selected in it, beside the trained network treated in the same way; "
+                "otherwise class and features stay those of the trained network."
             ),
             allowed=(
                 Allowed("correlation_*", "close", atol=0.1),
+                Allowed("again_*", "close", atol=0.1),
                 Allowed("*ci_*", "close", atol=0.1),
                 Allowed("random_label_accuracy", "close", atol=0.1),
                 Allowed("lost_at", "follows", why="the layer at which a mean crosses 0.5"),
-                Allowed("verdict", "follows", why="an interval against two cut points"),
+                Allowed("verdict*", "follows", why="an interval against two cut points"),
             ),
         ),
         "sanity_paired": Table(
             keys=("dataset", "model", "method", "reference", "randomised_up_to"),
-            values=(
-                "difference",
-                "ci_low",
-                "ci_high",
-                "p_value",
-                "n_seeds",
-                "n_images",
-                "n_scenes",
-            ),
+            values=("difference", *PAIRED, "over"),
+            text_values=("over",),
             caption=(
                 "Differences of the rank correlation between two methods; below 0: the maps of "
-                "*method* depend more on the network."
+                "*method* depend more on the network. Interval and p-value are over networks and "
+                "scenes, of one network over scenes (*over*)."
             ),
             allowed=(
-                Allowed("difference", "interval", atol=0.1, why="bootstrap over scenes"),
+                Allowed("difference", "interval", atol=0.1),
                 Allowed("ci_*", "close", atol=0.1),
-                Allowed("p_value", "show", why="a draw of sign flips; the interval decides"),
+                Allowed("p_value", "show", why="the interval decides"),
                 Allowed("n_images", "close", atol=2, rtol=0.1, why="images that have a map at all"),
             ),
         ),
         "sanity": Table(
             keys=(*RUN_KEYS, "method", "randomised_up_to"),
-            values=("rank_correlation", "ci_low", "ci_high", "n_images", "ssim", "step"),
+            values=(
+                "rank_correlation",
+                "ci_low",
+                "ci_high",
+                "n_images",
+                "ssim",
+                "step",
+                "again_correlation",
+                "again_ci_low",
+                "again_ci_high",
+                "over",
+            ),
+            text_values=("over",),
             caption=(
                 "Similarity of maps (rank correlation, and structural similarity) after "
-                "randomising layers from the top down to *randomised_up_to*."
+                "randomising layers from the top down to *randomised_up_to*, with 95 % intervals "
+                "over scenes. *again_correlation*: where each network has its own prediction "
+                "explained, by features selected in it."
             ),
             allowed=(
-                Allowed("rank_correlation", "interval", atol=0.1, why="bootstrap over scenes"),
+                Allowed("rank_correlation", "interval", atol=0.1),
+                Allowed("again_*", "close", atol=0.1),
                 Allowed("ssim", "close", atol=0.1),
                 Allowed("ci_*", "close", atol=0.1),
                 Allowed("n_images", "close", atol=2, rtol=0.1, why="images that have a map at all"),
@@ -98,10 +122,10 @@ STUDY = Study(
             caption=(
                 "Rank correlation of each method's maps with those of the trained network, as its"
                 " layers are randomised from the class scores down. Diamonds: maps of a network "
-                "trained on shuffled labels. Dotted: where the verdicts cut, 0.3 and 0.5. Bands: "
-                "95 % over scenes."
+                "trained on shuffled labels. Dotted: where the verdicts of the table cut, 0.3 and "
+                "0.5. Bands: 95 % over scenes."
             ),
-            reads=("sanity", "sanity_verdict"),
+            reads=("sanity",),
         ),
     },
     wanted=lambda plan: bool(plan.config.sanity and plan.config.experiments),
@@ -114,8 +138,6 @@ STUDY = Study(
         settings=lambda plan: {
             "runs": plan.runs(),
             "random_label_runs": random_label_runs(plan),
-            "n_resamples": plan.config.iou.bootstrap,
-            "seed": plan.config.seed,
         },
     ),
     jobs={"train_random_labels": "long", "check_sanity": "network"},

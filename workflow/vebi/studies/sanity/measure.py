@@ -1,10 +1,10 @@
 """Maps of a trained network beside the maps of networks that have lost what it learnt."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -21,12 +21,14 @@ from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
+from vebi.perturbation.resample import Sampling
 from vebi.studies.sanity.randomise import cascade, one_by_one, weighted_stages
+from vebi.studies.sanity.reselect import Reselection
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, write_sanity
 from vebi.studies.sanity.similarity import rank_correlation, structural_similarity
 
-# Maps of the images that are compared at one time.
-MAPS_BYTES = 512 * 2**20
+# Maps (N, H, W) by method.
+Maps = dict[str, np.ndarray]
 
 
 def measure(
@@ -36,12 +38,16 @@ def measure(
     maps: HeatmapConfig,
     *,
     key: Sequence[int],
+    seed: int,
     random_labels: nn.Module | None = None,
+    reselection: Reselection | None = None,
 ) -> None:
     """Write to `out` how alike each method's maps stay as the network's layers are randomised.
 
     What is explained stays as it was: the trained network's prediction for an image and the features
     chosen for it, also where a randomised network would predict another class or rank other features.
+    With a `reselection` every network also has its own prediction explained, by features selected in
+    it, and is compared with the trained network treated in the same way: VEBI as a whole.
     Networks, in this order: the cascade from the class scores down; with `settings.independent` each
     layer alone; `random_labels`.
 
@@ -50,78 +56,100 @@ def measure(
         out: sanity.h5.
         settings: how many images, and which layers are randomised.
         maps: the methods, and how their maps are made.
-        key: seeds the new weights, root seed first; the same for every method and image.
+        key: names the network; part of the key of its new weights, which are the same for every method
+            and image.
+        seed: root of a source's random draws, as for heatmaps.
         random_labels: the same network trained on shuffled labels, if there is one.
+        reselection: how features are selected again.
 
     Raises:
         VebiError: the data set has no test images.
     """
     dataset, device = network.dataset, network.device
-    methods: list[str] = [*maps.methods]
     chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to explain.")
-    scenes = read_scenes(dataset, chosen)
     model = network.model.to(device)
-    example = to_network_input(next(dataset.batches(chosen[:1], 1))[1], device)
-    layers = list_layers(model, example)
-    stages = weighted_stages(model, example)
+    images = to_network_input(dataset.read("images", chosen), device)
+    layers = list_layers(model, images[:1])
+    explained = _Explained(images, chosen, layers, maps, network.sampling, seed)
+    descriptors = network.descriptors
+    weighted = WeightedDescriptors(
+        layers_of(layers, descriptors), descriptors.rows(chosen), network.weights
+    )
+    targets = explained.targets(model, descriptors.predictions[chosen], weighted)
+
+    def draw_again(other: nn.Module) -> Maps:
+        assert reselection is not None
+        found = reselection.of(other, dataset, layers, chosen, device)
+        return explained.draw(other, explained.targets(other, *found))
+
+    reference = explained.draw(model, targets)
+    reference_again = draw_again(model) if reselection else {}
+    stages = weighted_stages(model, images[:1])
     if random_labels is not None:
         random_labels = random_labels.to(device)
-    names: list[str] = []
-    parts = []
-    for some in _parts(chosen, len(methods), dataset.image_shape, maps.batch_size):
-        networks = _networks(model, stages, settings, key, random_labels)
-        names, measured = _measure_images(network, layers, some, maps, networks, seed=key[0])
-        parts.append(measured)
+    networks = _networks(model, stages, settings, key, random_labels)
+    names, measured, again = [], [], []
+    for name, randomised in tqdm(networks, "sanity", unit="network", disable=None):
+        names.append(name)
+        measured.append(_compare(reference, explained.draw(randomised, targets)))
+        if reselection:
+            again.append(_compare(reference_again, draw_again(randomised)))
+    scenes = read_scenes(dataset, chosen)
     items = {}
-    for method in methods:
-        correlation, similarity = np.concatenate([part[method] for part in parts], axis=2)
-        items[method] = Sanity(correlation, similarity, chosen, scenes)
+    for method in maps.names:
+        correlation, similarity = np.stack([one[method] for one in measured], axis=1)
+        whole = np.stack([one[method][0] for one in again]) if again else None
+        items[method] = Sanity(correlation, similarity, chosen, scenes, whole)
     write_sanity(out, items, names)
 
 
-def _parts(
-    chosen: np.ndarray, n_methods: int, shape: tuple[int, int, int], batch_size: int
-) -> Iterator[np.ndarray]:
-    """Images whose maps by all methods, of the trained network and of one other, fit MAPS_BYTES."""
-    batch_bytes = batch_size * n_methods * shape[0] * shape[1] * 2 * 4
-    size = batch_size * max(1, MAPS_BYTES // batch_bytes)
-    for start in range(0, len(chosen), size):
-        yield chosen[start : start + size]
+@dataclass(frozen=True, eq=False)
+class _Explained:
+    """The images (N, C, H, W) at `chosen`, and how their maps are made."""
 
+    images: Tensor
+    chosen: np.ndarray
+    layers: list[Layer]
+    maps: HeatmapConfig
+    sampling: Sampling
+    seed: int
 
-def _measure_images(
-    network: InterpretedNetwork,
-    layers: Sequence[Layer],
-    chosen: np.ndarray,
-    maps: HeatmapConfig,
-    networks: Iterator[tuple[str, nn.Module]],
-    *,
-    seed: int,
-) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The names of `networks`, and of each method rank correlation and SSIM: (2, networks, N)."""
-    methods: list[str] = [*maps.methods]
-    images, targets = _targets(network, layers, chosen, maps, seed=seed)
+    def targets(
+        self, model: nn.Module, predictions: np.ndarray, weighted: WeightedDescriptors
+    ) -> Targets:
+        """What is explained of each image: the classes `predictions` (N), features by `weighted`."""
 
-    def draw(randomised: nn.Module) -> dict[str, np.ndarray]:
-        """Maps (N, H, W) of all images by every method."""
+        def choose(rows: np.ndarray, some: Tensor) -> Targets:
+            subject = Subject(
+                model=model,
+                images=some,
+                layers=self.layers,
+                predictions=predictions[rows],
+                image_index=self.chosen[rows],
+                weighted=WeightedDescriptors(
+                    weighted.layers, weighted.descriptors[rows], weighted.weights
+                ),
+                seed=self.seed,
+                sampling=self.sampling,
+            )
+            return choose_targets(subject, self.maps.names, self.maps.top)
+
+        batches = split_batches(self.images, self.maps.batch_size)
+        return Targets.joined([part for _, part in map_batches(batches, choose)])
+
+    def draw(self, model: nn.Module, targets: Targets) -> Maps:
+        """Maps of all images by every method."""
+        methods: list[str] = [*self.maps.names]
         parts = map_batches(
-            split_batches(images, maps.batch_size),
+            split_batches(self.images, self.maps.batch_size),
             lambda rows, some: merged_maps(
-                randomised, some, layers, targets.at(rows), methods, ig_steps=maps.ig_steps
+                model, some, self.layers, targets.at(rows), methods, ig_steps=self.maps.ig_steps
             ),
         )
         drawn = [{method: one.cpu().numpy() for method, one in of.items()} for _, of in parts]
         return {method: np.concatenate([of[method] for of in drawn]) for method in methods}
-
-    reference = draw(network.model)
-    names, measured = [], []
-    for name, randomised in tqdm(networks, "sanity", unit="network", disable=None):
-        names.append(name)
-        measured.append(_compare(reference, draw(randomised)))
-    stacked = {method: np.stack([one[method] for one in measured], axis=1) for method in methods}
-    return names, stacked
 
 
 def _compare(
@@ -134,35 +162,6 @@ def _compare(
         )
         for method, maps in reference.items()
     }
-
-
-def _targets(
-    network: InterpretedNetwork,
-    layers: Sequence[Layer],
-    chosen: np.ndarray,
-    maps: HeatmapConfig,
-    *,
-    seed: int,
-) -> tuple[Tensor, Targets]:
-    """The images at `chosen`, float (N, C, H, W), and what is explained of each."""
-    descriptors = network.descriptors
-    described = layers_of(layers, descriptors)
-
-    def choose(indices: np.ndarray, raw: np.ndarray) -> tuple[Tensor, Targets]:
-        subject = Subject(
-            model=network.model,
-            images=to_network_input(raw, network.device),
-            layers=layers,
-            predictions=descriptors.predictions[indices],
-            image_index=indices,
-            weighted=WeightedDescriptors(described, descriptors.rows(indices), network.weights),
-            seed=seed,
-        )
-        return subject.images, choose_targets(subject, maps.methods, maps.top)
-
-    batches = network.dataset.batches(chosen, maps.batch_size)
-    parts = [part for _, part in map_batches(batches, choose)]
-    return torch.cat([some for some, _ in parts]), Targets.joined([some for _, some in parts])
 
 
 def _networks(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vebi.data.dataset import TRAIN, Dataset
 from vebi.io.errors import VebiError
 from vebi.network.running import run
+from vebi.statistics import draw_key
 
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
@@ -73,14 +74,15 @@ def cascade(
 
     Yields (name of the lowest randomised layer, the network), from one layer to all of them; at most
     `limit` networks. The given network is not changed; the yielded one is, by the next step. A layer's
-    new weights come from `key` and its place, so that they are the same in every step.
+    new weights come from `key`, which names the network, and its place, so that they are the same in
+    every step.
     """
     copied = copy.deepcopy(model)
     from_top = list(reversed(range(len(stages))))
     shown = {from_top[i] for i in thin_out(len(stages), limit)}
     for position in from_top:
         name, modules = stages[position]
-        redraw(copied, modules, [*key, position])
+        redraw(copied, modules, weights_key(key, position))
         if position in shown:
             yield name, copied
 
@@ -96,8 +98,13 @@ def one_by_one(
         position = len(stages) - 1 - i
         name, modules = stages[position]
         copied = copy.deepcopy(model)
-        redraw(copied, modules, [*key, position])
+        redraw(copied, modules, weights_key(key, position))
         yield name, copied
+
+
+def weights_key(key: Sequence[int], position: int) -> tuple[int, ...]:
+    """The key of a layer's new weights: `key` names the network, `position` is the layer's from below."""
+    return draw_key("sanity: new weights of a layer", *key, position)
 
 
 def redraw(model: nn.Module, modules: Sequence[str], key: Sequence[int]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
 from vebi.run.plan import RUN, Plan
+from vebi.studies.columns import FEATURE_COUNT, RELATIVE_GAP
 from vebi.studies.record import Figure, Study, Tabulation
 
 
@@ -37,7 +38,7 @@ STUDY = Study(
             ),
             allowed=(
                 Allowed("n_seeds", "exact"),
-                Allowed("n_features*", "close", atol=3, rtol=0.1, why="as in selection.csv"),
+                FEATURE_COUNT,
             ),
         ),
         "selection": Table(
@@ -56,12 +57,7 @@ STUDY = Study(
                 " bounds how far a solution is from the optimum."
             ),
             allowed=(
-                Allowed(
-                    "relative_gap",
-                    "close",
-                    atol=1e-6,
-                    why="both are certificates far below what matters",
-                ),
+                RELATIVE_GAP,
                 Allowed("objective", "close", rtol=0.05),
                 Allowed(
                     "n_features*",

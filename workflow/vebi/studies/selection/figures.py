@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vebi.figures.grid import new_grid
-from vebi.figures.style import CONDITION_COLOURS, SCOPE_NAMES, styled
+from vebi.figures.style import CONDITION_COLOURS, SCOPE_NAMES, SMALL, styled
 from vebi.selection.path_file import Solution, read_solution
 
 
@@ -41,7 +41,7 @@ def draw_selection_path(
         title = f"{experiment[0]}\n{experiment[1]}, {n_images[experiment]:,} images"
         upper.set(title=title, ylabel="features selected")
         lower.set(ylabel="squared error per image")
-        upper.legend(fontsize=7, title="a line per seed", title_fontsize=7)
+        upper.legend(fontsize=SMALL, title="a line per seed", title_fontsize=SMALL)
     return figure
 
 

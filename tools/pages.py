@@ -1,0 +1,285 @@
+"""The pages whose numbers come from tables: docs/claims.md, docs/results.md, and README's findings.
+
+    python tools/pages.py          # or: make pages
+
+The claims of the committed runs are tabulated again first: a claim that was added, or judged by another
+rule, has its row. Each page has a template in tools/templates, in which a number is a call that reads its
+table, such as `{{ mean("default", "iou_auc", "auc", method="vebi") }}`. tests/unit/test_pages.py makes
+the pages again and fails where a committed one differs: a number that drifted, or one that was typed.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from snakemake.utils import update_config
+
+from vebi.claims.facts import facts_of
+from vebi.claims.merge import merge, read_claims
+from vebi.claims.show import claim_table, count_table, measured, published, reason
+from vebi.claims.table import CLAIMS_TABLE
+from vebi.claims.tabulate import tabulate
+from vebi.config import parse_config
+from vebi.io.tables import read_rows, write_table
+from vebi.report.places import TABLES
+from vebi.statistics import over_networks
+
+# In the order in which equal evidence counts.
+RUNS = ("default", "mnist", "robustness", "mcgill", "resampling")
+PAGES = {"docs/claims.md": "claims.md.j2", "docs/results.md": "results.md.j2"}
+START, END = "<!-- findings: made by tools/pages.py -->\n", "<!-- end -->\n"
+# The section of docs/results.md that is about a table, by the start of its name.
+SECTIONS = {
+    "iou": "Overlap with exact masks (the paper's Fig. 8)",
+    "robustness": "Overlap with exact masks (the paper's Fig. 8)",
+    "artefacts": "Grid artefacts (Figs. 2 and 7), as a number",
+    "ablation": "Removing features (4.1, Fig. 4)",
+    "selection": "Removing features (4.1, Fig. 4)",
+    "occlusion": "Covering what a map marks (4.2)",
+    "mcgill": "The McGill report (MNIST; its Keras network reduced)",
+    "resampling": "Input resampling (Lengerich et al. 2017)",
+}
+SELECTED, MATCHED = "selected", "random_layer_matched"
+
+
+class Numbers:
+    """What the templates may call: numbers of the committed runs, as text."""
+
+    def __init__(self, reference: Path) -> None:
+        self._reference = reference
+        self.table = cache(self._read)
+        self.claims = merge([(run, read_claims(reference / run)) for run in RUNS])
+
+    def _read(self, run: str, table: str) -> pd.DataFrame:
+        return read_rows(self._reference / run / "tables" / f"{table}.csv", TABLES[table])
+
+    def rows(self, run: str, table: str, **equal: Any) -> pd.DataFrame:
+        """Rows of a table whose columns have these values; at least one, or the page is wrong."""
+        frame = self.table(run, table)
+        for column, value in equal.items():
+            frame = frame[frame[column] == value]
+        if frame.empty:
+            raise ValueError(f"{run}/{table}.csv has no row with {equal}.")
+        return frame
+
+    def mean(self, run: str, table: str, column: str, digits: int = 3, **equal: Any) -> str:
+        """Mean of a column over these rows."""
+        return f"{self.rows(run, table, **equal)[column].mean():.{digits}f}"
+
+    def span(self, run: str, table: str, column: str, digits: int = 2, **equal: Any) -> str:
+        """Smallest to largest mean over networks of these rows, by data set and model."""
+        rows = self.rows(run, table, **equal)
+        keys = [key for key in ("dataset", "model", "method") if key in rows]
+        means = rows.groupby(keys)[column].mean()
+        low, high = f"{means.min():.{digits}f}", f"{means.max():.{digits}f}"
+        return low if low == high else f"{low} to {high}"
+
+    def largest(self, run: str, table: str, column: str, form: str, **equal: Any) -> str:
+        """The largest number of a column over these rows."""
+        return format(self.rows(run, table, **equal)[column].max(), form)
+
+    def paired(self, run: str, table: str, column: str, a: str, b: str, **equal: Any) -> str:
+        """Difference of two methods over networks with its 95 % interval by Student's t."""
+        first, second = (
+            self.rows(run, table, method=method, **equal).groupby("seed")[column].mean()
+            for method in (a, b)
+        )
+        return interval(first - second)
+
+    def each(self, run: str, table: str, column: str, a: str, b: str, **equal: Any) -> str:
+        """The difference of two methods in every network."""
+        first, second = (
+            self.rows(run, table, method=method, **equal).groupby("seed")[column].mean()
+            for method in (a, b)
+        )
+        return ", ".join(f"{value:+.3f}" for value in first - second)
+
+    def covered(self, run: str, dataset: str, method: str) -> str:
+        """Confidence under a method's boxes minus that under those of deconvnet with GB."""
+        rows = self.rows(run, "occlusion", dataset=dataset)
+        means = rows[rows["covered_fraction"] > 0].groupby(["method", "seed"])
+        left = means["mean_confidence"].mean()
+        return interval(left[method] - left["deconv_gb"])
+
+    def per_pixel(self, run: str, method: str, where: str) -> str:
+        """How much more of a map lies on a region than of one that is even over the image."""
+        rows = self.rows(run, "distractors", method=method)
+        return f"{rows[f'mass_on_{where}'].mean() / rows[f'area_{where}'].mean():.1f}"
+
+    def settings(self, comparison: str, verdict: str) -> str:
+        """In how many settings of the study of robustness a comparison has a verdict."""
+        rows = self.rows("robustness", "robustness_summary", comparison=comparison, factor="all")
+        row = rows.to_dict("records")[0]
+        return f"{row[f'n_{verdict}']} of {row['n_settings']}"
+
+    def robust(self, comparison: str, model: str) -> str:
+        """Smallest and largest difference over the settings of one network."""
+        rows = self.rows("robustness", "robustness", comparison=comparison, model=model)
+        values = rows["mean_difference"]
+        return f"{values.min():.3f} and {values.max():.3f}"
+
+    def tipping(self, column: str) -> str:
+        """Shares of the filters over the Keras networks, in percent; those never reached count as all."""
+        rows = self.rows("mcgill", "mcgill_verdict")
+        shares = 100 * rows[rows["model"].str.startswith("keras")][column]
+        return f"{shares.min():.0f} to {shares.max():.0f} %"
+
+    def left(self, model: str, mu: float, column: str, digits: int = 2) -> str:
+        """A number of the report's removal under the exact selection."""
+        variant = "conv/annotations/test/partial/layer_matched"
+        keys = {"model": model, "mu": mu, "variant": variant, "solver": "path"}
+        return self.mean("mcgill", "mcgill_keras", column, digits, **keys)
+
+    def dropped(self, solver: str) -> str:
+        """Filters that the MatConvNet network loses at the printed mu."""
+        keys = {"model": "matconvnet", "labels": "predictions", "scope": "all", "solver": solver}
+        return ", ".join(
+            self.mean("mcgill", "mcgill_solvers", "n_features", 1, **keys, mu=mu)
+            for mu in (10, 100, 200)
+        )
+
+    def gap(self, mu: float) -> str:
+        """The largest relative gap of spgl1 at this mu, of any network and class."""
+        keys = {"model": "matconvnet", "labels": "predictions", "scope": "all"}
+        return self.largest(
+            "mcgill", "mcgill_solvers", "relative_gap", ".2f", **keys, solver="spgl1_1000", mu=mu
+        )
+
+    def agreeing(self) -> str:
+        """In how many pairs of seeds the selected sets agree more than chance within layers."""
+        rows = self.rows("mcgill", "mcgill_invariance", model="matconvnet", comparison="other_seed")
+        return f"{int((rows['p_value_per_layer'] < 0.05).sum())} of {len(rows)}"
+
+    def held(self, claim: str, model: str) -> str:
+        """`k / r of n` comparisons that hold, and that are reversed. Uniform draws repeat active ones."""
+        rows = self.rows("resampling", "resampling_claims", claim=claim, model=model)
+        words = rows[rows["reference"] != "random"]["verdict"]
+        return f"{(words == 'holds').sum()} / {(words == 'reversed').sum()} of {len(words)}"
+
+    def overlap(self, model: str) -> str:
+        """Similarity of both selections after the first and the last epoch that was measured."""
+        keys = {"model": model, "layer": "all", "k": 5, "perturbation": "multiplicative_noise"}
+        rows = self.rows("resampling", "resampling_similarity", **keys).sort_values("epoch")
+        first, last = rows["published"].iloc[[0, -1]]
+        return f"{first:.3f} to {last:.3f}"
+
+    def removal(self, run: str, dataset: str, mu: float) -> dict[str, str]:
+        """What removing the features selected at mu from all layers does, as a row of the page."""
+        rows = self.rows(run, "ablation", dataset=dataset)
+        whole = rows[rows["condition"] == "none"]["mean_class_accuracy"].mean()
+        rows = rows[(rows["mu"] == mu) & (rows["scope"] == "all")]
+        left = {
+            condition: group.groupby("seed")["mean_class_accuracy"].mean()
+            for condition, group in rows.groupby("condition")
+        }
+        removed = rows[rows["condition"] == SELECTED]["n_ablated"].mean()
+        return {
+            "whole": f"{whole:.3f}",
+            "selected": f"{left[SELECTED].mean():.3f} ({removed:.0f})",
+            "matched": f"{left[MATCHED].mean():.3f}",
+            "difference": interval(left[MATCHED] - left[SELECTED], 2),
+        }
+
+    def claim(self, claim_id: str, what: str = "measured") -> str:
+        """Of a claim: our number with its interval (`measured`), the verdict, the printed number."""
+        rows = self.claims[self.claims["claim_id"] == claim_id]
+        if rows.empty:
+            raise ValueError(f"There is no claim '{claim_id}'.")
+        row = rows.to_dict("records")[0]
+        shown: dict[str, Callable[[Any], str]] = {
+            "measured": measured,
+            "published": published,
+            "reason": reason,
+        }
+        return shown[what](row) if what in shown else str(row[what])
+
+    def with_verdict(self, *verdicts: str) -> list[dict[str, str]]:
+        """The claims that came to any of these verdicts, each as text."""
+        rows = self.claims[self.claims["verdict"].isin(verdicts)].to_dict("records")
+        return [
+            {
+                "statement": row["statement"],
+                "place": f"{row['source']}, {row['place'].split(':')[0]}",
+                "anchor": anchor(row["tables"].split()[0]),
+                "published": published(row),
+                "measured": measured(row),
+                "reason": reason(row),
+                "compared": row["comparability"],
+            }
+            for row in rows
+        ]
+
+    def number_of(self, *verdicts: str) -> int:
+        """How many claims came to any of these verdicts."""
+        return int(self.claims["verdict"].isin(verdicts).sum())
+
+
+def anchor(table: str) -> str:
+    """The link to the section of docs/results.md about a table."""
+    heading = SECTIONS[table.split("_")[0]].lower()
+    return "#" + re.sub(r"[^\w\- ]", "", heading).replace(" ", "-")
+
+
+def interval(values: pd.Series, digits: int = 3) -> str:
+    """`+0.091 (0.030 to 0.152)`: mean and 95 % interval over networks."""
+    found = over_networks(values.to_numpy(float))
+    ends = f"{found.low:.{digits}f} to {found.high:.{digits}f}"
+    return f"{found.value:+.{digits}f} ({ends})"
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Every page by its path in the repository, with its text."""
+    numbers = Numbers(root / "results/reference")
+    environment = Environment(
+        loader=FileSystemLoader(root / "tools/templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    public = (name for name in dir(numbers) if not name.startswith("_"))
+    environment.globals |= {name: getattr(numbers, name) for name in public}
+    environment.globals |= {
+        "n_claims": len(numbers.claims),
+        "count_table": count_table(numbers.claims).strip(),
+        "claim_table": claim_table(numbers.claims).strip(),
+    }
+    made = {path: environment.get_template(name).render() for path, name in PAGES.items()}
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    head, _, rest = readme.partition(START)
+    _, _, tail = rest.partition(END)
+    findings = environment.get_template("findings.md.j2").render()
+    return {**made, "README.md": f"{head}{START}{findings}{END}{tail}"}
+
+
+def retabulate(root: Path) -> None:
+    """Write claims.csv of every committed run from its tables and its configuration."""
+    default = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
+    for path in sorted((root / "config").glob("*.yaml")):
+        config = deepcopy(default)
+        update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
+        folder = root / "results/reference" / config["run"] / "tables"
+        files = {table.stem: table for table in folder.glob("*.csv") if table.stem != "claims"}
+        if files:
+            claims = tabulate(files, facts_of(parse_config(config)))
+            write_table(folder / "claims.csv", claims, CLAIMS_TABLE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path())
+    root = parser.parse_args().root
+    retabulate(root)
+    for path, text in pages(root).items():
+        (root / path).write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+from .dataset import TEST as TEST
+from .dataset import TRAIN as TRAIN
+from .dataset import Dataset as Dataset
+from .dataset import ImageIndex as ImageIndex
+from .dataset import Images as Images
+from .dataset import open_dataset as open_dataset
+from .dataset import write_dataset as write_dataset
+from .dataset import write_index as write_index
+from .flowers import Flowers as Flowers
+from .scenes import read_scenes as read_scenes
+from .subset import spread_over_classes as spread_over_classes

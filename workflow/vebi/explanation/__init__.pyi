@@ -1,0 +1,12 @@
+from .attribution import Attribution as Attribution
+from .explain import explain_batch as explain_batch
+from .explainer import Explainer as Explainer
+from .explainer import fit as fit
+from .explainer import load as load
+from .explanation import ClassScore as ClassScore
+from .explanation import Explanation as Explanation
+from .explanation import FeatureExplanation as FeatureExplanation
+from .image_files import explain_files as explain_files
+from .network_source import NetworkSource as NetworkSource
+from .network_source import find_network as find_network
+from .panels import draw_panels as draw_panels

@@ -1,0 +1,10 @@
+from .errors import VebiError as VebiError
+from .files import atomic_path as atomic_path
+from .files import write_text as write_text
+from .hdf5 import create_hdf5 as create_hdf5
+from .hdf5 import open_hdf5 as open_hdf5
+from .matlab import load_mat as load_mat
+from .tables import Table as Table
+from .tables import read_table as read_table
+from .tables import write_table as write_table
+from .tensors import load_tensors as load_tensors

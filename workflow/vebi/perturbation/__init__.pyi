@@ -1,0 +1,9 @@
+from .metrics import Metrics as Metrics
+from .moments import Moments as Moments
+from .perturbations import PERTURBATIONS as PERTURBATIONS
+from .perturbations import Perturbation as Perturbation
+from .perturbations import perturb as perturb
+from .resample import Resampled as Resampled
+from .resample import Sampling as Sampling
+from .resample import convolution_responses as convolution_responses
+from .resample import mean_pixels as mean_pixels

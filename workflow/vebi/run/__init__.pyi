@@ -1,0 +1,11 @@
+from .checkpoint import Checkpoint as Checkpoint
+from .checkpoint import checkpoint_of as checkpoint_of
+from .job import Task as Task
+from .job_context import JobContext as JobContext
+from .job_context import read_context as read_context
+from .lock import hold_run as hold_run
+from .manifest import build_manifest as build_manifest
+from .manifest import verify_run as verify_run
+from .manifest import write_manifest as write_manifest
+from .plan import Plan as Plan
+from .plan import Run as Run

@@ -1,0 +1,15 @@
+from .certificate import Certificate as Certificate
+from .certificate import certify as certify
+from .estimator import MuLasso as MuLasso
+from .homotopy import solve_path as solve_path
+from .path import ClassPath as ClassPath
+from .path_file import Solution as Solution
+from .path_file import read_solution as read_solution
+from .path_file import write_solution as write_solution
+from .select import Problem as Problem
+from .select import solve as solve
+from .select import solve_paths as solve_paths
+from .statistics import Accumulator as Accumulator
+from .statistics import FeatureIndex as FeatureIndex
+from .statistics import Statistics as Statistics
+from .statistics import read_statistics as read_statistics

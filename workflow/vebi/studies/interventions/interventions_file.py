@@ -1,0 +1,56 @@
+"""The rendered interventions (`vebi.data.an8flower.intervene`), an image at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vebi.data.an8flower.parts import masks_of_map, part_map
+from vebi.data.an8flower.scene import Scene
+from vebi.io.hdf5 import open_hdf5
+
+
+@dataclass(frozen=True, eq=False)
+class Intervened:
+    """An image with its interventions.
+
+    Attributes:
+        index: row in the data set.
+        scene: every parameter of the image.
+        image: unchanged, uint8 (H, W, 3).
+        changed: uint8 (k, H, W, 3).
+        applies: bool (k).
+        masks: of every part that the set can show, bool (H, W), by name.
+    """
+
+    index: int
+    scene: Scene
+    image: np.ndarray
+    changed: np.ndarray
+    applies: np.ndarray
+    masks: dict[str, np.ndarray]
+
+
+def read_changes(path: Path) -> tuple[list[str], list[str]]:
+    """Part and kind of every change in a file of interventions."""
+    with open_hdf5(path, "interventions") as file:
+        return [str(p) for p in file.attrs["change_parts"]], [
+            str(k) for k in file.attrs["change_kinds"]
+        ]
+
+
+def read_interventions(path: Path) -> Iterator[Intervened]:
+    """Every image of a file of interventions, one at a time in memory."""
+    with open_hdf5(path, "interventions") as file:
+        flower_set = str(file.attrs["flower_set"])
+        for row, index in enumerate(file["index"][:]):
+            numbers = part_map(file["parts"][row], file["shadows"][row])
+            yield Intervened(
+                index=int(index),
+                scene=Scene.from_json(file["parameters"].asstr()[row]),
+                image=file["originals"][row],
+                changed=file["images"][row],
+                applies=file["applies"][row],
+                masks=masks_of_map(numbers, flower_set),
+            )

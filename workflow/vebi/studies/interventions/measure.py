@@ -1,0 +1,207 @@
+"""What rendered interventions do to a network, its selected features, and where the maps lie."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vebi.catalogue.methods import CHANCE
+from vebi.config.interventions import EffectConfig
+from vebi.data.scenes import read_scenes
+from vebi.descriptors.descriptor_file import layers_of
+from vebi.heatmaps.heatmap_file import read_heatmaps
+from vebi.heatmaps.interpreted_network import InterpretedNetwork
+from vebi.io.errors import VebiError
+from vebi.network.batches import map_batches, split_batches
+from vebi.network.layers import Layer, feature_index, list_layers
+from vebi.network.passes import responses, to_network_input
+from vebi.network.scores import probabilities
+from vebi.statistics import draw_key
+from vebi.studies.interventions.boxes import under_boxes
+from vebi.studies.interventions.effects_file import BOXES, Effects, write_effects
+from vebi.studies.interventions.interventions_file import (
+    Intervened,
+    read_changes,
+    read_interventions,
+)
+from vebi.studies.interventions.parts import shares_on_parts
+from vebi.studies.occlusion.measure import mean_fill
+
+# Parts that are everywhere: a box around one would be the whole image.
+BACKGROUND = ("ground", "sky", "shadow")
+
+
+def measure(
+    network: InterpretedNetwork,
+    interventions: Path,
+    heatmaps: Mapping[str, Path],
+    out: Path,
+    settings: EffectConfig,
+    *,
+    seed: int,
+) -> None:
+    """Write to `out` the effects of all interventions, and how each method's maps lie on the parts.
+
+    The method `random` has maps of independent uniform pixels, whose key is (`seed`, image).
+
+    Args:
+        network: the trained one, with the features that were selected in it.
+        interventions: the rendered images.
+        heatmaps: files by method.
+        out: effects.h5.
+        settings: how many features of each class are followed.
+        seed: root of the random maps.
+
+    Raises:
+        VebiError: the interventions are on other images than the data set's, or heatmaps are missing.
+    """
+    parts, kinds = read_changes(interventions)
+    images = list(read_interventions(interventions))
+    dataset = network.dataset
+    index = np.array([one.index for one in images])
+    if not np.array_equal(dataset.images_at(index), np.stack([one.image for one in images])):
+        raise VebiError(f"{interventions} has other images than {dataset.path}. Render them again.")
+    names = list(images[0].masks)
+    masks = np.stack([[one.masks[name] for name in names] for one in images])
+    observed = _Observer.of(network, to_network_input(images[0].image[None]), settings)
+    fill = mean_fill(dataset, "mean_colour")[:, 0, 0].numpy()
+    found = [
+        _observe(observed, one, parts, kinds, fill)
+        for one in tqdm(images, "interventions", unit="image", disable=None)
+    ]
+    mass, density = {}, {}
+    for name, path in sorted(heatmaps.items()):
+        mass[name], density[name] = shares_on_parts(read_heatmaps(path, index), masks)
+    chance = random_maps(index, dataset.image_shape[:2], seed)
+    mass[CHANCE.name], density[CHANCE.name] = shares_on_parts(chance, masks)
+    columns = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    write_effects(
+        out,
+        Effects(
+            image_index=index,
+            scene=read_scenes(dataset, index),
+            class_part=np.array([names.index(one.scene.part) for one in images]),
+            change_parts=np.array(parts),
+            change_kinds=np.array(kinds),
+            parts=np.array(names),
+            area=masks.mean((2, 3)),
+            features=observed.chosen,
+            weights=observed.weights,
+            mass=mass,
+            density=density,
+            **columns,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Observer:
+    """A network with the features (F) that are watched in it.
+
+    `chosen` int64 (F, 3): class, place in the descriptor file's layers, channel; `places` (F): place of
+    the layer in `watched`.
+    """
+
+    network: InterpretedNetwork
+    layers: Sequence[Layer]
+    watched: Sequence[Layer]
+    places: np.ndarray
+    chosen: np.ndarray
+    weights: np.ndarray
+    batch_size: int
+
+    @classmethod
+    def of(
+        cls, network: InterpretedNetwork, example: Tensor, settings: EffectConfig
+    ) -> "_Observer":
+        """Watch the features of each class with the largest positive weights."""
+        layers = list_layers(network.model.to(network.device), example.to(network.device))
+        described = layers_of(layers, network.descriptors)
+        positions, channels = feature_index(described)
+        chosen, weights = [], []
+        for label, of_class in enumerate(network.weights):
+            for column in np.argsort(-of_class, kind="stable")[: settings.features]:
+                if of_class[column] > 0:
+                    chosen.append((label, positions[column], channels[column]))
+                    weights.append(of_class[column])
+        table = np.array(chosen, np.int64).reshape(-1, 3)
+        used = np.unique(table[:, 1])
+        return cls(
+            network=network,
+            layers=layers,
+            watched=[described[position] for position in used],
+            places=np.searchsorted(used, table[:, 1]),
+            chosen=table,
+            weights=np.array(weights, np.float64),
+            batch_size=settings.batch_size,
+        )
+
+    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class scores (N, classes) and responses of the features (N, F), of uint8 images."""
+
+        def look(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, np.ndarray]:
+            batch = to_network_input(raw, self.network.device)
+            scores, maps = responses(self.network.model, batch, self.layers, self.watched)
+            norms = [
+                torch.linalg.vector_norm(
+                    response.movedim(layer.channel_axis, 1).flatten(2)
+                    if response.ndim > 2
+                    else response.unsqueeze(2),
+                    dim=2,
+                )
+                for layer, response in zip(self.watched, maps, strict=True)
+            ]
+            found = [
+                norms[place][:, channel].double().cpu().numpy()
+                for place, channel in zip(self.places, self.chosen[:, 2], strict=True)
+            ]
+            return scores.cpu(), np.stack(found, 1) if found else np.zeros((len(raw), 0))
+
+        done = [one for _, one in map_batches(split_batches(images, self.batch_size), look)]
+        scores = torch.cat([scores for scores, _ in done])
+        return scores.double().numpy(), np.concatenate([found for _, found in done])
+
+
+def _observe(
+    observer: _Observer,
+    one: Intervened,
+    parts: Sequence[str],
+    kinds: Sequence[str],
+    fill: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The fields of `Effects` that one image has."""
+    k = len(parts)
+    boxed = [
+        change
+        for change, (part, kind) in enumerate(zip(parts, kinds, strict=True))
+        if kind == "removed" and part not in BACKGROUND and one.applies[change]
+        if one.masks[part].any()
+    ]
+    covered = [under_boxes(one.image, one.masks[parts[change]], fill) for change in boxed]
+    scores, responded = observer.look(np.concatenate([one.image[None], one.changed, *covered]))
+    label = int(scores[0].argmax())
+    likely = probabilities(torch.from_numpy(scores))[:, label].numpy()
+    drop = np.where(one.applies, scores[0, label] - scores[1 : k + 1, label], np.nan)
+    box_drop = np.full((k, len(BOXES)), np.nan)
+    box_drop[boxed] = scores[0, label] - scores[k + 1 :, label].reshape(-1, len(BOXES))
+    before, after = responded[0], responded[1 : k + 1]
+    lost = np.divide(before - after, before, out=np.zeros_like(after), where=before > 0)
+    return {
+        "score": np.array(scores[0, label]),
+        "score_drop": drop,
+        "probability_drop": np.where(one.applies, likely[0] - likely[1 : k + 1], np.nan),
+        "changed_class": np.where(one.applies, scores[1 : k + 1].argmax(1) != label, np.nan),
+        "box_drop": box_drop,
+        "response": before,
+        "response_drop": np.where(one.applies[:, None], lost, np.nan),
+    }
+
+
+def random_maps(index: np.ndarray, shape: Sequence[int], seed: int) -> np.ndarray:
+    """Maps (n, H, W) of independent uniform pixels, keyed by seed and the images' rows (n)."""
+    keys = [draw_key("interventions: random map", seed, i) for i in index]
+    return np.stack([np.random.default_rng(key).random(shape) for key in keys])
