@@ -12,7 +12,7 @@ SLURM := .venv-slurm
 LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults check wheel docs lock bench coverage pages clean-env
+.PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults fuzz check wheel docs lock bench coverage pages clean-env
 help:
 	@echo "make quick       digits alone, to a report, in two minutes (needs no Blender)"
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
@@ -24,7 +24,8 @@ help:
 	@echo "make test        every test that this machine can run"
 	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
 	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
-	@echo "make test-faults one run that is killed 30 times (KILLS=), then compared with an undisturbed one"
+	@echo "make test-faults runs that are killed 30 times (KILLS=), then compared with an undisturbed one"
+	@echo "make fuzz        an hour of hostile input for every reader, with a summary by outcome (FUZZ=)"
 	@echo "make check       lint, format, types, layers"
 	@echo "make wheel       the package in bare environments, with the oldest and the newest versions"
 	@echo "make docs        the documentation as a site, to site/"
@@ -103,10 +104,15 @@ test-slurm: dev-env slurm-env
 	  if [ $$code -eq 0 ]; then PATH="$$PATH:/usr/sbin" $(SLURM)/bin/python -m pytest -m slurm tests/workflow/slurm; \
 	  else [ $$code -eq 3 ]; fi
 
-# The main process, its jobs and its renderers are killed in one run, which must end as if nothing had been.
+# The main process, its jobs and its renderers are killed in runs that must end as if nothing had been.
 KILLS ?= 30
 test-faults: dev-env
 	VEBI_KILLS=$(KILLS) $(VENV)/bin/python -m pytest -s tests/faults
+
+# Hostile input for every reader (FUZZ=--only N for one case again); `make test` runs the first 252 cases.
+FUZZ ?= --minutes 60
+fuzz: dev-env
+	PYTHONPATH=workflow $(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
 # Peers that are not dependencies are measured where they are installed: pip install spams-bin celer grad-cam
 bench: dev-env reproduce

@@ -39,7 +39,7 @@ include: "workflow/rules/report.smk"
 onsuccess:
     from vebi.run.summary import summarise
 
-    print(summarise(RESULTS))
+    print(summarise(FOLDER))
 
 
 rule all:

@@ -10,6 +10,7 @@ from pathlib import Path
 from vebi.compute.devices import count_gpus_to_ask_for
 from vebi.compute.processes import identify
 from vebi.config import parse_config
+from vebi.config.files import check_keys_once
 from vebi.data.on_disk import leave_out_absent
 from vebi.io.errors import VebiError
 from vebi.io.calls import parse_call
@@ -25,6 +26,8 @@ from vebi.run.plan import RUN, Plan, Run
 from vebi.studies.registry import STUDIES, drawn_figures, figure_names, table_names
 
 try:
+    if workflow.is_main_process:
+        check_keys_once(workflow.configfiles)
     CONFIG, LEFT_OUT = leave_out_absent(parse_config(config))
 except VebiError as error:
     sys.exit(f"\n{error}\n")
@@ -41,13 +44,24 @@ os.environ.update(
 )
 RESULTS = Path("results") / CONFIG.run
 PLAN = Plan(CONFIG, RESULTS)
+# Where it lies: a module of another project can have a prefix, which Snakemake puts before every path.
+FOLDER = Path(workflow.modifier.path_modifier.replace_prefix(str(RESULTS), "output"))
 # A job ends with the Snakemake that started it, keeps checksums of its files in this folder, and may
-# run the user's own code that the configuration names.
+# run the user's own code that the configuration names. Another module may have been here before.
+CONTEXT = read_context()
+IS_HERS = CONTEXT.owner == identify(os.getpid())
 replace(
-    read_context(),
-    run=str(RESULTS),
+    CONTEXT,
+    runs=tuple(dict.fromkeys([*(CONTEXT.runs if IS_HERS else ()), str(FOLDER)])),
     owner=identify(os.getpid()),
-    factories=tuple(m.factory for m in CONFIG.models.values() if m.factory),
+    factories=tuple(
+        dict.fromkeys(
+            [
+                *(CONTEXT.factories if IS_HERS else ()),
+                *(m.factory for m in CONFIG.models.values() if m.factory),
+            ]
+        )
+    ),
     methods=tuple(method.model_dump() for method in CONFIG.heatmaps.own.values()),
 ).publish()
 GPUS = count_gpus_to_ask_for(CONFIG.device, CONFIG.ask_for_gpu)
@@ -59,28 +73,36 @@ onstart:
     replace(read_context(), cores=workflow.resource_settings.cores or 0).publish()
     # One run at a time in a results folder, for as long as this process lives.
     try:
-        hold_run(RESULTS)
+        hold_run(FOLDER)
     except VebiError as error:
         sys.exit(f"\n{error}\n")
 
 
+def get_pattern(names):
+    """What matches one of some names, in which a dot is a dot, and nothing else."""
+    return "|".join(map(re.escape, names)) or "none"
+
+
 wildcard_constraints:
-    dataset="|".join(CONFIG.datasets),
-    model="|".join(CONFIG.models),
+    dataset=get_pattern(CONFIG.datasets),
+    model=get_pattern(CONFIG.models),
     seed=r"\d+",
     scope="all|conv",
     chunk=r"\d{4}",
     method="|".join(map(re.escape, CONFIG.heatmaps.own)) or "none",
 
 
-def get_code(script, *functions):
+def get_code(script, *functions, versions=True):
     """Digest of a script and all code of the package that it reaches, so that an edit reruns it.
 
     `functions`: modules, or functions as `module:function`, that the script runs without naming them.
+    `versions`: whether an upgrade of numpy, torch and the like reruns it, too.
     """
     # For the jobs that need it: a job on a cluster reads all rules again and runs one.
     digest = functools.cache(code_digest)
-    return lambda wildcards: digest(WORKFLOW / "scripts" / script, *functions)
+    return lambda wildcards: digest(
+        WORKFLOW / "scripts" / script, *functions, versions=versions
+    )
 
 
 def get_settings(section, *keys):

@@ -1,6 +1,7 @@
 """The two worked examples: one's own network on one's own images, and the pipeline as a module."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -106,6 +107,45 @@ def test_another_project_runs_the_workflow_as_a_module(project):
     source.write_text(text.replace("LARGEST_MU = 1e-100", "LARGEST_MU = 1e-99"))
     planned = re.findall(r"^(?:local)?rule (\w+):", snakemake(project, "-n").stdout, re.MULTILINE)
     assert set(planned) == {"vebi_select", "vebi_tabulate_selection", "count_selected"}
+
+
+def test_two_modules_with_prefixes_keep_checksums_and_find_damage(project):
+    own = project / "Snakefile"
+    module = """
+module {name}:
+    snakefile:
+        "vebi/Snakefile"
+    config:
+        config
+    prefix:
+        "{name}"
+
+
+use rule * from {name} exclude all as {name}_*
+"""
+    text = own.read_text()
+    own.write_text(
+        text[: text.index("module vebi:")] + "".join(module.format(name=n) for n in ("one", "two"))
+    )
+    files = [f"{name}/results/digits/data/digits/dataset.h5" for name in ("one", "two")]
+    done = snakemake(project, *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in files:
+        name = path.partition("/")[0]
+        kept = project / name / "results/digits/.checksums/data/digits/dataset.h5.sha256"
+        assert kept.read_text().startswith(
+            hashlib.sha256((project / path).read_bytes()).hexdigest()
+        )
+        with (project / path).open("r+b") as stream:
+            stream.seek(5000)
+            stream.write(b"damage")
+    assert not (project / "results").exists()
+    wanted = "two/results/digits/models/digits/matconvnet-digits/seed0/model.pt"
+    done = snakemake(project, wanted)
+    assert done.returncode != 0
+    assert "dataset.h5 is damaged" in done.stdout + done.stderr
+    assert (project / f"{files[1]}.broken").is_file()
+    assert not (project / f"{files[0]}.broken").exists()
 
 
 def test_the_module_has_every_rule_and_checks_the_configuration(project):

@@ -91,6 +91,29 @@ def test_a_bad_configuration_ends_before_any_job_with_one_message(checkout, over
     assert not (checkout.folder / "results").exists()
 
 
+def test_a_dot_in_a_name_is_a_dot(checkout):
+    digits = {"kind": "digits", "size": 28}
+    experiment = {"model": "matconvnet-digits", "heatmap_mu": 10}
+    extra = {
+        "datasets": {"a.b": digits, "axb": {**digits, "size": 32}},
+        "experiments": [{**experiment, "dataset": "a.b"}],
+    }
+    (checkout.folder / "extra.yaml").write_text(yaml.safe_dump(extra))
+    target = "results/default/models/a.b/matconvnet-digits/seed0/model.pt"
+    assert checkout.plan(target, "--configfile", "extra.yaml")["train"] == 1
+    # A name that no data set has, though a dot would match it, is no data set's.
+    wrong = target.replace("a.b", "a-b")
+    done = checkout.snakemake("-n", wrong, "--configfile", "extra.yaml", check=False)
+    assert "MissingRuleException" in done.stdout + done.stderr
+
+
+def test_a_key_that_stands_twice_ends_with_its_line(checkout):
+    (checkout.folder / "twice.yaml").write_text("seeds: [0]\nseed: 1\nseeds: [1]\n")
+    done = checkout.snakemake("-n", "--configfile", "twice.yaml", check=False)
+    assert done.returncode != 0
+    assert "twice.yaml, line 3: 'seeds' stands in line 1 already" in done.stdout + done.stderr
+
+
 def test_lint_is_clean(checkout):
     assert "Congratulations" in checkout.snakemake("--lint").stderr
 

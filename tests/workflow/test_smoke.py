@@ -41,6 +41,14 @@ def test_tables_are_the_contracts(smoke):
         assert rows
 
 
+def test_every_job_reads_what_its_rule_declares_and_nothing_else(smoke, undeclared):
+    assert undeclared(smoke.folder) == {}
+    traces = [path.read_text() for path in (smoke.folder / ".traces").glob("*.txt")]
+    # What would be seen: tables, HDF5 files and networks are opened in three ways.
+    for name in ("descriptors.h5", "model.pt", "training.csv"):
+        assert sum(f"/{name}\n" in text for text in traces) > 1, name
+
+
 def test_every_selection_is_certified(smoke):
     with (smoke.folder / "results/smoke/tables/selection.csv").open() as stream:
         gaps = [float(row["relative_gap"]) for row in csv.DictReader(stream)]

@@ -17,14 +17,15 @@ rule render_chunk:
     benchmark:
         RESULTS / "benchmarks/data/{dataset}/{chunk}.tsv"
     wildcard_constraints:
-        dataset="|".join(RENDERED) or "none",
+        dataset=get_pattern(RENDERED),
     conda:
         "../../envs/render.yaml"
     resources:
         mem_mb=1500,
     params:
         arguments=get_render_arguments,
-        code=get_code("render_chunk.py", "vebi.data.an8flower.render"),
+        # It runs in an environment of its own.
+        code=get_code("render_chunk.py", "vebi.data.an8flower.render", versions=False),
     script:
         "../scripts/render_chunk.py"
 
@@ -40,7 +41,7 @@ rule assemble_flowers:
     benchmark:
         RESULTS / "benchmarks/data/{dataset}/assemble.tsv"
     wildcard_constraints:
-        dataset="|".join(RENDERED) or "none",
+        dataset=get_pattern(RENDERED),
     conda:
         "../../envs/torch.yaml"
     threads: CONFIG.compute_threads
@@ -67,7 +68,7 @@ rule load_dataset:
     benchmark:
         RESULTS / "benchmarks/data/{dataset}/load.tsv"
     wildcard_constraints:
-        dataset="|".join(LOADED) or "none",
+        dataset=get_pattern(LOADED),
     conda:
         "../../envs/torch.yaml"
     threads: CONFIG.compute_threads

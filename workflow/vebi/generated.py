@@ -24,7 +24,7 @@ TOLERANCES_HEAD = """\
 # Made from the records of the studies (workflow/vebi/studies) by `python -m vebi.generated`.
 # The first row that matches a file (path below the results folder, or its name) and a column (of a
 # table; the path of a data set in an HDF5 file; `pixels` of a PNG; `(rows)`: rows that only one side has)
-# decides. No row: exact.
+# decides; with `rows` (solver=spgl1*) only in the rows of a table whose cell is like that. No row: exact.
 # kind: exact     the same number, or the same text
 #       close     |a - b| <= atol + rtol max(|a|, |b|); for PNG: at most the share rtol of pixels differs
 #                 by more than atol levels
@@ -79,7 +79,8 @@ def tolerances_text() -> str:
     lines = ["\t".join(COLUMNS)]
     for file, item in [*rows, *OTHER_FILES]:
         numbers = [f"{value:g}" if value else "" for value in (item.atol, item.rtol)]
-        lines.append("\t".join([file, item.column, item.kind, *numbers, item.why]))
+        cells = [file, item.column, item.kind, *numbers, item.why]
+        lines.append("\t".join([*cells, item.rows] if item.rows else cells))
     return TOLERANCES_HEAD + "\n".join(lines) + "\n"
 
 

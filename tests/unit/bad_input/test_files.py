@@ -59,7 +59,7 @@ DESCRIPTORS = [
     ({"labels": LABELS * 0.5}, [], ["labels", "integers", "float64"]),
     ({"labels": LABELS - 1}, [], ["labels", "-1", "count from 0"]),
     ({"labels": LABELS * 2}, [], ["class 1 of 3", "without gaps"]),
-    ({"labels": LABELS + 2**45}, [], ["labels", "fewer than 100,000"]),
+    ({"labels": LABELS + 2**45}, [], ["labels", "fewer than 10,000"]),
     ({"labels": ["cat"] * 20}, [], ["labels", "integers"]),
     ({"labels": h5py.Empty("i8")}, [], ["labels", "one label per row"]),
     ({"split": np.zeros(7, int)}, [], ["split", "(7,)", "(20,)"]),

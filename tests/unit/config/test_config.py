@@ -80,6 +80,7 @@ BROKEN = [
     ),
     (["selection", "mu"], [-3.0], ["selection.mu.0", "-3.0"]),
     (["selection", "mu"], ["1e-3"], ["selection.mu.0", "1e-3", "1.0e-3"]),
+    (["seeds"], ["0", "1"], ["seeds.0", "'0' is text", "--configfile"]),
     (["selection", "mu"], [1, 1], ["selection.mu", "twice"]),
     # What tables would round: two rows of one key, or a mu that no row has.
     (

@@ -29,6 +29,17 @@ def test_round_trip(small):
     assert np.array_equal(dataset.read("masks", np.array([5, 1])), data.extra["masks"][[5, 1]])
 
 
+def test_names_of_ten_thousand_classes(tmp_path):
+    # In the older format of HDF5 an attribute ends at 64 KiB, which is 4,095 names.
+    names = tuple(f"n{i:08d} ünbekannt" for i in range(10_000))
+    data = Images(np.zeros((2, 1, 1, 1), np.uint8), np.array([0, 9_999]), np.arange(2), names)
+    write_dataset(tmp_path / "d.h5", data)
+    assert open_dataset(tmp_path / "d.h5").classes == names
+    before = (tmp_path / "d.h5").read_bytes()
+    write_dataset(tmp_path / "d.h5", data)
+    assert (tmp_path / "d.h5").read_bytes() == before
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
 def test_batches_cover_a_split_in_order(small, batch_size):
     path, data = small

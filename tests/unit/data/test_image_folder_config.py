@@ -13,6 +13,8 @@ from vebi.config.datasets import ImageFolderConfig
 from vebi.data.decoding import Decoding, decoding_for
 from vebi.data.on_disk import leave_out_absent, listing_files
 from vebi.io.errors import VebiError
+from vebi.run.plan import Plan
+from vebi.studies.registry import STUDIES as RECORDS
 
 ROOT = Path(__file__).parents[3]
 # Without the studies, which name data sets of their own.
@@ -107,6 +109,52 @@ def test_absent_folders_are_left_out_only_on_demand(tmp_path, monkeypatch):
     assert re.search(r"matconvnet-digits on photos.*data/photos.*/photos\)", lines[0])
     (tmp_path / "data/photos").mkdir(parents=True)
     assert leave_out_absent(config) == (config, [])
+
+
+WHOLE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def configure_whole(experiments, networks):
+    values = copy.deepcopy(WHOLE)
+    values["datasets"]["photos"] = {**SMALL, "if_missing": "leave_out"}
+    values["experiments"] = experiments
+    network = {"kind": "matconvnet", "model": "matconvnet-digits", "mu": [10]}
+    values["mcgill"] = {"networks": [{**network, "dataset": name} for name in networks]}
+    return parse_config(values)
+
+
+@pytest.fixture
+def _no_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VEBI_DATA", raising=False)
+
+
+@pytest.mark.usefixtures("_no_images")
+def test_networks_of_the_mcgill_report_are_left_out_likewise():
+    kept, lines = leave_out_absent(configure_whole([DIGITS], ["photos"]))
+    assert kept.mcgill is None
+    assert "matconvnet-digits on photos (mcgill.networks), whose images are not here" in lines[0]
+    with pytest.raises(VebiError, match=r"left out: .*mcgill.networks"):
+        leave_out_absent(configure_whole([], ["photos"]))
+
+
+@pytest.mark.usefixtures("_no_images")
+def test_what_nothing_is_measured_by_is_said():
+    kept, lines = leave_out_absent(configure_whole([DIGITS], ["digits"]))
+    assert kept.mcgill
+    assert lines == [
+        "resampling.datasets: nothing is measured on 'an8flower-single-6c', since no experiment is on it"
+    ]
+    kept, lines = leave_out_absent(configure_whole([{**DIGITS, "dataset": "photos"}], ["digits"]))
+    assert not kept.experiments
+    idle = [line.partition(":")[0] for line in lines[1:]]
+    assert (
+        idle
+        == [*("average", "artefacts", "occlusion", "sanity", "resampling")]
+        + ["resampling.datasets"] * 2
+    )
+    plan = Plan(kept, Path("results/x"))
+    assert {study.name for study in RECORDS if study.table_names(plan)} == {"mcgill"}
 
 
 def test_a_folder_of_splits_is_there_if_both_of_them_are(tmp_path, monkeypatch):

@@ -16,10 +16,10 @@ from vebi.diff.arrays import compare_arrays
 from vebi.diff.folders import compare_files
 from vebi.diff.isolated import Worker
 from vebi.diff.report import FileResult
-from vebi.diff.tolerances import EXACT, Tolerance, Tolerances
+from vebi.diff.tolerances import EXACT, Row, Tolerance, Tolerances
 from vebi.io.errors import VebiError
 
-CLOSE = Tolerances([("*", "X", Tolerance("close", 0.01))])
+CLOSE = Tolerances([Row("*", "X", Tolerance("close", 0.01))])
 FLOATS = hnp.arrays(
     np.float64, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6), elements=st.floats(width=64)
 )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from vebi.diff import Outcome
 from vebi.diff.folders import compare_files
-from vebi.diff.tolerances import Tolerance, Tolerances
+from vebi.diff.tolerances import Row, Tolerance, Tolerances
 
 EXACTLY = Tolerances([])
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
@@ -66,7 +66,7 @@ def test_tolerance_of_levels_and_share(tmp_path):
         (3, 1 / 120, 0),
         (0, 1 / 120, 2),
     ):
-        tolerances = Tolerances([("*", "pixels", Tolerance("close", atol, rtol))])
+        tolerances = Tolerances([Row("*", "pixels", Tolerance("close", atol, rtol))])
         assert diff(a, b, tolerances).different == different
 
 

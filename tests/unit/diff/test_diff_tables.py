@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from vebi.diff import Outcome, compare
 from vebi.diff.folders import compare_files
-from vebi.diff.tolerances import Tolerance, Tolerances
+from vebi.diff.tolerances import Row, Tolerance, Tolerances
 from vebi.io.tables import Table
 
 KNOWN = {"t": Table(keys=("name", "mu"), values=("value", "text"), text_values=("text",))}
-CLOSE = Tolerances([("*", "value", Tolerance("close", 0.01, 0.01))])
+CLOSE = Tolerances([Row("*", "value", Tolerance("close", 0.01, 0.01))])
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=8)
 
 rows_of_table = st.lists(
@@ -153,7 +153,7 @@ def test_names_of_digits_stay_names(tmp_path):
 )
 def test_declared_text_is_text_whatever_it_looks_like(tmp_path, a, b):
     """However wide the tolerance of numbers, as a value and as a key."""
-    wide = Tolerances([("*", "*", Tolerance("close", 1e9, 1.0))])
+    wide = Tolerances([Row("*", "*", Tolerance("close", 1e9, 1.0))])
     result = diff(tmp_path, [("x", 1, 1.0, a)], [("x", 1, 1.0, b)], wide)
     assert (result.different, result.findings[0].column) == (1, "text")
     assert (result.findings[0].a, result.findings[0].b) == (a, b)
@@ -261,7 +261,7 @@ def test_undeclared_table_finds_its_keys(tmp_path):
 
 def test_interval_uses_the_tables_bounds(tmp_path):
     tolerances = Tolerances(
-        [("*", "auc", Tolerance("interval", 0.001)), ("*", "*", Tolerance("show"))]
+        [Row("*", "auc", Tolerance("interval", 0.001)), Row("*", "*", Tolerance("show"))]
     )
     head = "name,mu,auc,auc_ci_low,auc_ci_high\n"
     a = head + "x,1,0.50,0.45,0.55\ny,1,0.50,,\n"
@@ -277,7 +277,7 @@ def test_interval_uses_the_tables_bounds(tmp_path):
 
 def test_rows_have_a_tolerance_of_their_own(tmp_path):
     one_more = GOOD + "y,1,2.0,t\n"
-    allowed = Tolerances([("*", "(rows)", Tolerance("close", 1))])
+    allowed = Tolerances([Row("*", "(rows)", Tolerance("close", 1))])
     result = text_diff(tmp_path, GOOD, one_more, tolerances=allowed)
     assert (result.different, result.listed) == (0, 1)
 
@@ -327,3 +327,15 @@ def test_any_bytes_give_a_result(folder, a, b):
 def test_any_text_gives_a_result(folder, a, b):
     head = "name,mu,value\n"
     assert text_diff(folder, head + a, head + b).outcome in list(Outcome)
+
+
+def test_a_tolerance_of_some_rows(tmp_path):
+    wide = Row("*", "value", Tolerance("close", atol=5.0), "name=sp*")
+    elsewhere = Row("*", "value", Tolerance("close", atol=100.0), "solver=*")
+    tolerances = Tolerances([elsewhere, wide, *CLOSE.rows])
+    a = [("path", 1, 1.0, "t"), ("spgl1", 1, 1.0, "t"), ("spgl1", 2, 1.0, "t")]
+    b = [("path", 1, 3.0, "t"), ("spgl1", 1, 3.0, "t"), ("spgl1", 2, 7.0, "t")]
+    result = diff(tmp_path, a, b, tolerances)
+    assert {finding.where for finding in result.findings} == {"spgl1, 2", "path, 1"}
+    # What is not of every row is of no array and no picture.
+    assert tolerances.of("t.csv", "value") == CLOSE.of("t.csv", "value")

@@ -99,7 +99,8 @@ def test_first_match_decides(tmp_path):
         (HEADER.encode() + b"a.csv\tx\tclose\tmuch\t\t\n", "'much' is not a tolerance"),
         (HEADER.encode() + b"a.csv\tx\texact\t1\t\t\n", "exact takes no atol"),
         (HEADER.encode() + b"\tx\texact\t\t\t\n", "must not be empty"),
-        (HEADER.encode() + b"a\tb\tclose\t1\t\twhy\tmore\n", "7 cells, expected 6"),
+        (HEADER.encode() + b"a\tb\tclose\t1\t\twhy\ts=x\tmore\n", "8 cells, expected 7"),
+        (HEADER.encode() + b"a\tb\tclose\t1\t\twhy\tmore\n", "rows is 'more'; expected column="),
         (b"\xff\xfe\x00binary", "can't read the tolerances"),
     ],
 )

@@ -92,7 +92,7 @@ def rule(inputs, outputs):
 
 def test_a_job_refuses_a_damaged_input_and_makes_room_for_a_new_one(run, monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
-    JobContext(run=str(run)).publish()
+    JobContext(runs=(str(run),)).publish()
     source, made = run / "data/a.bin", run / "b.bin"
     with checked_files(rule([], [source])):
         pass
@@ -110,7 +110,7 @@ def test_a_job_refuses_a_damaged_input_and_makes_room_for_a_new_one(run, monkeyp
 
 def test_an_output_that_is_not_finished_has_no_checksum(run, monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
-    JobContext(run=str(run)).publish()
+    JobContext(runs=(str(run),)).publish()
     made = run / "b.bin"
     made.write_text("old")
     checksums.record([made], run)

@@ -201,3 +201,21 @@ def test_a_function_alone_is_an_entry(package):
     module._load.cache_clear()
     assert module.code_digest("vebi.b:used") == before[0]
     assert module.code_digest("vebi.b:unused") != before[1]
+
+
+def test_versions_of_the_libraries_that_the_code_uses(package, monkeypatch):
+    package.edit("vebi/b.py", "def used", "import numpy as np\nfrom PIL import Image\ndef used")
+    installed = {"numpy": "1", "pillow": "1", "torch": "1"}
+    monkeypatch.setattr(module.metadata, "version", installed.__getitem__)
+
+    def digest(script):
+        return module.code_digest(module.ROOT / script, versions=True)
+
+    uses, draws = digest("script.py"), digest("draws.py")
+    assert uses != package.digest("script.py")
+    for name, matters in (("numpy", True), ("pillow", True), ("torch", False)):
+        installed[name] = "2"
+        assert (digest("script.py") != uses) == matters, name
+        # What does not reach the module that imports them stays.
+        assert digest("draws.py") == draws == package.digest("draws.py")
+        installed[name] = "1"

@@ -155,7 +155,7 @@ def test_claims_of_a_run_without_their_table_are_read_from_checked_files(run):
 @pytest.mark.parametrize("path", [DATASET, MODEL, DESCRIPTORS, PATH])
 def test_a_job_finds_a_flipped_bit_anywhere_in_its_inputs(run, path, monkeypatch, capsys):
     monkeypatch.setenv(VARIABLE, "")
-    JobContext(run=str(run)).publish()
+    JobContext(runs=(str(run),)).publish()
     rng = np.random.default_rng(len(path))
     content = (run / path).read_bytes()
     rule = SimpleNamespace(

@@ -90,7 +90,7 @@ def test_a_key_that_a_rule_leaves_out_is_no_default(tmp_path):
 def test_what_the_workflow_tells_its_jobs_arrives(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
     assert read_context() == JobContext()
-    context = JobContext("", "", 4, False, ("nets.py:make", "my.nets:other"))
+    context = JobContext(("results/a",), "", 4, False, ("nets.py:make", "my.nets:other"))
     context.publish()
     assert read_context() == context
     assert task_of(tmp_path).factories == ("nets.py:make", "my.nets:other")

@@ -9,8 +9,8 @@ import pytest
 
 from vebi.io.errors import VebiError
 from vebi.selection.path_file import read_solution
-from vebi.selection.select import Problem, Solver, select, solve_paths
-from vebi.selection.statistics import Scope, read_statistics
+from vebi.selection.select import Problem, Solver, select, solve, solve_paths
+from vebi.selection.statistics import Scope, Statistics, read_statistics
 from vebi.studies.selection.figures import trace_path
 
 TEXT = h5py.string_dtype()
@@ -179,3 +179,33 @@ def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "1.h5").write_bytes(b"cut off")
     with pytest.raises(VebiError, match=r"1\.h5 can't be read"):
         select(file, [1.0], tmp_path, sums=[tmp_path / f"{i}.h5" for i in range(3)])
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture, X: np.ndarray, **options: object) -> list[str]:
+    labels = np.arange(len(X)) % 2
+    targets = np.eye(2)[labels]
+    statistics = Statistics(X.T @ X, X.T @ targets, np.bincount(labels))
+    caplog.clear()
+    with caplog.at_level("WARNING"):
+        solve(statistics, **options)
+    # spgl1 has a log of its own.
+    return [record.getMessage() for record in caplog.records if record.name.startswith("vebi")]
+
+
+def test_warnings_name_the_right_cause(caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((200, 30))
+    assert warnings_of(caplog, X, mus=[1.0, 50.0]) == []
+    # One column is 10^12 times the others: they are all far from dependent.
+    large = X.copy()
+    large[:, 3] *= 1e12
+    said = warnings_of(caplog, large, mus=[1.0, 50.0])
+    assert said
+    assert all("times the shortest" in line and "dependent" not in line for line in said)
+    # spgl1 stops at its own tolerance: that says nothing about the columns, which are the same.
+    mixed = X @ rng.random((30, 30)) ** 8
+    assert warnings_of(caplog, mixed, mus=[200.0]) == []
+    said = warnings_of(caplog, mixed, mus=[200.0], solver="spgl1")
+    assert said
+    assert all("before it converged" in line and "mu = 200" in line for line in said)
+    assert not any("dependent" in line for line in said)

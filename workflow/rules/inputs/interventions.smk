@@ -3,7 +3,7 @@
 
 def get_intervention_arguments(wildcards):
     """Command line of the renderer, but for the images and the file."""
-    data = CONFIG.datasets[wildcards.dataset]
+    data = get_flowers(wildcards)
     return (
         f"--set {data.flower_set} --seed {CONFIG.seed} --size {data.size}"
         f" --samples {data.samples} --views-per-base {data.views_per_base}"
@@ -13,7 +13,8 @@ def get_intervention_arguments(wildcards):
 
 def get_intervention_chunks(wildcards):
     """The chunks of all images of a flower set that are rendered with changes."""
-    data, study = CONFIG.datasets[wildcards.dataset], CONFIG.interventions
+    data, study = get_flowers(wildcards), CONFIG.interventions
+    assert study is not None
     images = min(study.images, data.n_test)
     return [
         RESULTS / "data" / wildcards.dataset / f"interventions/{number:04d}.h5"

@@ -12,13 +12,14 @@ from vebi.claims.table import CLAIMS_TABLE, FACT_COLUMNS, FURTHER_COLUMNS
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
+from vebi.io.files import read_bounded
 from vebi.io.tables import read_table
 from vebi.run.checksums import check_files
+from vebi.run.manifest import LARGEST_MANIFEST, MANIFEST
 from vebi.statistics import Comparability, Verdict
 from vebi.studies.registry import STUDY_TABLES
 
 FILE = "claims.csv"
-MANIFEST = "manifest.json"
 # Columns that earlier versions did not write.
 ADDED = (*FACT_COLUMNS, *FURTHER_COLUMNS)
 
@@ -58,7 +59,20 @@ def read_claims(run: Path) -> pd.DataFrame:
             f"{path} has no claims, expected a row for each. Delete it and run again, or give another "
             "run."
         )
+    _check_values(path, claims)
     return claims
+
+
+def _check_values(path: Path, claims: pd.DataFrame) -> None:
+    """Raise VebiError for a table that no run has written."""
+    for column, kinds, what in (
+        ("networks", "iu", "whole numbers"),
+        *((name, "iuf", "numbers") for name in ("published", "measured", "ci_low", "ci_high")),
+    ):
+        if claims[column].dtype.kind not in kinds:
+            raise VebiError(f"{path}: {column} must hold {what}. Delete it and run again.")
+    if twice := claims["claim_id"][claims["claim_id"].duplicated()].tolist():
+        raise VebiError(f"{path}: '{twice[0]}' has two rows. Delete it and run again.")
 
 
 def _is_older(path: Path) -> bool:
@@ -72,11 +86,19 @@ def _is_older(path: Path) -> bool:
 
 def _from_tables(run: Path) -> pd.DataFrame:
     check_files(run / MANIFEST)
-    config = json.loads((run / MANIFEST).read_text(encoding="utf-8"))["config"]
+    config = _config_of(run / MANIFEST)
     files = {name: run / "tables" / f"{name}.csv" for name in STUDY_TABLES}
     there = {name: path for name, path in files.items() if path.is_file()}
     check_files(*there.values())
     return tabulate(there, facts_of(parse_config(config)))
+
+
+def _config_of(manifest: Path) -> Any:
+    """The configuration in a manifest of any version."""
+    try:
+        return json.loads(read_bounded(manifest, LARGEST_MANIFEST))["config"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise VebiError(f"{manifest}: no configuration can be read from it. Run again.") from error
 
 
 def merge(runs: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:

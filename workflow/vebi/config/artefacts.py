@@ -2,15 +2,19 @@
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.config.base import MOST_IMAGES, MOST_LAYERS, BatchSize, Strict
 
 
 class ArtefactScoreConfig(Strict):
     """Grid-artefact scores (VEBI 3.3)."""
 
-    images: int = Field(48, ge=1, description="test images per network, spread over the classes")
-    layers: int = Field(12, ge=1, description="most layers that are measured, at equal steps")
-    batch_size: int = Field(16, ge=1)
+    images: int = Field(
+        48, ge=1, le=MOST_IMAGES, description="test images per network, spread over the classes"
+    )
+    layers: int = Field(
+        12, ge=1, le=MOST_LAYERS, description="most layers that are measured, at equal steps"
+    )
+    batch_size: BatchSize = 16
 
 
 class ArtefactsConfig(ArtefactScoreConfig):

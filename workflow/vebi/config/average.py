@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.config.base import BatchSize, Strict
 
 
 class AverageConfig(Strict):
@@ -15,9 +15,11 @@ class AverageConfig(Strict):
         description="features per class with an average image, by weight at `heatmap_mu` (5);"
         " the first seed's network",
     )
+    # More than any class of ILSVRC'12 has (1,300) is all of its images, at any size of a patch.
     patches: int = Field(
         100,
         ge=1,
+        le=10_000,
         description="training images of the class with the highest response (the maximum of "
         "the feature's map) that are averaged, each cut there by the exact "
         "receptive field",
@@ -25,4 +27,4 @@ class AverageConfig(Strict):
     examples: int = Field(
         4, ge=0, le=16, description="single patches next to each mean on a class's sheet"
     )
-    batch_size: int = Field(64, ge=1, description="images at a time")
+    batch_size: BatchSize = Field(64, ge=1, description="images at a time")

@@ -25,6 +25,26 @@ def _as_in_tables(mu: float) -> float:
 Mu = Annotated[float, Field(ge=1e-6, le=1e9), AfterValidator(_as_in_tables)]
 
 
+# Every number has an upper bound: a slip of some zeros must not fill a disk or a machine's memory, nor
+# start a run of years. These are shared; each lies far beyond what an experiment of the field uses.
+# A seed only names a stream of random numbers; HDF5 and tables hold it as a signed integer.
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+# ImageNet-21k, the largest set of labelled photographs in use, has 14 million.
+MOST_IMAGES = 20_000_000
+# Weights of all classes lie in memory side by side, 80 MB for each 1,000 features at this number.
+MOST_CLASSES = 10_000
+# Networks are trained with up to 32,768 images at a time; no machine of today gains by more.
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]
+# The longest published training on images runs for some thousands.
+MOST_EPOCHS = 10_000
+# The standard error of a mean over 10,000 draws is a hundredth of one draw's.
+MOST_DRAWS = 10_000
+# The deepest network that is in use has some hundreds.
+MOST_LAYERS = 10_000
+# As many rows of a table as networks: the planning of a run is quick up to some thousands of jobs.
+MOST_SEEDS = 1000
+
+
 def check_plain(key: str, value: Any) -> None:
     """Raise ValueError unless an argument of somebody else's function is a plain value or a list.
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.config.base import BatchSize, Strict
 
 
 class ControlsConfig(Strict):
@@ -16,4 +16,4 @@ class ControlsConfig(Strict):
         " layer, of the same norm, as large a part of other layers; without the "
         "section `controls` nothing of it runs",
     )
-    batch_size: int = Field(128, ge=1, description="images at a time")
+    batch_size: BatchSize = Field(128, ge=1, description="images at a time")

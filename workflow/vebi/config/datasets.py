@@ -11,10 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from vebi.config.base import Name, Strict, check_plain
+from vebi.config.base import MOST_CLASSES, MOST_IMAGES, Name, Seed, Strict, check_plain
 
 # Their files are numbered by four digits.
 MOST_CHUNKS = 10_000
+# A fold is the test split: with more of them it would be less than a thousandth of the images.
+MOST_FOLDS = 1000
 # Arguments of torchvision's sets that the pipeline gives them.
 _OURS = frozenset({"root", "download", "transform", "target_transform", "transforms", "loader"})
 
@@ -62,6 +64,7 @@ class An8FlowerConfig(_DatasetSection):
     )
     images: int = Field(
         ge=12,
+        le=MOST_IMAGES,
         description="how many, a multiple of the number of classes. Image i is the same "
         "whatever this number is",
     )
@@ -78,16 +81,20 @@ class An8FlowerConfig(_DatasetSection):
     views_per_base: int = Field(
         5,
         ge=1,
+        le=MOST_IMAGES,
         description="images of a class that share a base scene (one plant); base scenes never"
         " cross the splits",
     )
     images_per_chunk: int = Field(
         150,
         ge=1,
+        le=MOST_IMAGES,
         description="images that one rendering job makes; any number gives the same pixels",
     )
-    folds: int = Field(5, ge=2, description="base scenes are dealt to this number of folds")
-    fold: int = Field(0, ge=0, description="the fold that is the test split, from 0")
+    folds: int = Field(
+        5, ge=2, le=MOST_FOLDS, description="base scenes are dealt to this number of folds"
+    )
+    fold: int = Field(0, ge=0, le=MOST_FOLDS, description="the fold that is the test split, from 0")
 
     @property
     def n_classes(self) -> int:
@@ -237,10 +244,9 @@ class ImageFolderConfig(_DatasetSection):
         description="the classes to take, in label order; null: all, sorted by name (for "
         "ILSVRC'12 the order of the usual networks' outputs)",
     )
-    # HDF5 holds no attribute with more names than that.
     n_classes: int = Field(
         ge=2,
-        le=4000,
+        le=MOST_CLASSES,
         description="how many there are; needed where `classes` is null, so that the network "
         "is known before the files are",
     )
@@ -263,16 +269,18 @@ class ImageFolderConfig(_DatasetSection):
     train_per_class: int | None = Field(
         None,
         ge=1,
+        le=MOST_IMAGES,
         description="upper limit of images per class, drawn by `seed`; a smaller number gives"
         " the first of a larger one",
     )
     test_per_class: int | None = Field(
         None,
         ge=1,
+        le=MOST_IMAGES,
         description="upper limit of images per class, drawn by `seed`; a smaller number gives"
         " the first of a larger one",
     )
-    seed: int = Field(0, ge=0, description="of the split and of the limits per class")
+    seed: Seed = Field(0, description="of the split and of the limits per class")
     size: int = Field(
         224, ge=8, le=2048, description="height and width that every image gets, in pixels"
     )
@@ -400,12 +408,14 @@ class TorchvisionConfig(_DatasetSection):
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="of each class becomes the test split, where the set has none"
     )
-    n_classes: int = Field(ge=2, le=4000, description="how many classes the set has")
+    n_classes: int = Field(ge=2, le=MOST_CLASSES, description="how many classes the set has")
     train_per_class: int | None = Field(
-        None, ge=1, description="upper limit of images per class, drawn by `seed`"
+        None, ge=1, le=MOST_IMAGES, description="upper limit of images per class, drawn by `seed`"
     )
-    test_per_class: int | None = Field(None, ge=1, description="likewise, of the test split")
-    seed: int = Field(0, ge=0, description="of the split and of the limits per class")
+    test_per_class: int | None = Field(
+        None, ge=1, le=MOST_IMAGES, description="likewise, of the test split"
+    )
+    seed: Seed = Field(0, description="of the split and of the limits per class")
     size: int = Field(
         224, ge=8, le=2048, description="height and width that every image gets, in pixels"
     )

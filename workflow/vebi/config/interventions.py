@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.config.base import MOST_IMAGES, BatchSize, Strict
 
 
 class EffectConfig(Strict):
@@ -14,7 +14,7 @@ class EffectConfig(Strict):
         le=64,
         description="features of each class that are followed, by weight at `heatmap_mu`",
     )
-    batch_size: int = Field(32, ge=1, description="images at a time")
+    batch_size: BatchSize = Field(32, ge=1, description="images at a time")
 
 
 class InterventionsConfig(EffectConfig):
@@ -23,8 +23,11 @@ class InterventionsConfig(EffectConfig):
     images: int = Field(
         36,
         ge=1,
+        le=MOST_IMAGES,
         description="test images per data set that are rendered again with one thing changed "
         "at a time, spread over the classes (36); a change costs about 0.1 CPU "
         "seconds",
     )
-    images_per_chunk: int = Field(6, ge=1, description="images that one rendering job makes")
+    images_per_chunk: int = Field(
+        6, ge=1, le=MOST_IMAGES, description="images that one rendering job makes"
+    )

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vebi.config.base import Mu, Name, Strict
+from vebi.config.base import (
+    MOST_DRAWS,
+    MOST_EPOCHS,
+    MOST_IMAGES,
+    MOST_SEEDS,
+    BatchSize,
+    Mu,
+    Name,
+    Strict,
+)
 
 
 class McGillNetworkConfig(Strict):
@@ -48,11 +57,16 @@ class McGillNetworkConfig(Strict):
 class RemovalConfig(Strict):
     """Removal of filters: how often, and on which images."""
 
-    repeats: int = Field(5, ge=1, description="draws of each random control; the report's number")
-    images: int | None = Field(
-        None, ge=10, description="images of a split that removal is measured on; null: all"
+    repeats: int = Field(
+        5, ge=1, le=MOST_DRAWS, description="draws of each random control; the report's number"
     )
-    batch_size: int = Field(64, ge=1)
+    images: int | None = Field(
+        None,
+        ge=10,
+        le=MOST_IMAGES,
+        description="images of a split that removal is measured on; null: all",
+    )
+    batch_size: BatchSize = 64
 
 
 class SensitivityConfig(Strict):
@@ -61,10 +75,12 @@ class SensitivityConfig(Strict):
     compared_mu: list[Mu] = Field(
         [10, 100], min_length=1, description="of the invariance tests and the sensitivity"
     )
-    sizes: list[Annotated[int, Field(ge=10)]] = Field(
+    sizes: list[Annotated[int, Field(ge=10, le=MOST_IMAGES)]] = Field(
         [300, 1000, 3000, 10000, 30000], description="numbers of training images to select from"
     )
-    size_repeats: int = Field(3, ge=1, description="draws of each number of training images")
+    size_repeats: int = Field(
+        3, ge=1, le=MOST_DRAWS, description="draws of each number of training images"
+    )
 
 
 class McGillConfig(RemovalConfig, SensitivityConfig):
@@ -72,10 +88,10 @@ class McGillConfig(RemovalConfig, SensitivityConfig):
 
     networks: list[McGillNetworkConfig] = Field(min_length=1)
     seeds: int | None = Field(
-        None, ge=1, description="how many of the run's `seeds`, from the first on"
+        None, ge=1, le=MOST_SEEDS, description="how many of the run's `seeds`, from the first on"
     )
     shuffled_epochs: int | None = Field(
-        None, ge=1, description="length of training on shuffled labels"
+        None, ge=1, le=MOST_EPOCHS, description="length of training on shuffled labels"
     )
 
     @model_validator(mode="after")

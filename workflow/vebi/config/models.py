@@ -2,15 +2,24 @@
 
 import difflib
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION, Architecture
-from vebi.config.base import Strict, check_plain
+from vebi.config.base import MOST_CLASSES, BatchSize, Strict, check_plain
 
 # Below that, torchvision's classifiers run out of pixels on the way.
 SMALLEST_TORCHVISION = 32
+# Pixels go up to 255: divided by more than this, or by less than its inverse, nothing of them is left.
+LARGEST_SCALE = 1e6
+_ONE_SCALE = {"type": "number", "minimum": 1 / LARGEST_SCALE, "maximum": LARGEST_SCALE}
+_SCALE = {"anyOf": [_ONE_SCALE, {"type": "array", "items": _ONE_SCALE}, {"type": "null"}]}
 
 
 # As torchvision names them; files have a dot or a small letter in their names.
@@ -22,8 +31,9 @@ def is_weights_name(text: str) -> bool:
     return _WEIGHTS_NAME.fullmatch(text) is not None
 
 
-def _is_positive_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _is_scale(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 1 / LARGEST_SCALE <= value <= LARGEST_SCALE
 
 
 def _is_within(value: Any, ends: tuple[float, float]) -> bool:
@@ -63,9 +73,10 @@ class ModelConfig(Strict):
     epochs: int = Field(
         ge=0, le=10_000, description="0: take the network as given, by `weights` or `factory`"
     )
-    batch_size: int = Field(32, ge=1, le=65_536, description="images at a time in training")
+    batch_size: BatchSize = Field(32, ge=1, le=65_536, description="images at a time in training")
     optimiser: Literal["sgd", "adam", "rmsprop"] = "sgd"
-    learning_rate: float = Field(0.001, gt=0, description="of the first epoch")
+    # Weights start below 1, so a step that is larger ends any training; so does a decay of all of them.
+    learning_rate: float = Field(0.001, gt=0, le=100, description="of the first epoch")
     final_learning_rate_factor: float = Field(
         1.0,
         gt=0,
@@ -84,14 +95,15 @@ class ModelConfig(Strict):
         description="fine-tuning: this layer and all before it keep their weights",
     )
     momentum: float = Field(0.0, ge=0, lt=1, description="of sgd")
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, le=100)
     init_std: float | None = Field(
         None,
         gt=0,
+        le=100,
         description="standard deviation of the first weights; null: He initialisation for "
         "ours, torchvision's and your own for the others",
     )
-    mean: list[float] | None = Field(
+    mean: list[Annotated[float, Field(ge=0, le=255)]] | None = Field(
         None,
         min_length=1,
         max_length=3,
@@ -113,7 +125,7 @@ class ModelConfig(Strict):
         "`training.csv`. It trains another network (`float32`)",
     )
     n_classes: int | None = Field(
-        None, ge=2, description="null: the data set's; another number is an error"
+        None, ge=2, le=MOST_CLASSES, description="null: the data set's; another number is an error"
     )
 
     @property
@@ -161,10 +173,11 @@ class ModelConfig(Strict):
     @classmethod
     def _is_positive(cls, value: Any) -> Any:
         parts = value if isinstance(value, list) and value else [value]
-        if value is not None and not all(_is_positive_number(part) for part in parts):
+        if value is not None and not all(_is_scale(part) for part in parts):
             hint = " (YAML needs 1.0e-3, not 1e-3)" if isinstance(value, str) else ""
             raise ValueError(
-                f"{value!r} is not allowed; a number above 0 is expected, or a list{hint}"
+                f"{value!r} is not allowed; a number above 0, from {1 / LARGEST_SCALE:g} to "
+                f"{LARGEST_SCALE:g}, is expected, or a list{hint}"
             )
         return value
 
@@ -212,6 +225,11 @@ class ModelConfig(Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def fits_channels(self, n: int, channels: int) -> bool:
+        """Whether `mean` or `scale` may have `n` numbers; grey becomes colour in torchvision's."""
+        colour = (self.architecture or "").startswith(TORCHVISION)
+        return n in (1, channels) or (colour and n == 3)
 
     def _problems_with_named_weights(self) -> list[str]:
         if not (self.architecture or "").startswith(TORCHVISION):

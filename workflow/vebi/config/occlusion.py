@@ -4,16 +4,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from vebi.config.base import Strict
+from vebi.config.base import MOST_DRAWS, MOST_IMAGES, BatchSize, Strict
 
 
 class OcclusionConfig(Strict):
     """Box occlusion (VEBI 4.2)."""
 
-    images: int = Field(60, ge=1, description="test images per network, spread over the classes")
-    draws: int = Field(5, ge=1, description="sequences of boxes per image and method")
+    images: int = Field(
+        60, ge=1, le=MOST_IMAGES, description="test images per network, spread over the classes"
+    )
+    draws: int = Field(
+        5, ge=1, le=MOST_DRAWS, description="sequences of boxes per image and method"
+    )
+    # A box covers about a hundredth of an image: more steps than this are closer than one box.
     steps: int = Field(
-        6, ge=1, description="equal steps of covered area at which confidence is measured"
+        6, ge=1, le=1000, description="equal steps of covered area at which confidence is measured"
     )
     max_fraction: float = Field(
         0.3,
@@ -34,4 +39,4 @@ class OcclusionConfig(Strict):
         "mean_image",
         description="what boxes show: the training images' mean, pixel by pixel or one colour",
     )
-    batch_size: int = Field(64, ge=1, description="images at a time")
+    batch_size: BatchSize = Field(64, ge=1, description="images at a time")

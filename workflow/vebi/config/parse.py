@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -13,8 +14,9 @@ from vebi.io.errors import VebiError
 
 # A few lines of YAML can stand for billions of values, each an alias of the others.
 MOST_VALUES, DEEPEST, LONGEST_TEXT = 50_000, 32, 4096
-# Every setting is far below; what is above would fill disk or memory. Seeds only name a stream.
-LARGEST_INTEGER, LARGEST_SEED, LARGEST_NUMBER = 10_000_000, 2**63 - 1, 1e100
+# Of a user's own arguments (`kwargs`) nothing else is known; every other number has a bound of its own,
+# and seeds, the largest, this one.
+LARGEST_INTEGER, LARGEST_NUMBER = 2**63 - 1, 1e100
 MOST_LINES = 40
 
 _short = reprlib.Repr()
@@ -73,7 +75,7 @@ def _out_of_bounds(values: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, str):
             reason = _text_problem(value)
         elif isinstance(value, int | float):
-            reason = _number_problem(key, value)
+            reason = _number_problem(value)
         if reason:
             yield f"{key}: {reason}"
 
@@ -90,14 +92,10 @@ def _text_problem(text: str) -> str:
     return ""
 
 
-def _number_problem(key: str, value: float) -> str:
+def _number_problem(value: float) -> str:
     if isinstance(value, int):
-        is_seed = key == "seed" or key.endswith(".seed") or key.startswith("seeds.")
-        largest = LARGEST_SEED if is_seed else LARGEST_INTEGER
         # Python refuses to write numbers of thousands of digits.
-        return (
-            "" if abs(value) <= largest else f"the number is too large; allowed: up to {largest:,}"
-        )
+        return "" if abs(value) <= LARGEST_INTEGER else "the number is too large"
     if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
         return f"{value} is not allowed; a finite number below {LARGEST_NUMBER:g} is expected"
     return ""
@@ -136,11 +134,21 @@ def _describe(item: Any) -> list[str]:
             "are allowed, a letter or digit first"
         ]
     if isinstance(value, str) and kind in ("float_type", "int_type"):
-        return [
-            f"{key}: {_short.repr(value)} is text, a number is expected (YAML needs 1.0e-3, not 1e-3)"
-        ]
+        return [f"{key}: {_short.repr(value)} is text, a number is expected{_hint(value)}"]
     text = item["msg"][0].lower() + item["msg"][1:]
     return [f"{key}: {_short.repr(value)} is not allowed; {text}"]
+
+
+def _hint(text: str) -> str:
+    """Why something that looks like a number is text."""
+    if re.fullmatch(r"[+-]?[\d.]+[eE][+-]?\d+", text):
+        return " (YAML wants 1.0e-3, not 1e-3)"
+    if re.fullmatch(r"[+-]?\d+", text):
+        return (
+            " (a number in quotes is text, and so are all in a list that --config gives; "
+            "write the list into a file for --configfile)"
+        )
+    return ""
 
 
 def _keys_at(where: Sequence[Any]) -> list[str]:

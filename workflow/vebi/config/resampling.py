@@ -5,7 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vebi.config.base import Name, OneOf, Strict
+from vebi.config.base import (
+    MOST_DRAWS,
+    MOST_EPOCHS,
+    MOST_IMAGES,
+    MOST_SEEDS,
+    BatchSize,
+    Name,
+    OneOf,
+    Strict,
+)
 from vebi.perturbation.perturbations import PERTURBATIONS
 
 
@@ -20,8 +29,10 @@ class PerturbationConfig(Strict):
         "are masked; `colour_jitter`: brightness, contrast, saturation; `affine`:"
         " rotation, scale, shift"
     )
+    # As a share of 255, of the image, in radians: beyond some tens nothing of an image is left.
     strength: float = Field(
         gt=0,
+        le=100,
         description="additive noise: standard deviation of the last copy over 255; boxes and "
         "blur: over the size of the image; superpixels: probability; rotation in "
         "radians",
@@ -31,17 +42,19 @@ class PerturbationConfig(Strict):
 class EpochStudyConfig(Strict):
     """The selections and the use of their patches over the epochs of training."""
 
-    epochs: list[Annotated[int, Field(ge=1)]] = Field(
+    epochs: list[Annotated[int, Field(ge=1, le=MOST_EPOCHS)]] = Field(
         min_length=1,
         description="epochs whose network training keeps and the study looks at; those beyond"
         " a model's training are ignored, its last epoch is always among "
         "them. No section: no such study",
     )
     train_images: int = Field(
-        72, ge=2, description="images reduced to patches, to train a classifier"
+        72, ge=2, le=MOST_IMAGES, description="images reduced to patches, to train a classifier"
     )
-    test_images: int = Field(48, ge=2, description="images reduced to patches, to score it")
-    classifier_epochs: int = Field(25, ge=1, description="of that classifier")
+    test_images: int = Field(
+        48, ge=2, le=MOST_IMAGES, description="images reduced to patches, to score it"
+    )
+    classifier_epochs: int = Field(25, ge=1, le=MOST_EPOCHS, description="of that classifier")
 
 
 class ResamplingConfig(Strict):
@@ -50,23 +63,30 @@ class ResamplingConfig(Strict):
     datasets: list[Name] | None = Field(
         None, min_length=1, description="of the experiments those on these data sets are studied"
     )
-    seeds: int = Field(1, ge=1, description="networks per experiment, from the first of `seeds` on")
+    seeds: int = Field(
+        1, ge=1, le=MOST_SEEDS, description="networks per experiment, from the first of `seeds` on"
+    )
     perturbations: list[PerturbationConfig] = Field(
         min_length=1,
         description="the first one is also for heatmaps and for the study over the epochs",
     )
-    copies: int = Field(50, ge=2, description="of each image")
+    copies: int = Field(50, ge=2, le=MOST_DRAWS, description="of each image")
     k: list[Annotated[int, Field(ge=1, le=1024)]] = Field(
         [5],
         min_length=1,
         description="channels selected per layer; the first is for verdicts, patches and figures",
     )
-    images: int = Field(48, ge=2, description="test images studied, spread over the classes")
-    reference: int = Field(
-        240, ge=2, description="images that their channels may fire on, spread over the classes"
+    images: int = Field(
+        48, ge=2, le=MOST_IMAGES, description="test images studied, spread over the classes"
     )
-    repeats: int = Field(3, ge=1, description="draws of each random control")
-    batch_size: int = Field(25, ge=1, description="copies at a time")
+    reference: int = Field(
+        240,
+        ge=2,
+        le=MOST_IMAGES,
+        description="images that their channels may fire on, spread over the classes",
+    )
+    repeats: int = Field(3, ge=1, le=MOST_DRAWS, description="draws of each random control")
+    batch_size: BatchSize = Field(25, description="copies at a time")
     epoch_study: EpochStudyConfig | None = Field(None, description="no section: no such study")
 
     def problems(self, datasets: Sequence[str], seeds: int, epochs: dict[str, int]) -> list[str]:

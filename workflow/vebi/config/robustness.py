@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vebi.catalogue.descriptors import DESCRIPTORS
-from vebi.config.base import Mu, OneOf, Strict
+from vebi.config.base import MOST_DRAWS, Mu, OneOf, Strict
 
 # The descriptors that follow from the text's: a run computes one of them for all.
 CONVERTIBLE = tuple(
@@ -45,4 +45,4 @@ class RobustnessConfig(VariantsConfig):
     """Whether the orderings hold in every setting, in every experiment with masks."""
 
     mu: list[Mu] = Field([5.0, 10.0], min_length=1, description="bounds to select at")
-    repeats: int = Field(5, ge=1, description="draws of each random control")
+    repeats: int = Field(5, ge=1, le=MOST_DRAWS, description="draws of each random control")

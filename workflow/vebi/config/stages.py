@@ -6,7 +6,14 @@ from pydantic import Field
 
 from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.catalogue.methods import METHODS
-from vebi.config.base import Mu, Name, OneOf, Scope, Strict
+from vebi.config.base import (
+    BatchSize,
+    Mu,
+    Name,
+    OneOf,
+    Scope,
+    Strict,
+)
 from vebi.config.methods import MethodEntry, UserMethodConfig
 
 
@@ -63,7 +70,7 @@ class AblationConfig(Strict):
     repeats: int = Field(
         50, ge=1, le=1000, description="draws of each of the three random controls"
     )
-    batch_size: int = Field(128, ge=1, description="images at a time")
+    batch_size: BatchSize = Field(128, ge=1, description="images at a time")
 
 
 class HeatmapConfig(Strict):
@@ -93,7 +100,7 @@ class HeatmapConfig(Strict):
         "the attributions then add up to the score's change within 0.1 %, with 8 "
         "within 0.4 %",
     )
-    batch_size: int = Field(32, ge=1, description="images at a time")
+    batch_size: BatchSize = Field(32, ge=1, description="images at a time")
 
     @property
     def names(self) -> list[str]:
@@ -115,7 +122,8 @@ class HeatmapConfig(Strict):
 class IouConfig(Strict):
     """Overlap of heatmaps and masks (VEBI 4.3)."""
 
-    thresholds: int = Field(101, ge=2, description="equally spaced in [0, 1]")
+    # Maps are drawn, and compared by eye, at 256 levels.
+    thresholds: int = Field(101, ge=2, le=10_001, description="equally spaced in [0, 1]")
     ranked: bool = Field(
         True,
         description="also the areas of rank-normalised maps, which differ by the order of "

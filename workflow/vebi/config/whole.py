@@ -2,13 +2,14 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from math import prod
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from vebi.config.artefacts import ArtefactsConfig
 from vebi.config.average import AverageConfig
-from vebi.config.base import Name, Strict
+from vebi.config.base import Name, Seed, Strict
 from vebi.config.controls import ControlsConfig
 from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
 from vebi.config.interventions import InterventionsConfig
@@ -27,17 +28,18 @@ from vebi.config.stages import (
     SelectionConfig,
 )
 
+# A network's responses to a batch take some ten times the memory of its pixels.
+MOST_BATCH_BYTES = 8 * 2**30
+# Sections that measure something of each experiment.
+NEED_EXPERIMENTS = ("average", "artefacts", "occlusion", "sanity", "resampling", "feature_counts")
+
 
 class Config(Strict):
     """A whole run."""
 
     run: Name = Field(description="results go to `results/<run>/`")
-    seed: int = Field(
-        0, ge=0, description="root of every random draw except training: scenes, controls"
-    )
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        min_length=1, description="one network is trained from each"
-    )
+    seed: Seed = Field(0, description="root of every random draw except training: scenes, controls")
+    seeds: list[Seed] = Field(min_length=1, description="one network is trained from each")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="where networks run. `auto` takes a GPU if torch sees one, else the CPU; "
@@ -105,6 +107,27 @@ class Config(Strict):
         machine that reads the workflow has a GPU.
         """
         return self.selection.parts > 1 or self.device == "cuda" or bool(self.ask_for_gpu)
+
+    def idle(self) -> list[str]:
+        """One line for each part that asks for measurements on experiments that are not there."""
+        known = [self.datasets[e.dataset] for e in self.experiments]
+        masked = [data for data in known if data.has_masks]
+        lines = [
+            f"{name}: nothing of it is measured, since no experiment {lacks}"
+            for name, some, lacks in (
+                *((name, known, "is there") for name in NEED_EXPERIMENTS),
+                ("robustness", masked, "has a data set with masks"),
+            )
+            if getattr(self, name) is not None and not some
+        ]
+        used = {e.dataset for e in self.experiments}
+        studied = (self.resampling and self.resampling.datasets) or []
+        lines += [
+            f"resampling.datasets: nothing is measured on '{name}', since no experiment is on it"
+            for name in studied
+            if name not in used
+        ]
+        return lines
 
     @model_validator(mode="after")
     def _check(self) -> "Config":
@@ -243,6 +266,20 @@ class Config(Strict):
             problems.append(
                 f"{key}: images of '{experiment.dataset}' are {dataset.shape} (height, width, channels), "
                 f"but {reason}"
+            )
+        problems += [
+            f"models.{experiment.model}.{name}: has {len(values)} numbers, but images of "
+            f"'{experiment.dataset}' have {dataset.shape[2]} channels; allowed: one number, or one each"
+            for name in ("mean", "scale")
+            if isinstance(values := getattr(model, name), list)
+            and not model.fits_channels(len(values), dataset.shape[2])
+        ]
+        pixels = 4 * prod(dataset.shape) * model.batch_size
+        if pixels > MOST_BATCH_BYTES:
+            most = MOST_BATCH_BYTES // (4 * prod(dataset.shape))
+            problems.append(
+                f"models.{experiment.model}.batch_size: {model.batch_size} images of "
+                f"'{experiment.dataset}' have {pixels / 2**30:.3g} GiB of pixels; allowed: up to {most}"
             )
         return problems
 

@@ -25,7 +25,15 @@ import numpy as np
 from vebi.data.decoding import Decoding, read_mask, read_pixels
 from vebi.data.roots import check_inside, find_root
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import BROKEN, check_form, create_hdf5, get_array, open_hdf5, read_array
+from vebi.io.hdf5 import (
+    BROKEN,
+    check_form,
+    create_hdf5,
+    get_array,
+    open_hdf5,
+    read_array,
+    read_rows_at,
+)
 
 TRAIN, TEST = 0, 1
 DECODED = ("images", "masks")
@@ -55,7 +63,7 @@ class ImageFiles:
     def columns(self) -> dict[str, np.ndarray]:
         """Paths and bytes of all files."""
         # Names of ImageNet's 1.3 million files are 60 MB; reading them row by row is what is slow.
-        with h5py.File(self.index, "r") as file:
+        with open_hdf5(self.index) as file:
             keys = ("file", "file_bytes", "mask_file", "mask_bytes")
             return {key: file[key][:] for key in keys if key in file}
 
@@ -105,11 +113,11 @@ class Dataset:
         if self.files is not None and key in DECODED:
             yield from self._decoded(self.files, indices, batch_size, key)
             return
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             array = self._array(file, key)
             for start in range(0, len(indices), batch_size):
                 chosen = indices[start : start + batch_size]
-                yield chosen, _read_rows(array, chosen)
+                yield chosen, read_rows_at(array, chosen)
 
     def images_at(self, indices: np.ndarray) -> np.ndarray:
         """The images at some positions, in any order: uint8 (n, H, W, C)."""
@@ -131,9 +139,9 @@ class Dataset:
                 result[start : start + len(chosen)] = rows
                 start += len(chosen)
             return result
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             array = self._array(file, key)
-            return array[:] if indices is None else _read_rows(array, self._checked(indices))
+            return array[:] if indices is None else read_rows_at(array, self._checked(indices))
 
     def _decoded(
         self, files: ImageFiles, indices: np.ndarray, batch_size: int, key: str
@@ -175,16 +183,6 @@ class Dataset:
         if key not in file:
             raise VebiError(f"{self.path} has no array '{key}': it holds {', '.join(file)}.")
         return file[key]
-
-
-def _read_rows(array: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
-    """Rows of an array in any order. h5py's own fancy indexing is slow."""
-    if not len(rows):
-        return array[:0]
-    low, high = int(rows.min()), int(rows.max()) + 1
-    if high - low <= 2 * len(rows):
-        return array[low:high][rows - low]
-    return np.stack([array[int(row)] for row in rows])
 
 
 def open_dataset(path: str | Path) -> Dataset:

@@ -9,30 +9,38 @@ from vebi.io.errors import VebiError
 
 
 def leave_out_absent(config: Config) -> tuple[Config, list[str]]:
-    """The configuration without experiments on data sets that are not here and may be left out.
+    """The configuration without what is on data sets that are not here and may be left out.
 
-    Left out as well are those on a set of torchvision's that stands in for a folder (`instead_of`), where
-    the folder is here. Returns the configuration with one line per experiment left out, to be shown to
-    the user. Raises VebiError if none is left.
+    Left out as well is what is on a set of torchvision's that stands in for a folder (`instead_of`),
+    where the folder is here. Returns the configuration with one line for each experiment and each
+    network of `mcgill` left out, and for each part of the configuration that nothing is measured by, to
+    be shown to the user. Raises VebiError if nothing is left to run.
     """
     reasons = {
         name: reason
         for name, data in config.datasets.items()
         if (reason := _reason_to_leave_out(config, data))
     }
+    networks = config.mcgill.networks if config.mcgill else []
     kept = [e for e in config.experiments if e.dataset not in reasons]
+    kept_networks = [n for n in networks if n.dataset not in reasons]
     lines = [
-        f"left out: {e.model} on {e.dataset}, {reasons[e.dataset]}"
-        for e in config.experiments
-        if e.dataset in reasons
+        f"left out: {one.model} on {one.dataset}{of}, {reasons[one.dataset]}"
+        for some, of in ((config.experiments, ""), (networks, " (mcgill.networks)"))
+        for one in some
+        if one.dataset in reasons
     ]
-    if lines and not kept:
+    if lines and not kept and not kept_networks:
         raise VebiError(
             "No experiment is left to run:\n"
             + "\n".join(f"  - {line}" for line in lines)
             + "\nSet VEBI_DATA to the folder that the images lie in, or `path` of the data sets."
         )
-    return config.model_copy(update={"experiments": kept}), lines
+    mcgill = config.mcgill
+    if mcgill is not None and lines:
+        mcgill = mcgill.model_copy(update={"networks": kept_networks}) if kept_networks else None
+    found = config.model_copy(update={"experiments": kept, "mcgill": mcgill})
+    return found, [*lines, *found.idle()]
 
 
 def _reason_to_leave_out(config: Config, data: DatasetConfig) -> str:

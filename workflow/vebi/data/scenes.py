@@ -1,9 +1,9 @@
 """Which images show the same scene, and so are not independent evidence."""
 
-import h5py
 import numpy as np
 
 from vebi.data.dataset import Dataset
+from vebi.io.hdf5 import open_hdf5
 
 
 def read_scenes(dataset: Dataset, rows: np.ndarray | None = None) -> np.ndarray:
@@ -12,6 +12,6 @@ def read_scenes(dataset: Dataset, rows: np.ndarray | None = None) -> np.ndarray:
     Where the file knows no scenes each image is its own. Images of one scene are alike: intervals and
     tests draw scenes, not images.
     """
-    with h5py.File(dataset.path, "r") as file:
+    with open_hdf5(dataset.path) as file:
         scenes = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
     return (scenes if rows is None else scenes[rows]).astype(np.int64)

@@ -6,14 +6,13 @@ over the layer. So each is the other's power, divided again.
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from vebi.catalogue.descriptors import DESCRIPTORS, get_descriptor
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 _BLOCK = 4096
 
@@ -74,7 +73,7 @@ def convert(source: str | Path, path: str | Path, target: str) -> None:
             "they measure other layers or other statistics. Compute it from the network."
         )
     with (
-        h5py.File(source, "r") as old,
+        open_hdf5(source) as old,
         create_hdf5(path) as new,
     ):
         for key in old:

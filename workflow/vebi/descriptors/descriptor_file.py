@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import BROKEN, check_form, get_array, open_hdf5, read_array, read_texts
+from vebi.io.hdf5 import (
+    BROKEN,
+    check_form,
+    get_array,
+    open_hdf5,
+    read_array,
+    read_rows_at,
+    read_texts,
+)
 from vebi.network.layers import Layer
 
 _KEYS = (
@@ -35,10 +42,9 @@ class DescriptorFile:
     classes: tuple[str, ...] = ()
 
     def rows(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Rows of X at ascending `indices`: float32 (len(indices), m)."""
-        low, high = int(indices[0]), int(indices[-1]) + 1
-        with h5py.File(self.path, "r") as file:
-            return file["X"][low:high][indices - low]
+        """Rows of X at `indices`: float32 (len(indices), m)."""
+        with open_hdf5(self.path) as file:
+            return read_rows_at(file["X"], indices)
 
 
 def open_descriptors(path: str | Path) -> DescriptorFile:

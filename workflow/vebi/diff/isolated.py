@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from vebi.diff.report import FileResult, Finding
-from vebi.diff.tolerances import Tolerance, Tolerances
+from vebi.diff.tolerances import Row, Tolerance, Tolerances
 from vebi.io.errors import VebiError
 
 # A block of a million numbers is read in well under a second; a slow network disk may take longer.
@@ -45,7 +45,7 @@ class Worker:
             "name": name,
             "a": str(a.resolve()),
             "b": str(b.resolve()),
-            "tolerances": [[*row[:2], asdict(row[2])] for row in tolerances.rows],
+            "tolerances": [asdict(row) for row in tolerances.rows],
         }
         assert process.stdin is not None
         try:
@@ -128,7 +128,9 @@ def answer(request: dict[str, Any], alive: Callable[[], None]) -> dict[str, Any]
     # The parent needs no h5py.
     from vebi.diff import arrays
 
-    rows = [(file, column, Tolerance(**rest)) for file, column, rest in request["tolerances"]]
+    rows = [
+        Row(**{**row, "tolerance": Tolerance(**row["tolerance"])}) for row in request["tolerances"]
+    ]
     paths = Path(request["a"]), Path(request["b"])
     try:
         result = arrays.compare_hdf5(request["name"], *paths, Tolerances(rows), alive)

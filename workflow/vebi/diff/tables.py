@@ -177,18 +177,19 @@ def compare_tables(
         moved = np.flatnonzero(cells_a != cells_b)
         if not len(moved):
             continue
-        tolerance = tolerances.of(name, column)
-        ends = _interval_ends(left, right, rows_a[moved], rows_b[moved], column)
-        _compare_cells(
-            result,
-            column,
-            (cells_a[moved], cells_b[moved]),
-            is_text=_text_cells(column, record, cells_a[moved], cells_b[moved]),
-            ends=ends,
-            tolerance=tolerance,
-            labels=labels,
-            rows=moved,
-        )
+        cells = {other: left.columns[other][rows_a][moved] for other in shared}
+        for tolerance, chosen in tolerances.by_row(name, column, cells, len(moved)):
+            some = moved[chosen]
+            _compare_cells(
+                result,
+                column,
+                (cells_a[some], cells_b[some]),
+                is_text=_text_cells(column, record, cells_a[some], cells_b[some]),
+                ends=_interval_ends(left, right, rows_a[some], rows_b[some], column),
+                tolerance=tolerance,
+                labels=labels,
+                rows=some,
+            )
         if column == "verdict":
             told: dict[str, Cells] = {
                 key: left.columns[key][rows_a] for key in ("claim_id", "statement") if key in shared

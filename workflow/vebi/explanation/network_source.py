@@ -265,7 +265,13 @@ def _names(classes: Sequence[str] | None, n_outputs: int) -> list[str]:
         if len(classes[0]) > 5:
             raise VebiError(f"--classes {classes[0][:20]}: fewer than 100,000 are expected.")
         return [str(number) for number in range(int(classes[0]))]
+    _check_once(classes)
     return list(classes)
+
+
+def _check_once(classes: Sequence[str]) -> None:
+    if twice := [name for name in classes if classes.count(name) > 1]:
+        raise VebiError(f"--classes: '{twice[0]}' stands there twice; each output has a name.")
 
 
 def _model_file(source: NetworkSource) -> Path:
@@ -329,6 +335,7 @@ def _open_data(source: NetworkSource, data: Path, out: Path) -> Dataset:
             )
         check_files(data)
         return open_dataset(data)
+    _check_once(classes or [])
     names = sorted({item.class_id for item in list_class_folders(data)})
     if len(names) < 2:
         raise VebiError(

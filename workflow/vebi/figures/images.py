@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 
 from vebi.figures.style import SMALL
 from vebi.figures.text import fit_text
+from vebi.io.hdf5 import open_hdf5
 
 
 def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
@@ -61,5 +61,5 @@ def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> 
 
 def read_rows(path: str | Path, key: str, rows: np.ndarray) -> np.ndarray:
     """Some rows of an array of an HDF5 file, in the order asked for."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return np.stack([file[key][int(row)] for row in rows])

@@ -4,6 +4,7 @@ Colours, lines and names of heatmap methods stand in their records (`vebi.catalo
 """
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -11,6 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 # Figures take all of their look from here.
 from vebi.catalogue.palette import BLACK as BLACK
@@ -104,10 +107,32 @@ def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, np.
     return figure, figure.subplots(n_rows, n_columns, squeeze=False, **options)
 
 
+def _show_dollars(figure: Figure) -> None:
+    def escape(text: str) -> str:
+        return re.sub(r"(?<!\\)\$", r"\\$", text)
+
+    for text in figure.findobj(Text):
+        # Ticks of logarithmic axes are matplotlib's own formulas.
+        if not text.get_text().startswith(r"$\mathdefault"):
+            text.set_text(escape(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            # Of names, whose texts are made while it is drawn.
+            if isinstance(formatter, FuncFormatter | FixedFormatter):
+                axis.set_major_formatter(
+                    FuncFormatter(lambda x, i, formatter=formatter: escape(formatter(x, i)))
+                )
+
+
 @styled
 def save(figure: Figure, path: str | Path) -> None:
-    """Write `path` (PNG) and a vector PDF next to it, without dates, so that equal is equal."""
+    """Write `path` (PNG) and a vector PDF next to it, without dates, so that equal is equal.
+
+    A `$` in a name is a dollar, and begins no formula.
+    """
     path = Path(path)
+    _show_dollars(figure)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     with atomic_path(path.with_suffix(".pdf")) as temporary:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from vebi.io.errors import VebiError
+from vebi.io.hdf5 import open_hdf5
 
 
 def read_heatmaps(path: Path, images: np.ndarray) -> np.ndarray:
@@ -14,7 +14,7 @@ def read_heatmaps(path: Path, images: np.ndarray) -> np.ndarray:
     Raises:
         VebiError: the file lacks any of them.
     """
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         index = file["image_index"][:]
         rows = np.searchsorted(index, images)
         if not len(index) or rows.max() >= len(index) or (index[rows] != images).any():

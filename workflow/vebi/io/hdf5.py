@@ -9,6 +9,7 @@ object that keeps what the disk refuses, and the error is raised when HDF5 is do
 """
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import prod
@@ -19,8 +20,9 @@ import h5py
 import numpy as np
 
 from vebi.io.errors import VebiError
-from vebi.io.files import atomic_path
+from vebi.io.files import FULL, atomic_path
 
+FORMAT = ("v108", "v108")
 CHUNK_LIMIT = 1 << 30
 # gzip shrinks zeros a thousandfold; a file that promises more than that holds no such data.
 PROMISE_FACTOR = 2000
@@ -34,19 +36,63 @@ KEPT_BYTES = 1 << 28
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 
 
-def open_hdf5(path: str | Path, what: str = "an HDF5 file") -> h5py.File:
-    """Open a file for reading; raises VebiError where there is none or it is not HDF5."""
+class _ReadFile(h5py.File):
+    """A file that is read in a `with` block: what h5py raises there becomes a VebiError.
+
+    A damaged file opens, and then fails wherever it is looked into, in any of many ways.
+    """
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        filename = self.filename if self.id.valid else "the file"
+        with suppress(*BROKEN):
+            super().__exit__(kind, error, trace)
+        if isinstance(error, (*BROKEN, MemoryError)) and _is_of_h5py(error):
+            raise unreadable(filename, error) from error
+
+
+def open_hdf5(path: str | Path, what: str = "an HDF5 file", **options: Any) -> h5py.File:
+    """Open a file for reading, in a `with` block in which every error of h5py becomes a VebiError.
+
+    Raises VebiError where there is no file or it is not HDF5. `options` are h5py's.
+    """
     path = Path(path)
     try:
         # Opening a pipe would wait for ever.
-        if not path.is_file():
-            reason, way_out = "it is not a file" if path.exists() else "no such file", ""
-        else:
-            return h5py.File(path, "r")
+        if path.is_file():
+            return _ReadFile(path, "r", **options)
     except (OSError, ValueError) as error:
-        reason = first_line(error)
-        way_out = " Delete it and make it again if it is damaged."
-    raise VebiError(f"{path} can't be read as HDF5 ({reason}); expected {what}.{way_out}")
+        raise unreadable(path, error, what) from error
+    reason = "it is not a file" if path.exists() else "no such file"
+    raise VebiError(f"{path} can't be read as HDF5 ({reason}); expected {what}.")
+
+
+def unreadable(where: str | Path, error: BaseException, what: str = "an HDF5 file") -> VebiError:
+    """What to say of a file that h5py can't read, and what to do about it."""
+    text = first_line(error)
+    if isinstance(error, MemoryError):
+        remedy = "It needs more memory than there is."
+    elif "unable to lock file" in text:
+        remedy = "Another program has it open for writing: wait until that is done."
+    elif re.search("filter.*(regist|available)|/plugin", text):
+        remedy = (
+            "Its values are packed by a filter that this h5py does not have: store them with gzip, or "
+            "install the filter (often: pip install hdf5plugin)."
+        )
+    else:
+        remedy = "Delete it and make it again if it is damaged."
+    return VebiError(f"{where} can't be read as HDF5 ({text}); expected {what}. {remedy}")
+
+
+def _is_of_h5py(error: BaseException) -> bool:
+    """Whether an exception was raised in h5py, or in what it called."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return False
+    trace = error.__traceback__
+    while trace is not None:
+        if "h5py" in Path(trace.tb_frame.f_code.co_filename).parts:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def get_array(file: h5py.File, name: str) -> h5py.Dataset:
@@ -80,7 +126,7 @@ def read_array(file: h5py.File, name: str, shape: Sequence[int | str], kinds: st
     try:
         return data[()]
     except (*BROKEN, MemoryError) as error:
-        raise VebiError(f"{file.filename}: {name} can't be read ({first_line(error)}).") from error
+        raise unreadable(f"{file.filename}: {name}", error) from error
 
 
 def read_texts(file: h5py.File, name: str) -> tuple[str, ...]:
@@ -95,7 +141,7 @@ def read_texts(file: h5py.File, name: str) -> tuple[str, ...]:
     except UnicodeError as error:
         raise VebiError(f"{file.filename}: {name} has texts that are not UTF-8.") from error
     except (*BROKEN, MemoryError) as error:
-        raise VebiError(f"{file.filename}: {name} can't be read ({first_line(error)}).") from error
+        raise unreadable(f"{file.filename}: {name}", error) from error
 
 
 def check_form(filename: str, name: str, data: Any, shape: Sequence[int | str], kinds: str) -> None:
@@ -171,14 +217,31 @@ def _follow(file: h5py.File, name: str) -> Any:
     return None
 
 
+def read_rows_at(array: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array in any order, in memory that does not depend on how far apart they are.
+
+    h5py's own fancy indexing is slow.
+    """
+    if not len(rows):
+        return array[:0]
+    low, high = int(rows.min()), int(rows.max()) + 1
+    if high - low <= 2 * len(rows):
+        return array[low:high][rows - low]
+    return np.stack([array[int(row)] for row in rows])
+
+
 @contextmanager
 def create_hdf5(path: str | Path, **options: Any) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that becomes `path` if the block succeeds, as `atomic_path` does.
 
+    In the format of HDF5 1.8 (2008): in the older one an attribute ends at 64 KiB, which is names of
+    4,000 classes, and nothing but arrays has checksums. Make every group by `create_group`: one that HDF5
+    makes on the way to an array would hold the time of day.
+
     Raises VebiError where the disk is full or can't be written.
     """
     with atomic_path(path) as temporary, _SteadyFile(temporary) as steady:
-        with h5py.File(steady, "w", **options) as file:
+        with h5py.File(steady, "w", libver=FORMAT, **options) as file:
             yield file
         if steady.error is not None:
             raise steady.error

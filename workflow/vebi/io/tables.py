@@ -29,8 +29,8 @@ MISSING = ("", "nan", "NaN")
 class Allowed:
     """How far apart a column of two runs may be before `vebi diff` calls them different.
 
-    `column` may hold wildcards. `kind`, `atol` and `rtol` as in `vebi.diff.tolerances.Tolerance`; `why`
-    is for people.
+    `column` may hold wildcards. `kind`, `atol` and `rtol` as in `vebi.diff.tolerances.Tolerance`, `rows`
+    as in `Row` there; `why` is for people.
     """
 
     column: str
@@ -38,6 +38,7 @@ class Allowed:
     atol: float = 0.0
     rtol: float = 0.0
     why: str = ""
+    rows: str = ""
 
 
 @record

@@ -24,6 +24,11 @@ def load_tensors(path: str | Path) -> Any:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
+            names = {Path(name).name for name in archive.namelist()}
+        if "constants.pkl" in names:
+            raise ValueError(
+                "it is TorchScript: save torch.jit.load(file).state_dict() with torch.save"
+            )
         if unpacked > 2 * size + FREE_BYTES:
             raise ValueError(f"it unpacks to {unpacked:,} bytes")
     content = torch.load(path, map_location="cpu", weights_only=True)

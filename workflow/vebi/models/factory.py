@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vebi.io.errors import VebiError
 from vebi.models.user_code import source_of, user_function
+from vebi.network.running import as_written
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +31,7 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
     with user_function(f"factory '{name}'", module_name, function_name, expected) as function:
         try:
             net = function(**kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise VebiError(
                 f"factory '{name}' failed when called with {dict(kwargs)}: "
                 f"{type(error).__name__}: {error}"
@@ -39,6 +40,8 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
         raise VebiError(
             f"factory '{name}' returned a {type(net).__name__}, a torch.nn.Module is expected."
         )
+    # What can't be looked into is refused before it is trained.
+    as_written(net)
     return net
 
 

@@ -115,7 +115,7 @@ def _import(name: str, module_name: str, is_path: bool, folder: Path) -> ModuleT
     except ModuleNotFoundError as error:
         hint = f"It was looked for among installed modules and in {folder}."
         raise VebiError(f"{name} can't be imported: {error}. {hint}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise VebiError(f"{name} can't be imported: {type(error).__name__}: {error}") from error
     return module
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from vebi.catalogue.methods import in_order
 from vebi.data.dataset import open_dataset
 from vebi.figures.images import read_rows
+from vebi.io.hdf5 import open_hdf5
 from vebi.report.pictures import encode_image, encode_map, encode_mask
 from vebi.studies.iou.curve import area_under_curve
 from vebi.studies.iou.iou_file import read_curves
@@ -59,9 +59,9 @@ def collect(files: Explained) -> dict[str, Any]:
     """Everything the page needs to show one network's explanations; images are data URIs."""
     dataset = open_dataset(files.images)
     methods = in_order(files.heatmaps)
-    with h5py.File(files.heatmaps[methods[0]], "r") as file:
+    with open_hdf5(files.heatmaps[methods[0]]) as file:
         index = file["image_index"][:]
-    with h5py.File(files.descriptors, "r") as file:
+    with open_hdf5(files.descriptors) as file:
         predictions = file["predictions"][:][index]
         layers = [str(name) for name in file["layer_names"].asstr()[:]]
     rows = choose_images(dataset.labels[index], predictions)
@@ -107,7 +107,7 @@ def _areas(
 
 def _features(path: Path, rows: np.ndarray, layers: Sequence[str]) -> list[list[str]]:
     """Names of the features that each map draws, strongest first; none for maps of the class."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if "features" not in file:
             return [[] for _ in rows]
     found = read_rows(path, "features", rows)

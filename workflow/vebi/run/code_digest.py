@@ -17,10 +17,23 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
 PACKAGE = "vebi"
+# Libraries whose versions decide numbers or pixels: the name in an import, and that of the distribution.
+NUMERICAL = {
+    "matplotlib": "matplotlib",
+    "numba": "numba",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "spgl1": "spgl1",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
 ROOT = Path(__file__).resolve().parents[2]
 _AS_TEXT = re.compile(rf"({PACKAGE}(?:\.\w+)+):(\w+)")
 
@@ -67,6 +80,8 @@ class _Module:
         # Local name -> (module, attribute), or (module, "") for a module itself.
         self.imports: dict[str, Target] = {}
         self.always: list[ast.stmt] = []
+        # Libraries of NUMERICAL that it imports, by the name in the import.
+        self.libraries: set[str] = set()
         # What has been worked out, by a statement's identity and by name.
         self.examined: dict[int, _Found] = {}
         self.found: dict[str, _Found] = {}
@@ -86,6 +101,7 @@ class _Module:
     def _read_import(self, node: ast.AST, is_package: bool) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
+                self.libraries |= {alias.name.split(".")[0]} & NUMERICAL.keys()
                 if alias.name.split(".")[0] == PACKAGE:
                     # A plain `import vebi.x` could reach anything: then the whole module counts.
                     self.imports[alias.asname or PACKAGE] = (alias.name, "")
@@ -95,6 +111,7 @@ class _Module:
                 parts = self.name.split(".")
                 parts = parts[: len(parts) - node.level + is_package]
                 origin = ".".join([*parts, origin] if origin else parts)
+            self.libraries |= {origin.split(".")[0]} & NUMERICAL.keys()
             if origin.split(".")[0] == PACKAGE:
                 for alias in node.names:
                     inner = f"{origin}.{alias.name}"
@@ -102,11 +119,12 @@ class _Module:
                     self.imports[alias.asname or alias.name] = target
 
 
-def code_digest(*entries: str | Path) -> str:
+def code_digest(*entries: str | Path, versions: bool = False) -> str:
     """Hex digest (16 characters) of everything in the package that `entries` reach.
 
     An entry is the path of a script, the name of a module of the package (all of it counts), or that of
-    a function, `module:function`.
+    a function, `module:function`. With `versions` those of the libraries count that the reached modules
+    import, as far as they decide results (NUMERICAL): after an upgrade nothing old stands beside new.
     """
     all_found = _Found()
     for entry in entries:
@@ -129,6 +147,9 @@ def code_digest(*entries: str | Path) -> str:
         all_found.fields = [one for one in all_found.fields if one.name not in all_found.reads]
         for one in read:
             all_found.add(_examine_field(one))
+    if versions:
+        used = set[str]().union(*(_load(module).libraries for module, _ in seen))
+        all_found.texts |= {f"{name} {metadata.version(NUMERICAL[name])}" for name in used}
     return hashlib.sha256("\n".join(sorted(all_found.texts)).encode()).hexdigest()[:16]
 
 

@@ -68,7 +68,7 @@ def write_crate(
         VebiError: no finished run, a file that is not as the run wrote it or is a link, or an `out`
             that is there.
     """
-    manifest = read_manifest(run_dir)
+    manifest = read_manifest(run_dir, whole=True)
     if os.path.lexists(out):
         raise VebiError(f"{out}: is there already. Remove it, or give another name.")
     files = _chosen_files(run_dir, manifest, everything)

@@ -13,7 +13,8 @@ class JobContext:
     """What a job must know besidessss its own parameters.
 
     Attributes:
-        run: folder of the run, whose files get checksums; "" outside a run.
+        runs: folders of runs, whose files get checksums: more than one where a project uses the workflow
+            as several modules; none outside a run.
         owner: the process that the job belongs to, as `vebi.compute.processes.identify` writes it.
         cores: what `--cores` was; 0 where it is not known.
         draws_bars: somebody reads progress bars from the job's log file.
@@ -22,7 +23,7 @@ class JobContext:
         methods: the user's heatmap methods, each with `name`, `function` and `negative`.
     """
 
-    run: str = ""
+    runs: tuple[str, ...] = ()
     owner: str = ""
     cores: int = 0
     draws_bars: bool = False
@@ -38,5 +39,5 @@ def read_context() -> JobContext:
     """What the variable says; nothing where it is not set."""
     values = json.loads(os.environ.get(VARIABLE) or "{}")
     # JSON has lists only.
-    lists = {name: tuple(values.get(name, ())) for name in ("factories", "methods")}
+    lists = {name: tuple(values.get(name, ())) for name in ("runs", "factories", "methods")}
     return JobContext(**{**values, **lists})

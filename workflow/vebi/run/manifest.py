@@ -29,6 +29,17 @@ LARGEST_MANIFEST = 150_000_000
 # What Snakemake leaves in a folder that is an output.
 SNAKEMAKES_MARK = ".snakemake_timestamp"
 # The manifest itself, and the page that is made from it.
+# What a whole manifest says, beside its results.
+_PARTS: dict[str, type] = {
+    "run": str,
+    "config": dict,
+    "package": dict,
+    "versions": dict,
+    "seeds": list,
+    "device": str,
+    "threads": dict,
+    "machine": dict,
+}
 SKIPPED_FILES = frozenset({MANIFEST, "report.html"})
 
 
@@ -239,8 +250,12 @@ class Problem:
         return f"{self.path}: {self.what}. {self.remedy}"
 
 
-def read_manifest(run_dir: Path) -> dict[str, Any]:
-    """Read and check `manifest.json`; raises VebiError where there is none or it is broken."""
+def read_manifest(run_dir: Path, whole: bool = False) -> dict[str, Any]:
+    """Read and check `manifest.json`: its results and, of a `whole` one, every part.
+
+    Raises:
+        VebiError: there is none, or it is broken.
+    """
     path = run_dir / MANIFEST
     if not run_dir.is_dir():
         raise VebiError(f"{run_dir}: no such folder. Give a run's folder, such as results/default.")
@@ -258,6 +273,11 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     results = manifest.get("results") if isinstance(manifest, dict) else None
     if not isinstance(results, dict) or manifest.get("format") != FORMAT:
         raise VebiError(f"{path}: no manifest of format {FORMAT}. Delete it and run again.")
+    for key, kind in _PARTS.items() if whole else ():
+        if not isinstance(manifest.get(key), kind):
+            raise VebiError(f"{path}: '{key}' is missing or wrong. Delete it and run again.")
+    if whole and not isinstance(manifest["threads"].get("compute"), int):
+        raise VebiError(f"{path}: 'threads.compute' is missing. Delete it and run again.")
     for name, entry in results.items():
         if not leads_inside(name):
             raise VebiError(

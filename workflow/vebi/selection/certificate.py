@@ -13,6 +13,8 @@ SMALLEST_OBJECTIVE = 1e-6
 # Gap that a path should reach, and that it must.
 TARGET_GAP = 1e-8
 LARGEST_GAP = 1e-6
+# In X'X sizes are squared: of sixteen digits four are left for what is this much smaller.
+LARGEST_RATIO = 1e6
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,23 @@ def certify_products(
     return Certificate(objective, np.maximum(gap, 0.0) / scale, l1_norm, size, rounding)
 
 
-def explain(certificate: Certificate) -> str:
-    """Why the worst gap misses TARGET_GAP, in words; empty if it does not."""
+def explain(certificate: Certificate, squares: NDArray[np.float64]) -> str:
+    """Why the worst gap of an exact path misses TARGET_GAP, in words; empty if it does not.
+
+    `squares` (m,): the diagonal of X'X, each column's squared length.
+    """
     worst = int(np.argmax(certificate.relative_gap))
     gap = certificate.relative_gap[worst]
     if gap <= TARGET_GAP:
         return ""
     where = f"relative gap {gap:.1e} at an l1 norm of {certificate.l1_norm[worst]:.6g}"
+    squares = squares[squares > 0]
+    ratio = float(np.sqrt(squares.max() / squares.min())) if len(squares) else 1.0
+    if ratio > LARGEST_RATIO:
+        return (
+            f"{where}: the longest column is {ratio:.1e} times the shortest, and X'X in float64 holds "
+            f"columns that differ by up to {LARGEST_RATIO:g}; bring them to one scale"
+        )
     if gap <= 10 * certificate.rounding[worst]:
         return (
             f"{where}: within the rounding error of X'X in float64 there "

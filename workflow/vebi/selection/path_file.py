@@ -78,8 +78,9 @@ def write_solution(path: str | Path, solution: Solution) -> None:
         file.create_dataset(
             "feature_layer_type", data=solution.index.layer_type.astype(object), dtype=text
         )
+        certificates = file.create_group("certificates")
         for name in ("mus", "objective", "relative_gap"):
-            file[f"certificates/{name}"] = getattr(solution, name)
+            certificates[name] = getattr(solution, name)
         for j, one in enumerate(solution.classes):
             group = file.create_group(f"class_{j}")
             for name in ARRAYS:

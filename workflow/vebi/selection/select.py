@@ -115,9 +115,13 @@ def solve(
             )
             objective[:, j], gap[:, j] = proof.objective, proof.relative_gap
             if solver == "spgl1":
-                if gap[:, j].max() > LARGEST_GAP:
-                    log.warning("class %d: spgl1 stopped at %s", j, explain(proof))
-            elif reason := explain(proof):
+                worst = int(gap[:, j].argmax())
+                if gap[worst, j] > LARGEST_GAP:
+                    log.warning(
+                        "class %d: spgl1 stopped before it converged: relative gap %.1e at mu = %g",
+                        *(j, gap[worst, j], values[worst]),
+                    )
+            elif reason := explain(proof, np.diagonal(statistics.gram)):
                 log.warning("class %d: %s", j, reason)
     return paths, objective, gap
 

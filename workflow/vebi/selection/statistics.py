@@ -49,7 +49,7 @@ FEWEST_ROWS = 1024
 # Squares of descriptors beyond these would overflow or vanish in float64.
 LARGEST, SMALLEST = 1e150, 1e-100
 # More outputs than any classifier has: a label like that is damage, and must not be counted up to.
-MOST_CLASSES = 100_000
+MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Statistics:
     def load(cls, path: str | Path) -> Statistics:
         """Read what `save` wrote; raises VebiError for another file."""
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 result = cls(file["gram"][:], file["cross"][:], file["counts"][:])
         except (OSError, KeyError) as error:
             raise VebiError(

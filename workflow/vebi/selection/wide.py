@@ -57,7 +57,8 @@ def solve_wide(
     paths = []
     objective = np.zeros((len(mus), n_classes))
     gap = np.zeros_like(objective)
-    largest = float(np.einsum("nk,nk->k", X, X).max(initial=0.0))
+    squares = np.einsum("nk,nk->k", X, X)
+    largest = float(squares.max(initial=0.0))
     with threadpool_limits(limits=1, user_api="blas"):
         for j in tqdm(range(n_classes), "path", unit="class", disable=None):
             label = (targets == j).astype(np.float64)
@@ -75,7 +76,7 @@ def solve_wide(
                 nonnegative=nonnegative,
             )
             objective[:, j], gap[:, j] = proof.objective, proof.relative_gap
-            if reason := explain(proof):
+            if reason := explain(proof, squares):
                 log.warning("class %d: %s", j, reason)
             paths.append(path)
     return paths, objective, gap

@@ -17,6 +17,7 @@ from vebi.figures.style import save
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network import feature_index, list_layers, responses, to_network_input
+from vebi.studies.average import patches
 from vebi.studies.average.figures import draw_average_rows, draw_average_sheet, sheet_name
 from vebi.studies.average.patches import crop_patch, read_average, write_average
 from vebi.studies.average.strongest import Strongest, choose_features
@@ -162,6 +163,23 @@ def test_batches_do_not_matter(spots) -> None:
     assert contents[0] == contents[1] == contents[2]
 
 
+def test_classes_averaged_one_at_a_time_give_the_same_bytes(spots, monkeypatch) -> None:
+    chosen = {label: {("relu", c): 1.0 + c for c in range(3)} for label in (0, 2)}
+    weights = weights_for(spots[3], chosen)
+    whole = write(spots, weights, "whole.h5").read_bytes()
+    sizes = []
+    averaged = patches.average_patches
+    monkeypatch.setattr(patches, "AVERAGED_BYTES", 0)
+
+    def counted(*args, **options):
+        sizes.append(len(args[1]))
+        return averaged(*args, **options)
+
+    monkeypatch.setattr(patches, "average_patches", counted)
+    assert write(spots, weights, "parts.h5").read_bytes() == whole
+    assert sizes == [3, 3]
+
+
 def test_a_feature_that_nothing_excites(spots) -> None:
     _, net, _, descriptors, _, _ = spots
     with torch.no_grad():
@@ -171,7 +189,7 @@ def test_a_feature_that_nothing_excites(spots) -> None:
     finally:
         with torch.no_grad():
             net.conv.bias[1] = 0
-    ((_, none), (_, (tile,)), _) = read_average(path)
+    ((_, _, none), (_, _, (tile,)), _) = read_average(path)
     assert none == []
     assert tile.n_patches == 0
     assert tile.examples.shape == (0, 4, 4, 3)
@@ -232,9 +250,11 @@ def test_no_training_images(spots, tmp_path) -> None:
 
 def test_figures_of_all_kinds_of_sheets(spots, tmp_path) -> None:
     weights = weights_for(spots[3], {0: {("relu", 0): 1.0, ("fc", 1): 0.5}})
-    sheets = read_average(write(spots, weights, "figure.h5"))
-    save(draw_average_rows(sheets * 10), tmp_path / "rows.png")
-    for number, (name, tiles) in enumerate(sheets):
+    path = write(spots, weights, "figure.h5")
+    sheets = list(read_average(path))
+    assert [name for _, name, _ in read_average(path, 2)] == [sheets[0][1], sheets[-1][1]]
+    save(draw_average_rows([(name, tiles) for _, name, tiles in sheets] * 8), tmp_path / "rows.png")
+    for number, name, tiles in sheets:
         save(draw_average_sheet(name, tiles), tmp_path / sheet_name(number, name))
     assert sheet_name(7, "cup / mug ünit") == "007_cup-mug-nit.png"
     assert sheet_name(0, "../..") == "000_class.png"

@@ -103,6 +103,14 @@ def test_a_map_changes_where_its_feature_depends_on_what_was_randomised(setting)
     assert (items["gradient_x_input"].correlation < 0.999).all()
 
 
+def test_rows_far_apart_are_read_without_those_between(setting):
+    descriptors = setting[0].descriptors
+    whole = descriptors.rows(np.arange(N))
+    far = np.array([0, 1, N - 1])
+    assert np.array_equal(descriptors.rows(far), whole[far])
+    assert np.array_equal(descriptors.rows(far[::-1]), whole[far[::-1]])
+
+
 def test_similarities_are_those_of_maps_drawn_by_hand(setting):
     network, _ = setting
     net, descriptors, weights = network.model, network.descriptors, network.weights

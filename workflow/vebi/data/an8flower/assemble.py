@@ -39,7 +39,7 @@ def assemble(
     columns: dict[str, list[np.ndarray]] = {"labels": [], "base_scene": [], "parameters": []}
     with create_hdf5(out) as file:
         for start, stop, path in chunks:
-            with h5py.File(path, "r") as chunk:
+            with open_hdf5(path) as chunk:
                 for name in planes:
                     if name not in file:
                         _create_like(file, chunk[name], expected)
@@ -101,7 +101,7 @@ def assemble_interventions(
             )
     with create_hdf5(out) as file, contextlib.ExitStack() as stack:
         chunks = {
-            path: stack.enter_context(h5py.File(path, "r"))
+            path: stack.enter_context(open_hdf5(path))
             for path in dict.fromkeys(path for _, path, _ in rows)
         }
         first = chunks[rows[0][1]]
@@ -151,7 +151,7 @@ def _count_images(chunks: Sequence[tuple[int, int, Path]]) -> int:
 def _read_index(path: Path, flower_set: str) -> tuple[int, int, Path]:
     """First image, one past the last image, and the path of a chunk, checked."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             index, found = file["index"][:], str(file.attrs["flower_set"])
             lengths = {
                 name: len(file[name])

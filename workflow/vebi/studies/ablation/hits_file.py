@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ def write_hits(path: str | Path, item: Hits) -> None:
 def read_hits(path: str | Path) -> Hits:
     """Read what `write_hits` wrote; raises VebiError for another file."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             bits, labels = file["hits"][:], file["labels"][:]
     except (OSError, KeyError) as error:
         raise VebiError(

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def write_artefacts(path: str | Path, artefacts: Artefacts) -> None:
 
 def read_artefacts(path: str | Path) -> Artefacts:
     """Read what `write_artefacts` wrote."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         values: dict[str, Any] = {
             key: tuple(file[key].asstr()[:]) if key in _TEXTS else file[key][:]
             for key in Artefacts.__dataclass_fields__

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.draw import feature_maps, get_methods
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
+from vebi.io.hdf5 import open_hdf5
 from vebi.network.batches import map_batches
 from vebi.network.layers import Layer, feature_index, list_layers
 from vebi.network.passes import to_network_input
@@ -208,7 +208,7 @@ def _score_features(
 
 def _score_file(path: Path, images: np.ndarray, period: tuple[float, float]) -> np.ndarray:
     """Scores of the heatmaps of some images in a heatmap file."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         index = file["image_index"][:]
         rows = np.searchsorted(index, images)
         if not np.array_equal(index[rows.clip(0, len(index) - 1)], images):

@@ -24,6 +24,6 @@ STUDY = Study(
             per="experiment",
         ),
     },
-    wanted=lambda plan: plan.config.average is not None,
+    wanted=lambda plan: bool(plan.config.average and plan.config.experiments),
     jobs={"average_patches": "network", "draw_average": "small"},
 )

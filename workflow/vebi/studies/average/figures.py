@@ -16,6 +16,9 @@ from vebi.figures.style import SMALL, get_layer_colour, new_figure, styled
 if TYPE_CHECKING:
     from vebi.studies.average.patches import Tile
 
+# Classes in one figure.
+MOST_ROWS = 24
+
 
 def _show_patch(axis: Axes, pixels: np.ndarray) -> None:
     """A patch in a thin frame, without which white ones end in the page."""
@@ -37,13 +40,11 @@ def _show_mean(axis: Axes, tile: Tile) -> None:
 
 
 @styled
-def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]], most: int = 24) -> Figure:
+def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
     """Every class a row: the mean patches of its features, highest weight first.
 
-    More than 6 classes stand in two blocks, of more than `most` every so-manieth is drawn.
+    More than 6 classes stand in two blocks. Of very many, some are enough: see MOST_ROWS.
     """
-    if len(sheets) > most:
-        sheets = [sheets[i] for i in np.linspace(0, len(sheets) - 1, most).round().astype(int)]
     width = max(1, max(len(tiles) for _, tiles in sheets))
     blocks = 2 if len(sheets) > 6 else 1
     rows = -(-len(sheets) // blocks)

@@ -1,6 +1,6 @@
 """Cutting a feature's patches out of its images, and their mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from vebi.data.dataset import TRAIN, Dataset
 from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import Axis, continued_fields, receptive_fields
 from vebi.studies.average.strongest import ClassFeature, Strongest, choose_features, find_strongest
+
+# Sums and examples of features that are averaged at one time.
+AVERAGED_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ def average_patches(
 def write_average(network: InterpretedNetwork, path: str | Path, settings: AverageConfig) -> None:
     """Average images of every class's best features over its training images (VEBI Fig. 5).
 
+    Images of features, the large part, are in memory for some classes at a time (AVERAGED_BYTES), of all
+    features only which images they respond to.
+
     The file has a group `class_<j>` per class and in it `feature_<k>` per feature, best first: `mean`
     float32 (h, w, C) on the scale of pixels, `examples` uint8 (up to `settings.examples`, h, w, C), and
     of each patch `image_index` int64 (n), `response` float32 (n), `position` (row and column of the
@@ -151,22 +157,44 @@ def write_average(network: InterpretedNetwork, path: str | Path, settings: Avera
         device=device,
     )
     windows = patch_windows(model, example, layers, features)
-    averages = average_patches(
-        dataset,
-        features,
-        strongest,
-        windows,
-        fill,
-        n_examples=settings.examples,
-        batch_size=settings.batch_size,
-    )
     with create_hdf5(path) as file:
         file.attrs["classes"], file.attrs["fill"] = list(dataset.classes), fill
-        for label in range(len(network.weights)):
-            group = file.create_group(f"class_{label}")
-            mine = [average for average in averages if average.feature.label == label]
-            for rank, average in enumerate(mine):
-                _write(group.create_group(f"feature_{rank}"), average)
+        groups = [file.create_group(f"class_{label}") for label in range(len(network.weights))]
+        for part in _parts(features, windows, dataset.image_shape[2], settings.examples):
+            averages = average_patches(
+                dataset,
+                features[part],
+                strongest[part],
+                windows[part],
+                fill,
+                n_examples=settings.examples,
+                batch_size=settings.batch_size,
+            )
+            for average in averages:
+                group = groups[average.feature.label]
+                _write(group.create_group(f"feature_{len(group)}"), average)
+
+
+def _parts(
+    features: Sequence[ClassFeature],
+    windows: Sequence[tuple[Axis, Axis]],
+    channels: int,
+    n_examples: int,
+) -> Iterator[slice]:
+    """Features, in their order by class, in parts of up to AVERAGED_BYTES that no class is split by.
+
+    A feature's images are of its class, so that each is read for one part only.
+    """
+    start, size = 0, 0
+    for stop, feature in enumerate(features):
+        vertical, horizontal = windows[stop]
+        is_next_class = stop > 0 and feature.label != features[stop - 1].label
+        if is_next_class and size > AVERAGED_BYTES:
+            yield slice(start, stop)
+            start, size = stop, 0
+        # A sum and a mean in float64, the examples in bytes.
+        size += vertical.size * horizontal.size * channels * (16 + n_examples)
+    yield slice(start, len(features))
 
 
 def _write(group: h5py.Group, average: Average) -> None:
@@ -194,16 +222,20 @@ class Tile:
     weight: float
 
 
-def read_average(path: str | Path) -> list[tuple[str, list[Tile]]]:
-    """The classes' names, and of each class its features, best first."""
-    with h5py.File(path, "r") as file:
+def read_average(
+    path: str | Path, most: int | None = None
+) -> Iterator[tuple[int, str, list[Tile]]]:
+    """Yield every class's number and name, and its features, best first.
+
+    Of more than `most` classes, that many are taken at equal steps. One class is in memory at a time.
+    """
+    with open_hdf5(path) as file:
         classes = [str(name) for name in file.attrs["classes"]]
-        sheets = []
-        for label, name in enumerate(classes):
+        n = len(classes) if most is None else min(most, len(classes))
+        for label in np.linspace(0, len(classes) - 1, n).round().astype(int).tolist():
             group = file[f"class_{label}"]
             items = [group[f"feature_{rank}"] for rank in range(len(group))]
-            sheets.append((name, [_read(item) for item in items]))
-        return sheets
+            yield label, classes[label], [_read(item) for item in items]
 
 
 def _read(item: h5py.Group) -> Tile:

@@ -90,14 +90,16 @@ def find_strongest(
         found = responses(model, to_network_input(raw, device), layers, wanted)[1]
         return raw.sum((0, 1, 2), dtype=np.int64), found
 
+    of_class: dict[int, list[tuple[ClassFeature, Strongest]]] = {}
+    for feature, item in zip(features, strongest, strict=True):
+        of_class.setdefault(feature.label, []).append((feature, item))
     for chosen, (colours, found) in map_batches(dataset.batches(rows, batch_size), compute):
         total += colours
         arrived = dict(zip(used, found, strict=True))
         labels = dataset.labels[chosen]
-        for feature, item in zip(features, strongest, strict=True):
+        here = [pair for label in np.unique(labels).tolist() for pair in of_class.get(label, [])]
+        for feature, item in here:
             mine = np.flatnonzero(labels == feature.label)
-            if not len(mine):
-                continue
             channel = arrived[feature.layer.index].select(
                 feature.layer.channel_axis, feature.channel
             )

@@ -37,7 +37,7 @@ STUDY = Study(
             reads=("feature_counts",),
         ),
     },
-    wanted=lambda plan: plan.config.feature_counts is not None,
+    wanted=lambda plan: bool(plan.config.feature_counts and plan.config.experiments),
     tabulate=Tabulation(
         function="vebi.studies.feature_counts.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"feature_counts/{RUN}/feature_counts.csv")},

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 # Boxes over a part's bounding box, in place of the part's removal: of the mean colour, or blurred.
 BOXES = ("grey", "blurred")
@@ -65,8 +65,9 @@ def write_effects(path: Path, effects: Effects) -> None:
         for one in fields(effects):
             value = getattr(effects, one.name)
             if isinstance(value, Mapping):
+                group = file.create_group(one.name)
                 for method, values in value.items():
-                    file[f"{one.name}/{method}"] = values
+                    group[method] = values
             elif value.dtype.kind in "UO":
                 file.create_dataset(one.name, data=value.astype(object), dtype=h5py.string_dtype())
             else:
@@ -76,7 +77,7 @@ def write_effects(path: Path, effects: Effects) -> None:
 def read_effects(path: Path) -> Effects:
     """The contents of an `effects.h5`."""
     values: dict[str, object] = {}
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         for one in fields(Effects):
             item = file[one.name]
             if isinstance(item, h5py.Group):

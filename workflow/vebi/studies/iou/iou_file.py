@@ -9,7 +9,7 @@ import numpy as np
 
 from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import Dataset, open_dataset
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 from vebi.statistics import draw_key
 from vebi.studies.iou.curve import area_under_curve, iou_curves, rank_normalised
 from vebi.studies.iou.localisation import mass_shares, pointing, relevance_rank
@@ -83,14 +83,14 @@ def measure(
     from `seed`, for the same images. `ranked`: also the areas of the rank-normalised maps.
     """
     dataset = open_dataset(dataset_path)
-    with h5py.File(descriptors_path, "r") as file:
+    with open_hdf5(descriptors_path) as file:
         correct = file["predictions"][:] == dataset.labels
-    with h5py.File(dataset_path, "r") as file:
+    with open_hdf5(dataset_path) as file:
         has_distractors = "distractor_masks" in file
         scene = file["base_scene"][:] if "base_scene" in file else np.arange(len(dataset))
     with create_hdf5(out) as target:
         for method, path in sorted(heatmap_paths.items()):
-            with h5py.File(path, "r") as source:
+            with open_hdf5(path) as source:
                 index, parts = source["image_index"][:], []
                 for start, truth in enumerate(_truths(dataset, index, has_distractors)):
                     rows = slice(start * BATCH, start * BATCH + len(truth.masks))
@@ -174,14 +174,15 @@ def _write(
 
 def read_curves(path: Path) -> dict[str, Curves]:
     """All methods of an `iou.h5`."""
-    with h5py.File(path, "r") as file:
-        return {
-            method: Curves(
-                group["curves"][:],
-                group["image_index"][:],
-                group["correct"][:],
-                group["scene"][:],
-                {name: group[name][:] for name in SCORES if name in group},
-            )
-            for method, group in file.items()
-        }
+    with open_hdf5(path) as file:
+        return {method: _read(file[method]) for method in file}
+
+
+def _read(group: h5py.Group) -> Curves:
+    return Curves(
+        group["curves"][:],
+        group["image_index"][:],
+        group["correct"][:],
+        group["scene"][:],
+        {name: group[name][:] for name in SCORES if name in group},
+    )

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from vebi.config.mcgill import SensitivityConfig
+from vebi.io.hdf5 import open_hdf5
 from vebi.selection.statistics import (
     Accumulator,
     Labels,
@@ -33,7 +33,7 @@ def read_subsamples(
     descriptors: str | Path, subsets: Sequence[NDArray[np.int64]], labels: Labels
 ) -> list[Statistics]:
     """Statistics of several subsets of a descriptor file's rows (ascending), read in one pass."""
-    with h5py.File(descriptors, "r") as file:
+    with open_hdf5(descriptors) as file:
         X = file["X"]
         targets = file["labels" if labels == "annotations" else "predictions"][:].astype(np.int64)
         n_classes = 1 + int(max(file["labels"][:].max(), file["predictions"][:].max()))

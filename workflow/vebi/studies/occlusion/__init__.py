@@ -95,7 +95,7 @@ STUDY = Study(
             reads=("occlusion", "occlusion_paired"),
         ),
     },
-    wanted=lambda plan: plan.config.occlusion is not None,
+    wanted=lambda plan: bool(plan.config.occlusion and plan.config.experiments),
     tabulate=Tabulation(
         function="vebi.studies.occlusion.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"occlusion/{RUN}/occlusion.h5")},

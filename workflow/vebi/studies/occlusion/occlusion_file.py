@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from vebi.catalogue.methods import CHANCE
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 # Boxes at uniformly random places.
 CONTROL = CHANCE.name
@@ -44,9 +43,8 @@ def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.nd
 
 def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         items = {
-            name: Occlusion(**{key: values[:] for key, values in group.items()})
-            for name, group in file.items()
+            name: Occlusion(**{key: file[name][key][:] for key in file[name]}) for name in file
         }
         return items, file.attrs["covered_fractions"][:]

@@ -8,10 +8,9 @@ One group per perturbation with the attributes `strength`, `copies` and `layers`
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 from vebi.perturbation.resample import Sampling
 from vebi.studies.perturbation.chosen_channels import Measured
 
@@ -30,15 +29,17 @@ def write_metrics(
             group.attrs["copies"] = sampling.copies
             group["image_index"], group["predicted"] = found.image_index, found.predicted
             group.attrs["layers"] = [layer.name for layer in found.layers]
+            layers = group.create_group("layers")
             for layer in found.layers:
+                kept = layers.create_group(str(layer.index))
                 for name in KEPT:
                     values = [getattr(one, name) for one in found.metrics[layer.index]]
-                    group[f"layers/{layer.index}/{name}"] = np.stack(values)
+                    kept[name] = np.stack(values)
 
 
 def read_metrics(path: str | Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
     """Name of the first perturbation, and its arrays (N, channels) by layer name and metric."""
-    with h5py.File(path, "r", track_order=True) as file:
+    with open_hdf5(path, track_order=True) as file:
         perturbation = next(iter(file))
         group = file[perturbation]
         order = sorted(group["layers"], key=int)

@@ -96,7 +96,7 @@ STUDY = Study(
             reads=("robustness",),
         ),
     },
-    wanted=lambda plan: plan.config.robustness is not None,
+    wanted=lambda plan: bool(plan.config.robustness and plan.masked),
     tabulate=Tabulation(
         function="vebi.studies.robustness.tables:tabulate_with_scenes",
         inputs=lambda plan: {

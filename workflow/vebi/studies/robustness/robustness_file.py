@@ -9,7 +9,7 @@ import numpy as np
 
 from vebi.config.robustness import VariantsConfig
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 from vebi.selection.statistics import Scope
 
 METHODS = ("upsampled_activation", "deconv_gb", "vebi")
@@ -80,7 +80,7 @@ def write_findings(path: str | Path, findings: Findings) -> None:
 def read_findings(path: str | Path) -> Findings:
     """Read what `write_findings` wrote; raises VebiError for another file."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             group = file["settings"]
             columns = (group["descriptor"].asstr()[:], group["nonnegative"][:], group["mu"][:])
             settings = tuple(

@@ -128,7 +128,7 @@ STUDY = Study(
             reads=("sanity",),
         ),
     },
-    wanted=lambda plan: plan.config.sanity is not None,
+    wanted=lambda plan: bool(plan.config.sanity and plan.config.experiments),
     tabulate=Tabulation(
         function="vebi.studies.sanity.tables:tabulate_with_accuracies",
         inputs=lambda plan: {

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vebi.io.hdf5 import create_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5
 
 # What stands where the name of the lowest randomised layer stands otherwise.
 RANDOM_LABELS = "random_labels"
@@ -43,15 +43,16 @@ def write_sanity(path: Path, items: Mapping[str, Sanity], stages: Sequence[str])
 
 def read_sanity(path: Path) -> tuple[dict[str, Sanity], list[str]]:
     """All methods of a `sanity.h5`, and the names of the stages."""
-    with h5py.File(path, "r") as file:
-        items = {
-            name: Sanity(
-                correlation=group["rank_correlation"][:],
-                similarity=group["ssim"][:],
-                image_index=group["image_index"][:],
-                scene=group["scene"][:],
-                again=group["again"][:] if "again" in group else None,
-            )
-            for name, group in file.items()
-        }
+    with open_hdf5(path) as file:
+        items = {name: _read(file[name]) for name in file}
         return items, [str(name) for name in file.attrs["stages"]]
+
+
+def _read(group: h5py.Group) -> Sanity:
+    return Sanity(
+        correlation=group["rank_correlation"][:],
+        similarity=group["ssim"][:],
+        image_index=group["image_index"][:],
+        scene=group["scene"][:],
+        again=group["again"][:] if "again" in group else None,
+    )
