@@ -555,7 +555,7 @@ def test_a_run_on_somebody_s_own_images_is_about_them(sources, tmp_path, kind):
     assert ("mine on photos: what it looks at" in page) == is_own
     assert ("from the first rendered image" in page) != is_own
     # Claims that were tested stay.
-    assert 'data-verdict="reproduced"' in page
+    assert 'data-verdict="confirmed"' in page
     assert ('<li class="claim"' in page and 'data-verdict="not tested"' in page) != is_own
 
 

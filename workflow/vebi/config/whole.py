@@ -39,7 +39,9 @@ class Config(Strict):
 
     run: Name = Field(description="results go to `results/<run>/`")
     seed: Seed = Field(0, description="root of every random draw except training: scenes, controls")
-    seeds: list[Seed] = Field(min_length=1, description="one network is trained from each")
+    seeds: list[Seed] = Field(
+        min_length=1, max_length=MOST_SEEDS, description="one network is trained from each"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="where networks run. `auto` takes a GPU if torch sees one, else the CPU; "
