@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from vebi.config.artefacts import ArtefactsConfig
 from vebi.config.average import AverageConfig
-from vebi.config.base import Name, Seed, Strict
+from vebi.config.base import MOST_SEEDS, Name, Seed, Strict
 from vebi.config.controls import ControlsConfig
 from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
 from vebi.config.interventions import InterventionsConfig
