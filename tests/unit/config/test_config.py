@@ -137,7 +137,7 @@ BROKEN = [
     ),
     (["heatmaps", "methods"], [{"lrp": "a:b"}], ["methods.0.name", "'lrp' is a built-in method"]),
     (["heatmaps", "methods"], [{"random": "a:b"}], ["'random' is a built-in method"]),
-    (["heatmaps", "methods"], [{"a/b": "a:b"}], ["methods.0.name", "'a/b'", "no name"]),
+    (["heatmaps", "methods"], [{"a/b": "a:b"}], ["methods.0.name", "'a/b'", "not a name"]),
     (["heatmaps", "methods"], ["vebi", {"x": "a:b"}, {"x": "a:c"}], ["methods", "twice"]),
     (
         ["heatmaps", "methods"],
