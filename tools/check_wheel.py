@@ -198,6 +198,8 @@ def main() -> None:
         pins = lower_bounds() if arguments.versions == "lowest" else []
         bounds.write_text("\n".join([f"torch=={arguments.torch}", *pins]), encoding="utf-8")
         bare.install("-c", bounds, wheel)
+        # An environment that was there may have an earlier wheel of the same version.
+        bare.install("--force-reinstall", "--no-deps", wheel)
         check_alone(bare)
         check_where_nothing_can_be_written(bare)
         bare.install("-c", bounds, f"{wheel}[{EXTRAS}]")

@@ -34,7 +34,7 @@ MOST_IMAGES = 20_000_000
 # Weights of all classes lie in memory side by side, 80 MB for each 1,000 features at this number.
 MOST_CLASSES = 10_000
 # Networks are trained with up to 32,768 images at a time; no machine of today gains by more.
-BatchSize = Annotated[int, Field(ge=1, le=65_536)]
+BatchSize = Annotated[int, Field(ge=1, le=65_536, description="images at a time")]
 # The longest published training on images runs for some thousands.
 MOST_EPOCHS = 10_000
 # The standard error of a mean over 10,000 draws is a hundredth of one draw's.
