@@ -18,7 +18,11 @@ from vebi.statistics import draw_key
 
 def fake_rule(tmp_path, threads=1):
     return SimpleNamespace(
-        params=SimpleNamespace(compute_threads=threads), log=[tmp_path / "a.log"], rule="rule_name"
+        params=SimpleNamespace(compute_threads=threads),
+        log=[tmp_path / "a.log"],
+        rule="rule_name",
+        input=[],
+        output=[],
     )
 
 

@@ -125,7 +125,7 @@ def test_findings_survive_their_file(world, tmp_path):
     for name in ("areas", "random", "selected", "whole", "labels", "image_index", "n_selected"):
         assert np.array_equal(getattr(again, name), getattr(findings, name))
     Path(tmp_path / "g.h5").write_text("nothing")
-    with pytest.raises(VebiError, match="findings of a robustness study"):
+    with pytest.raises(VebiError, match="can't be read as HDF5"):
         read_findings(tmp_path / "g.h5")
 
 
