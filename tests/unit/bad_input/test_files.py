@@ -494,7 +494,7 @@ PLACES = [
     (["select", "x.h5", "--mu", 1, "--out", "file"], ["file"]),
     (["select", "x.h5", "--mu", 1, "--out", "file/below"], ["file"]),
     (["select", "x.h5", "--mu", 1, "--out", "o" * 300], ["File name too long"]),
-    (["select", "n" * 300, "--mu", 1, "--out", "o"], ["can't be read as HDF5"]),
+    (["select", "n" * 300, "--mu", 1, "--out", "o"], ["File name too long"]),
     (["select", "absent.h5", "--mu", 1, "--out", "o"], ["absent.h5", "no such file"]),
     (["select", ".", "--mu", 1, "--out", "o"], ["not a file"]),
     (["select", "file", "--mu", 1, "--out", "o"], ["file", "HDF5", "X (N, m)"]),
@@ -506,7 +506,10 @@ PLACES = [
     (["diff", "x.h5", "x.h5", "--tolerances", "file"], ["file", "header"]),
     (["explain", "x.png", "--run", "absent", "--dataset", "d", "--model", "m"], ["absent"]),
     (["explain", "x.png", "--data", "file", "--weights", "file"], ["file", "HDF5"]),
-    (["explain", "x.png", "--data", ".", "--factory", "a:b"], ["no folder with images"]),
+    (
+        ["explain", "x.png", "--data", ".", "--architecture", "matconvnet"],
+        ["no folder with images"],
+    ),
     (["explain", "x.png", "--data", ".", "--method", "magic"], ["magic"]),
     (
         ["explain", "x.png", "--method", "lrp", "--factory", "a:b", "--classes", 10**12],

@@ -151,7 +151,7 @@ def test_no_array_is_taken_from_another_file(vebi, helpers, elsewhere, tmp_path)
 HUGE = [
     ("select", {"X": (10**7, 10**6), "labels": (10**7,)}),
     ("select", {"labels": (10**12,)}),
-    ("select", {"X": (20, 10**6)}),
+    ("select", {"X": (20, 10**10)}),
     ("iou", {"heatmaps": (10**6, 10**4, 10**4), "masks": (10**6, 10**4, 10**4)}),
     ("iou", {"heatmaps": (1, 50_000, 50_000), "masks": (1, 50_000, 50_000)}),
 ]

@@ -117,8 +117,8 @@ def test_equal_input_is_equal_bytes(name, tmp_path):
 def test_bars_show_the_means_and_the_counts():
     axis = draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
     heights = [patch.get_height() for patch in cast(list[Rectangle], axis.patches)]
-    assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 1.0])
-    assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "0"]
+    assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 0.55, 1.0])
+    assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "3", "0"]
 
 
 def test_iou_legend_names_every_method_with_its_area():

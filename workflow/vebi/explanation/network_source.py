@@ -118,6 +118,7 @@ def find_network(
     """
     if source.run is not None and source.data is not None:
         raise VebiError(f"{WAYS}.")
+    _check_classes(source.classes or ())
     if source.run is not None:
         return _of_run(source, source.run, method, mu)
     if source.data is not None:
@@ -262,14 +263,14 @@ def _names(classes: Sequence[str] | None, n_outputs: int) -> list[str]:
         known = output_names(n_outputs)
         return list(known) or [str(number) for number in range(n_outputs)]
     if len(classes) == 1 and classes[0].isdecimal():
-        if len(classes[0]) > 5:
-            raise VebiError(f"--classes {classes[0][:20]}: fewer than 100,000 are expected.")
         return [str(number) for number in range(int(classes[0]))]
-    _check_once(classes)
     return list(classes)
 
 
-def _check_once(classes: Sequence[str]) -> None:
+def _check_classes(classes: Sequence[str]) -> None:
+    """Raise VebiError for names of outputs that no network has: twice the same, or too many."""
+    if len(classes) == 1 and classes[0].isdecimal() and len(classes[0]) > 5:
+        raise VebiError(f"--classes {classes[0][:20]}: fewer than 100,000 are expected.")
     if twice := [name for name in classes if classes.count(name) > 1]:
         raise VebiError(f"--classes: '{twice[0]}' stands there twice; each output has a name.")
 
@@ -335,7 +336,6 @@ def _open_data(source: NetworkSource, data: Path, out: Path) -> Dataset:
             )
         check_files(data)
         return open_dataset(data)
-    _check_once(classes or [])
     names = sorted({item.class_id for item in list_class_folders(data)})
     if len(names) < 2:
         raise VebiError(

@@ -63,7 +63,7 @@ STYLE: dict[Any, Any] = {
 CONDITION_COLOURS = {
     "selected": VERMILION,
     "random": SKY,
-    "random_selected_layers": PURPLE,
+    "random_selected_layers": ORANGE,
     "random_layer_matched": BLUE,
     "none": GREY,
 }
