@@ -206,6 +206,7 @@ class Numbers:
         return [
             {
                 "statement": row["statement"],
+                "source": row["source"],
                 "place": f"{row['source']}, {row['place'].split(':')[0]}",
                 "anchor": anchor(row["tables"].split()[0]),
                 "published": published(row),
