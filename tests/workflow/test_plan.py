@@ -12,7 +12,8 @@ CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "config").gl
 def test_every_configuration_plans(checkout, name):
     jobs = checkout.plan("--configfile", f"config/{name}.yaml")
     assert jobs["all"] == 1
-    assert jobs["train"] >= 3
+    # The first look has one network.
+    assert jobs["train"] >= 3 or (name == "quick" and jobs["train"] == 1)
 
 
 def test_the_default_run_has_the_jobs_that_its_numbers_say(checkout):

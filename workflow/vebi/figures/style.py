@@ -78,7 +78,7 @@ CONDITION_NAMES = {
 VERDICT_COLOURS = {"holds": GREEN, "undecided": "#dcdcdc", "reversed": VERMILION}
 SCOPE_NAMES = {"all": "All", "conv": "OnlyConv"}
 # The paper's Fig. 6: convolution green, fully connected pink.
-LAYER_COLOURS = {"conv": "#2e9e4f", "fc": "#e0559b"}
+LAYER_COLOURS = {"conv": "#14602c", "fc": "#c8377f"}
 HEATMAP = "inferno"
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.catalogue.palette import BLUE, GREY, VERMILION
 from vebi.figures.grid import get_experiments, new_grid, rows_of
-from vebi.figures.style import styled
+from vebi.figures.style import SMALL, styled
 
 TITLES = {
     "rank_correlation": "rank correlation\nper pixel",
@@ -46,7 +46,7 @@ def draw_faithfulness(pooled: pd.DataFrame, networks: pd.DataFrame) -> Figure:
         row[0].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
         n = part.iloc[0]
         counts = f"{n['n_networks']} networks, {n['n_scenes']} scenes"
-        row[0].set_ylabel(f"{dataset}\n{model}\n{counts}", fontsize=7)
+        row[0].set_ylabel(f"{dataset}\n{model}\n{counts}", fontsize=SMALL)
     return figure
 
 
@@ -75,7 +75,7 @@ def draw_part_effects(table: pd.DataFrame) -> Figure:
         axis.set_xlabel("drop of the predicted class's score")
         for name, colour in {**CHANGES, "another change": GREY}.items():
             axis.plot([], [], "o", ms=3, color=colour, label=name)
-        axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+        axis.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
     return figure
 
 
@@ -105,8 +105,8 @@ def draw_feature_parts(table: pd.DataFrame) -> Figure:
     for axis, (dataset, model), grid in zip(axes[0], experiments, grids, strict=True):
         image = axis.imshow(grid.to_numpy(), cmap="viridis", vmin=0, vmax=1, aspect="auto")
         labels = [f"class {c}: {layer} / {channel}" for c, layer, channel in grid.index]
-        axis.set_yticks(range(len(grid)), labels, fontsize=6)
-        axis.set_xticks(range(len(parts)), parts, rotation=90, fontsize=7)
+        axis.set_yticks(range(len(grid)), labels, fontsize=SMALL)
+        axis.set_xticks(range(len(parts)), parts, rotation=90, fontsize=SMALL)
         axis.set_title(f"{dataset}\n{model}", fontsize=8)
         axis.grid(visible=False)
         for place, row in enumerate(grid.to_numpy()):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.catalogue.palette import BLACK, GREEN, GREY
 from vebi.figures.images import show_image
-from vebi.figures.style import new_figure, styled
+from vebi.figures.style import SMALL, new_figure, styled
 from vebi.studies.interventions.effects_file import Effects, read_effects
 from vebi.studies.interventions.interventions_file import Intervened, read_interventions
 from vebi.studies.interventions.parts import effects_of_parts
@@ -41,13 +41,17 @@ def draw_panels(pictures: list[Intervened], effects: Effects) -> Figure:
         for axis in axes:
             axis.axis("off")
         show_image(axes[0], one.image)
-        axes[0].set_title("image", fontsize=7)
-        axes[0].set_xlabel(f"score {effects.score[row]:.1f}", fontsize=7, labelpad=1)
+        axes[0].set_title("image", fontsize=SMALL)
+        axes[0].set_xlabel(f"score {effects.score[row]:.1f}", fontsize=SMALL, labelpad=1)
         for axis, column in zip(axes[1:], columns, strict=False):
             show_image(axis, one.changed[column])
             name = f"{effects.change_parts[column]}\n{effects.change_kinds[column]}"
-            axis.set_title(name.replace("_", " "), fontsize=7)
-            axis.set_xlabel(f"{-effects.score_drop[row, column]:+.1f}", fontsize=7, labelpad=1)
+            axis.set_title(name.replace("_", " "), fontsize=SMALL)
+            axis.set_xlabel(
+                f"{round(-effects.score_drop[row, column], 1) + 0.0:+.1f}",
+                fontsize=SMALL,
+                labelpad=1,
+            )
         _draw_bars(lower.subplots(), effects, row)
     return figure
 
@@ -75,10 +79,10 @@ def _draw_bars(axis: Axes, effects: Effects, row: int) -> None:
         axis.bar(at + shift, values, width, color=colour, label=label)
     carrier = effects.class_part[row]
     names = [f"{effects.parts[p]}{' (class)' * bool(p == carrier)}" for p in places]
-    axis.set_xticks(at, names, fontsize=7)
+    axis.set_xticks(at, names, fontsize=SMALL)
     axis.axhline(0, color=GREY, lw=0.8)
     axis.set(ylim=(min(-0.1, float(true[places].min(initial=0))), 1.05), ylabel="largest = 1")
-    axis.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axis.legend(fontsize=SMALL, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def draw_run_scatter(effects: Path) -> Figure:
@@ -108,7 +112,9 @@ def draw_scatter(effects: Effects) -> Figure:
             axis.plot(x, y, "o", ms=2.5, alpha=0.5, mew=0, color=colour, label=name)
         axis.set(xlim=(-0.6, 1.05), ylim=(-0.05, 1.05))
         axis.set_title(DRAWN[method].label, fontsize=8)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=7, loc="outside upper right")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), fontsize=SMALL, loc="outside upper right"
+    )
     figure.supxlabel("true effect of the part, largest of the image = 1", fontsize=8)
     figure.supylabel("relevance per pixel, largest of the image = 1", fontsize=8)
     return figure
