@@ -125,8 +125,8 @@ AFTER_ABLATION = {
         ("studies/ablation/measure.py", '"none", 0))', '"none", 1))', AFTER_ABLATION),
         (
             "studies/networks/figures.py",
-            'ylabel="test accuracy"',
-            'ylabel="accuracy"',
+            '"test accuracy, a line per seed"',
+            '"accuracy, a line per seed"',
             {"draw_training", "write_manifest", "write_report"},
         ),
         ("studies/iou/curve.py", '"""Trapezoidal area', '"""The trapezoidal area', set()),

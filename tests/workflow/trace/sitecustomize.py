@@ -8,6 +8,7 @@ watched beside the interpreter's audit events.
 import importlib.util
 import os
 import sys
+import time
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -53,6 +54,8 @@ def watch(event, arguments):
 
 if folder := os.environ.get("VEBI_TRACE"):
     HERE = os.getcwd()  # noqa: PTH109
-    LOG = os.open(f"{folder}/{os.getpid()}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # A long run comes round to the same process numbers, so that the time stands in the name, too.
+    NAME = f"{folder}/{os.getpid()}-{time.time_ns()}.txt"
+    LOG = os.open(NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
     sys.meta_path.insert(0, _WatchH5py())
     sys.addaudithook(watch)
