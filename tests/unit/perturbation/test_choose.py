@@ -10,7 +10,7 @@ from vebi.perturbation.metrics import Metrics
 def metrics(correlation, precision, activation=None) -> Metrics:
     correlation, precision = np.array(correlation, float), np.array(precision, float)
     activation = np.ones(len(correlation)) if activation is None else np.array(activation, float)
-    return Metrics(correlation, precision, activation, correlation > 0)
+    return Metrics(correlation, precision, precision[::-1], activation, correlation > 0)
 
 
 def test_top_channels() -> None:
@@ -24,6 +24,7 @@ def test_both_wants_both() -> None:
     rng = np.random.default_rng(0)
     assert choose(m, "correlation", 2, rng).tolist() == [0, 1]
     assert choose(m, "precision", 2, rng).tolist() == [4, 2]
+    assert choose(m, "relative_precision", 2, rng).tolist() == [0, 2]
     # Ranks by correlation 0 1 2 3 4, by precision 4 3 1 2 0: channel 2 has 3, 1 has 4, 3 has 5.
     assert choose(m, "both", 3, rng).tolist() == [2, 1, 3]
 

@@ -131,3 +131,17 @@ def test_nothing_seen() -> None:
     assert moments.count == 0
     assert float(moments.variance) == 0
     assert not bool(moments.defined)
+
+
+def test_relative_precision_does_not_depend_on_a_channel_s_scale() -> None:
+    values = np.random.default_rng(0).uniform(1, 2, (8, 3, 2, 2)).astype(np.float32)
+    values[:, 1] = 4 * values[:, 0]
+    values[:, 2] *= -1
+    output = np.arange(8.0)
+    metrics = channel_metrics(streamed(values, output, [3]))
+    mean, variance = values.mean((0, 2, 3)), values.var(0).mean((1, 2))
+    expected = mean[0] ** 2 / variance[0]
+    assert metrics.relative_precision[0] == pytest.approx(expected, rel=1e-5)
+    assert metrics.relative_precision[1] == metrics.relative_precision[0]
+    assert metrics.precision[1] == metrics.precision[0] / 16
+    assert metrics.relative_precision[2] == 0, "a channel that is negative on average"

@@ -126,7 +126,7 @@ def draw_mcgill(plan, network, key) -> None:
 def draw_channels(plan, key, perturbation) -> None:
     settings = plan.config.resampling
     some = np.arange(1.0, 5.0)
-    values = Metrics(some, some, some, np.ones(4, bool))
+    values = Metrics(some, some, some, some, np.ones(4, bool))
     of_layer = {0: [values] * len(IMAGES)}
     measured = Measured(
         (LAYERS[0],), np.array(IMAGES), np.zeros(len(IMAGES), int), of_layer, perturbation, key

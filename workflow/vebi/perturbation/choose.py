@@ -6,10 +6,11 @@ import numpy as np
 
 from vebi.perturbation.metrics import Metrics
 
-# How the ablation study chooses channels; the first two are the authors'.
+# How the ablation study chooses channels: the authors' two metrics, ours, and controls.
 METRICS = ("correlation", "precision")
+RELATIVE = "relative_precision"
 CONTROLS = ("random", "random_active")
-CHOICES = (*METRICS, "both", *CONTROLS)
+CHOICES = (*METRICS, RELATIVE, "both", *CONTROLS)
 
 
 def top_channels(values: np.ndarray, k: int) -> np.ndarray:
@@ -21,11 +22,12 @@ def top_channels(values: np.ndarray, k: int) -> np.ndarray:
 def choose(metrics: Metrics, choice: str, k: int, rng: np.random.Generator) -> np.ndarray:
     """Up to k channels of a layer: int64, best first (random ones ascending).
 
-    `correlation`, `precision`: the top k of each. `both`: the k with the lowest sum of ranks among those
-    that have both. `random`: k channels drawn from those in neither top k; `random_active`: from those of
-    them that are not dead on the image (mean activation over the copies not zero).
+    `correlation`, `precision`, `relative_precision`: the top k of each. `both`: the k with the lowest sum
+    of ranks among those that have both of the authors' metrics. `random`: k channels drawn from those in
+    neither of their top k; `random_active`: from those of them that are not dead on
+    the image (mean activation over the copies not zero).
     """
-    if choice in METRICS:
+    if choice in (*METRICS, RELATIVE):
         return top_channels(getattr(metrics, choice), k)
     if choice == "both":
         eligible = (metrics.correlation > 0) & (metrics.precision > 0)

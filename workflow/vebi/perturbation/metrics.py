@@ -9,6 +9,9 @@ in their code, with the cases added that it leaves to chance:
 - precision of a neuron: 1 / variance over the copies (population variance); infinite for a constant.
 - precision of a channel: 1 / mean over positions of that variance.
 - Only what responds has a precision: where the mean activation is below 0.1 it is 0.
+- relative precision: squared mean activation over that variance, the inverse square of the coefficient
+  of variation; 0 where the mean activation is not above 0. Ours: it does not change with a channel's
+  scale, where theirs takes channels just above its 0.1 for calm because they are weak.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class Metrics:
 
     correlation: np.ndarray
     precision: np.ndarray
+    relative_precision: np.ndarray
     activation: np.ndarray
     defined: np.ndarray
 
@@ -43,6 +47,7 @@ def neuron_metrics(moments: Moments) -> Metrics:
     return Metrics(
         correlation=_array(moments.correlation),
         precision=_precision(_array(moments.variance), mean),
+        relative_precision=_relative_precision(_array(moments.variance), mean),
         activation=mean,
         defined=_array(moments.defined),
     )
@@ -55,10 +60,12 @@ def channel_metrics(moments: Moments) -> Metrics:
     defined = moments.defined.reshape(channels, -1)
     count = defined.sum(1)
     mean = _array(moments.mean.reshape(channels, -1).mean(1))
+    variance = _array(moments.variance.reshape(channels, -1).mean(1))
     return Metrics(
         # Undefined correlations are 0: they add nothing to the sum.
         correlation=_array(size.sum(1) / count.clamp(min=1)),
-        precision=_precision(_array(moments.variance.reshape(channels, -1).mean(1)), mean),
+        precision=_precision(variance, mean),
+        relative_precision=_relative_precision(variance, mean),
         activation=mean,
         defined=_array(count > 0),
     )
@@ -67,6 +74,11 @@ def channel_metrics(moments: Moments) -> Metrics:
 def _precision(variance: np.ndarray, activation: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", over="ignore"):
         return np.where(activation >= MINIMUM_ACTIVATION, 1 / variance, 0.0)
+
+
+def _relative_precision(variance: np.ndarray, activation: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return np.where(activation > 0, activation**2 / variance, 0.0)
 
 
 def _array(values: Tensor) -> np.ndarray:

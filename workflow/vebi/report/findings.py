@@ -191,6 +191,9 @@ RESAMPLING_CLAIMS = {
     "correlation_influences": "Channels chosen by correlation influence the output more than",
     "correlation_is_specific": "Channels chosen by correlation are more specific to the class than",
     "precision_generalises": "Channels chosen by precision fire on more of the class than",
+    "relative_precision_generalises": (
+        "Channels chosen by precision relative to their activation fire on more of the class than"
+    ),
 }
 RESAMPLING_NAMES = {
     "precision": "those chosen by precision",

@@ -25,7 +25,7 @@ from vebi.models.model_file import load_model
 from vebi.models.train import TrainingSettings, predict, to_batch, train
 from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
-from vebi.perturbation.choose import METRICS, similarity
+from vebi.perturbation.choose import METRICS, RELATIVE, similarity
 from vebi.perturbation.resample import Sampling, convolution_responses, mean_pixels
 from vebi.statistics import clustered_proportion_interval, draw_key
 from vebi.studies.perturbation.chosen_channels import Measured, choose_sets, measure_images
@@ -33,7 +33,7 @@ from vebi.studies.perturbation.influence import ALL_LAYERS
 from vebi.studies.perturbation.overlap import measure_overlap
 from vebi.studies.perturbation.patches import as_features, patches, reduce_images
 
-PATCH_CHOICES = (*METRICS, "random_active")
+PATCH_CHOICES = (*METRICS, "random_active", RELATIVE)
 # Besides them: the small classifier on whole images, and the main network itself.
 WHOLE_IMAGE, NETWORK = "whole_image", "network"
 

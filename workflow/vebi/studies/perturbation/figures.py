@@ -15,6 +15,7 @@ from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of, share_legend
 from vebi.figures.images import show_image
 from vebi.figures.style import NOTE, SMALL, WIDTH, new_figure, styled
+from vebi.perturbation.choose import CHOICES
 from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
 from vebi.studies.perturbation.metrics_file import read_metrics
 
@@ -22,6 +23,7 @@ from vebi.studies.perturbation.metrics_file import read_metrics
 CHOICE_NAMES = {
     "correlation": "correlation",
     "precision": "precision",
+    "relative_precision": "precision relative to the activation",
     "both": "both (sum of ranks)",
     "random": "random, not selected",
     "random_active": "random among the active",
@@ -31,6 +33,7 @@ CHOICE_NAMES = {
 CHOICE_COLOURS = {
     "correlation": VERMILION,
     "precision": PURPLE,
+    "relative_precision": BLUE,
     "both": ORANGE,
     "random": SKY,
     "random_active": "#4d4d4d",
@@ -85,10 +88,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
     below each layer alone, for the first one.
     """
     experiments = get_experiments(table)
-    choices = {
-        name: CHOICE_COLOURS[name]
-        for name in ("correlation", "precision", "both", "random", "random_active")
-    }
+    choices = {name: CHOICE_COLOURS[name] for name in CHOICES}
     table = table[(table["k"] == k) & table["score_drop_mean"].notna()]
     perturbations = _perturbations(table)
     figure, axes = new_grid(len(experiments), 2, most=2, width=WIDTH / 2)
@@ -117,9 +117,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
 def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
     """How often chosen channels fire on other images: filled on those of the class, open on others."""
     experiments = get_experiments(table)
-    choices = {
-        name: CHOICE_COLOURS[name] for name in ("correlation", "precision", "both", "random_active")
-    }
+    choices = {name: CHOICE_COLOURS[name] for name in CHOICES if name != "random"}
     table = table[(table["k"] == k) & (table["layer"] == ALL_LAYERS)]
     perturbations = _perturbations(table)
     figure, axes = new_grid(len(experiments), most=2, width=WIDTH / 2, height=3.6)

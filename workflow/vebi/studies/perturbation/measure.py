@@ -50,6 +50,12 @@ CLAIMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("random", "random_active", "precision"),
     ),
     "precision_generalises": ("fires_same", "precision", ("random_active", "correlation")),
+    # Ours: the same of a precision that does not depend on a channel's scale.
+    "relative_precision_generalises": (
+        "fires_same",
+        "relative_precision",
+        ("random_active", "correlation", "precision"),
+    ),
     "correlation_is_specific": ("selectivity", "correlation", ("random_active", "precision")),
 }
 PAIRS = (("correlation", "precision"), ("correlation", "vebi"), ("precision", "vebi"))
