@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from vebi.claims import vebi_paper
 from vebi.claims.cells import interval_half
 from vebi.claims.facts import facts_of
 from vebi.claims.merge import ADDED, merge, read_claims
 from vebi.claims.print_claims import run_claims
 from vebi.claims.rules import ABSENCE, COST, ORDER, QUESTION, VALUE
+from vebi.claims.run import Run
 from vebi.claims.show import counts, reason, to_markdown
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
@@ -259,6 +261,23 @@ def test_roles_come_from_the_configuration_and_not_from_names(configure):
     assert roles["flowers-of-mine"] == "single-6c"
     assert roles["mnist"] == "mnist"
     assert roles["mnist-10k"] == "mnist-part"
+
+
+def test_photographs_may_stand_for_a_set_of_the_work_s_and_are_called_a_stand_in(configure):
+    values = configure("paper")
+    values["datasets"]["my-cats"] = {
+        **values["datasets"]["imagenet-cats"],
+        "stands_for": "ilsvrc12",
+    }
+    experiments = [e for e in values["experiments"] if e["dataset"] == "ilsvrc12"]
+    values["experiments"] = [*experiments, {**experiments[0], "dataset": "my-cats"}]
+    facts = facts_of(parse_config(values))
+    assert (facts["roles"]["ilsvrc12"], facts["roles"]["my-cats"]) == ("ilsvrc12", "ilsvrc12")
+    assert facts["stand_ins"] == ["my-cats"]
+    run = Run({}, facts)
+    places = {place["dataset"]: place for place in run.places(["ilsvrc12"])}
+    assert vebi_paper._comparability(run, [places["ilsvrc12"]]) == SAME
+    assert vebi_paper._comparability(run, [places["my-cats"]]) == STAND_IN
 
 
 # Several runs.

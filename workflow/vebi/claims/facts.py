@@ -3,14 +3,14 @@
 Read by Snakemake's rules, so this module and what it imports stay light.
 """
 
-from typing import Any
+from typing import Any, get_args
 
-from vebi.config.datasets import DatasetConfig
+from vebi.config.datasets import PUBLISHED, DatasetConfig
 from vebi.config.whole import Config
 from vebi.studies.mcgill.report_networks import describe
 
 # Folders of images are the papers' data sets if they have these names.
-FOLDERS = ("ilsvrc12", "imagenet-cats", "fashion144k", "inria-person")
+FOLDERS = get_args(PUBLISHED)
 
 
 def role_of(name: str, dataset: DatasetConfig) -> str:
@@ -20,8 +20,8 @@ def role_of(name: str, dataset: DatasetConfig) -> str:
     if dataset.kind == "mnist":
         whole = dataset.train_images is None and dataset.test_images is None
         return "mnist" if whole else "mnist-part"
-    if dataset.kind == "image_folder":
-        return name if name in FOLDERS else "other"
+    if dataset.kind in ("image_folder", "torchvision"):
+        return dataset.stands_for or (name if name in FOLDERS else "other")
     return dataset.kind
 
 
@@ -30,6 +30,11 @@ def facts_of(config: Config) -> dict[str, Any]:
     networks = config.mcgill.networks if config.mcgill else []
     return {
         "roles": {name: role_of(name, data) for name, data in config.datasets.items()},
+        "stand_ins": [
+            name
+            for name, data in config.datasets.items()
+            if getattr(data, "stands_for", None) is not None
+        ],
         "architectures": {name: model.network for name, model in config.models.items()},
         "experiments": [[e.dataset, e.model] for e in config.experiments],
         "mcgill": [

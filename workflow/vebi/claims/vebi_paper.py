@@ -77,9 +77,11 @@ def _closest_first(run: Run, places: Sequence[Place]) -> list[Place]:
 
 
 def _comparability(run: Run, places: Sequence[Place]) -> Comparability:
-    """Same design: the paper's data, and its network. Rendered flowers stand for the paper's."""
+    """Same design: the paper's data, and its network. Rendered flowers stand for the paper's images."""
     same = all(
-        _is_closest(run, place) and run.facts["roles"][place["dataset"]] not in FLOWERS
+        _is_closest(run, place)
+        and run.facts["roles"][place["dataset"]] not in FLOWERS
+        and place["dataset"] not in run.facts["stand_ins"]
         for place in places
     )
     return Comparability.SAME_DESIGN if same else Comparability.STAND_IN

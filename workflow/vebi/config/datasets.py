@@ -36,6 +36,18 @@ class _DatasetSection(Strict):
         return {"size": self.shape[0], "channels": self.shape[2]}
 
 
+# The works' sets of photographs, by the names that their claims go by.
+PUBLISHED = Literal["ilsvrc12", "imagenet-cats", "fashion144k", "inria-person"]
+
+
+def _stands_for() -> Any:
+    return Field(
+        None,
+        description="the work's data set whose claims these images are compared with, as a stand-in;"
+        " a set that has its name needs none",
+    )
+
+
 def _too_small(first_size: int, size: int) -> str:
     return f"first_size is {first_size}, from which no {size} x {size} can be cut"
 
@@ -303,6 +315,7 @@ class ImageFolderConfig(_DatasetSection):
         description="folder of PNG masks, `masks/<path of the image>.png` or "
         "`masks/<stem>.png`: not zero is inside. Then IoU is measured",
     )
+    stands_for: PUBLISHED | None = _stands_for()
     on_corrupt: Literal["error", "skip"] = Field(
         "error",
         description="`error`: one message that lists the unreadable files. `skip`: leave them"
@@ -422,6 +435,7 @@ class TorchvisionConfig(_DatasetSection):
     channels: Literal[1, 3] = Field(3, description="1: grey")
     resize: Literal["squash", "crop"] = Field("squash", description="as in an image folder")
     first_size: int | None = Field(None, ge=8, le=4096, description="as in an image folder")
+    stands_for: PUBLISHED | None = _stands_for()
     instead_of: Name | None = Field(
         None,
         description="an image folder of `datasets` that this set stands in for: its "
