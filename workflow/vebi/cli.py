@@ -288,7 +288,10 @@ def explain(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Its weights: a state dict, a .mat of MatConvNet, a model.pt."),
+        typer.Option(
+            help="Its weights: a state dict, a .mat of MatConvNet, a model.pt; or by name, as "
+            "torchvision's IMAGENET1K_V1."
+        ),
     ] = None,
     data: Annotated[
         Path | None,

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from vebi.catalogue.methods import get_method
 from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.config.models import ModelConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
+from vebi.explanation.network_source import NetworkSource, find_network
 from vebi.io.errors import VebiError
 from vebi.models.model_file import load_model, save_model
 from vebi.models.named_weights import read_named_weights
@@ -190,3 +192,15 @@ def test_old_files_fit_todays_networks(network, url, tmp_path, monkeypatch):
 def test_the_configuration_refuses_what_names_do_not_go_with(keys, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**{"architecture": SQUEEZENET, "weights": NAME, "epochs": 0, **keys})
+
+
+def test_a_network_is_explained_with_weights_by_name_and_nothing_else(weights_file, url, tmp_path):
+    path, state = weights_file
+    url(path.as_uri())
+    source = NetworkSource(architecture=SQUEEZENET, weights=NAME)
+    found = find_network(source, get_method("grad_cam"), tmp_path)
+    assert found.shape == (224, 224, 3)
+    assert len(found.explainer.classes) == 1000
+    assert found.explainer.classes[217] == "English springer"
+    kept = found.explainer.model.get_submodule("net").state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in state.items())

@@ -36,7 +36,13 @@ from vebi.models.class_outputs import (
 )
 from vebi.models.factory import call_factory, split_factory
 from vebi.models.model_file import load_model, load_network
-from vebi.models.train import ImageTask, TrainingSettings, first_network, given_network
+from vebi.models.train import (
+    ImageTask,
+    TrainingSettings,
+    first_network,
+    given_network,
+    given_weights,
+)
 from vebi.models.weights import read_weights
 from vebi.models.weights_places import find_weights
 from vebi.run.checksums import check_files
@@ -62,7 +68,8 @@ class NetworkSource:
         run: a run's folder, whose network `model`, trained on `dataset`, it is; `seed` None: the first.
         factory: user's code that makes the network, or that one of a run may be made with.
         architecture: a network by name, as in the configuration.
-        weights: a file of weights; a model.pt is a network by itself.
+        weights: a file of weights, or some of torchvision's by name (`IMAGENET1K_V1`, for an architecture
+            of theirs); a model.pt is a network by itself.
         data: images of the network's classes, to select features on: a folder with a folder per class,
             or a dataset.h5.
         classes: the folders of `data` in the order of the network's outputs, None: by the outputs' names
@@ -215,7 +222,7 @@ def _alone(source: NetworkSource) -> FoundNetwork:
         if source.factory is not None:
             taken = _made_alone(source)
         else:
-            weights = read_weights(find_weights(str(settings.weights)))
+            weights = given_weights(str(source.architecture), str(settings.weights))
             taken = Taken(_shape(source), weights.n_outputs)
         shape, classes = taken.shape, _names(source.classes, taken.n_outputs)
         model = _own_network(source, ImageTask(shape, tuple(classes), tuple(classes)))

@@ -197,7 +197,8 @@ def given_network(
     The last value is False for an architecture of ours whose mean image is not there yet: neither
     `settings` nor the file of weights has one.
     """
-    weights = _given_weights(architecture, settings.weights)
+    name = settings.weights
+    weights = None if name is None else given_weights(architecture, name)
     spec = network_spec(task, architecture, settings, weights)
     names = task.class_ids, task.classes
     net, spec = build_for_classes(spec, names, derived_seed(seed, 0))
@@ -211,10 +212,12 @@ def given_network(
     return net, spec, has_mean or (weights is not None and weights.has_mean)
 
 
-def _given_weights(architecture: str, name: str | None) -> Weights | None:
-    """What the configuration's `weights` are: a file, or some of torchvision's by name."""
-    if name is None:
-        return None
+def given_weights(architecture: str, name: str) -> Weights:
+    """What a user's `weights` are: a file, or some of torchvision's by name (`IMAGENET1K_V1`).
+
+    Raises:
+        VebiError: there are no such weights, or they are damaged.
+    """
     return (
         read_named_weights(architecture, name)
         if is_weights_name(name)
