@@ -384,7 +384,13 @@ def benchmark(
         Path, typer.Option(help="A finished run with interventions: config/interventions.yaml.")
     ] = Path("results/interventions"),
     dataset: Annotated[str, typer.Option(help="Its data set.")] = "an8flower-double-12c",
-    model: Annotated[str, typer.Option(help="Its network.")] = "an8flower-strided",
+    model: Annotated[
+        str,
+        typer.Option(help="Its network; or yours: module:function or file.py:function returns it."),
+    ] = "an8flower-strided",
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of your network: a file with its state dict.")
+    ] = None,
     negative: Annotated[
         Negative, typer.Option(help="Negative values: dropped, their size counts, an error.")
     ] = Negative.positive,
@@ -397,13 +403,20 @@ def benchmark(
     Measures, intervals over networks and scenes, negative and positive controls; docs/methods.md.
     """
     from vebi.io.files import write_text
-    from vebi.studies.interventions.benchmark import FAITHFULNESS, LOCALISATION, methods_of
+    from vebi.studies.interventions.benchmark import (
+        ARTEFACTS,
+        FAITHFULNESS,
+        LOCALISATION,
+        methods_of,
+    )
     from vebi.studies.interventions.benchmark import benchmark as score
     from vebi.studies.interventions.benchmark_page import page, shown_table
 
     methods = methods_of(method, negative.value)
-    table = score(run, methods, dataset=dataset, model=model, factories=factory or ())
-    for measures in (LOCALISATION, FAITHFULNESS):
+    table = score(
+        run, methods, dataset=dataset, model=model, factories=factory or (), weights=weights
+    )
+    for measures in (LOCALISATION, (*FAITHFULNESS, *ARTEFACTS)):
         _show(shown_table(table, measures))
     text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_text(out / "benchmark.csv", text)

@@ -346,12 +346,43 @@ def test_the_benchmark_tells_what_follows_the_network(finished: Path) -> None:
     assert np.isnan(rows.loc["lrp", "seconds_per_image"])
     assert rows.loc["mine_for_benchmark.py:opposite", "wrong_order"] == 1
     assert (mine["n_networks"], mine["n_images"]) == (2, 4)
+    # Neither of these functions looks at the network; the run's methods do, the oracle was told.
+    for name in ("mine", "mine_for_benchmark.py:opposite", "edges", "true_mask"):
+        assert rows.loc[name, "sanity"] == pytest.approx(1), name
+    assert rows.loc["lrp", "sanity"] < 0.99
+    assert np.isnan(rows.loc["oracle", "sanity"])
+    # A network without strides leaves no grid.
+    assert rows["grid"].isna().all()
     # The opposite is worse than maps that know nothing, and the page says so.
     assert any("mine_for_benchmark.py:opposite" in text for text in beaten_by_controls(table))
     shown = page(table.assign(method=table["method"].replace("mine", "<b>mine")), "a <set>")
     assert "<b>" not in shown
     assert "&lt;b&gt;mine" in shown
     assert "a &lt;set&gt;" in shown
+
+
+def test_the_grid_of_the_network_s_stride_is_measured(finished: Path, monkeypatch) -> None:
+    class Strided(RedLooker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv.stride = (3, 3)
+
+    monkeypatch.setattr(benchmarking, "load_model", lambda *_, **__: (Strided().eval(), []))
+    Path("comb.py").write_text(
+        "import torch\n"
+        "def every_third(model, images, targets):\n"
+        "    maps = torch.zeros(len(images), *images.shape[-2:])\n"
+        "    maps[:, ::3, ::3] = 1\n"
+        "    return maps\n"
+        "def smooth(model, images, targets):\n"
+        "    maps = torch.zeros(len(images), *images.shape[-2:])\n"
+        "    return maps + torch.linspace(0, 1, maps.shape[-1])\n"
+    )
+    methods = methods_of(["comb.py:every_third", "comb.py:smooth"])
+    table = benchmarking.benchmark(finished, methods, dataset="flowers", model="net")
+    grid = table.set_index("method")["grid"]
+    assert grid["comb.py:every_third"] > 0.9
+    assert grid["comb.py:smooth"] < 0.05
 
 
 def test_the_command_writes_a_table_and_a_page(finished: Path) -> None:
@@ -365,6 +396,34 @@ def test_the_command_writes_a_table_and_a_page(finished: Path) -> None:
     table = pd.read_csv("bench/benchmark.csv")
     assert (table["kind"] == "yours").sum() == 1
     assert "mine_for_benchmark.py:opposite" in Path("bench/benchmark.html").read_text()
+
+
+def test_a_network_of_the_user_s_is_scored_by_its_own_effects(finished: Path) -> None:
+    """The same network by another way has the run's numbers; its weights come from a file."""
+    Path("blue.py").write_text(
+        "from tests.unit.studies.interventions.test_interventions_measure import RedLooker\n"
+        "def make():\n"
+        "    network = RedLooker()\n"
+        "    network.conv.weight.data.flip(0)\n"
+        "    network.fc.weight.data.zero_()\n"
+        "    return network\n"
+    )
+    torch.save(RedLooker().state_dict(), "red.pt")
+    methods = methods_of(["mine: mine_for_benchmark.py:gradient_times_red"])
+    one = {"dataset": "flowers", "methods": methods}
+    theirs = benchmarking.benchmark(finished, model="net", **one).set_index("method")
+    mine = benchmarking.benchmark(finished, model="blue.py:make", weights="red.pt", **one)
+    mine = mine.set_index("method")
+    for name in ("mine", "true_mask", "oracle", "edges"):
+        for column in ("auc", "rank_correlation", "wrong_order"):
+            assert mine.loc[name, column] == pytest.approx(theirs.loc[name, column]), name
+    assert mine.loc["grad_cam", "kind"] == "run"
+    assert (mine["n_networks"] == 1).all()
+    # Without its weights no part has an effect: nothing follows that.
+    blank = benchmarking.benchmark(finished, model="blue.py:make", **one).set_index("method")
+    assert np.isnan(blank.loc["mine", "rank_correlation"])
+    with pytest.raises(VebiError, match="--weights are of a network of yours"):
+        benchmarking.benchmark(finished, model="net", weights="red.pt", **one)
 
 
 def test_what_the_benchmark_can_t_use_is_named(finished: Path) -> None:

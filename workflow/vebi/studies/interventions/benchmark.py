@@ -9,22 +9,26 @@ interventions).
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.ndimage import sobel
-from torch import nn
+from torch import Tensor, nn
 
+from vebi.catalogue.architectures import FACTORY
 from vebi.catalogue.methods import BUILT_IN as BUILT_IN_NAMES
 from vebi.catalogue.methods import (
     CHANCE,
+    METHODS,
     Method,
     Negative,
     further_methods,
     get_method,
+    in_order,
     user_method,
 )
 from vebi.data.dataset import open_dataset
@@ -32,16 +36,20 @@ from vebi.heatmaps.draw import Targets, merged_maps
 from vebi.heatmaps.heatmap_file import read_heatmaps
 from vebi.heatmaps.maps import scale_to_unit
 from vebi.io.errors import VebiError
+from vebi.models.factory import split_factory
 from vebi.models.model_file import load_model
+from vebi.models.train import TrainingSettings, first_network
 from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.running import run
 from vebi.run.checksums import check_files
 from vebi.statistics import check_same_images, over_networks_and_scenes, scene_means
+from vebi.studies.artefacts.measure import lattices
+from vebi.studies.artefacts.score import grid_artefact_score
 from vebi.studies.interventions.effects_file import Effects, read_effects
 from vebi.studies.interventions.interventions_file import Intervened, read_interventions
-from vebi.studies.interventions.measure import random_maps
+from vebi.studies.interventions.measure import effects_on, random_maps
 from vebi.studies.interventions.parts import (
     OF_A_PART,
     effects_of_parts,
@@ -51,24 +59,60 @@ from vebi.studies.interventions.parts import (
 from vebi.studies.interventions.tables import faithfulness_of
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 from vebi.studies.iou.localisation import mass_shares, pointing, relevance_rank
+from vebi.studies.sanity.randomise import cascade, weighted_stages
+from vebi.studies.sanity.similarity import rank_correlation
 
 BATCH = 32
 # What the label says, by the mask of the part that carries the class; then what the network does.
 LOCALISATION = ("auc", "best_iou", "relevance_mass", "relevance_rank", "pointing")
 FAITHFULNESS = ("rank_correlation", "single_deletion", "wrong_order")
+# What a map shows of the network's strides, and of a network that has learnt nothing.
+ARTEFACTS = ("grid", "sanity")
+MEASURES = (*LOCALISATION, *FAITHFULNESS, *ARTEFACTS)
+LESS_IS_BETTER = ("wrong_order", *ARTEFACTS)
 CONTROLS = (CHANCE.name, "brightness", "edges", "true_mask", "oracle")
 YOURS, BUILT_IN, NEGATIVE, POSITIVE = "yours", "run", "negative control", "positive control"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Bench:
-    """One network of a run with its images (n), masks and true effects."""
+    """One network of a run with its images (n), masks and true effects; `key` is its number."""
 
     model: nn.Module
+    key: tuple[int, ...]
     pictures: Sequence[Intervened]
     masks: np.ndarray
     effects: Effects
-    heatmaps: Mapping[str, Path]
+    # Files with the maps of the run's methods; None: they are made here.
+    heatmaps: Mapping[str, Path | None]
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """The images as the network takes them: float32 (n, C, H, W)."""
+        return to_network_input(self.images)
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """The classes that the network predicts: int64 (n)."""
+        parts = map_batches(
+            split_batches(self.inputs, BATCH), lambda _, some: run(self.model, some).argmax(1)
+        )
+        return torch.cat([part for _, part in parts]).cpu().numpy()
+
+    @cached_property
+    def period(self) -> tuple[float, float]:
+        """The widest lattice of the network's layers that maps of this size show, in pixels; 1: none."""
+        layers = list_layers(self.model, self.inputs[:1])
+        periods = [period for _, period in lattices(self.model, self.inputs[:1], layers, layers)]
+        widest = np.array([(1.0, 1.0), *periods]).max(0)
+        return float(widest[0]), float(widest[1])
+
+    @cached_property
+    def unlearnt(self) -> nn.Module:
+        """The network with new random weights in every layer (Adebayo et al. 2018)."""
+        stages = weighted_stages(self.model, self.inputs[:1])
+        *_, (_, network) = cascade(self.model, stages, self.key)
+        return network
 
     @property
     def images(self) -> np.ndarray:
@@ -101,14 +145,20 @@ def benchmark(
     dataset: str,
     model: str,
     factories: Sequence[str] = (),
+    weights: str | None = None,
 ) -> pd.DataFrame:
     """Score methods, the run's methods and controls on every network of an experiment.
+
+    With a network of the user's the run gives the images and the interventions, whose effects on that
+    network are measured here; of the run's methods those are scored that explain a class.
 
     Args:
         run_folder: of a finished run with the study `interventions`.
         methods: those that explain the predicted class; their maps are made here.
-        dataset, model: the experiment.
+        dataset, model: the experiment; or as `model` the user's network: `module:function` or
+            `file.py:function`, which returns it.
         factories: the user's code that the run's networks may be made with.
+        weights: of the user's network: a file with its state dict.
 
     Returns:
         A row per method: name, kind, every measure with its interval over networks and scenes, the
@@ -117,6 +167,21 @@ def benchmark(
     Raises:
         VebiError: no such experiment in the run, or a method that fails.
     """
+    if weights is not None and ":" not in model:
+        raise VebiError(
+            "--weights are of a network of yours: name it with --model file.py:function."
+        )
+    if ":" in model:
+        benches = [_open_own(run_folder, dataset, model, weights)]
+    else:
+        benches = _open_all(run_folder, dataset, model, factories)
+    return _score_all(benches, methods)
+
+
+def _open_all(
+    run_folder: Path, dataset: str, model: str, factories: Sequence[str]
+) -> list["Bench"]:
+    """All networks of an experiment."""
     folders = sorted((run_folder / "interventions" / dataset / model).glob("seed*/effects.h5"))
     if not folders:
         found = sorted(
@@ -129,6 +194,10 @@ def benchmark(
         )
     benches = [_open(run_folder, path, factories) for path in folders]
     check_same_images("all networks", [bench.effects.image_index for bench in benches])
+    return benches
+
+
+def _score_all(benches: Sequence["Bench"], methods: Sequence[Method]) -> pd.DataFrame:
     if taken := [one.name for one in methods if one.name in benches[0].heatmaps]:
         raise VebiError(f"the run has a method '{taken[0]}' already: give yours another name.")
     scores: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -139,12 +208,13 @@ def benchmark(
             for name, kind, make in _entries(bench, methods):
                 if kind == YOURS and name not in seconds:
                     # What a first call alone does, such as imports, is not the method's time.
-                    explain(replace(bench, pictures=bench.pictures[:1]), get_method(name))
+                    explain(bench.model, bench.inputs[:1], bench.predictions[:1], name)
                 started = time.perf_counter()
                 maps = make()
                 took = (time.perf_counter() - started) / len(maps)
                 kinds[name] = kind
-                scores.setdefault(name, []).append(score(bench, maps))
+                found = score(bench, maps) | {"sanity": _sanity(bench, name, kind, maps)}
+                scores.setdefault(name, []).append(found)
                 if kind == YOURS:
                     seconds.setdefault(name, []).append(took)
     scene = benches[0].effects.scene
@@ -174,6 +244,7 @@ def _open(run_folder: Path, path: Path, factories: Sequence[str]) -> Bench:
     check_same_images(f"{path} and {data}", [effects.image_index, index])
     return Bench(
         model=load_model(weights, factories=factories)[0],
+        key=(int(path.parent.name.removeprefix("seed")),),
         pictures=pictures,
         masks=open_dataset(data / "dataset.h5").read("masks", index),
         effects=effects,
@@ -185,15 +256,56 @@ def _open(run_folder: Path, path: Path, factories: Sequence[str]) -> Bench:
     )
 
 
+def _open_own(run_folder: Path, dataset: str, factory: str, weights: str | None) -> Bench:
+    """A network of the user's, on the images and interventions of a run's data set."""
+    split_factory(factory)
+    data = run_folder / "data" / dataset
+    check_files(data / "dataset.h5", data / "interventions.h5")
+    images = open_dataset(data / "dataset.h5")
+    settings = TrainingSettings(0, 1, "sgd", 1.0, scale=None, weights=weights)
+    network, _ = first_network(images, f"{FACTORY}{factory}", settings, 0)
+    network = network.eval().requires_grad_(False)
+    experiments = (run_folder / "interventions" / dataset).glob("*/seed*/effects.h5")
+    known = {name for path in experiments for name in read_effects(path).density}
+    pictures = list(read_interventions(data / "interventions.h5"))
+    return Bench(
+        model=network,
+        key=(0,),
+        pictures=pictures,
+        masks=images.read("masks", np.array([one.index for one in pictures])),
+        effects=effects_on(network, images, data / "interventions.h5"),
+        heatmaps={
+            name: None
+            for name in in_order(known & set(METHODS))
+            if METHODS[name].explains == "class"
+        },
+    )
+
+
 def _entries(
     bench: Bench, methods: Sequence[Method]
 ) -> list[tuple[str, str, Callable[[], np.ndarray]]]:
     """Name, kind and maps (n, H, W) in [0, 1] of everything that is scored."""
     index = bench.effects.image_index
     return [
-        *((one.name, YOURS, lambda one=one: explain(bench, one)) for one in methods),
         *(
-            (name, BUILT_IN, lambda path=path: read_heatmaps(path, index))
+            (
+                one.name,
+                YOURS,
+                lambda one=one: explain(bench.model, bench.inputs, bench.predictions, one.name),
+            )
+            for one in methods
+        ),
+        *(
+            (
+                name,
+                BUILT_IN,
+                lambda name=name, path=path: (
+                    explain(bench.model, bench.inputs, bench.predictions, name)
+                    if path is None
+                    else read_heatmaps(path, index)
+                ),
+            )
             for name, path in bench.heatmaps.items()
         ),
         (CHANCE.name, NEGATIVE, lambda: random_maps(index, bench.masks.shape[1:], 0)),
@@ -204,21 +316,30 @@ def _entries(
     ]
 
 
-def explain(bench: Bench, method: Method) -> np.ndarray:
-    """A method's maps of the bench's images for the predicted classes: float32 (n, H, W)."""
-    layers = None
+def explain(model: nn.Module, images: Tensor, classes: np.ndarray, method: str) -> np.ndarray:
+    """A method's maps of images (n, C, H, W) for these classes (n): float32 (n, H, W)."""
+    layers = list_layers(model, images[:1])
 
-    def draw(_: np.ndarray, raw: np.ndarray) -> np.ndarray:
-        nonlocal layers
-        images = to_network_input(raw)
-        layers = layers or list_layers(bench.model, images[:1])
-        predictions = run(bench.model, images).argmax(1).cpu().numpy()
-        targets = Targets(predictions, {})
-        found = merged_maps(bench.model, images, layers, targets, [method.name])
-        return found[method.name].cpu().numpy()
+    def draw(rows: np.ndarray, some: Tensor) -> np.ndarray:
+        found = merged_maps(model, some, layers, Targets(classes[rows], {}), [method])
+        return found[method].cpu().numpy()
 
-    parts = map_batches(split_batches(bench.images, BATCH), draw)
+    parts = map_batches(split_batches(images, BATCH), draw)
     return np.concatenate([part for _, part in parts])
+
+
+def _sanity(bench: Bench, name: str, kind: str, maps: np.ndarray) -> np.ndarray:
+    """Rank correlation (n) of a method's maps with those of the network that has learnt nothing.
+
+    What does not look at the network is 1. Methods that explain selected features are left out (NaN), as
+    these have to be selected again: study `sanity` does that.
+    """
+    if kind in (YOURS, BUILT_IN):
+        if get_method(name).explains == "features":
+            return np.full(len(maps), np.nan)
+        other = explain(bench.unlearnt, bench.inputs, bench.predictions, name)
+        return rank_correlation(maps, other)
+    return np.full(len(maps), np.nan if name == "oracle" else 1.0)
 
 
 def scaled(maps: np.ndarray) -> np.ndarray:
@@ -266,7 +387,15 @@ def score(bench: Bench, maps: np.ndarray) -> dict[str, np.ndarray]:
         "relevance_rank": relevance_rank(maps, bench.masks),
         "pointing": pointing(maps, bench.masks),
         **{name: faithful[name] for name in FAITHFULNESS},
+        "grid": _grid(maps, bench.period),
     }
+
+
+def _grid(maps: np.ndarray, period: tuple[float, float]) -> np.ndarray:
+    """Share of each map's energy (n) that the network's widest lattice makes; NaN without strides."""
+    if max(period) <= 1:
+        return np.full(len(maps), np.nan)
+    return grid_artefact_score(maps, period)
 
 
 def _summary(networks: Sequence[Mapping[str, np.ndarray]], scene: np.ndarray) -> dict[str, float]:
@@ -276,7 +405,7 @@ def _summary(networks: Sequence[Mapping[str, np.ndarray]], scene: np.ndarray) ->
     interval: it is chosen on the images that it is scored on.
     """
     row: dict[str, float] = {}
-    for name in (*LOCALISATION, *FAITHFULNESS):
+    for name in MEASURES:
         if name == "best_iou":
             curves = [one[name].mean(0) for one in networks]
             row[name] = float(np.mean([curve.max() for curve in curves]))

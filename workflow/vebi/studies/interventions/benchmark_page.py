@@ -4,9 +4,10 @@ import html
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from vebi.studies.interventions.benchmark import FAITHFULNESS, LOCALISATION
+from vebi.studies.interventions.benchmark import LESS_IS_BETTER, MEASURES
 
 TITLES = {
     "auc": "area under the IoU curve",
@@ -17,6 +18,8 @@ TITLES = {
     "rank_correlation": "follows true effects",
     "single_deletion": "follows removal",
     "wrong_order": "ignored above used (less is better)",
+    "grid": "grid of the strides (less is better)",
+    "sanity": "alike after all weights are random (less is better)",
 }
 # What a measure can't see, for whoever reads one column alone.
 BLIND_SPOTS = (
@@ -26,6 +29,8 @@ BLIND_SPOTS = (
     "part a map is high, and an edge of a part counts as its inside.",
     "Effects are of one change at a time. Where either of two parts is enough for the network, each "
     "alone has little effect.",
+    "The grid's share is that of the network's widest lattice; a smooth map has none, whatever it shows. "
+    "A map that changes with the weights need not be right about them.",
     "A measure on which a negative control is ahead of a method does not tell a good map from one that "
     "knows nothing of the network.",
 )
@@ -47,9 +52,7 @@ scenes.</p>
 """
 
 
-def shown_table(
-    table: pd.DataFrame, measures: Sequence[str] = (*LOCALISATION, *FAITHFULNESS)
-) -> pd.DataFrame:
+def shown_table(table: pd.DataFrame, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
     """The table with each mean and its interval in one cell, and titles for columns."""
     shown = pd.DataFrame({"method": table["method"], "kind": table["kind"]})
     for name in measures:
@@ -73,10 +76,12 @@ def beaten_by_controls(table: pd.DataFrame) -> list[str]:
     found = []
     controls = table[table["kind"] == "negative control"]
     methods = table[table["kind"].isin(["yours", "run"])]
-    for name in (*LOCALISATION, *FAITHFULNESS):
-        sign = -1 if name == "wrong_order" else 1
+    for name in MEASURES:
+        sign = -1 if name in LESS_IS_BETTER else 1
         values = (sign * controls[name]).to_numpy()
-        best = int(values.argmax())
+        if np.isnan(values).all():
+            continue
+        best = int(np.nanargmax(values))
         losers = methods[sign * methods[name] < values[best]]["method"]
         if len(losers):
             control = str(controls["method"].iloc[best]).replace("_", " ")

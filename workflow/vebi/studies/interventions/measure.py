@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from vebi.catalogue.methods import CHANCE
 from vebi.config.interventions import EffectConfig
+from vebi.data.dataset import Dataset
 from vebi.data.scenes import read_scenes
 from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.heatmap_file import read_heatmaps
@@ -33,6 +34,7 @@ from vebi.studies.occlusion.measure import mean_fill
 
 # Parts that are everywhere: a box around one would be the whole image.
 BACKGROUND = ("ground", "sky", "shadow")
+BATCH = 32
 
 
 def measure(
@@ -59,15 +61,33 @@ def measure(
     Raises:
         VebiError: the interventions are on other images than the data set's, or heatmaps are missing.
     """
+    observed = _Observer.of(network, settings)
+    write_effects(out, _effects(observed, network.dataset, interventions, heatmaps, seed))
+
+
+def effects_on(model: nn.Module, dataset: Dataset, interventions: Path) -> Effects:
+    """What interventions do to any network that takes the data set's images; no features, no maps.
+
+    Raises:
+        VebiError: the interventions are on other images than the data set's.
+    """
+    return _effects(_Observer.without_features(model), dataset, interventions, {}, 0)
+
+
+def _effects(
+    observed: "_Observer",
+    dataset: Dataset,
+    interventions: Path,
+    heatmaps: Mapping[str, Path],
+    seed: int,
+) -> Effects:
     parts, kinds = read_changes(interventions)
     images = list(read_interventions(interventions))
-    dataset = network.dataset
     index = np.array([one.index for one in images])
     if not np.array_equal(dataset.images_at(index), np.stack([one.image for one in images])):
         raise VebiError(f"{interventions} has other images than {dataset.path}. Render them again.")
     names = list(images[0].masks)
     masks = np.stack([[one.masks[name] for name in names] for one in images])
-    observed = _Observer.of(network, to_network_input(images[0].image[None]), settings)
     fill = mean_fill(dataset, "mean_colour")[:, 0, 0].numpy()
     found = [
         _observe(observed, one, parts, kinds, fill)
@@ -79,22 +99,19 @@ def measure(
     chance = random_maps(index, dataset.image_shape[:2], seed)
     mass[CHANCE.name], density[CHANCE.name] = shares_on_parts(chance, masks)
     columns = {name: np.stack([one[name] for one in found]) for name in found[0]}
-    write_effects(
-        out,
-        Effects(
-            image_index=index,
-            scene=read_scenes(dataset, index),
-            class_part=np.array([names.index(one.scene.part) for one in images]),
-            change_parts=np.array(parts),
-            change_kinds=np.array(kinds),
-            parts=np.array(names),
-            area=masks.mean((2, 3)),
-            features=observed.chosen,
-            weights=observed.weights,
-            mass=mass,
-            density=density,
-            **columns,
-        ),
+    return Effects(
+        image_index=index,
+        scene=read_scenes(dataset, index),
+        class_part=np.array([names.index(one.scene.part) for one in images]),
+        change_parts=np.array(parts),
+        change_kinds=np.array(kinds),
+        parts=np.array(names),
+        area=masks.mean((2, 3)),
+        features=observed.chosen,
+        weights=observed.weights,
+        mass=mass,
+        density=density,
+        **columns,
     )
 
 
@@ -106,7 +123,8 @@ class _Observer:
     the layer in `watched`.
     """
 
-    network: InterpretedNetwork
+    model: nn.Module
+    device: torch.device | str
     layers: Sequence[Layer]
     watched: Sequence[Layer]
     places: np.ndarray
@@ -115,10 +133,15 @@ class _Observer:
     batch_size: int
 
     @classmethod
-    def of(
-        cls, network: InterpretedNetwork, example: Tensor, settings: EffectConfig
-    ) -> "_Observer":
+    def without_features(cls, model: nn.Module) -> "_Observer":
+        """Watch the class scores alone."""
+        none = np.zeros(0)
+        return cls(model, "cpu", [], [], none, np.zeros((0, 3), np.int64), none, BATCH)
+
+    @classmethod
+    def of(cls, network: InterpretedNetwork, settings: EffectConfig) -> "_Observer":
         """Watch the features of each class with the largest positive weights."""
+        example = to_network_input(network.dataset.images_at(np.array([0])))
         layers = list_layers(network.model.to(network.device), example.to(network.device))
         described = layers_of(layers, network.descriptors)
         positions, channels = feature_index(described)
@@ -131,7 +154,8 @@ class _Observer:
         table = np.array(chosen, np.int64).reshape(-1, 3)
         used = np.unique(table[:, 1])
         return cls(
-            network=network,
+            model=network.model,
+            device=network.device,
             layers=layers,
             watched=[described[position] for position in used],
             places=np.searchsorted(used, table[:, 1]),
@@ -144,8 +168,8 @@ class _Observer:
         """Class scores (N, classes) and responses of the features (N, F), of uint8 images."""
 
         def look(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, np.ndarray]:
-            batch = to_network_input(raw, self.network.device)
-            scores, maps = responses(self.network.model, batch, self.layers, self.watched)
+            batch = to_network_input(raw, self.device)
+            scores, maps = responses(self.model, batch, self.layers, self.watched)
             norms = [
                 torch.linalg.vector_norm(
                     response.movedim(layer.channel_axis, 1).flatten(2)
