@@ -12,6 +12,7 @@ from vebi.config.average import AverageConfig
 from vebi.config.base import MOST_SEEDS, Name, Seed, Strict
 from vebi.config.controls import ControlsConfig
 from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
+from vebi.config.identifiability import IdentifiabilityConfig
 from vebi.config.interventions import InterventionsConfig
 from vebi.config.mcgill import McGillConfig, McGillNetworkConfig
 from vebi.config.models import ModelConfig
@@ -81,6 +82,9 @@ class Config(Strict):
     iou: IouConfig = Field(IouConfig(), description="maps against masks")
     panels: PanelConfig = Field(PanelConfig(), description="figures of examples")
     controls: ControlsConfig | None = Field(None, description="further controls of the ablation")
+    identifiability: IdentifiabilityConfig | None = Field(
+        None, description="selections from resampled images, and other rankings"
+    )
     average: AverageConfig | None = Field(
         None, description="average images; without the section no such study, as for those below"
     )

@@ -10,6 +10,7 @@ from vebi.studies.average import STUDY as AVERAGE
 from vebi.studies.controls import STUDY as CONTROLS
 from vebi.studies.explanations import STUDY as EXPLANATIONS
 from vebi.studies.feature_counts import STUDY as FEATURE_COUNTS
+from vebi.studies.identifiability import STUDY as IDENTIFIABILITY
 from vebi.studies.interventions import STUDY as INTERVENTIONS
 from vebi.studies.iou import STUDY as IOU
 from vebi.studies.mcgill import STUDY as MCGILL
@@ -28,6 +29,7 @@ STUDIES: tuple[Study, ...] = (
     FEATURE_COUNTS,
     ABLATION,
     CONTROLS,
+    IDENTIFIABILITY,
     EXPLANATIONS,
     IOU,
     INTERVENTIONS,
