@@ -120,4 +120,4 @@ print(f"{'(share of the image)':22s} {(pixels[500:] > 200).mean():.2f}")
 # - **From the command line**, with a folder of images per class:
 #   `vebi explain --factory my_nets.py:make --weights W.pt --data FOLDER IMAGE...`
 # - **The whole protocol** (ablation with controls, sanity checks, occlusion, a report) runs on your
-#   network with [21 lines of configuration](../../examples/README.md).
+#   network with [22 lines of configuration](../../examples/README.md).

@@ -15,6 +15,13 @@ class IdentifiabilityConfig(Strict):
         description="selections that are made again, each from training scenes drawn with replacement"
         " (50), at `heatmap_mu`; without the section `identifiability` nothing of it runs",
     )
+    training_images: int = Field(
+        20_000,
+        ge=10,
+        le=1_000_000,
+        description="training images to resample, at most, spread over the classes: their descriptors are"
+        " in memory",
+    )
     tolerance: float = Field(
         0.01,
         gt=0,
@@ -23,10 +30,7 @@ class IdentifiabilityConfig(Strict):
         "this part of it",
     )
     images: int = Field(
-        200,
-        ge=1,
-        le=1_000_000,
-        description="training images, spread over the classes, for rankings by gradients",
+        200, ge=1, le=1_000_000, description="training images for rankings by gradients, likewise"
     )
     repeats: int = Field(
         10, ge=1, le=1000, description="draws of random features, as many per layer"

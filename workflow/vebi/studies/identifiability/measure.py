@@ -54,7 +54,8 @@ def run_study(
         key: names the network; part of the key of every draw.
     """
     descriptors, dataset = network.descriptors, network.dataset
-    train = np.flatnonzero(descriptors.split == TRAIN)
+    train = dataset.indices(TRAIN)
+    train = np.sort(spread_over_classes(dataset.labels, train, settings.training_images))
     regression = Regression(
         descriptors.rows(train)[:, columns].astype(np.float64),
         dataset.labels[train],
