@@ -32,7 +32,7 @@ from vebi.report.places import TABLES
 from vebi.statistics import over_networks
 
 # In the order in which equal evidence counts.
-RUNS = ("default", "mnist", "robustness", "mcgill", "resampling")
+RUNS = ("default", "mnist", "robustness", "mcgill", "resampling", "photographs")
 PAGES = {"docs/claims.md": "claims.md.j2", "docs/results.md": "results.md.j2"}
 START, END = "<!-- findings: made by tools/pages.py -->\n", "<!-- end -->\n"
 # The section of docs/results.md that is about a table, by the start of its name.

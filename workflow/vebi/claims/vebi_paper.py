@@ -121,7 +121,8 @@ def _mnist_count(scope: str, run: Run) -> Found | None:
 
 
 def _pair_counts(run: Run) -> Found | None:
-    places = run.places(IMAGES)
+    # Experiments whose images are not here are left out of a run.
+    places = [place for place in run.places(IMAGES) if not run.rows("selection", **place).empty]
     numbers = [_counts(run, place, scope) for place in places for scope in SCOPES]
     there = tuple(one for one in numbers if one is not None)
     if len(there) < len(numbers) or not there:
