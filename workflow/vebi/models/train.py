@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -104,26 +104,27 @@ def train(
 ) -> tuple[nn.Module, NetSpec, pd.DataFrame]:
     """Train `architecture` (as in NetSpec) on the train split.
 
-    Returns the network, its specification, and the history: one row per epoch with the mean training
-    loss and the accuracy on the train and test splits; without epochs one row for epoch 0.
-    `after_epoch` is called with the number of each epoch, the network and its specification. With a
-    `checkpoint` the training goes on after the last epoch that this has, and is saved after each.
+    Args:
+        dataset: its images and labels.
+        architecture: a name of the catalogue, of torchvision's, or the user's function.
+        settings: optimiser and schedule; without epochs the network is taken as it starts.
+        seed: root of the first weights, of the order of images and of dropout.
+        device: where to compute.
+        after_epoch: called with the number of each epoch, the network and its specification.
+        checkpoint: training goes on after the last epoch that it has, and is saved after each.
+
+    Returns:
+        The network, its specification, and the history: one row per epoch with the mean training loss
+        and the accuracy on the train and test splits; without epochs one row for epoch 0.
+
+    Raises:
+        VebiError: no training images, settings that do not fit, or a loss that is not finite.
     """
-    train_rows, test_rows = dataset.indices(TRAIN), dataset.indices(TEST)
-    if not len(train_rows):
-        raise VebiError(f"{dataset.path} has no training images (split 0).")
-    pixels = _pixels_of(dataset)
-    # Large images in smaller batches, so that memory does not grow with their size.
-    at_once = int(np.clip(256 * 112 * 112 // np.prod(dataset.image_shape[:2]), 1, 256))
-    labels = torch.from_numpy(dataset.labels)
-    net, spec = first_network(dataset, architecture, settings, seed, pixels)
+    images = _SplitImages.of(dataset, device)
+    net, spec = first_network(dataset, architecture, settings, seed, images.pixels)
     net = net.to(device)
-    score = partial(_score, pixels=pixels, labels=labels, device=device, batch_size=at_once)
     if not settings.epochs:
-        loss, share = score(net, rows=train_rows)
-        row = {"epoch": 0, "loss": loss, "train_accuracy": share}
-        row["test_accuracy"] = score(net, rows=test_rows)[1]
-        return net.eval(), spec, pd.DataFrame([row])
+        return net.eval(), spec, pd.DataFrame([images.history_row(net, 0)])
 
     if settings.precision == "bfloat16":
         _lay_out(net, torch.channels_last)
@@ -132,11 +133,11 @@ def train(
     epochs = range(len(history) + 1, settings.epochs + 1)
     for epoch in tqdm(epochs, desc=f"train {architecture}", unit="epoch"):
         # An order per epoch, not one stream: a resumed training sees the same batches.
-        order = np.random.default_rng([seed, 1, epoch]).permutation(train_rows)
-        batches = pixels(order, settings.batch_size)
+        order = np.random.default_rng([seed, 1, epoch]).permutation(images.train)
+        batches = images.pixels(order, settings.batch_size)
         with _seeded_generators(derived_seed(seed, 2, epoch), device):
             loss = _train_epoch(
-                net, optimiser, batches, labels, device=device, precision=settings.precision
+                net, optimiser, batches, images.labels, device=device, precision=settings.precision
             )
         schedule.step()
         if not np.isfinite(loss):
@@ -144,14 +145,7 @@ def train(
                 f"Training of {architecture} diverged in epoch {epoch} (loss {loss}): "
                 "lower learning_rate, or raise scale."
             )
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": loss,
-                "train_accuracy": score(net, rows=train_rows, precision=settings.precision)[1],
-                "test_accuracy": score(net, rows=test_rows)[1],
-            }
-        )
+        history.append(images.history_row(net, epoch, loss, settings.precision))
         if after_epoch is not None:
             after_epoch(epoch, net, spec)
         if checkpoint is not None:
@@ -312,31 +306,63 @@ def accuracy(
     return float((predict(net, images, device, batch_size) == labels.numpy()).mean())
 
 
-def _score(
-    net: nn.Module,
-    pixels: Pixels,
-    labels: Tensor,
-    rows: np.ndarray,
-    *,
-    device: torch.device,
-    batch_size: int,
-    precision: Precision = "float32",
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of the images at `rows`; NaN for no images."""
-    if not len(rows):
-        return float("nan"), float("nan")
-    loss, hits = 0.0, 0
-    net.eval()
-    with torch.no_grad(), _rounding(precision, device):
-        parts = map_batches(
-            pixels(rows, batch_size),
-            lambda _, images: net(fast_layout(images.to(device).float())),
-        )
-        for chosen, scores in parts:
-            truth = labels[chosen].to(device)
-            loss += float(cross_entropy(scores, truth, reduction="sum"))
-            hits += int((scores.argmax(1) == truth).sum())
-    return loss / len(rows), hits / len(rows)
+@dataclass(frozen=True)
+class _SplitImages:
+    """A data set's images by batches, its labels (N), the rows of both splits, and where to compute."""
+
+    pixels: Pixels
+    labels: Tensor
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    device: torch.device
+    batch_size: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, device: torch.device) -> "_SplitImages":
+        """Those of a data set; VebiError if it has none to train on."""
+        train = dataset.indices(TRAIN)
+        if not len(train):
+            raise VebiError(f"{dataset.path} has no training images (split 0).")
+        # Large images in smaller batches, so that memory does not grow with their size.
+        at_once = int(np.clip(256 * 112 * 112 // np.prod(dataset.image_shape[:2]), 1, 256))
+        labels = torch.from_numpy(dataset.labels)
+        pixels = _pixels_of(dataset)
+        return cls(pixels, labels, train, dataset.indices(TEST), device, at_once)
+
+    def history_row(
+        self,
+        net: nn.Module,
+        epoch: int,
+        loss: float | None = None,
+        precision: Precision = "float32",
+    ) -> dict[str, float]:
+        """What is known of an epoch; `loss` None: that of the training images as they are now."""
+        measured, train_accuracy = self._score(net, self.train, precision)
+        return {
+            "epoch": epoch,
+            "loss": measured if loss is None else loss,
+            "train_accuracy": train_accuracy,
+            "test_accuracy": self._score(net, self.test)[1],
+        }
+
+    def _score(
+        self, net: nn.Module, rows: NDArray[np.int64], precision: Precision = "float32"
+    ) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy of the images at `rows`; NaN for no images."""
+        if not len(rows):
+            return float("nan"), float("nan")
+        loss, hits = 0.0, 0
+        net.eval()
+        with torch.no_grad(), _rounding(precision, self.device):
+            parts = map_batches(
+                self.pixels(rows, self.batch_size),
+                lambda _, images: net(fast_layout(images.to(self.device).float())),
+            )
+            for chosen, scores in parts:
+                truth = self.labels[chosen].to(self.device)
+                loss += float(cross_entropy(scores, truth, reduction="sum"))
+                hits += int((scores.argmax(1) == truth).sum())
+        return loss / len(rows), hits / len(rows)
 
 
 def _mean_image(pixels: Pixels, rows: np.ndarray) -> Tensor:

@@ -152,33 +152,14 @@ def solve_paths(
     values = check_mus(mus)
     index = read_feature_index(descriptors)
     columns = scope_columns(index, problem.scope)
-    wanted = None if problem.scope == "all" else columns
-    if not sums and problem.solver == "path" and is_wide(*read_shape(descriptors)):
-        X, targets, n_classes = read_matrix(
-            descriptors, columns=wanted, labels=problem.labels, split=problem.split
-        )
-        n_samples = len(X)
-        paths, objective, gap = solve_wide(
-            X,
-            targets,
-            n_classes,
-            mus=values,
-            mu_max=_check_mu_max(mu_max, values),
-            nonnegative=problem.nonnegative,
-        )
-    else:
-        statistics = _read_or_merge(
-            descriptors, problem, sums, columns=wanted, n_features=len(index), threads=processes
-        )
-        n_samples = statistics.n_samples
-        paths, objective, gap = solve(
-            statistics,
-            mus=values.tolist(),
-            mu_max=mu_max,
-            nonnegative=problem.nonnegative,
-            solver=problem.solver,
-            processes=processes,
-        )
+    paths, objective, gap, n_samples = _solve_file(
+        *(descriptors, problem, sums),
+        columns=columns,
+        n_features=len(index),
+        mus=values,
+        mu_max=_check_mu_max(mu_max, values),
+        processes=processes,
+    )
     solution = Solution(
         classes=[over_all_columns(path, columns, len(index)) for path in paths],
         columns=columns,
@@ -194,6 +175,41 @@ def solve_paths(
     )
     write_solution(out, solution)
     return solution
+
+
+def _solve_file(
+    descriptors: str | Path,
+    problem: Problem,
+    sums: Sequence[str | Path],
+    *,
+    columns: NDArray[np.int64],
+    n_features: int,
+    mus: NDArray[np.float64],
+    mu_max: float,
+    processes: int,
+) -> tuple[list[ClassPath], NDArray[np.float64], NDArray[np.float64], int]:
+    """What `solve` returns for some columns of a file, from X itself if it is wide, and its samples."""
+    wanted = None if problem.scope == "all" else columns
+    if not sums and problem.solver == "path" and is_wide(*read_shape(descriptors)):
+        X, targets, n_classes = read_matrix(
+            descriptors, columns=wanted, labels=problem.labels, split=problem.split
+        )
+        found = solve_wide(
+            X, targets, n_classes, mus=mus, mu_max=mu_max, nonnegative=problem.nonnegative
+        )
+        return (*found, len(X))
+    statistics = _read_or_merge(
+        descriptors, problem, sums, columns=wanted, n_features=n_features, threads=processes
+    )
+    found = solve(
+        statistics,
+        mus=mus.tolist(),
+        mu_max=mu_max,
+        nonnegative=problem.nonnegative,
+        solver=problem.solver,
+        processes=processes,
+    )
+    return (*found, statistics.n_samples)
 
 
 def _read_or_merge(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.config.artefacts import ArtefactScoreConfig
@@ -120,9 +121,7 @@ def measure(
     example = to_network_input(dataset.images_at(chosen[:1]), device)
     layers = list_layers(model, example)
     found = lattices(model, example, layers, layers_of(layers, network.descriptors))
-    steps = np.linspace(0, len(found) - 1, min(len(found), settings.layers)).round().astype(int)
-    used = [found[i][0] for i in steps]
-    periods = np.array([found[i][1] for i in steps]).reshape(-1, 2)
+    used, periods = _at_equal_steps(found, settings.layers)
     methods = drawing_methods(heatmaps)
     scored = _score_features(
         network,
@@ -136,8 +135,7 @@ def measure(
     widest = periods.max(0, initial=1.0)
     finished = {
         name: _score_file(path, chosen, (widest[0], widest[1]))
-        for name, path in heatmaps.items()
-        if used
+        for name, path in (heatmaps if used else {}).items()
     }
     artefacts = Artefacts(
         image_index=chosen,
@@ -156,6 +154,15 @@ def measure(
         else np.zeros((len(chosen), 0)),
     )
     write_artefacts(out, artefacts)
+
+
+def _at_equal_steps(
+    found: Sequence[tuple[Layer, tuple[float, float]]], most: int
+) -> tuple[list[Layer], NDArray[np.float64]]:
+    """At most `most` (L) of the layers with a lattice, and their periods (L, 2)."""
+    steps = np.linspace(0, len(found) - 1, min(len(found), most)).round().astype(int)
+    periods = np.array([found[i][1] for i in steps]).reshape(-1, 2)
+    return [found[i][0] for i in steps], periods
 
 
 def _score_features(

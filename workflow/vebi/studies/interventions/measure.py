@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -82,10 +83,7 @@ def _effects(
     seed: int,
 ) -> Effects:
     parts, kinds = read_changes(interventions)
-    images = list(read_interventions(interventions))
-    index = np.array([one.index for one in images])
-    if not np.array_equal(dataset.images_at(index), np.stack([one.image for one in images])):
-        raise VebiError(f"{interventions} has other images than {dataset.path}. Render them again.")
+    images, index = _read_images(interventions, dataset)
     names = list(images[0].masks)
     masks = np.stack([[one.masks[name] for name in names] for one in images])
     fill = mean_fill(dataset, "mean_colour")[:, 0, 0].numpy()
@@ -93,11 +91,12 @@ def _effects(
         _observe(observed, one, parts, kinds, fill)
         for one in tqdm(images, "interventions", unit="image", disable=None)
     ]
-    mass, density = {}, {}
-    for name, path in sorted(heatmaps.items()):
-        mass[name], density[name] = shares_on_parts(read_heatmaps(path, index), masks)
+    shares = {
+        name: shares_on_parts(read_heatmaps(path, index), masks)
+        for name, path in sorted(heatmaps.items())
+    }
     chance = random_maps(index, dataset.image_shape[:2], seed)
-    mass[CHANCE.name], density[CHANCE.name] = shares_on_parts(chance, masks)
+    shares[CHANCE.name] = shares_on_parts(chance, masks)
     columns = {name: np.stack([one[name] for one in found]) for name in found[0]}
     return Effects(
         image_index=index,
@@ -109,10 +108,21 @@ def _effects(
         area=masks.mean((2, 3)),
         features=observed.chosen,
         weights=observed.weights,
-        mass=mass,
-        density=density,
+        mass={name: mass for name, (mass, _) in shares.items()},
+        density={name: density for name, (_, density) in shares.items()},
         **columns,
     )
+
+
+def _read_images(
+    interventions: Path, dataset: Dataset
+) -> tuple[list[Intervened], NDArray[np.int64]]:
+    """The rendered images and their rows in the data set; VebiError if it has others there."""
+    images = list(read_interventions(interventions))
+    index = np.array([one.index for one in images])
+    if not np.array_equal(dataset.images_at(index), np.stack([one.image for one in images])):
+        raise VebiError(f"{interventions} has other images than {dataset.path}. Render them again.")
+    return images, index
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -75,11 +76,41 @@ def measure(
         raise VebiError(f"{dataset.path} has no test images to occlude.")
     scenes = read_scenes(dataset, chosen)
     maps = {name: read_heatmaps(path, chosen) for name, path in sorted(heatmaps.items())}
+    maps[CONTROL] = np.ones((len(chosen), *dataset.image_shape[:2]), np.float32)
+    confidences, areas = _confidences(
+        model.to(device), dataset, chosen, list(maps.values()), settings, seed=seed, device=device
+    )
+    items = {
+        name: Occlusion(
+            confidences[:, 0, i],
+            chosen,
+            scenes,
+            confidences[:, 1, i] if settings.relevant else None,
+            areas[:, i] if settings.relevant else None,
+        )
+        for i, name in enumerate(maps)
+    }
+    write_occlusion(out, items, covered_fractions(settings))
+
+
+def _confidences(
+    model: nn.Module,
+    dataset: Dataset,
+    chosen: NDArray[np.int64],
+    maps: Sequence[NDArray[np.float32]],
+    settings: OcclusionConfig,
+    *,
+    seed: int,
+    device: torch.device | str,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Confidence along the occlusion of the images at `chosen` (N) by each method's `maps` (N, H, W).
+
+    Returns confidences (N, ways, M, draws, F), with one way to count or two as in `_orders`, and with
+    two of them the share of the image that the second covers (N, M, F).
+    """
     height, width, _ = dataset.image_shape
-    maps[CONTROL] = np.ones((len(chosen), height, width), np.float32)
     fill = mean_fill(dataset, settings.fill, device)
     fractions, side = covered_fractions(settings), box_side(settings.box, height, width)
-    model = model.to(device)
     confidences = np.empty(
         (len(chosen), 1 + settings.relevant, len(maps), settings.draws, len(fractions))
     )
@@ -91,7 +122,7 @@ def measure(
         layers = layers or list_layers(model, image)
         exponentials = _draw_exponentials(seed, int(rows[0]), (settings.draws, height, width))
         orders, counts = _orders(
-            [m[number] for m in maps.values()], exponentials, fractions, side, settings.relevant
+            [of[number] for of in maps], exponentials, fractions, side, settings.relevant
         )
         confidences[number] = occluded_confidence(
             model,
@@ -103,20 +134,10 @@ def measure(
             batch_size=settings.batch_size,
         )
         if settings.relevant:
-            empty = [not m[number].any() for m in maps.values()]
+            empty = [not of[number].any() for of in maps]
             confidences[number, 1, empty] = np.nan
             areas[number] = np.where(np.array(empty)[:, None], np.nan, counts[1] / (height * width))
-    items = {
-        name: Occlusion(
-            confidences[:, 0, i],
-            chosen,
-            scenes,
-            confidences[:, 1, i] if settings.relevant else None,
-            areas[:, i] if settings.relevant else None,
-        )
-        for i, name in enumerate(maps)
-    }
-    write_occlusion(out, items, fractions)
+    return confidences, areas
 
 
 def _orders(

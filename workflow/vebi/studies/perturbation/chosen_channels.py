@@ -1,16 +1,23 @@
 """The metrics of some images of a data set, and the channels that each choice takes in each layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vebi.io.errors import VebiError
 from vebi.network.layers import Layer
 from vebi.perturbation.choose import CONTROLS, choose
 from vebi.perturbation.metrics import Metrics, channel_metrics
-from vebi.perturbation.resample import Sampling, mean_pixels, resample
+from vebi.perturbation.resample import (
+    Sampling,
+    convolution_responses,
+    mean_pixels,
+    resample,
+)
 from vebi.statistics import draw_key
 
 # Channels of a layer, best first, image by image.
@@ -42,6 +49,15 @@ class Measured:
     metrics: dict[int, list[Metrics]]
     perturbation: str = ""
     key: tuple[int, ...] = ()
+
+
+def layers_to_choose_from(layers: Sequence[Layer]) -> list[Layer]:
+    """The responses of a network's convolutions (`convolution_responses`); VebiError if it has none."""
+    if wanted := convolution_responses(layers):
+        return wanted
+    raise VebiError(
+        "The network has no convolution with maps: there are no channels to choose from."
+    )
 
 
 def measure_images(
@@ -106,6 +122,11 @@ def choose_sets(measured: Measured, choice: str, k: int, repeat: int = 0) -> dic
         ]
         for layer in measured.layers
     }
+
+
+def perturbation_table(rows: Sequence[Mapping[str, object]], perturbation: str) -> pd.DataFrame:
+    """Rows of one network and perturbation as a table, without the run's keys."""
+    return pd.DataFrame([{"perturbation": perturbation, **row} for row in rows])
 
 
 def repeats_of(choice: str, repeats: int) -> int:

@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from vebi.compute.determinism import derived_seed
 from vebi.data.dataset import TEST, TRAIN, Dataset, Images, open_dataset, write_dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
-from vebi.io.errors import VebiError
 from vebi.models.model_file import load_model
 from vebi.models.train import TrainingSettings, predict, to_batch, train
 from vebi.network.layers import list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.choose import METRICS, RELATIVE, similarity
-from vebi.perturbation.resample import Sampling, convolution_responses, mean_pixels
+from vebi.perturbation.resample import Sampling, mean_pixels
 from vebi.statistics import clustered_proportion_interval, draw_key
-from vebi.studies.perturbation.chosen_channels import Measured, choose_sets, measure_images
+from vebi.studies.perturbation.chosen_channels import (
+    Measured,
+    choose_sets,
+    layers_to_choose_from,
+    measure_images,
+    perturbation_table,
+)
 from vebi.studies.perturbation.influence import ALL_LAYERS
 from vebi.studies.perturbation.overlap import measure_overlap
 from vebi.studies.perturbation.patches import as_features, patches, reduce_images
@@ -75,52 +81,50 @@ def follow_epochs(
         Rows of resampling.csv (patch_accuracy with its interval, patch_area: the mean share of the image
         that is left) and of resampling_similarity.csv, without the run's keys.
     """
-    train_rows, test_rows = (
-        spread_over_classes(dataset.labels, dataset.indices(split), count)
-        for split, count in ((TRAIN, settings.train_images), (TEST, settings.test_images))
-    )
-    rows = np.concatenate([train_rows, test_rows])
-    pixels, labels = dataset.read("images", rows), dataset.labels[rows]
-    split = np.repeat([TRAIN, TEST], [len(train_rows), len(test_rows)])
-    is_test = split == TEST
-    images = to_network_input(pixels, device)
+    rows, data = _images_of(dataset, settings)
+    images = to_network_input(data.images, device)
+    is_test = data.split == TEST
+    scenes = read_scenes(dataset, rows[is_test])
 
-    scenes = read_scenes(dataset, test_rows)
-
-    def classify(reduced: np.ndarray, number: int) -> np.ndarray:
+    def classify(reduced: NDArray[np.uint8], number: int) -> NDArray[np.bool_]:
         start = derived_seed(*draw_key("input resampling: classifier of patches", *key, number))
-        data = Images(reduced, labels, split, dataset.classes)
-        return _classifier_hits(data, settings, start, device)
+        return _classifier_hits(replace(data, images=reduced), settings, start, device)
 
-    whole = classify(pixels, 0)
+    whole = classify(data.images, 0)
     found, similarities = [], []
     for epoch, path in sorted(checkpoints.items()):
         model, _ = load_model(path, device, factories)
         layers = list_layers(model, images[:1])
-        wanted = convolution_responses(layers)
-        if not wanted:
-            raise VebiError("The network has no convolution with maps: nothing to select from.")
         measured = measure_images(
             *(model, images, rows, layers),
-            wanted=wanted,
+            wanted=layers_to_choose_from(layers),
             sampling=sampling,
             seed=seed,
             key=(*key, epoch),
         )
-        fill = _as_image(mean_pixels(model, images[0]), pixels.shape[1:])
-        right = predict(model, to_batch(pixels[is_test]), device) == labels[is_test]
+        right = predict(model, to_batch(data.images[is_test]), device) == data.labels[is_test]
+        fill = _as_image(mean_pixels(model, images[0]), data.images.shape[1:])
         scores = {WHOLE_IMAGE: (whole, 1.0), NETWORK: (right, 1.0)}
         for number, choice in enumerate(PATCH_CHOICES, start=1):
-            sets = choose_sets(measured, choice, settings.k)
-            masks = patches(model, images, layers, as_features(sets, len(rows), settings.k))
-            reduced = reduce_images(pixels, masks, fill)
+            features = as_features(choose_sets(measured, choice, settings.k), len(rows), settings.k)
+            masks = patches(model, images, layers, features)
+            reduced = reduce_images(data.images, masks, fill)
             scores[choice] = classify(reduced, number), float(masks.mean())
         found += _patch_rows(scores, settings.k, epoch, scenes)
         similarities += _similarity_rows(measured, settings.k, epoch)
-    tables = pd.DataFrame(found), pd.DataFrame(similarities)
-    for table in tables:
-        table.insert(0, "perturbation", sampling.perturbation)
-    return tables
+    name = sampling.perturbation
+    return perturbation_table(found, name), perturbation_table(similarities, name)
+
+
+def _images_of(dataset: Dataset, settings: EpochSettings) -> tuple[NDArray[np.int64], Images]:
+    """Rows (N) of the training images and then the test images that are looked at, and their content."""
+    parts = [
+        spread_over_classes(dataset.labels, dataset.indices(split), count)
+        for split, count in ((TRAIN, settings.train_images), (TEST, settings.test_images))
+    ]
+    rows = np.concatenate(parts)
+    split = np.repeat([TRAIN, TEST], [len(part) for part in parts])
+    return rows, Images(dataset.read("images", rows), dataset.labels[rows], split, dataset.classes)
 
 
 def _patch_rows(

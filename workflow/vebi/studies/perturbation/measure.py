@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from vebi.data.dataset import TEST, Dataset
 from vebi.data.scenes import read_scenes
@@ -23,14 +24,16 @@ from vebi.io.errors import VebiError
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.choose import CHOICES, METRICS, similarity
-from vebi.perturbation.resample import Sampling, convolution_responses
+from vebi.perturbation.resample import Sampling
 from vebi.statistics import Estimate, judge_difference, mean_over_networks, over_images
 from vebi.studies.perturbation.chosen_channels import (
     Measured,
     Sets,
     StudySettings,
     choose_sets,
+    layers_to_choose_from,
     measure_images,
+    perturbation_table,
     repeats_of,
 )
 from vebi.studies.perturbation.influence import ALL_LAYERS, Drop, measure_drops
@@ -108,25 +111,15 @@ def run_study(
         VebiError: no test images, or no convolution with maps.
     """
     model = model.to(device)
-    test = dataset.indices(TEST)
-    chosen = spread_over_classes(dataset.labels, test, settings.images)
-    others = spread_over_classes(dataset.labels, test, settings.reference)
+    chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to resample.")
     images = to_network_input(dataset.read("images", chosen), device)
     layers = list_layers(model, images[:1])
-    wanted = convolution_responses(layers)
-    if not wanted:
-        raise VebiError("The network has no convolution with maps: nothing to select neurons from.")
+    wanted = layers_to_choose_from(layers)
     labels = dataset.labels[chosen]
-    activations = Activations(
-        own=mean_activations(model, images, layers, wanted, settings.batch_size),
-        reference=mean_activations(
-            model, to_network_input(dataset.read("images", others), device), layers, wanted
-        ),
-        labels=labels,
-        reference_labels=dataset.labels[others],
-        same_image=chosen[:, None] == others[None, :],
+    activations = _activations(
+        model, dataset, chosen, images, settings, layers=layers, wanted=wanted
     )
     scenes = read_scenes(dataset, chosen)
     parts: dict[str, list[pd.DataFrame]] = {
@@ -147,11 +140,31 @@ def run_study(
             "claims": _claim_rows(drops, firings, settings, scenes),
         }
         for name, rows in tables.items():
-            frame = pd.DataFrame(rows)
-            frame.insert(0, "perturbation", sampling.perturbation)
-            parts[name].append(frame)
+            parts[name].append(perturbation_table(rows, sampling.perturbation))
     stacked = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
     return Findings(**stacked, measured=measured)
+
+
+def _activations(
+    model: nn.Module,
+    dataset: Dataset,
+    chosen: NDArray[np.int64],
+    images: Tensor,
+    settings: StudySettings,
+    *,
+    layers: Sequence[Layer],
+    wanted: Sequence[Layer],
+) -> Activations:
+    """Activations of `images` (N, C, H, W), those at `chosen` (N), and of the test images beside them."""
+    others = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.reference)
+    reference = to_network_input(dataset.read("images", others), images.device)
+    return Activations(
+        own=mean_activations(model, images, layers, wanted, settings.batch_size),
+        reference=mean_activations(model, reference, layers, wanted),
+        labels=dataset.labels[chosen],
+        reference_labels=dataset.labels[others],
+        same_image=chosen[:, None] == others[None, :],
+    )
 
 
 def _influence_rows(

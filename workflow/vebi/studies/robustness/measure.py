@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -112,20 +113,29 @@ def run_study(
         predictions = ablate(
             model, dataset, rows, conditions, measures.ablation_batch, device=device, layers=layers
         )
-    hits = predictions == dataset.labels[rows]
-    drawn = hits[1:].reshape(len(settings), len(SCOPES), 1 + 2 * repeats, len(rows))
-    sizes = [len(condition) for condition in conditions[1 :: 1 + 2 * repeats]]
+    labels = dataset.labels[rows]
+    sizes = np.array([len(removed) for removed in conditions[1 :: 1 + 2 * repeats]], np.int64)
     return Findings(
         settings=tuple(settings),
         areas=areas,
-        n_selected=np.array(sizes, np.int64).reshape(len(settings), len(SCOPES)),
-        whole=hits[0],
-        selected=drawn[:, :, 0],
-        random=drawn[:, :, 1 : 1 + repeats],
-        random_layer_matched=drawn[:, :, 1 + repeats :],
-        labels=dataset.labels[rows],
+        n_selected=sizes.reshape(len(settings), len(SCOPES)),
+        **_hits_by_kind(predictions == labels, len(settings), repeats),
+        labels=labels,
         image_index=rows.astype(np.int64),
     )
+
+
+def _hits_by_kind(
+    hits: NDArray[np.bool_], n_settings: int, repeats: int
+) -> dict[str, NDArray[np.bool_]]:
+    """The fields of `Findings` that hold `hits` (conditions, N), in the order of `draw_conditions`."""
+    drawn = hits[1:].reshape(n_settings, len(SCOPES), 1 + 2 * repeats, -1)
+    return {
+        "whole": hits[0],
+        "selected": drawn[:, :, 0],
+        "random": drawn[:, :, 1 : 1 + repeats],
+        "random_layer_matched": drawn[:, :, 1 + repeats :],
+    }
 
 
 def _select(

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from vebi.config.sanity import RandomisationConfig
 from vebi.config.stages import HeatmapConfig
-from vebi.data.dataset import TEST
+from vebi.data.dataset import TEST, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.descriptors.descriptor_file import layers_of
@@ -65,37 +66,25 @@ def measure(
     Raises:
         VebiError: the data set has no test images.
     """
-    dataset, device = network.dataset, network.device
+    dataset, model = network.dataset, network.model.to(network.device)
     chosen = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.images)
     if not len(chosen):
         raise VebiError(f"{dataset.path} has no test images to explain.")
-    model = network.model.to(device)
-    images = to_network_input(dataset.read("images", chosen), device)
-    layers = list_layers(model, images[:1])
-    explained = _Explained(images, chosen, layers, maps, network.sampling, seed)
-    descriptors = network.descriptors
-    weighted = WeightedDescriptors(
-        layers_of(layers, descriptors), descriptors.rows(chosen), network.weights
-    )
-    targets = explained.targets(model, descriptors.predictions[chosen], weighted)
-
-    def draw_again(other: nn.Module) -> Maps:
-        assert reselection is not None
-        found = reselection.of(other, dataset, layers, chosen, device)
-        return explained.draw(other, explained.targets(other, *found))
-
+    explained = _Explained.of(network, chosen, maps, seed)
+    targets = explained.trained_targets(network)
     reference = explained.draw(model, targets)
-    reference_again = draw_again(model) if reselection else {}
-    stages = weighted_stages(model, images[:1])
+    reference_again = explained.draw_again(model, dataset, reselection) if reselection else {}
+    stages = weighted_stages(model, explained.images[:1])
     if random_labels is not None:
-        random_labels = random_labels.to(device)
+        random_labels = random_labels.to(network.device)
     networks = _networks(model, stages, settings, key, random_labels)
     names, measured, again = [], [], []
     for name, randomised in tqdm(networks, "sanity", unit="network", disable=None):
         names.append(name)
         measured.append(_compare(reference, explained.draw(randomised, targets)))
         if reselection:
-            again.append(_compare(reference_again, draw_again(randomised)))
+            drawn = explained.draw_again(randomised, dataset, reselection)
+            again.append(_compare(reference_again, drawn))
     scenes = read_scenes(dataset, chosen)
     items = {}
     for method in maps.names:
@@ -115,6 +104,26 @@ class _Explained:
     maps: HeatmapConfig
     sampling: Sampling
     seed: int
+
+    @classmethod
+    def of(
+        cls,
+        network: InterpretedNetwork,
+        chosen: NDArray[np.int64],
+        maps: HeatmapConfig,
+        seed: int,
+    ) -> "_Explained":
+        """The images at `chosen` (N) of the network's data set."""
+        images = to_network_input(network.dataset.read("images", chosen), network.device)
+        layers = list_layers(network.model, images[:1])
+        return cls(images, chosen, layers, maps, network.sampling, seed)
+
+    def trained_targets(self, network: InterpretedNetwork) -> Targets:
+        """What is explained of the trained network: its predictions and its selected features."""
+        found = network.descriptors
+        described = layers_of(self.layers, found)
+        weighted = WeightedDescriptors(described, found.rows(self.chosen), network.weights)
+        return self.targets(network.model, found.predictions[self.chosen], weighted)
 
     def targets(
         self, model: nn.Module, predictions: np.ndarray, weighted: WeightedDescriptors
@@ -150,6 +159,11 @@ class _Explained:
         )
         drawn = [{method: one.cpu().numpy() for method, one in of.items()} for _, of in parts]
         return {method: np.concatenate([of[method] for of in drawn]) for method in methods}
+
+    def draw_again(self, model: nn.Module, dataset: Dataset, reselection: Reselection) -> Maps:
+        """Maps of what `model` itself predicts, by features that are selected in it."""
+        found = reselection.of(model, dataset, self.layers, self.chosen, self.images.device)
+        return self.draw(model, self.targets(model, *found))
 
 
 def _compare(
