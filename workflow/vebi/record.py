@@ -15,3 +15,8 @@ def record(cls: type[T]) -> type[T]:
     show it. Hence: no `asdict` or `getattr` on records.
     """
     return dataclass(frozen=True, kw_only=True)(cls)
+
+
+def paragraph(text: str) -> str:
+    """A text that is written over several lines as one line, with single spaces."""
+    return " ".join(text.split())

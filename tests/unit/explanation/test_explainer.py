@@ -251,9 +251,9 @@ def test_a_panel_is_a_picture_and_a_vector_graphic(scene, explainer, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"labels": np.arange(59)}, r"shape \(59,\).*integers \(60\)"),
+        ({"labels": np.arange(59)}, r"shape \(59,\).*shape \(60,\)"),
         ({"labels": np.zeros(60)}, "type float64"),
-        ({"labels": np.full(60, 3)}, "from 3 to 3, the network's outputs from 0 to 2"),
+        ({"labels": np.full(60, 3)}, "labels: classes from 3 to 3, the network has 0 to 2"),
         ({"labels": np.full(60, -1)}, "from -1 to -1"),
         ({"images": np.zeros((4, 4), np.uint8)}, r"shape \(4, 4\)"),
         ({"images": np.zeros((60, 16, 16, 3), int)}, "type int64; expected are uint8"),

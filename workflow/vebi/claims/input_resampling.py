@@ -1,13 +1,13 @@
 """Input resampling (Lengerich et al. 2017): influence, transfer, patches, and how alike both sets are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
 
 from vebi.claims.cells import Numbers
 from vebi.claims.claim import Claim, Found, Source
-from vebi.claims.rules import ORDER, VALUE
+from vebi.claims.rules import ORDER, VALUE, Rule
 from vebi.claims.run import Run
 
 SOURCE = "Input resampling"
@@ -20,6 +20,10 @@ PATCH_NAMES = {
     "network": "the whole network on whole images",
     "precision": "patches of precise channels",
     "correlation": "patches of correlated channels",
+}
+PLACES = {
+    "patches": "Classifier on the channels' patches",
+    "similarity": "Overlap of both sets over the epochs",
 }
 SIMILARITY = (0.16, 0.40)
 NEEDS = "section resampling with multiplicative_noise: config/config.yaml"
@@ -128,54 +132,64 @@ def _growth(run: Run) -> Found | None:
     return _found(rows, "growth", source)
 
 
+def _claim(
+    name: str,
+    statement: str,
+    published: float | None,
+    measure: Callable[[Run], Found | None],
+    *,
+    rule: Rule = ORDER,
+    score: str = "",
+) -> Claim:
+    """A claim of the work. A printed number is compared on its own data only, its sign on any."""
+    place = PLACES.get(name.partition(".")[0], "Abstract: what is selected")
+    needs = NEEDS if published is None else NEEDS_DATA if rule is VALUE else NEEDS_EPOCHS
+    return Claim(
+        *(f"resampling.{name}", SOURCE, place, statement, published, rule, measure, needs),
+        rounding=ROUNDING if rule is VALUE else 0.0,
+        score=score,
+    )
+
+
 def _study_claims() -> list[Claim]:
     words = {
         "correlation_influences": "Correlated channels influence the output more than",
         "precision_generalises": "Precise channels fire on more images of the class than",
     }
-    return [
-        Claim(
-            f"resampling.{claim}.{reference}",
-            SOURCE,
-            "Abstract: what is selected",
-            f"{words[claim]} {REFERENCES[reference]}",
-            None,
-            ORDER,
-            partial(_study, claim, reference),
-            NEEDS,
-        )
+    pairs = [
+        (claim, reference)
         for claim in words
         for reference in ("random_active", "precision" if "corr" in claim else "correlation")
+    ]
+    return [
+        _claim(
+            f"{claim}.{other}",
+            f"{words[claim]} {REFERENCES[other]}",
+            None,
+            partial(_study, claim, other),
+        )
+        for claim, other in pairs
     ]
 
 
 def _patch_claims() -> list[Claim]:
-    place = "Classifier on the channels' patches"
     values = [
-        Claim(
-            f"resampling.patches.{metric}",
-            SOURCE,
-            place,
+        _claim(
+            f"patches.{metric}",
             f"INRIA Person, test accuracy: {PATCH_NAMES[metric]}",
             published,
-            VALUE,
             partial(_patch_value, metric),
-            NEEDS_DATA,
-            rounding=ROUNDING,
+            rule=VALUE,
             score="accuracy",
         )
         for metric, published in PATCHES.items()
     ]
     orders = [
-        Claim(
-            f"resampling.patches.{metric}-over-{reference}",
-            SOURCE,
-            place,
+        _claim(
+            f"patches.{metric}-over-{reference}",
             f"Test accuracy: {PATCH_NAMES[metric]} above {PATCH_NAMES[reference]}",
             round(PATCHES[metric] - PATCHES[reference], 2),
-            ORDER,
             partial(_patch_order, metric, reference),
-            NEEDS_EPOCHS,
             score="accuracy",
         )
         for metric, reference in (("network", "precision"), ("precision", "correlation"))
@@ -184,30 +198,21 @@ def _patch_claims() -> list[Claim]:
 
 
 def _similarity_claims() -> list[Claim]:
-    place = "Overlap of both sets over the epochs"
     values = [
-        Claim(
-            f"resampling.similarity.{when}",
-            SOURCE,
-            place,
+        _claim(
+            f"similarity.{when}",
             f"INRIA Person: similarity after the {when} epoch (half of Dice's coefficient)",
             published,
-            VALUE,
             partial(_similarity, when),
-            NEEDS_DATA,
-            rounding=ROUNDING,
+            rule=VALUE,
         )
         for when, published in zip(("first", "last"), SIMILARITY, strict=True)
     ]
-    growth = Claim(
-        "resampling.similarity.grows",
-        SOURCE,
-        place,
+    growth = _claim(
+        "similarity.grows",
         "The similarity of both sets grows while the network is trained",
         round(SIMILARITY[1] - SIMILARITY[0], 2),
-        ORDER,
         _growth,
-        NEEDS_EPOCHS,
     )
     return [*values, growth]
 

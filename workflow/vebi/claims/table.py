@@ -1,6 +1,6 @@
 """The record of claims.csv."""
 
-from vebi.io.tables import Allowed, Table
+from vebi.io.tables import Allowed, Table, allow
 
 CLAIM_COLUMNS = ("source", "statement", "published", "measured", "ci_low", "ci_high", "verdict")
 FACT_COLUMNS = ("comparability", "problem", "factor", "margin")
@@ -37,21 +37,15 @@ CLAIMS_TABLE = Table(
             )
             for column in ("verdict", "problem", "measured", "ci_*")
         ),
-        Allowed("verdict", "exact", why="what a reader takes home"),
-        Allowed("comparability", "exact", why="what a reader takes home"),
+        *allow("verdict", "comparability", kind="exact", why="what a reader takes home"),
         Allowed("published", "exact", why="printed in the papers"),
-        Allowed("statement", "show", why="wording"),
-        Allowed("source", "show", why="wording"),
-        Allowed("place", "show", why="wording"),
-        Allowed("rule", "show", why="wording"),
-        Allowed("table", "show", why="where the number stands"),
+        *allow("statement", "source", "place", "rule", kind="show", why="wording"),
+        *allow("table", "tables", kind="show", why="where the number stands"),
         Allowed("note", "show", why="what was measured on, in words"),
-        Allowed("networks", "exact", why="set by the config"),
+        *allow("networks", "reduced", kind="exact", why="set by the config"),
         Allowed("problem", "follows", why="says how the interval lies, whose ends are compared"),
         Allowed("factor", "follows", why="belongs to the verdict"),
         Allowed("margin", "exact", why="written down before"),
-        Allowed("reduced", "exact", why="set by the config"),
-        Allowed("tables", "show", why="where the number stands"),
         Allowed("contrast", "follows", why="the levels that differ most"),
         Allowed(
             "measured",

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from vebi.config.base import BatchSize, Strict
+from vebi.record import paragraph
 
 
 class ControlsConfig(Strict):
@@ -12,8 +13,10 @@ class ControlsConfig(Strict):
         5,
         ge=1,
         le=1000,
-        description="draws of each of four controls at `heatmap_mu` (5): uniform, as many per"
-        " layer, of the same norm, as large a part of other layers; without the "
-        "section `controls` nothing of it runs",
+        description=paragraph("""
+            draws of each of four controls at `heatmap_mu` (5): uniform, as many per layer, of the
+            same norm, as large a part of other layers; without the section `controls` nothing of it
+            runs
+        """),
     )
     batch_size: BatchSize = Field(128, ge=1, description="images at a time")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from vebi.config.base import MOST_CLASSES, MOST_IMAGES, Name, Seed, Strict, check_plain
+from vebi.record import paragraph
 
 # Their files are numbered by four digits.
 MOST_CHUNKS = 10_000
@@ -20,11 +21,33 @@ MOST_FOLDS = 1000
 # Arguments of torchvision's sets that the pipeline gives them.
 _OURS = frozenset({"root", "download", "transform", "target_transform", "transforms", "loader"})
 
+MostPerClass = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=MOST_IMAGES,
+        description=paragraph("""
+            upper limit of images per class, drawn by `seed`; a smaller number gives the first of a
+            larger one
+        """),
+    ),
+]
+
 
 class _DatasetSection(Strict):
     """What every kind of data set has."""
 
     loader: ClassVar[str] = ""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the region that explains an image's class is known."""
+        return False
+
+    @property
+    def has_distractors(self) -> bool:
+        """Whether images hold other objects that look like what explains their class."""
+        return False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -57,7 +80,6 @@ class An8FlowerConfig(_DatasetSection):
 
     # Without a loader: rules of its own render it in chunks, in an environment of its own.
 
-    has_masks: ClassVar[bool] = True
     kind: Literal["an8flower"]
     flower_set: Literal[
         "single-6c",
@@ -67,18 +89,21 @@ class An8FlowerConfig(_DatasetSection):
         "shape-6c",
         "pair-6c",
     ] = Field(
-        description="`single-6c` (the petals' colour is the class), `double-12c` (colour and "
-        "the part that has it are the class), `double-12c-distractors` (the same,"
-        " among other things in class colours), `double-12c-swap` (the same, but "
-        "in half of the images the pot is above the flower), `shape-6c` (the form"
-        " of the petals is the class, their colour the same), `pair-6c` (two "
-        "flowers; the petals' colour of the taller is the class)"
+        description=paragraph("""
+            `single-6c` (the petals' colour is the class), `double-12c` (colour and the part that
+            has it are the class), `double-12c-distractors` (the same, among other things in class
+            colours), `double-12c-swap` (the same, but in half of the images the pot is above the
+            flower), `shape-6c` (the form of the petals is the class, their colour the same),
+            `pair-6c` (two flowers; the petals' colour of the taller is the class)
+        """)
     )
     images: int = Field(
         ge=12,
         le=MOST_IMAGES,
-        description="how many, a multiple of the number of classes. Image i is the same "
-        "whatever this number is",
+        description=paragraph("""
+            how many, a multiple of the number of classes. Image i is the same whatever this number
+            is
+        """),
     )
     size: int = Field(
         112, ge=16, le=1024, description="height and width in pixels; the flower networks take 112"
@@ -87,15 +112,18 @@ class An8FlowerConfig(_DatasetSection):
         6,
         ge=1,
         le=1024,
-        description="Cycles samples per pixel; there is no noise to sample away, only edges "
-        "to smooth",
+        description=paragraph("""
+            Cycles samples per pixel; there is no noise to sample away, only edges to smooth
+        """),
     )
     views_per_base: int = Field(
         5,
         ge=1,
         le=MOST_IMAGES,
-        description="images of a class that share a base scene (one plant); base scenes never"
-        " cross the splits",
+        description=paragraph("""
+            images of a class that share a base scene (one plant); base scenes never cross the
+            splits
+        """),
     )
     images_per_chunk: int = Field(
         150,
@@ -112,6 +140,10 @@ class An8FlowerConfig(_DatasetSection):
     def n_classes(self) -> int:
         # Every set's name says it, as the paper's names do.
         return 12 if "-12c" in self.flower_set else 6
+
+    @property
+    def has_masks(self) -> bool:
+        return True
 
     @property
     def has_distractors(self) -> bool:
@@ -157,8 +189,6 @@ class An8FlowerConfig(_DatasetSection):
 class DigitsConfig(_DatasetSection):
     """scikit-learn's 1,797 handwritten digits, enlarged."""
 
-    has_masks: ClassVar[bool] = False
-    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.digits:write"
     kind: Literal["digits"]
     size: int = Field(
@@ -177,8 +207,6 @@ class DigitsConfig(_DatasetSection):
 class MnistConfig(_DatasetSection):
     """MNIST's 70,000 digits, from $VEBI_DATA/mnist or downloaded."""
 
-    has_masks: ClassVar[bool] = False
-    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.mnist:write"
     kind: Literal["mnist"]
     train_images: int | None = Field(
@@ -212,13 +240,14 @@ LAYOUT_KEYS = {
 class ImageFolderConfig(_DatasetSection):
     """Image files on disk, which stay where they are."""
 
-    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.image_folder:write"
     kind: Literal["image_folder"]
     path: str = Field(
         min_length=1,
-        description="the folder: absolute, or relative to `$VEBI_DATA`, or to the working "
-        "directory, looked for in this order",
+        description=paragraph("""
+            the folder: absolute, or relative to `$VEBI_DATA`, or to the working directory, looked
+            for in this order
+        """),
     )
     layout: Literal["split_folders", "class_folders", "imagenet", "csv"] = Field(
         description="how it is arranged: docs/how-to/image-folders.md"
@@ -231,16 +260,19 @@ class ImageFolderConfig(_DatasetSection):
     test: str | None = Field(
         None,
         min_length=1,
-        description="folder of the test split; in a CSV its name in the column `split`. Null:"
-        " `val`, in a CSV `test`",
+        description=paragraph("""
+            folder of the test split; in a CSV its name in the column `split`. Null: `val`, in a CSV
+            `test`
+        """),
     )
     ground_truth: str = Field(
         "ILSVRC2012_devkit_t12",
         min_length=1,
-        description="the devkit's folder (its numbers become wnids by `meta.mat`), a text "
-        "file with one wnid per image number, Kaggle's CSV, or a CSV with "
-        "`path,label`. A validation folder that is already sorted into classes "
-        "needs none",
+        description=paragraph("""
+            the devkit's folder (its numbers become wnids by `meta.mat`), a text file with one wnid
+            per image number, Kaggle's CSV, or a CSV with `path,label`. A validation folder that is
+            already sorted into classes needs none
+        """),
     )
     table: str = Field("labels.csv", min_length=1, description="the CSV, below the folder")
     ignore_other_splits: bool = Field(
@@ -253,45 +285,40 @@ class ImageFolderConfig(_DatasetSection):
     classes: list[Annotated[str, Field(min_length=1)]] | None = Field(
         None,
         min_length=2,
-        description="the classes to take, in label order; null: all, sorted by name (for "
-        "ILSVRC'12 the order of the usual networks' outputs)",
+        description=paragraph("""
+            the classes to take, in label order; null: all, sorted by name (for ILSVRC'12 the order
+            of the usual networks' outputs)
+        """),
     )
     n_classes: int = Field(
         ge=2,
         le=MOST_CLASSES,
-        description="how many there are; needed where `classes` is null, so that the network "
-        "is known before the files are",
+        description=paragraph("""
+            how many there are; needed where `classes` is null, so that the network is known before
+            the files are
+        """),
     )
     class_names: str | None = Field(
         None,
         min_length=1,
-        description="readable names: a CSV with `id,name`, lines `n01440764 tench, Tinca "
-        "tinca`, or the devkit's `meta.mat`; below the folder, or else in the "
-        "working directory",
+        description=paragraph("""
+            readable names: a CSV with `id,name`, lines `n01440764 tench, Tinca tinca`, or the
+            devkit's `meta.mat`; below the folder, or else in the working directory
+        """),
     )
     all_classes: str | None = Field(
         None,
         min_length=1,
-        description="a file like `class_names` with all classes of a network's outputs, in "
-        "their order: labels count over these, and those without images stay "
-        "among the classes. So a network with 1,000 outputs keeps them all on "
-        "images of ten classes (`workflow/vebi/models/imagenet_classes.csv`), and"
-        " what it predicts is explained; needs `selection.labels: predictions`",
+        description=paragraph("""
+            a file like `class_names` with all classes of a network's outputs, in their order:
+            labels count over these, and those without images stay among the classes. So a network
+            with 1,000 outputs keeps them all on images of ten classes
+            (`workflow/vebi/models/imagenet_classes.csv`), and what it predicts is explained; needs
+            `selection.labels: predictions`
+        """),
     )
-    train_per_class: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_IMAGES,
-        description="upper limit of images per class, drawn by `seed`; a smaller number gives"
-        " the first of a larger one",
-    )
-    test_per_class: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_IMAGES,
-        description="upper limit of images per class, drawn by `seed`; a smaller number gives"
-        " the first of a larger one",
-    )
+    train_per_class: MostPerClass = None
+    test_per_class: MostPerClass = None
     seed: Seed = Field(0, description="of the split and of the limits per class")
     size: int = Field(
         224, ge=8, le=2048, description="height and width that every image gets, in pixels"
@@ -299,40 +326,51 @@ class ImageFolderConfig(_DatasetSection):
     channels: Literal[1, 3] = Field(3, description="1: grey")
     resize: Literal["squash", "crop"] = Field(
         "squash",
-        description="`squash`: both sides bicubically to `size`, as the paper's authors do. "
-        "`crop`: the shorter side, then the middle, as torchvision does",
+        description=paragraph("""
+            `squash`: both sides bicubically to `size`, as the paper's authors do. `crop`: the
+            shorter side, then the middle, as torchvision does
+        """),
     )
     first_size: int | None = Field(
         None,
         ge=8,
         le=4096,
-        description="squash: to this size first (the authors: 256, then 224); crop: the "
-        "shorter side (usual: 256)",
+        description=paragraph("""
+            squash: to this size first (the authors: 256, then 224); crop: the shorter side (usual:
+            256)
+        """),
     )
     masks: str | None = Field(
         None,
         min_length=1,
-        description="folder of PNG masks, `masks/<path of the image>.png` or "
-        "`masks/<stem>.png`: not zero is inside. Then IoU is measured",
+        description=paragraph("""
+            folder of PNG masks, `masks/<path of the image>.png` or `masks/<stem>.png`: not zero is
+            inside. Then IoU is measured
+        """),
     )
     stands_for: PUBLISHED | None = _stands_for()
     on_corrupt: Literal["error", "skip"] = Field(
         "error",
-        description="`error`: one message that lists the unreadable files. `skip`: leave them"
-        " out, named in the log and in `dataset.h5`. Such a file is empty, "
-        "truncated, no image, missing, or above `max_megapixels`",
+        description=paragraph("""
+            `error`: one message that lists the unreadable files. `skip`: leave them out, named in
+            the log and in `dataset.h5`. Such a file is empty, truncated, no image, missing, or
+            above `max_megapixels`
+        """),
     )
     verify: Literal["header", "decode"] = Field(
         "header",
-        description="`header` reads the first bytes of each file, `decode` all of it. A file "
-        "that is only truncated passes `header`; the job that decodes it later "
-        "ends with its name",
+        description=paragraph("""
+            `header` reads the first bytes of each file, `decode` all of it. A file that is only
+            truncated passes `header`; the job that decodes it later ends with its name
+        """),
     )
     max_megapixels: float = Field(80.0, gt=0, le=178, description="larger files count as corrupt")
     if_missing: Literal["error", "leave_out"] = Field(
         "error",
-        description="no such folder: `error` when the data set is loaded, or `leave_out` its "
-        "experiments, named in a line per experiment when the run starts",
+        description=paragraph("""
+            no such folder: `error` when the data set is loaded, or `leave_out` its experiments,
+            named in a line per experiment when the run starts
+        """),
     )
 
     @property
@@ -406,16 +444,16 @@ class ImageFolderConfig(_DatasetSection):
 class TorchvisionConfig(_DatasetSection):
     """A classification set of torchvision's, by the name of its class there."""
 
-    has_masks: ClassVar[bool] = False
-    has_distractors: ClassVar[bool] = False
     loader: ClassVar[str] = "vebi.data.torchvision_set:write"
     kind: Literal["torchvision"]
     name: str = Field(pattern=r"^[A-Za-z]\w*$", description="the class in `torchvision.datasets`")
     kwargs: dict[str, Any] = Field({}, description="arguments for it, for both splits")
     train: dict[str, Any] | None = Field(
         None,
-        description="further arguments that give the training images. Null: `train: true` "
-        "where the class takes that; a draw by `seed`, where it has no splits",
+        description=paragraph("""
+            further arguments that give the training images. Null: `train: true` where the class
+            takes that; a draw by `seed`, where it has no splits
+        """),
     )
     test: dict[str, Any] | None = Field(None, description="likewise, that give the test images")
     test_fraction: float = Field(
@@ -438,8 +476,10 @@ class TorchvisionConfig(_DatasetSection):
     stands_for: PUBLISHED | None = _stands_for()
     instead_of: Name | None = Field(
         None,
-        description="an image folder of `datasets` that this set stands in for: its "
-        "experiments run only where the folder is not here",
+        description=paragraph("""
+            an image folder of `datasets` that this set stands in for: its experiments run only
+            where the folder is not here
+        """),
     )
 
     @property

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from vebi.config.base import MOST_IMAGES, BatchSize, Strict
+from vebi.record import paragraph
 
 
 class EffectConfig(Strict):
@@ -24,9 +25,10 @@ class InterventionsConfig(EffectConfig):
         36,
         ge=1,
         le=MOST_IMAGES,
-        description="test images per data set that are rendered again with one thing changed "
-        "at a time, spread over the classes (36); a change costs about 0.1 CPU "
-        "seconds",
+        description=paragraph("""
+            test images per data set that are rendered again with one thing changed at a time,
+            spread over the classes (36); a change costs about 0.1 CPU seconds
+        """),
     )
     images_per_chunk: int = Field(
         6, ge=1, le=MOST_IMAGES, description="images that one rendering job makes"

@@ -14,6 +14,7 @@ from vebi.config.base import (
     Name,
     Strict,
 )
+from vebi.record import paragraph
 
 
 class McGillNetworkConfig(Strict):
@@ -26,15 +27,18 @@ class McGillNetworkConfig(Strict):
     model: Name = Field(description="a name of `models`, which may be in the list once")
     mu: list[Mu] = Field(
         min_length=1,
-        description="removal is measured at each. Variants (other labels, other rows) only at"
-        " the report's own: 10, 100, 200 and 10, 100, 500, 600, 700",
+        description=paragraph("""
+            removal is measured at each. Variants (other labels, other rows) only at the report's
+            own: 10, 100, 200 and 10, 100, 500, 600, 700
+        """),
     )
     solvers: list[Literal["path", "spgl1", "spgl1_1000"]] = Field(
         ["path"],
         min_length=1,
-        description="the exact path, and spgl1 cut off after 9,999 iterations (it breaks at "
-        "the 10,000th) or after 1,000; `path` must be there, the next one is the "
-        "report's in the verdict",
+        description=paragraph("""
+            the exact path, and spgl1 cut off after 9,999 iterations (it breaks at the 10,000th) or
+            after 1,000; `path` must be there, the next one is the report's in the verdict
+        """),
     )
     audit: bool = Field(False, description="also the invariance tests and the sensitivity")
 

@@ -9,6 +9,7 @@ from vebi.catalogue.methods import BUILT_IN, METHODS, Negative
 from vebi.config.base import Name, OneOf, Strict
 from vebi.io.calls import parse_call
 from vebi.io.errors import VebiError
+from vebi.record import paragraph
 
 
 def _is_call(text: str) -> str:
@@ -29,17 +30,22 @@ class UserMethodConfig(Strict):
     """A heatmap method that is not built in: a function of yours, or of another library."""
 
     name: Annotated[Name, AfterValidator(_is_new)] = Field(
-        description="what the method is called in tables, figures and files; not the name of "
-        "a built-in one"
+        description=paragraph("""
+            what the method is called in tables, figures and files; not the name of a built-in one
+        """)
     )
     function: Annotated[str, AfterValidator(_is_call)] = Field(
-        description="`module:function`, `file.py:function`, `captum:NAME`, `zennit:NAME` or "
-        "`pytorch_grad_cam:NAME`, with `(key=value)` where it takes arguments"
+        description=paragraph("""
+            `module:function`, `file.py:function`, `captum:NAME`, `zennit:NAME` or
+            `pytorch_grad_cam:NAME`, with `(key=value)` where it takes arguments
+        """)
     )
     negative: Negative = Field(
         "positive",
-        description="what becomes of negative values: they are dropped, their size counts, or"
-        " they are an error",
+        description=paragraph("""
+            what becomes of negative values: they are dropped, their size counts, or they are an
+            error
+        """),
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import (
 
 from vebi.catalogue.architectures import ARCHITECTURES, FACTORY, TORCHVISION, Architecture
 from vebi.config.base import MOST_CLASSES, BatchSize, Strict, check_plain
+from vebi.record import paragraph
 
 # Below that, torchvision's classifiers run out of pixels on the way.
 SMALLEST_TORCHVISION = 32
@@ -46,16 +47,19 @@ class ModelConfig(Strict):
 
     architecture: str | None = Field(
         None,
-        description="a name of ours (`workflow/vebi/models/nets.py`): `matconvnet`, "
-        "`an8flower_strided`, `an8flower_inferred`, `vgg_f`, `keras`, `vgg_gap`, "
-        "`patch_cnn`; or `torchvision:NAME`, any of torchvision's classifiers",
+        description=paragraph("""
+            a name of ours (`workflow/vebi/models/nets.py`): `matconvnet`, `an8flower_strided`,
+            `an8flower_inferred`, `vgg_f`, `keras`, `vgg_gap`, `patch_cnn`; or `torchvision:NAME`,
+            any of torchvision's classifiers
+        """),
     )
     factory: str | None = Field(
         None,
-        description="instead of `architecture`, a network of your own: "
-        "`package.module:function` or `path/file.py:function`. The function "
-        "returns an `nn.Module` from float images (N, C, H, W) of raw pixels, 0 "
-        "to 255, to scores (N, classes)",
+        description=paragraph("""
+            instead of `architecture`, a network of your own: `package.module:function` or
+            `path/file.py:function`. The function returns an `nn.Module` from float images (N, C, H,
+            W) of raw pixels, 0 to 255, to scores (N, classes)
+        """),
     )
     kwargs: dict[str, Any] = Field(
         {}, description="arguments of your function, or of torchvision's"
@@ -63,12 +67,13 @@ class ModelConfig(Strict):
     weights: str | None = Field(
         None,
         min_length=1,
-        description="what to start from, here or below `$VEBI_DATA`: a state dict "
-        "(`torch.save(net.state_dict(), path)`), a `model.pt` of a run, or a "
-        "`.mat` of MatConvNet. For `torchvision:NAME` also its own weights by "
-        "name, such as `IMAGENET1K_V1`, with their pixels' mean and scale: looked"
-        " for in `$VEBI_DATA/weights`, `$VEBI_DATA` and torch's cache, else "
-        "downloaded with a progress bar, and verified",
+        description=paragraph("""
+            what to start from, here or below `$VEBI_DATA`: a state dict
+            (`torch.save(net.state_dict(), path)`), a `model.pt` of a run, or a `.mat` of
+            MatConvNet. For `torchvision:NAME` also its own weights by name, such as
+            `IMAGENET1K_V1`, with their pixels' mean and scale: looked for in `$VEBI_DATA/weights`,
+            `$VEBI_DATA` and torch's cache, else downloaded with a progress bar, and verified
+        """),
     )
     epochs: int = Field(
         ge=0, le=10_000, description="0: take the network as given, by `weights` or `factory`"
@@ -100,29 +105,36 @@ class ModelConfig(Strict):
         None,
         gt=0,
         le=100,
-        description="standard deviation of the first weights; null: He initialisation for "
-        "ours, torchvision's and your own for the others",
+        description=paragraph("""
+            standard deviation of the first weights; null: He initialisation for ours, torchvision's
+            and your own for the others
+        """),
     )
     mean: list[Annotated[float, Field(ge=0, le=255)]] | None = Field(
         None,
         min_length=1,
         max_length=3,
-        description="per channel, subtracted from the raw pixels. Null: the mean image of the"
-        " training split for ours, ImageNet's colour for torchvision's, nothing "
-        "for yours; weights that have a mean bring it",
+        description=paragraph("""
+            per channel, subtracted from the raw pixels. Null: the mean image of the training split
+            for ours, ImageNet's colour for torchvision's, nothing for yours; weights that have a
+            mean bring it
+        """),
     )
     scale: Any = Field(
         None,
-        description="pixels minus the mean are divided by it, all or per channel. Null: 64 "
-        "for ours, ImageNet's deviations for torchvision's, 1 for yours and "
-        "MatConvNet's",
+        description=paragraph("""
+            pixels minus the mean are divided by it, all or per channel. Null: 64 for ours,
+            ImageNet's deviations for torchvision's, 1 for yours and MatConvNet's
+        """),
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of the products in training passes. `bfloat16` (with images in channels-"
-        "last order) takes less than half of the time where the processor has it;"
-        " weights and optimiser stay float32, and so does the test accuracy in "
-        "`training.csv`. It trains another network (`float32`)",
+        description=paragraph("""
+            of the products in training passes. `bfloat16` (with images in channels-last order)
+            takes less than half of the time where the processor has it; weights and optimiser stay
+            float32, and so does the test accuracy in `training.csv`. It trains another network
+            (`float32`)
+        """),
     )
     n_classes: int | None = Field(
         None, ge=2, le=MOST_CLASSES, description="null: the data set's; another number is an error"

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from vebi.config.base import MOST_DRAWS, MOST_IMAGES, BatchSize, Strict
+from vebi.record import paragraph
 
 
 class OcclusionConfig(Strict):
@@ -21,16 +22,14 @@ class OcclusionConfig(Strict):
         6, ge=1, le=1000, description="equal steps of covered area at which confidence is measured"
     )
     max_fraction: float = Field(
-        0.3,
-        gt=0,
-        le=1,
-        description="part of the image that is covered at most",
+        0.3, gt=0, le=1, description="part of the image that is covered at most"
     )
     relevant: bool = Field(
         True,
-        description="also boxes in the most relevant part of each map's positive pixels, as "
-        "the paper's text says: `max_fraction` of these instead of the image. "
-        "Twice the work (true)",
+        description=paragraph("""
+            also boxes in the most relevant part of each map's positive pixels, as the paper's text
+            says: `max_fraction` of these instead of the image. Twice the work (true)
+        """),
     )
     box: float = Field(
         3 / 28, gt=0, le=1, description="side of a box over the image's shorter side"

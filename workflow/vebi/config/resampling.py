@@ -16,26 +16,29 @@ from vebi.config.base import (
     Strict,
 )
 from vebi.perturbation.perturbations import PERTURBATIONS
+from vebi.record import paragraph
 
 
 class PerturbationConfig(Strict):
     """How the copies of an image are made."""
 
     name: Annotated[str, OneOf(PERTURBATIONS)] = Field(
-        description="how copies are made. `multiplicative_noise`: x (1 + i e), e ~ N(0, "
-        "strength), as in the authors' code with 0.1; `additive_noise`; "
-        "`boxes_grid`, `boxes_random`: a box filled with the mean; "
-        "`blur_regions`: Gaussian blur in a box of a third; `superpixels`: some "
-        "are masked; `colour_jitter`: brightness, contrast, saturation; `affine`:"
-        " rotation, scale, shift"
+        description=paragraph("""
+            how copies are made. `multiplicative_noise`: x (1 + i e), e ~ N(0, strength), as in the
+            authors' code with 0.1; `additive_noise`; `boxes_grid`, `boxes_random`: a box filled
+            with the mean; `blur_regions`: Gaussian blur in a box of a third; `superpixels`: some
+            are masked; `colour_jitter`: brightness, contrast, saturation; `affine`: rotation,
+            scale, shift
+        """)
     )
     # As a share of 255, of the image, in radians: beyond some tens nothing of an image is left.
     strength: float = Field(
         gt=0,
         le=100,
-        description="additive noise: standard deviation of the last copy over 255; boxes and "
-        "blur: over the size of the image; superpixels: probability; rotation in "
-        "radians",
+        description=paragraph("""
+            additive noise: standard deviation of the last copy over 255; boxes and blur: over the
+            size of the image; superpixels: probability; rotation in radians
+        """),
     )
 
 
@@ -44,9 +47,10 @@ class EpochStudyConfig(Strict):
 
     epochs: list[Annotated[int, Field(ge=1, le=MOST_EPOCHS)]] = Field(
         min_length=1,
-        description="epochs whose network training keeps and the study looks at; those beyond"
-        " a model's training are ignored, its last epoch is always among "
-        "them. No section: no such study",
+        description=paragraph("""
+            epochs whose network training keeps and the study looks at; those beyond a model's
+            training are ignored, its last epoch is always among them. No section: no such study
+        """),
     )
     train_images: int = Field(
         72, ge=2, le=MOST_IMAGES, description="images reduced to patches, to train a classifier"

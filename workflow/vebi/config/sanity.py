@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from vebi.config.base import MOST_EPOCHS, MOST_IMAGES, MOST_LAYERS, MOST_SEEDS, Strict
+from vebi.record import paragraph
 
 
 class RandomisationConfig(Strict):
@@ -23,8 +24,10 @@ class RandomisationConfig(Strict):
         1000,
         ge=0,
         le=MOST_IMAGES,
-        description="training images from which features are selected again in every randomised "
-        "network, to explain its own prediction; 0: not done, null: all",
+        description=paragraph("""
+            training images from which features are selected again in every randomised network, to
+            explain its own prediction; 0: not done, null: all
+        """),
     )
 
 
@@ -35,8 +38,10 @@ class SanityConfig(RandomisationConfig):
         1,
         ge=0,
         le=MOST_SEEDS,
-        description="how many of `seeds`, from the first on, also get a network trained on "
-        "shuffled labels, unless it starts from given weights",
+        description=paragraph("""
+            how many of `seeds`, from the first on, also get a network trained on shuffled labels,
+            unless it starts from given weights
+        """),
     )
     random_label_epochs: int = Field(30, ge=1, le=MOST_EPOCHS, description="how long it trains")
     random_label_images: int | None = Field(

@@ -15,6 +15,7 @@ from vebi.config.base import (
     Strict,
 )
 from vebi.config.methods import MethodEntry, UserMethodConfig
+from vebi.record import paragraph
 
 
 class ExperimentConfig(Strict):
@@ -23,8 +24,9 @@ class ExperimentConfig(Strict):
     dataset: Name = Field(description="a name of `datasets`")
     model: Name = Field(description="a name of `models`")
     heatmap_mu: Mu = Field(
-        description="the mu whose weights choose the features to explain with; one of "
-        "`selection.mu`"
+        description=paragraph("""
+            the mu whose weights choose the features to explain with; one of `selection.mu`
+        """)
     )
 
 
@@ -33,8 +35,10 @@ class SelectionConfig(Strict):
 
     descriptor: Annotated[str, OneOf(DESCRIPTORS)] = Field(
         "vebi_text",
-        description="how an image becomes a vector: the paper's text (L2 norm per channel), "
-        "the authors' released code (squared), the McGill code's two",
+        description=paragraph("""
+            how an image becomes a vector: the paper's text (L2 norm per channel), the authors'
+            released code (squared), the McGill code's two
+        """),
     )
     labels: Literal["annotations", "predictions"] = Field(
         "annotations", description="what the mu-Lasso is to explain"
@@ -42,8 +46,10 @@ class SelectionConfig(Strict):
     nonnegative: bool = Field(False, description="only weights ≥ 0")
     solver: Literal["path", "spgl1"] = Field(
         "path",
-        description="the exact path, or spgl1, the solver of the authors' code, at the values"
-        " of `mu` only, with its gap reported all the same",
+        description=paragraph("""
+            the exact path, or spgl1, the solver of the authors' code, at the values of `mu` only,
+            with its gap reported all the same
+        """),
     )
     scopes: list[Scope] = Field(
         ["all", "conv"],
@@ -52,15 +58,19 @@ class SelectionConfig(Strict):
     )
     mu: list[Mu] = Field(
         min_length=1,
-        description="where the path is certified, tabulated and ablated; at most six decimals"
-        " and ten digits, as tables write them",
+        description=paragraph("""
+            where the path is certified, tabulated and ablated; at most six decimals and ten digits,
+            as tables write them
+        """),
     )
     parts: int = Field(
         1,
         ge=1,
         le=10_000,
-        description="jobs that share the pass over each descriptor file: their sums of X'X "
-        "are added up. Changes last digits (1e-15 of the sums)",
+        description=paragraph("""
+            jobs that share the pass over each descriptor file: their sums of X'X are added up.
+            Changes last digits (1e-15 of the sums)
+        """),
     )
 
 
@@ -79,16 +89,16 @@ class HeatmapConfig(Strict):
     methods: list[MethodEntry] = Field(
         [name for name, method in METHODS.items() if method.paper],
         min_length=1,
-        description="of selected features: `upsampled_activation`, `deconv_gb`, `vebi`, "
-        "`vebi_conv`; of features that stand out under perturbation: "
-        "`resampling_correlation`, `resampling_precision` (by the first of "
-        "`resampling.perturbations` with as many `copies`, which are more passes "
-        "per image); of the predicted class: `gradient_x_input`, "
-        "`integrated_gradients`, `grad_cam`, `guided_backprop`, "
-        "`guided_grad_cam`, `lrp`, `smooth_deep_saliency`; `random` is always "
-        "measured with them. Beside names also functions of yours or of other "
-        "libraries, `{name: module:function}`, or with the keys below: "
-        "[docs/methods.md](../docs/methods.md)",
+        description=paragraph("""
+            of selected features: `upsampled_activation`, `deconv_gb`, `vebi`, `vebi_conv`; of
+            features that stand out under perturbation: `resampling_correlation`,
+            `resampling_precision` (by the first of `resampling.perturbations` with as many
+            `copies`, which are more passes per image); of the predicted class: `gradient_x_input`,
+            `integrated_gradients`, `grad_cam`, `guided_backprop`, `guided_grad_cam`, `lrp`,
+            `smooth_deep_saliency`; `random` is always measured with them. Beside names also
+            functions of yours or of other libraries, `{name: module:function}`, or with the keys
+            below: [docs/methods.md](../docs/methods.md)
+        """),
     )
     scope: Scope = Field("all", description="whose weights choose the features")
     top: int = Field(3, ge=1, le=64, description="features per image")
@@ -96,9 +106,10 @@ class HeatmapConfig(Strict):
         16,
         ge=1,
         le=1024,
-        description="points on the path of integrated gradients (16); on the flower networks "
-        "the attributions then add up to the score's change within 0.1 %, with 8 "
-        "within 0.4 %",
+        description=paragraph("""
+            points on the path of integrated gradients (16); on the flower networks the attributions
+            then add up to the score's change within 0.1 %, with 8 within 0.4 %
+        """),
     )
     batch_size: BatchSize = Field(32, ge=1, description="images at a time")
 
@@ -126,8 +137,9 @@ class IouConfig(Strict):
     thresholds: int = Field(101, ge=2, le=10_001, description="equally spaced in [0, 1]")
     ranked: bool = Field(
         True,
-        description="also the areas of rank-normalised maps, which differ by the order of "
-        "pixels only (true)",
+        description=paragraph("""
+            also the areas of rank-normalised maps, which differ by the order of pixels only (true)
+        """),
     )
 
 

@@ -28,6 +28,7 @@ from vebi.config.stages import (
     PanelConfig,
     SelectionConfig,
 )
+from vebi.record import paragraph
 
 # A network's responses to a batch take some ten times the memory of its pixels.
 MOST_BATCH_BYTES = 8 * 2**30
@@ -45,26 +46,30 @@ class Config(Strict):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="where networks run. `auto` takes a GPU if torch sees one, else the CPU; "
-        "of several (those that `CUDA_VISIBLE_DEVICES` leaves) the one with the "
-        "least memory in use that no other job of the pipeline has. `cuda` is an "
-        "error where there is none",
+        description=paragraph("""
+            where networks run. `auto` takes a GPU if torch sees one, else the CPU; of several
+            (those that `CUDA_VISIBLE_DEVICES` leaves) the one with the least memory in use that no
+            other job of the pipeline has. `cuda` is an error where there is none
+        """),
     )
     ask_for_gpu: bool | None = Field(
         None,
-        description="whether a job that runs a network asks the scheduler for a GPU "
-        "(`gpu=1`). null: with `cuda`, and with `auto` if this machine has one. "
-        "Set it to `true` where the machine that submits has none but the "
-        "cluster's nodes do",
+        description=paragraph("""
+            whether a job that runs a network asks the scheduler for a GPU (`gpu=1`). null: with
+            `cuda`, and with `auto` if this machine has one. Set it to `true` where the machine that
+            submits has none but the cluster's nodes do
+        """),
     )
     # As many as the largest nodes of clusters have cores; a job refuses what its own machine can't run.
     compute_threads: int = Field(
         1,
         ge=1,
         le=256,
-        description="threads a job computes with. Part of the configuration because floating-"
-        "point sums depend on it; `--cores` does not change a result. A job "
-        "refuses more than 16 per core of its machine",
+        description=paragraph("""
+            threads a job computes with. Part of the configuration because floating-point sums
+            depend on it; `--cores` does not change a result. A job refuses more than 16 per core of
+            its machine
+        """),
     )
     datasets: dict[Name, DatasetConfig] = Field(
         min_length=1, description="data sets by name; see below"
@@ -73,8 +78,10 @@ class Config(Strict):
         min_length=1, description="networks and how they are trained, by name; see below"
     )
     experiments: list[ExperimentConfig] = Field(
-        description="what is trained and explained, once per seed; may be empty if there is a"
-        " section `mcgill`"
+        description=paragraph("""
+            what is trained and explained, once per seed; may be empty if there is a section
+            `mcgill`
+        """)
     )
     selection: SelectionConfig = Field(description="which features are relevant: the mu-Lasso")
     ablation: AblationConfig = Field(AblationConfig(), description="what removing features does")

@@ -281,6 +281,11 @@ def _image_files(path: Path, file: h5py.File) -> ImageFiles:
     )
 
 
+def open_datasets(paths: Iterable[str | Path], names: Iterable[str]) -> dict[str, Dataset]:
+    """The data sets of several files by name, both in one order."""
+    return {name: open_dataset(path) for name, path in zip(names, paths, strict=True)}
+
+
 @dataclass(frozen=True)
 class Images:
     """A small data set in memory, on its way to a file. Shapes as in the module's docstring."""

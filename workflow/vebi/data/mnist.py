@@ -10,6 +10,7 @@ import numpy as np
 
 from vebi.config.datasets import MnistConfig
 from vebi.data.dataset import TEST, TRAIN, Images, write_dataset
+from vebi.data.roots import no_source
 from vebi.data.subset import spread_over_classes
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
@@ -98,9 +99,11 @@ def _download(name: str, md5: str, target: Path) -> Path:
                 return target
             except (OSError, RuntimeError) as error:
                 reasons.append(f"{mirror}: {error}")
-        raise VebiError(
-            f"MNIST's {name} is on no disk that was looked at and could not be downloaded "
-            f"({'; '.join(reasons)}). Three remedies: (1) set VEBI_DATA to a folder that has "
-            f"mnist/{name}; (2) put the file at {target}; (3) connect to the network and run again. "
-            "The data set `digits` needs no download."
+        remedies = (
+            f"set VEBI_DATA to a folder that has mnist/{name}",
+            f"put the file at {target}",
+            "connect to the network and run again",
         )
+        otherwise = "The data set `digits` needs no download."
+        why = " and could not be downloaded"
+        raise no_source(f"MNIST's {name} is", reasons, why, remedies, otherwise)

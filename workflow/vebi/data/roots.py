@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,25 @@ def find_root(path: str) -> Path:
         "remedies: (1) set VEBI_DATA to the folder that it lies in; (2) give the data set's key `path` "
         "another folder, relative or absolute; (3) take its experiments out of the configuration, or "
         "give the data set `if_missing: leave_out`."
+    )
+
+
+def no_source(
+    what: str, reasons: Sequence[str], why: str, remedies: Sequence[str], otherwise: str
+) -> VebiError:
+    """The error of files that are nowhere.
+
+    Args:
+        what: which files, as the beginning of a sentence: "MNIST's x is".
+        reasons: why each place did not do.
+        why: what stopped a download, as the end of that sentence.
+        remedies: what the user can do.
+        otherwise: a sentence on what does without the files.
+    """
+    numbered = "; ".join(f"({i}) {remedy}" for i, remedy in enumerate(remedies, start=1))
+    return VebiError(
+        f"{what} on no disk that was looked at{why} ({'; '.join(reasons)}). Remedies: {numbered}. "
+        f"{otherwise}"
     )
 
 

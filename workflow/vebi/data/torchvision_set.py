@@ -16,6 +16,7 @@ from tqdm import tqdm
 from vebi.config.datasets import TorchvisionConfig
 from vebi.data.dataset import TEST, TRAIN, Batch, write_batches
 from vebi.data.decoding import Decoding, decoding_for, fit_image
+from vebi.data.roots import no_source
 from vebi.io.errors import VebiError
 
 log = logging.getLogger(__name__)
@@ -146,14 +147,14 @@ def _open(
             return _call(kind, config, {**kwargs, "download": True, "root": str(places[-1])})
         except (OSError, RuntimeError) as error:
             reasons.append(f"download: {_first_line(error)}")
-    raise VebiError(
-        f"torchvision's {config.name} is on no disk that was looked at"
-        f"{' and could not be downloaded' if offline else ', and torchvision does not download it'} "
-        f"({'; '.join(reasons)}). Three remedies: (1) set VEBI_DATA to a folder that has it as "
-        f"torchvision stores it, in {config.name}/ or by itself; (2) put it into {places[-1]}; "
-        f"(3) {'connect to the network and run again' if offline else 'take another set'}. A folder of "
-        "image files in another layout is kind `image_folder`."
+    why = " and could not be downloaded" if offline else ", and torchvision does not download it"
+    remedies = (
+        f"set VEBI_DATA to a folder that has it as torchvision stores it, in {config.name}/ or by itself",
+        f"put it into {places[-1]}",
+        "connect to the network and run again" if offline else "take another set",
     )
+    otherwise = "A folder of image files in another layout is kind `image_folder`."
+    raise no_source(f"torchvision's {config.name} is", reasons, why, remedies, otherwise)
 
 
 def _call(kind: type[Any], config: TorchvisionConfig, kwargs: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vebi.catalogue.methods import get_method
+from vebi.explanation.classes import checked_classes
 from vebi.explanation.explain import Network, predict
 from vebi.explanation.explainer import Explainer
 from vebi.heatmaps.class_batch import ClassBatch
@@ -97,14 +98,5 @@ def _as_classes(target: Target, shape: Sequence[int], predicted: np.ndarray) -> 
         return predicted
     n, n_classes = shape
     given = torch.as_tensor(target).detach().cpu().numpy()
-    if given.dtype.kind not in "iu" or given.shape not in ((), (1,), (n,)):
-        raise VebiError(
-            f"target has the shape {given.shape} and type {given.dtype}; a whole number, or {n} of "
-            "them, are expected."
-        )
-    if given.min() < 0 or given.max() >= n_classes:
-        raise VebiError(
-            f"target has classes from {given.min()} to {given.max()}, the network has 0 to "
-            f"{n_classes - 1}."
-        )
-    return np.broadcast_to(given.astype(np.int64), (n,)).copy()
+    classes = checked_classes("target", given, ((), (1,), (n,)), n_classes)
+    return np.broadcast_to(classes, (n,)).copy()

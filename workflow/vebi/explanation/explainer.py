@@ -16,6 +16,7 @@ from vebi.catalogue.methods import OURS
 from vebi.descriptors.describe import describe_batch
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.descriptors.layers import measured_layers
+from vebi.explanation.classes import checked_classes
 from vebi.explanation.explain import Network, Pictures, Selected, explain_batch
 from vebi.explanation.explanation import Explanation
 from vebi.explanation.panels import draw_panels
@@ -216,7 +217,8 @@ def _accumulate(
     for rows, (logits, found) in batches:
         if accumulator is None:
             n_classes = logits.shape[1]
-            labels = _checked(labels, n_images, n_classes)
+            if labels is not None:
+                labels = checked_classes("labels", labels, ((n_images,),), n_classes)
             accumulator = Accumulator(found.shape[1], n_classes)
         values.append(found)
         truth.append(logits.argmax(1).numpy() if labels is None else labels[rows])
@@ -263,22 +265,6 @@ def _select(
         solver="path",
         n_samples=statistics.n_samples,
     )
-
-
-def _checked(labels: np.ndarray | None, n_images: int, n_classes: int) -> np.ndarray | None:
-    if labels is None:
-        return None
-    if labels.shape != (n_images,) or labels.dtype.kind not in "iu":
-        raise VebiError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; integers ({n_images}) are "
-            "expected, one per image."
-        )
-    if labels.min() < 0 or labels.max() >= n_classes:
-        raise VebiError(
-            f"labels go from {labels.min()} to {labels.max()}, the network's outputs from 0 to "
-            f"{n_classes - 1}."
-        )
-    return labels.astype(np.int64)
 
 
 def _as_array(images: Images) -> np.ndarray:

@@ -20,6 +20,9 @@ RUN_KEYS = ("dataset", "model", "seed")
 NUMBER_KEYS = frozenset(
     ("seed", "mu", "class", "channel", "repeat", "threshold", "covered_fraction", "k", "epoch")
 )
+# Other columns that mean the same in every table: those of text, and those with a format of their own.
+TEXT_VALUES = frozenset(("over", "verdict"))
+FORMATS = {"mu": "%g", "cumulative_stride": "%g", "relative_gap": "%.2e"}
 FLOAT = "%.6f"
 # How a missing number may be written. In a column of text these are texts.
 MISSING = ("", "nan", "NaN")
@@ -41,6 +44,13 @@ class Allowed:
     rows: str = ""
 
 
+def allow(
+    *columns: str, kind: str, atol: float = 0.0, rtol: float = 0.0, why: str = ""
+) -> tuple[Allowed, ...]:
+    """`Allowed` with the same values for several columns, in their order."""
+    return tuple(Allowed(column, kind, atol, rtol, why) for column in columns)
+
+
 @record
 class Table:
     """A result table.
@@ -48,8 +58,9 @@ class Table:
     Attributes:
         keys: columns that tell rows apart, in the order of the file.
         values: the other columns.
-        formats: printf formats of float columns that need another than FLOAT.
-        text_values: those of `values` that hold text. Keys are text unless NUMBER_KEYS has them.
+        formats: printf formats of float columns that need another than FORMATS or FLOAT.
+        text_values: those of `values` that hold text, besides TEXT_VALUES. Keys are text unless
+            NUMBER_KEYS has them.
         caption: what a reader should know, as reStructuredText.
         allowed: differences between two runs that are none; the first that matches a column decides.
     """
@@ -70,7 +81,12 @@ class Table:
     @property
     def text(self) -> frozenset[str]:
         """The columns that hold text, whatever it looks like: `0.10`, `NA` and `007` are names."""
-        return frozenset(self.keys).difference(NUMBER_KEYS).union(self.text_values)
+        of_values = TEXT_VALUES.intersection(self.values).union(self.text_values)
+        return frozenset(self.keys).difference(NUMBER_KEYS).union(of_values)
+
+    def format_of(self, column: str) -> str:
+        """The printf format of a column of floats."""
+        return self.formats.get(column, FORMATS.get(column, FLOAT))
 
 
 def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
@@ -91,7 +107,7 @@ def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
     ordered = frame[table.columns].sort_values(keys, kind="stable", ignore_index=True)
     for column in ordered.columns:
         if pd.api.types.is_float_dtype(ordered[column]):
-            form = table.formats.get(column, FLOAT)
+            form = table.format_of(column)
             # A zero is a zero: rounding must not leave a sign that differs between machines.
             text = [(form % value).replace("nan", "") for value in ordered[column]]
             ordered[column] = [t[1:] if t == "-" + form % 0.0 else t for t in text]
@@ -137,7 +153,7 @@ def read_table(path: str | Path, table: Table) -> pd.DataFrame:
         raise VebiError(
             f"{path} is not the table {name}: it lacks the columns {', '.join(missing)}."
         )
-    return frame.assign(**{c: "" if c in table.text_values else float("nan") for c in missing})
+    return frame.assign(**{c: "" if c in table.text else float("nan") for c in missing})
 
 
 def stack_runs(

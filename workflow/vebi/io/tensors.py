@@ -41,6 +41,15 @@ def load_tensors(path: str | Path) -> Any:
     return content
 
 
+def describe_failure(error: Exception) -> str:
+    """Why `load_tensors`, or what follows it, failed: its kind, and the reason where it is ours.
+
+    torch's own messages tell how to switch the protection off.
+    """
+    reason = f": {error}" if isinstance(error, ValueError) else ""
+    return f"{type(error).__name__}{reason}"
+
+
 def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
     if depth > DEEPEST:
         raise ValueError("it is nested too deep")

@@ -16,7 +16,7 @@ from torch import nn
 from vebi.catalogue.architectures import FACTORY
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
-from vebi.io.tensors import load_tensors
+from vebi.io.tensors import describe_failure, load_tensors
 from vebi.models.factory import check_allowed
 from vebi.models.nets import NetSpec, assemble, build
 
@@ -75,10 +75,8 @@ def load_network(
         raise
     # A file made by somebody else's hand can fail anywhere here.
     except Exception as error:
-        # torch's own messages tell how to switch the protection off.
-        reason = f": {error}" if isinstance(error, ValueError) else ""
         raise VebiError(
-            f"{path} is not a readable model of this project ({type(error).__name__}{reason}). "
+            f"{path} is not a readable model of this project ({describe_failure(error)}). "
             "Delete it and run again to train it once more."
         ) from error
     return net.to(device).eval().requires_grad_(False), spec, classes

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
-from vebi.io.tensors import load_tensors
+from vebi.io.tensors import describe_failure, load_tensors
 from vebi.models.class_outputs import find_outputs, require_outputs
 from vebi.models.matconvnet import MatConvNetFile, read_matconvnet, state_for
 from vebi.models.nets import NetSpec
@@ -71,10 +71,8 @@ def read_weights(path: str | Path) -> Weights:
         content: Any = load_tensors(path)
     # A damaged file, or one made by somebody else's hand, fails in any way it likes.
     except Exception as error:
-        # torch's own messages tell how to switch the protection off.
-        reason = f": {error}" if isinstance(error, ValueError) else ""
         raise VebiError(
-            f"{path} can't be read as weights ({type(error).__name__}{reason}). Expected a state dict: "
+            f"{path} can't be read as weights ({describe_failure(error)}). Expected a state dict: "
             "torch.save(network.state_dict(), path)."
         ) from error
     if isinstance(content, Mapping) and {"spec", "state", "classes"} <= set(content):

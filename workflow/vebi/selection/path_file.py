@@ -162,10 +162,7 @@ def _read_class(file: h5py.File, group: str, m: int, mu_max: float) -> ClassPath
         f"{group}: l1_norm does not ascend",
     )
     return ClassPath(
-        l1_norm=norms,
-        indptr=indptr,
-        indices=indices,
-        data=data,
+        *(norms, indptr, indices, data),
         **numbers,
         n_features=m,
         mu_max=mu_max,

@@ -24,6 +24,10 @@ def _none(plan: Plan) -> dict[str, Any]:
     return {}
 
 
+def _runs(plan: Plan) -> dict[str, Any]:
+    return {"runs": plan.runs()}
+
+
 def _no_settings(plan: Plan, experiment: ExperimentConfig | None) -> Settings:
     return {}
 
@@ -44,14 +48,14 @@ class Tabulation:
         function: `module:function`, called with `inputs` and `settings` by name; returns a DataFrame
             per table.
         inputs: the files that it reads.
-        settings: plain values that it depends on.
+        settings: plain values that it depends on; every run of the plan by default.
         tables: names of the study's tables that this run has; all by default.
         memory_mb: what the job takes at most.
     """
 
     function: str
     inputs: Callable[[Plan], Inputs]
-    settings: Callable[[Plan], Settings] = _none
+    settings: Callable[[Plan], Settings] = _runs
     tables: Callable[[Plan], Sequence[str]] | None = None
     memory_mb: int = 1000
 

@@ -69,12 +69,12 @@ class Job:
     """
 
     flower_set: str
-    seed: int = 0
-    size: int = 112
-    samples: int = 8
-    views_per_base: int = 5
-    threads: int = 1
-    device: str = "cpu"
+    seed: int
+    size: int
+    samples: int
+    views_per_base: int
+    threads: int
+    device: str
 
     def scene(self, index: int) -> Scene:
         """Image `index` of the set."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vebi.data.dataset import TEST, open_dataset
+from vebi.data.dataset import TEST, open_datasets
 from vebi.data.scenes import read_scenes
 from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
@@ -27,10 +27,10 @@ def tabulate(
 
     `ablation` and `hits` in the order of `runs`, `datasets` in that of `names`.
     """
-    scenes = {}
-    for name, path in zip(names, datasets, strict=True):
-        data = open_dataset(path)
-        scenes[name] = read_scenes(data, data.indices(TEST))
+    scenes = {
+        name: read_scenes(data, data.indices(TEST))
+        for name, data in open_datasets(datasets, names).items()
+    }
     found = {
         (run["dataset"], run["model"], run["seed"]): read_hits(path)
         for run, path in zip(runs, hits, strict=True)

@@ -1,6 +1,7 @@
 """Grid artefacts: what strides leave in heatmaps (VEBI 3.3, Figs. 2 and 7)."""
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.record import paragraph
 from vebi.run.plan import RUN
 from vebi.studies.columns import PAIRED
 from vebi.studies.record import Figure, Study, Tabulation
@@ -9,22 +10,20 @@ STUDY = Study(
     name="artefacts",
     title="Is the grid gone",
     place="VEBI, section 3.3, Figs. 2 and 7",
-    question=(
-        "Going back through layers that skip pixels leaves a regular grid on the map, which shows"
-        " the network's strides and not the image. VEBI resamples to stride 1 on the way. How "
-        "much of a map is grid, before and after?"
-    ),
+    question=paragraph("""
+        Going back through layers that skip pixels leaves a regular grid on the map, which shows the
+        network's strides and not the image. VEBI resamples to stride 1 on the way. How much of a
+        map is grid, before and after?
+    """),
     tables={
         "artefacts_paired": Table(
             keys=("dataset", "model", "layer", "method", "reference"),
             values=("score_difference", *PAIRED, "cumulative_stride", "layer_number", "over"),
-            text_values=("over",),
-            formats={"cumulative_stride": "%g"},
-            caption=(
-                "Differences of the grid-artefact score between two methods on the same images; "
-                "below 0: *method* has less grid than *reference*. Interval and p-value are over "
-                "what *over* says: networks and scenes, or the scenes of one network."
-            ),
+            caption=paragraph("""
+                Differences of the grid-artefact score between two methods on the same images; below
+                0: *method* has less grid than *reference*. Interval and p-value are over what
+                *over* says: networks and scenes, or the scenes of one network.
+            """),
             allowed=(
                 Allowed("score_difference", "interval", atol=0.02),
                 Allowed("ci_*", "close", atol=0.05),
@@ -34,30 +33,19 @@ STUDY = Study(
         "artefacts": Table(
             keys=(*RUN_KEYS, "method", "layer"),
             values=(
-                "cumulative_stride",
-                "grid_artefact_score",
-                "ci_low",
-                "ci_high",
-                "n_images",
-                "layer_number",
-                "share_selected",
-                "over",
+                *("cumulative_stride", "grid_artefact_score", "ci_low", "ci_high", "n_images"),
+                *("layer_number", "share_selected", "over"),
             ),
-            text_values=("over",),
-            formats={"cumulative_stride": "%g"},
-            caption=(
-                "Grid-artefact score of each network and method in each layer; layer *heatmap* is"
-                " the whole explanation. *share_selected*: how often the layer is among the "
-                "features explained. Intervals: 95 % over scenes."
-            ),
+            caption=paragraph("""
+                Grid-artefact score of each network and method in each layer; layer *heatmap* is the
+                whole explanation. *share_selected*: how often the layer is among the features
+                explained. Intervals: 95 % over scenes.
+            """),
             allowed=(
                 Allowed("grid_artefact_score", "interval", atol=0.02),
                 Allowed("ci_*", "close", atol=0.05),
                 Allowed(
-                    "share_selected",
-                    "close",
-                    atol=0.2,
-                    why="which features are selected depends on the network",
+                    "share_selected", "close", atol=0.2, why="depends on the selected features"
                 ),
             ),
         ),
@@ -65,19 +53,19 @@ STUDY = Study(
     figures={
         "artefacts": Figure(
             draw="vebi.studies.artefacts.figures:draw_artefact_scores",
-            caption=(
-                "The grid in the maps, as a number: the share of a map's energy on the lattice "
-                "that the layer's stride leaves, 1 for a bare grid, 0 for none. Over the layers "
-                "whose features are explained, and for the whole heatmaps."
-            ),
+            caption=paragraph("""
+                The grid in the maps, as a number: the share of a map's energy on the lattice that
+                the layer's stride leaves, 1 for a bare grid, 0 for none. Over the layers whose
+                features are explained, and for the whole heatmaps.
+            """),
             reads=("artefacts",),
         ),
         "artefact_maps": Figure(
             draw="vebi.studies.artefacts.figures:draw_run_maps",
-            caption=(
-                "The same feature, low and high in the network, drawn by every method (the "
-                "paper's Figs. 2 and 7). The number is the grid-artefact score of the map."
-            ),
+            caption=paragraph("""
+                The same feature, low and high in the network, drawn by every method (the paper's
+                Figs. 2 and 7). The number is the grid-artefact score of the map.
+            """),
             per="experiment",
             inputs=lambda plan: {
                 "dataset": plan.results / "data/{dataset}/dataset.h5",
@@ -94,9 +82,6 @@ STUDY = Study(
     tabulate=Tabulation(
         function="vebi.studies.artefacts.tables:tabulate",
         inputs=lambda plan: {"paths": plan.files(f"artefacts/{RUN}/artefacts.h5")},
-        settings=lambda plan: {
-            "runs": plan.runs(),
-        },
     ),
     jobs={"score_artefacts": "network"},
 )

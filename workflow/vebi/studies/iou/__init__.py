@@ -1,7 +1,9 @@
 """Overlap of heatmaps and masks (VEBI 4.3)."""
 
-from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.io.tables import RUN_KEYS, Allowed, Table, allow
+from vebi.record import paragraph
 from vebi.run.plan import RUN, Plan
+from vebi.studies.columns import interval, with_interval
 from vebi.studies.record import Figure, Study, Tabulation
 
 
@@ -14,86 +16,56 @@ STUDY = Study(
     name="iou",
     title="Do the maps lie on what decides",
     place="VEBI, section 4.3 and Fig. 8",
-    question=(
-        "A map is cut off at a threshold, and what is left is compared with the mask: "
-        "intersection over union (IoU), 1 if they are the same, 0 if they don't touch. A method's"
-        " score is the area under the curve over all thresholds."
-    ),
+    question=paragraph("""
+        A map is cut off at a threshold, and what is left is compared with the mask: intersection
+        over union (IoU), 1 if they are the same, 0 if they don't touch. A method's score is the
+        area under the curve over all thresholds.
+    """),
     tables={
         "iou_auc": Table(
             keys=(*RUN_KEYS, "method"),
             values=(
-                "auc",
-                "auc_ci_low",
-                "auc_ci_high",
-                "best_iou",
-                "n_images",
-                "auc_correct_only",
-                "n_correct",
-                "share_without_map",
-                "auc_with_map",
-                "with_map_ci_low",
-                "with_map_ci_high",
-                "auc_ranked",
-                "ranked_ci_low",
-                "ranked_ci_high",
-                "n_scenes",
-                "over",
+                *with_interval("auc"),
+                *("best_iou", "n_images", "auc_correct_only", "n_correct", "share_without_map"),
+                *("auc_with_map", *interval("with_map"), "auc_ranked", *interval("ranked")),
+                *("n_scenes", "over"),
             ),
-            text_values=("over",),
-            caption=(
-                "Area under the IoU curve of each network and method, its 95 % interval over "
-                "scenes (Student's t), the IoU at the best threshold, and the same area over "
-                "correctly predicted images only. *share_without_map*: images in which none of "
-                "the selected features can be drawn, as overlap 0 in *auc* and left out of "
-                "*auc_with_map*. *auc_ranked*: with each map's values replaced by their ranks."
-            ),
+            caption=paragraph("""
+                Area under the IoU curve of each network and method, its 95 % interval over scenes
+                (Student's t), the IoU at the best threshold, and the same area over correctly
+                predicted images only. *share_without_map*: images in which none of the selected
+                features can be drawn, as overlap 0 in *auc* and left out of *auc_with_map*.
+                *auc_ranked*: with each map's values replaced by their ranks.
+            """),
             allowed=(
                 Allowed("auc", "interval", atol=0.02),
                 Allowed("share_without_map", "close", atol=0.05),
                 Allowed("n_scenes", "exact"),
                 Allowed("with_map_*", "close", atol=0.05),
-                Allowed("ranked_*", "close", atol=0.03),
-                Allowed("auc_*", "close", atol=0.03),
-                Allowed("best_iou", "close", atol=0.03),
+                *allow("ranked_*", "auc_*", "best_iou", kind="close", atol=0.03),
                 Allowed("n_correct", "close", rtol=0.02, why="follows the test accuracy"),
             ),
         ),
         "iou_paired": Table(
             keys=("dataset", "model", "method", "reference"),
             values=(
-                "auc_difference",
-                "ci_low",
-                "ci_high",
-                "n_seeds",
-                "n_images",
-                "p_value",
-                "n_scenes",
-                "auc_method",
-                "auc_reference",
-                "share_without_map",
-                "with_map_difference",
-                "with_map_ci_low",
-                "with_map_ci_high",
-                "ranked_difference",
-                "ranked_ci_low",
-                "ranked_ci_high",
-                "over",
+                *("auc_difference", "ci_low", "ci_high", "n_seeds", "n_images", "p_value"),
+                *("n_scenes", "auc_method", "auc_reference", "share_without_map"),
+                *("with_map_difference", *interval("with_map")),
+                *("ranked_difference", *interval("ranked"), "over"),
             ),
-            text_values=("over",),
-            caption=(
-                "Differences of area between two methods on the same images: *method* minus "
-                "*reference*, mean over networks, with the 95 % interval and p-value over "
-                "networks and scenes (over scenes for one network). Beside it the areas "
-                "themselves, the difference over images in which both have something to draw "
-                "(*share_without_map* is left out there), and that of rank-normalised maps."
-            ),
+            caption=paragraph("""
+                Differences of area between two methods on the same images: *method* minus
+                *reference*, mean over networks, with the 95 % interval and p-value over networks
+                and scenes (over scenes for one network). Beside it the areas themselves, the
+                difference over images in which both have something to draw (*share_without_map* is
+                left out there), and that of rank-normalised maps.
+            """),
             allowed=(
                 Allowed("auc_difference", "interval", atol=0.02),
                 Allowed("*ci_*", "close", atol=0.05),
                 Allowed("auc_*", "close", atol=0.03),
-                Allowed("*_difference", "close", atol=0.05),
-                Allowed("share_without_map", "close", atol=0.05),
+                *allow("*_difference", "share_without_map", kind="close", atol=0.05),
                 Allowed("n_scenes", "exact"),
                 Allowed("p_value", "close", atol=0.2, why="of a t that few networks make"),
             ),
@@ -101,26 +73,18 @@ STUDY = Study(
         "localisation": Table(
             keys=(*RUN_KEYS, "method"),
             values=(
-                "relevance_mass",
-                "relevance_mass_ci_low",
-                "relevance_mass_ci_high",
-                "relevance_rank",
-                "relevance_rank_ci_low",
-                "relevance_rank_ci_high",
-                "pointing",
-                "pointing_ci_low",
-                "pointing_ci_high",
+                *with_interval("relevance_mass"),
+                *with_interval("relevance_rank"),
+                *with_interval("pointing"),
                 "n_images",
                 "over",
             ),
-            text_values=("over",),
-            caption=(
-                "Share of the map on the mask, rank accuracy and pointing game of each network, "
-                "with 95 % intervals over scenes; method *random* is chance."
-            ),
+            caption=paragraph("""
+                Share of the map on the mask, rank accuracy and pointing game of each network, with
+                95 % intervals over scenes; method *random* is chance.
+            """),
             allowed=(
-                Allowed("relevance_mass", "interval", atol=0.03),
-                Allowed("relevance_rank", "interval", atol=0.03),
+                *allow("relevance_mass", "relevance_rank", kind="interval", atol=0.03),
                 Allowed("pointing", "interval", atol=0.05),
                 Allowed("relevance_*", "close", atol=0.05),
                 Allowed("pointing_*", "close", atol=0.1),
@@ -129,44 +93,34 @@ STUDY = Study(
         "distractors": Table(
             keys=(*RUN_KEYS, "method"),
             values=(
-                "mass_on_part",
-                "mass_on_part_ci_low",
-                "mass_on_part_ci_high",
-                "mass_on_distractors",
-                "mass_on_distractors_ci_low",
-                "mass_on_distractors_ci_high",
-                "mass_elsewhere",
-                "mass_elsewhere_ci_low",
-                "mass_elsewhere_ci_high",
-                "area_part",
-                "area_distractors",
-                "area_elsewhere",
-                "distractor_auc",
-                "distractor_auc_ci_low",
-                "distractor_auc_ci_high",
-                "n_images",
-                "over",
+                *with_interval("mass_on_part"),
+                *with_interval("mass_on_distractors"),
+                *with_interval("mass_elsewhere"),
+                *("area_part", "area_distractors", "area_elsewhere"),
+                *with_interval("distractor_auc"),
+                *("n_images", "over"),
             ),
-            text_values=("over",),
-            caption=(
-                "Share of each map on the part that decides, on distractors and elsewhere, the "
-                "areas of the three, and the area under the IoU curve with the distractors, with "
-                "95 % intervals over scenes."
-            ),
+            caption=paragraph("""
+                Share of each map on the part that decides, on distractors and elsewhere, the areas
+                of the three, and the area under the IoU curve with the distractors, with 95 %
+                intervals over scenes.
+            """),
             allowed=(
-                Allowed("mass_on_part", "interval", atol=0.03),
-                Allowed("mass_on_distractors", "interval", atol=0.03),
-                Allowed("mass_elsewhere", "interval", atol=0.03),
-                Allowed("distractor_auc", "interval", atol=0.03),
-                Allowed("mass_*", "close", atol=0.05),
-                Allowed("distractor_auc_*", "close", atol=0.05),
+                *allow(
+                    "mass_on_part",
+                    "mass_on_distractors",
+                    "mass_elsewhere",
+                    "distractor_auc",
+                    kind="interval",
+                    atol=0.03,
+                ),
+                *allow("mass_*", "distractor_auc_*", kind="close", atol=0.05),
                 Allowed("area_*", "close", atol=0.001, why="the masks are the same"),
             ),
         ),
         "iou_curve": Table(
             keys=(*RUN_KEYS, "method", "threshold"),
             values=("mean_iou", "ci_low", "ci_high", "over"),
-            text_values=("over",),
             formats={"threshold": "%.4f"},
             caption=(
                 "The IoU curves themselves, at every threshold, with 95 % intervals over scenes."
@@ -180,30 +134,30 @@ STUDY = Study(
     figures={
         "iou_curves": Figure(
             draw="vebi.studies.iou.figures:draw_iou_curves",
-            caption=(
-                "Overlap of maps and masks against the threshold at which a map is cut off (the "
-                "paper's Fig. 8). Above, the paper's methods and chance; below, other methods "
-                "beside VEBI. Thick: mean over networks; thin: single networks. The legend has "
-                "the area under each curve."
-            ),
+            caption=paragraph("""
+                Overlap of maps and masks against the threshold at which a map is cut off (the
+                paper's Fig. 8). Above, the paper's methods and chance; below, other methods beside
+                VEBI. Thick: mean over networks; thin: single networks. The legend has the area
+                under each curve.
+            """),
             reads=("iou_curve", "iou_auc"),
         ),
         "localisation": Figure(
             draw="vebi.studies.iou.figures:draw_localisation",
-            caption=(
-                "Three other ways to ask whether a map lies on the mask. Mass: the share of the "
-                "map inside. Rank: of as many strongest pixels as the mask has, the share inside."
-                " Pointing game: whether the strongest pixel is inside. The grey line is chance."
-            ),
+            caption=paragraph("""
+                Three other ways to ask whether a map lies on the mask. Mass: the share of the map
+                inside. Rank: of as many strongest pixels as the mask has, the share inside.
+                Pointing game: whether the strongest pixel is inside. The grey line is chance.
+            """),
             reads=("localisation",),
         ),
         "distractors": Figure(
             draw="vebi.studies.iou.figures:draw_distractors",
-            caption=(
-                "Images with distractors: other objects in the colours of the classes, which "
-                "decide nothing. How much of each method's map falls on the part that decides, on"
-                " distractors, and elsewhere, next to the areas that they have."
-            ),
+            caption=paragraph("""
+                Images with distractors: other objects in the colours of the classes, which decide
+                nothing. How much of each method's map falls on the part that decides, on
+                distractors, and elsewhere, next to the areas that they have.
+            """),
             reads=("distractors",),
             wanted=lambda plan: bool(plan.distracted),
         ),

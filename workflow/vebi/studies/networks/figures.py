@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vebi.data.dataset import TEST, TRAIN, open_dataset
+from vebi.data.dataset import TEST, TRAIN, open_dataset, open_datasets
 from vebi.figures.grid import describe_sample, label_rows, new_grid
 from vebi.figures.images import pick_examples, show_image
 from vebi.figures.style import BLUE, SMALL, new_figure, styled
@@ -30,10 +30,8 @@ def draw_training(
         (run["dataset"], run["model"], run["seed"]): read_rows(path)
         for run, path in zip(runs, histories, strict=True)
     }
-    n_images = {
-        name: len(open_dataset(path).indices(TEST))
-        for name, path in zip(names, datasets, strict=True)
-    }
+    opened = open_datasets(datasets, names)
+    n_images = {name: len(data.indices(TEST)) for name, data in opened.items()}
     return draw_histories(tables, n_images)
 
 

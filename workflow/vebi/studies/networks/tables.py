@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vebi.data.dataset import TEST, open_dataset
+from vebi.data.dataset import TEST, open_datasets
 from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
 from vebi.statistics import wilson_interval
@@ -31,15 +31,10 @@ def add_test_interval(training: pd.DataFrame, n_test: Mapping[str, int]) -> pd.D
 
 
 def tabulate(
-    histories: Sequence[Path],
-    datasets: Sequence[Path],
-    runs: Sequence[Run],
-    names: Sequence[str],
+    histories: Sequence[Path], datasets: Sequence[Path], runs: Sequence[Run], names: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
     """The table training: `histories` in the order of `runs`, `datasets` in that of `names`."""
-    n_test = {
-        name: len(open_dataset(path).indices(TEST))
-        for name, path in zip(names, datasets, strict=True)
-    }
+    opened = open_datasets(datasets, names)
+    n_test = {name: len(data.indices(TEST)) for name, data in opened.items()}
     training = stack_runs(histories, runs, STUDY.tables["training"], last_row_only=True)
     return {"training": add_test_interval(training, n_test)}

@@ -6,15 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from vebi.catalogue.methods import DRAWN, PEER, in_order
-from vebi.figures.grid import (
-    MOST_COLUMNS,
-    describe_sample,
-    get_experiments,
-    label_rows,
-    new_grid,
-    share_legend,
-    share_limits,
-)
+from vebi.figures import grid
 from vebi.figures.style import SMALL, styled
 
 
@@ -24,29 +16,29 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
 
     `curves` the table occlusion, `paired` the table occlusion_paired. A column per experiment.
     """
-    experiments = get_experiments(curves)
+    experiments = grid.get_experiments(curves)
     methods = in_order(curves["method"])
-    figure, axes = new_grid(len(experiments), 2, height=1.6 + 0.11 * len(methods))
+    figure, axes = grid.new_grid(len(experiments), 2, height=1.6 + 0.11 * len(methods))
     for column, (dataset, model) in enumerate(experiments):
         of_experiment = (curves["dataset"] == dataset) & (curves["model"] == model)
         _draw_curves(axes[0, column], curves[of_experiment], methods)
         part = curves[of_experiment]
-        counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
+        counts = grid.describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
         axes[0, column].set_title(f"{dataset}\n{model}\n{counts}")
         of_experiment = (paired["dataset"] == dataset) & (paired["model"] == model)
         rows = paired[of_experiment & (paired["reference"] == PEER.name)].set_index("method")
         _draw_differences(axes[1, column], rows, methods)
-    label_rows(axes[:1], "confidence in the\nfirst prediction")
-    share_limits(axes[1], "x")
+    grid.label_rows(axes[:1], "confidence in the\nfirst prediction")
+    grid.share_limits(axes[1], "x")
     for upper in axes[0]:
         upper.set_ylim(0, 1.02)
-    for block in range(0, len(experiments), MOST_COLUMNS):
+    for block in range(0, len(experiments), grid.MOST_COLUMNS):
         axes[1, block].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
     lines = [f"below: mean over the curve minus that of {PEER.label}"]
     lines += ["bands and bars: 95 % over scenes"]
     if paired["published_difference"].notna().any():
         lines[1] += "; dotted: the paper's 2 %"
-    share_legend(figure, axes[0], title="\n".join(lines))
+    grid.share_legend(figure, axes[0], title="\n".join(lines))
     return figure
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from vebi.config.stages import ExperimentConfig
 from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.record import paragraph
 from vebi.run.plan import RUN, Plan, Run
+from vebi.studies.columns import INTERVAL, interval, with_interval
 from vebi.studies.record import Figure, Study, Tabulation
 
 # Files that the study of one network makes: tables without the run's keys.
@@ -83,29 +85,20 @@ STUDY = Study(
     name="perturbation",
     title="Channels that matter when the image is disturbed",
     place="Lengerich et al. 2017",
-    question=(
-        "Another way to choose filters: disturb the image many times and watch. Correlation takes"
-        " channels that move with the class score, precision takes those that stay calm. Do the "
-        "first influence the output, and do the second find what is common to a class?"
-    ),
+    question=paragraph("""
+        Another way to choose filters: disturb the image many times and watch. Correlation takes
+        channels that move with the class score, precision takes those that stay calm. Do the first
+        influence the output, and do the second find what is common to a class?
+    """),
     tables={
         "resampling_claims": Table(
             keys=(*RUN_KEYS, "perturbation", "claim", "reference"),
-            values=(
-                "k",
-                "measure",
-                "difference",
-                "ci_low",
-                "ci_high",
-                "n_images",
-                "verdict",
-                "over",
-            ),
-            text_values=("measure", "verdict", "over"),
-            caption=(
-                "The work's claims as differences between two selections, image by image, in each "
-                "network, with 95 % intervals over scenes and verdicts of these intervals."
-            ),
+            values=("k", "measure", "difference", *INTERVAL, "n_images", "verdict", "over"),
+            text_values=("measure",),
+            caption=paragraph("""
+                The work's claims as differences between two selections, image by image, in each
+                network, with 95 % intervals over scenes and verdicts of these intervals.
+            """),
             allowed=(
                 Allowed("verdict", "follows", why="decided by the interval in its row"),
                 Allowed("difference", "interval", atol=0.05),
@@ -115,28 +108,17 @@ STUDY = Study(
         "resampling": Table(
             keys=(*RUN_KEYS, "perturbation", "layer", "metric", "k", "epoch"),
             values=(
-                "score_drop_mean",
-                "ci_low",
-                "ci_high",
-                "accuracy_drop",
-                "patch_accuracy",
-                "overlap",
-                "overlap_null",
-                "accuracy_drop_ci_low",
-                "accuracy_drop_ci_high",
-                "n_removed",
-                "n_images",
-                "patch_ci_low",
-                "patch_ci_high",
-                "patch_area",
-                "n_patch_images",
-                "over",
+                *("score_drop_mean", "ci_low", "ci_high", "accuracy_drop", "patch_accuracy"),
+                *("overlap", "overlap_null"),
+                *interval("accuracy_drop"),
+                *("n_removed", "n_images"),
+                *interval("patch"),
+                *("patch_area", "n_patch_images", "over"),
             ),
-            text_values=("over",),
-            caption=(
-                "What removing the top k channels does to the class score and to accuracy, for "
-                "each perturbation, layer and metric, with 95 % intervals over scenes."
-            ),
+            caption=paragraph("""
+                What removing the top k channels does to the class score and to accuracy, for each
+                perturbation, layer and metric, with 95 % intervals over scenes.
+            """),
             allowed=(
                 Allowed("score_drop_mean", "interval", atol=0.05),
                 Allowed("*", "close", atol=0.1),
@@ -146,47 +128,29 @@ STUDY = Study(
         "resampling_transfer": Table(
             keys=(*RUN_KEYS, "perturbation", "layer", "metric", "k"),
             values=(
-                "fires_same",
-                "fires_same_ci_low",
-                "fires_same_ci_high",
-                "fires_other",
-                "fires_other_ci_low",
-                "fires_other_ci_high",
-                "selectivity",
-                "selectivity_ci_low",
-                "selectivity_ci_high",
+                *with_interval("fires_same"),
+                *with_interval("fires_other"),
+                *with_interval("selectivity"),
                 "n_images",
                 "over",
             ),
-            text_values=("over",),
-            caption=(
-                "On how many other images the channels chosen for one image fire: of the same "
-                "class, and of other classes, with 95 % intervals over scenes."
-            ),
+            caption=paragraph("""
+                On how many other images the channels chosen for one image fire: of the same class,
+                and of other classes, with 95 % intervals over scenes.
+            """),
             allowed=(Allowed("*", "close", atol=0.1),),
         ),
         "resampling_overlap": Table(
             keys=(*RUN_KEYS, "perturbation", "layer", "first", "second", "k"),
             values=(
-                "n_channels",
-                "size_first",
-                "size_second",
-                "common",
-                "ci_low",
-                "ci_high",
-                "common_null",
-                "share_beyond_chance",
-                "published",
-                "dice",
-                "jaccard",
-                "n_images",
+                *("n_channels", "size_first", "size_second", "common", "ci_low", "ci_high"),
+                *("common_null", "share_beyond_chance", "published", "dice", "jaccard", "n_images"),
                 "over",
             ),
-            text_values=("over",),
-            caption=(
-                "Channels that two selections share in a layer, next to what chance gives, with "
-                "95 % intervals over scenes."
-            ),
+            caption=paragraph("""
+                Channels that two selections share in a layer, next to what chance gives, with 95 %
+                intervals over scenes.
+            """),
             allowed=(
                 Allowed("size_*", "close", atol=1, rtol=0.1),
                 Allowed("*", "close", atol=1, rtol=0.1, why="channels in common, of k"),
@@ -195,72 +159,72 @@ STUDY = Study(
         "resampling_similarity": Table(
             keys=(*RUN_KEYS, "perturbation", "layer", "k", "epoch"),
             values=("published", "dice", "jaccard", "published_null", "n_images"),
-            caption=(
-                "How alike the two selections are as the network learns; *published* is the "
-                "authors' measure, half the Dice coefficient."
-            ),
+            caption=paragraph("""
+                How alike the two selections are as the network learns; *published* is the authors'
+                measure, half the Dice coefficient.
+            """),
             allowed=(Allowed("*", "close", atol=0.1),),
         ),
     },
     figures={
         "resampling_influence": Figure(
             draw="vebi.studies.perturbation.figures:draw_influence",
-            caption=(
-                "Input resampling (Lengerich et al. 2017): how much the softmax of the predicted "
-                "class falls when channels are set to zero, each image losing its own. Above, the"
-                " top channels of every convolution together, for each way to perturb the image; "
-                "below, one convolution alone. *Correlation* and *precision* are the work's two "
-                "metrics; *both* takes the lowest sum of ranks; the random controls draw as many "
-                "channels per layer from those that neither metric selects. The work says that "
-                "correlation selects what influences the output; ``resampling_claims.csv`` has "
-                "the differences, image by image, with the verdict."
-            ),
+            caption=paragraph("""
+                Input resampling (Lengerich et al. 2017): how much the softmax of the predicted
+                class falls when channels are set to zero, each image losing its own. Above, the top
+                channels of every convolution together, for each way to perturb the image; below,
+                one convolution alone. *Correlation* and *precision* are the work's two metrics;
+                *both* takes the lowest sum of ranks; the random controls draw as many channels per
+                layer from those that neither metric selects. The work says that correlation selects
+                what influences the output; ``resampling_claims.csv`` has the differences, image by
+                image, with the verdict.
+            """),
             reads=("resampling",),
             settings=_k,
         ),
         "resampling_transfer": Figure(
             draw="vebi.studies.perturbation.figures:draw_transfer",
-            caption=(
-                "Of other test images, the share on which a channel fires that was chosen for one"
-                " image: its mean response is at least half of that on its own image. Filled: "
-                "images of the same class; open: of other classes. The work says that precision "
-                "selects what activates on features that generalise: that would be purple filled "
-                "points above the grey ones."
-            ),
+            caption=paragraph("""
+                Of other test images, the share on which a channel fires that was chosen for one
+                image: its mean response is at least half of that on its own image. Filled: images
+                of the same class; open: of other classes. The work says that precision selects what
+                activates on features that generalise: that would be purple filled points above the
+                grey ones.
+            """),
             reads=("resampling_transfer",),
             settings=_k,
         ),
         "resampling_overlap": Figure(
             draw="vebi.studies.perturbation.figures:draw_overlap",
-            caption=(
-                "Channels that two selections share in each layer, mean over images, and what as "
-                "many channels drawn at random would share (hypergeometric). VEBI's selection for"
-                " the predicted class counts with all operations from a convolution to the next."
-            ),
+            caption=paragraph("""
+                Channels that two selections share in each layer, mean over images, and what as many
+                channels drawn at random would share (hypergeometric). VEBI's selection for the
+                predicted class counts with all operations from a convolution to the next.
+            """),
             reads=("resampling_overlap",),
             settings=_k,
         ),
         "resampling_epochs": Figure(
             draw="vebi.studies.perturbation.figures:draw_epochs",
-            caption=(
-                "Above, the work's test of usefulness: images are reduced to the patches of the "
-                "selected channels, and a small classifier is trained on them; next to it the same"
-                " classifier on whole images, on the patches of random channels, and the network "
-                "itself. How much of the image the patches leave stands in the legend: where it "
-                "is much, the test says little. Below, how alike the two selections are, by the "
-                "authors' measure, which is half the Dice coefficient. Diamonds: where the "
-                "authors' curves end on their data, which are not here."
-            ),
+            caption=paragraph("""
+                Above, the work's test of usefulness: images are reduced to the patches of the
+                selected channels, and a small classifier is trained on them; next to it the same
+                classifier on whole images, on the patches of random channels, and the network
+                itself. How much of the image the patches leave stands in the legend: where it is
+                much, the test says little. Below, how alike the two selections are, by the authors'
+                measure, which is half the Dice coefficient. Diamonds: where the authors' curves end
+                on their data, which are not here.
+            """),
             reads=("resampling", "resampling_similarity"),
             wanted=_follows_epochs,
         ),
         "resampling_scatter": Figure(
             draw="vebi.studies.perturbation.figures:draw_run_scatter",
-            caption=(
-                "Correlation against precision of every channel, layer by layer, each the mean "
-                "over the images of the study; the selected channels are those that often stand "
-                "in the top k."
-            ),
+            caption=paragraph("""
+                Correlation against precision of every channel, layer by layer, each the mean over
+                the images of the study; the selected channels are those that often stand in the top
+                k.
+            """),
             per="experiment",
             of=lambda plan: get_experiments(plan),
             inputs=lambda plan: {"metrics": plan.first(f"perturbation/{RUN}/metrics.h5")},
@@ -268,10 +232,10 @@ STUDY = Study(
         ),
         "perturbations": Figure(
             draw="vebi.studies.perturbation.figures:draw_copies",
-            caption=(
-                "What the network gets to see: copies of one image by every perturbation, weak to"
-                " strong."
-            ),
+            caption=paragraph("""
+                What the network gets to see: copies of one image by every perturbation, weak to
+                strong.
+            """),
             per="dataset",
             of=lambda plan: get_experiments(plan),
             inputs=lambda plan: {"dataset": plan.results / "data/{dataset}/dataset.h5"},

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vebi.data.dataset import open_dataset
+from vebi.data.dataset import open_datasets
 from vebi.data.scenes import read_scenes
 from vebi.io.errors import VebiError
 from vebi.run.plan import Run
@@ -130,7 +130,5 @@ def tabulate_with_scenes(
     names: Sequence[str],
 ) -> dict[str, pd.DataFrame]:
     """As `tabulate`; `datasets`, in the order of `names`, tell the scenes."""
-    scenes = {
-        name: read_scenes(open_dataset(path)) for name, path in zip(names, datasets, strict=True)
-    }
+    scenes = {name: read_scenes(data) for name, data in open_datasets(datasets, names).items()}
     return tabulate(paths, runs, scenes)

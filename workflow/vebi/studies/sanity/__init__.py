@@ -1,8 +1,9 @@
 """Sanity checks for saliency maps (Adebayo et al. 2018): do maps depend on what was learnt?"""
 
-from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.io.tables import RUN_KEYS, Allowed, Table, allow
+from vebi.record import paragraph
 from vebi.run.plan import RUN, Plan, Run
-from vebi.studies.columns import PAIRED
+from vebi.studies.columns import PAIRED, interval, with_interval
 from vebi.studies.record import Figure, Study, Tabulation
 
 
@@ -21,51 +22,42 @@ STUDY = Study(
     name="sanity",
     title="Do the maps depend on the network",
     place="Adebayo et al. 2018, in addition to the works",
-    question=(
-        "If a network forgets what it has learnt, layer by layer, its explanations should change."
-        " A map that stays the same shows the image, not the network. Class and features stay as "
-        "they were, and are chosen again next to it."
-    ),
+    question=paragraph("""
+        If a network forgets what it has learnt, layer by layer, its explanations should change. A
+        map that stays the same shows the image, not the network. Class and features stay as they
+        were, and are chosen again next to it.
+    """),
     tables={
         "sanity_verdict": Table(
             keys=("dataset", "model", "method"),
             values=(
                 "correlation_top",
-                "top_ci_low",
-                "top_ci_high",
-                "correlation_all",
-                "ci_low",
-                "ci_high",
-                "lost_at",
-                "correlation_random_labels",
-                "random_label_accuracy",
-                "n_seeds",
-                "n_images",
-                "verdict",
-                "again_top",
-                "again_top_ci_low",
-                "again_top_ci_high",
-                "again_all",
-                "again_all_ci_low",
-                "again_all_ci_high",
-                "verdict_again",
-                "over",
+                *interval("top"),
+                *("correlation_all", "ci_low", "ci_high", "lost_at", "correlation_random_labels"),
+                *("random_label_accuracy", "n_seeds", "n_images", "verdict"),
+                *with_interval("again_top"),
+                *with_interval("again_all"),
+                *("verdict_again", "over"),
             ),
-            text_values=("lost_at", "verdict", "verdict_again", "over"),
-            caption=(
-                "What each method's maps depend on. The rule: the weights matter where the whole "
-                "95 % interval of the correlation is below 0.3, hardly matter where it is from "
-                "0.5 on, don't matter where nothing changes, and matter in part otherwise. "
-                "Intervals are over networks and scenes, of one network over scenes (*over*). "
-                "*again*: each randomised network has its own prediction explained, by features "
-                "that are selected in it, next to the trained network treated in the same way; "
-                "otherwise class and features stay those of the trained network."
-            ),
+            text_values=("lost_at", "verdict_again"),
+            caption=paragraph("""
+                What each method's maps depend on. The rule: the weights matter where the whole 95 %
+                interval of the correlation is below 0.3, hardly matter where it is from 0.5 on,
+                don't matter where nothing changes, and matter in part otherwise. Intervals are over
+                networks and scenes, of one network over scenes (*over*). *again*: each randomised
+                network has its own prediction explained, by features that are selected in it, next
+                to the trained network treated in the same way; otherwise class and features stay
+                those of the trained network.
+            """),
             allowed=(
-                Allowed("correlation_*", "close", atol=0.1),
-                Allowed("again_*", "close", atol=0.1),
-                Allowed("*ci_*", "close", atol=0.1),
-                Allowed("random_label_accuracy", "close", atol=0.1),
+                *allow(
+                    "correlation_*",
+                    "again_*",
+                    "*ci_*",
+                    "random_label_accuracy",
+                    kind="close",
+                    atol=0.1,
+                ),
                 Allowed("lost_at", "follows", why="the layer at which a mean crosses 0.5"),
                 Allowed("verdict*", "follows", why="an interval against two cut points"),
             ),
@@ -73,12 +65,11 @@ STUDY = Study(
         "sanity_paired": Table(
             keys=("dataset", "model", "method", "reference", "randomised_up_to"),
             values=("difference", *PAIRED, "over"),
-            text_values=("over",),
-            caption=(
-                "Differences of the rank correlation between two methods; below 0: the maps of "
-                "*method* depend more on the network. Interval and p-value are over networks and "
-                "scenes, of one network over scenes (*over*)."
-            ),
+            caption=paragraph("""
+                Differences of the rank correlation between two methods; below 0: the maps of
+                *method* depend more on the network. Interval and p-value are over networks and
+                scenes, of one network over scenes (*over*).
+            """),
             allowed=(
                 Allowed("difference", "interval", atol=0.1),
                 Allowed("ci_*", "close", atol=0.1),
@@ -89,29 +80,20 @@ STUDY = Study(
         "sanity": Table(
             keys=(*RUN_KEYS, "method", "randomised_up_to"),
             values=(
-                "rank_correlation",
-                "ci_low",
-                "ci_high",
-                "n_images",
-                "ssim",
-                "step",
+                *("rank_correlation", "ci_low", "ci_high", "n_images", "ssim", "step"),
                 "again_correlation",
-                "again_ci_low",
-                "again_ci_high",
+                *interval("again"),
                 "over",
             ),
-            text_values=("over",),
-            caption=(
-                "Similarity of maps (rank correlation, and structural similarity) after "
-                "randomising layers from the top down to *randomised_up_to*, with 95 % intervals "
-                "over scenes. *again_correlation*: where each network has its own prediction "
-                "explained, by features selected in it."
-            ),
+            caption=paragraph("""
+                Similarity of maps (rank correlation, and structural similarity) after randomising
+                layers from the top down to *randomised_up_to*, with 95 % intervals over scenes.
+                *again_correlation*: where each network has its own prediction explained, by
+                features selected in it.
+            """),
             allowed=(
                 Allowed("rank_correlation", "interval", atol=0.1),
-                Allowed("again_*", "close", atol=0.1),
-                Allowed("ssim", "close", atol=0.1),
-                Allowed("ci_*", "close", atol=0.1),
+                *allow("again_*", "ssim", "ci_*", kind="close", atol=0.1),
                 Allowed("n_images", "close", atol=2, rtol=0.1, why="images that have a map at all"),
             ),
         ),
@@ -119,12 +101,12 @@ STUDY = Study(
     figures={
         "sanity": Figure(
             draw="vebi.studies.sanity.figures:draw_sanity",
-            caption=(
-                "Rank correlation of each method's maps with those of the trained network, as its"
-                " layers are randomised from the class scores down. Diamonds: maps of a network "
-                "trained on shuffled labels. Dotted: where the verdicts of the table cut, 0.3 and "
-                "0.5. Bands: 95 % over scenes."
-            ),
+            caption=paragraph("""
+                Rank correlation of each method's maps with those of the trained network, as its
+                layers are randomised from the class scores down. Diamonds: maps of a network
+                trained on shuffled labels. Dotted: where the verdicts of the table cut, 0.3 and
+                0.5. Bands: 95 % over scenes.
+            """),
             reads=("sanity",),
         ),
     },

@@ -1,6 +1,6 @@
 """Maps of a trained network compared with the maps of networks that have lost what it learnt."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,13 @@ from vebi.network.batches import map_batches, split_batches
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.perturbation.resample import Sampling
-from vebi.studies.sanity.randomise import cascade, one_by_one, weighted_stages
+from vebi.studies.sanity.randomise import (
+    Networks,
+    Stages,
+    cascade,
+    one_by_one,
+    weighted_stages,
+)
 from vebi.studies.sanity.reselect import Reselection
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, write_sanity
 from vebi.studies.sanity.similarity import rank_correlation, structural_similarity
@@ -180,11 +186,11 @@ def _compare(
 
 def _networks(
     model: nn.Module,
-    stages: Sequence[tuple[str, tuple[str, ...]]],
+    stages: Stages,
     settings: RandomisationConfig,
     key: Sequence[int],
     random_labels: nn.Module | None,
-) -> Iterator[tuple[str, nn.Module]]:
+) -> Networks:
     yield from cascade(model, stages, key, settings.layers)
     if settings.independent:
         for name, network in one_by_one(model, stages, key, settings.layers):

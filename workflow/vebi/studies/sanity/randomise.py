@@ -14,10 +14,14 @@ from vebi.io.errors import VebiError
 from vebi.network.running import run
 from vebi.statistics import draw_key
 
+# The weighted layers of a network, in order, each with the names of its modules.
+Stages = Sequence[tuple[str, tuple[str, ...]]]
+# Randomised networks, each under the name of its layer.
+Networks = Iterator[tuple[str, nn.Module]]
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-def weighted_stages(model: nn.Module, example: Tensor) -> list[tuple[str, tuple[str, ...]]]:
+def weighted_stages(model: nn.Module, example: Tensor) -> Stages:
     """The weighted layers in order of execution, each with the names of its modules.
 
     A stage is a convolution or fully connected layer, named after its module, with the modules that
@@ -65,11 +69,8 @@ def thin_out(n: int, limit: int | None) -> list[int]:
 
 
 def cascade(
-    model: nn.Module,
-    stages: Sequence[tuple[str, tuple[str, ...]]],
-    key: Sequence[int],
-    limit: int | None = None,
-) -> Iterator[tuple[str, nn.Module]]:
+    model: nn.Module, stages: Stages, key: Sequence[int], limit: int | None = None
+) -> Networks:
     """Cascading randomisation: from the class scores down, each stage with all above it.
 
     Yields (name of the lowest randomised layer, the network), from one layer to all of them; at most
@@ -88,11 +89,8 @@ def cascade(
 
 
 def one_by_one(
-    model: nn.Module,
-    stages: Sequence[tuple[str, tuple[str, ...]]],
-    key: Sequence[int],
-    limit: int | None = None,
-) -> Iterator[tuple[str, nn.Module]]:
+    model: nn.Module, stages: Stages, key: Sequence[int], limit: int | None = None
+) -> Networks:
     """Independent randomisation: every stage alone, from the top down, with `cascade`'s weights."""
     for i in thin_out(len(stages), limit):
         position = len(stages) - 1 - i

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.record import paragraph
 from vebi.run.plan import RUN, Plan
 from vebi.studies.columns import FEATURE_COUNT, RELATIVE_GAP
 from vebi.studies.record import Figure, Study, Tabulation
@@ -21,21 +22,20 @@ STUDY = Study(
     name="selection",
     title="Which features carry a class",
     place="VEBI, section 3.1 and Fig. 5",
-    question=(
-        "Of the hundreds of filters of a network, which few predict each class? An image is "
-        "described by how strongly each filter responds; the mu-Lasso (Eq. 1) then finds, for "
-        "each class, weights whose absolute values sum to at most mu. Small mu, few filters. Here"
-        " the solution is exact for every mu."
-    ),
+    question=paragraph("""
+        Of the hundreds of filters of a network, which few predict each class? An image is described
+        by how strongly each filter responds; the mu-Lasso (Eq. 1) then finds, for each class,
+        weights whose absolute values sum to at most mu. Small mu, few filters. Here the solution is
+        exact for every mu.
+    """),
     tables={
         "selection_seeds": Table(
             keys=("dataset", "model", "scope", "mu"),
             values=("n_features_mean", "n_features_min", "n_features_max", "n_seeds"),
-            formats={"mu": "%g"},
-            caption=(
-                "Numbers of selected features: mean, smallest and largest over the networks of an"
-                " experiment."
-            ),
+            caption=paragraph("""
+                Numbers of selected features: mean, smallest and largest over the networks of an
+                experiment.
+            """),
             allowed=(
                 Allowed("n_seeds", "exact"),
                 FEATURE_COUNT,
@@ -50,12 +50,12 @@ STUDY = Study(
                 "objective",
                 "relative_gap",
             ),
-            formats={"mu": "%g", "objective": "%.9g", "relative_gap": "%.2e"},
-            caption=(
-                "A row per network, scope and mu: features selected in any class, their mean "
-                "number per class, the squared error, and the largest relative duality gap, which"
-                " bounds how far a solution is from the optimum."
-            ),
+            formats={"objective": "%.9g"},
+            caption=paragraph("""
+                A row per network, scope and mu: features selected in any class, their mean number
+                per class, the squared error, and the largest relative duality gap, which bounds how
+                far a solution is from the optimum.
+            """),
             allowed=(
                 RELATIVE_GAP,
                 Allowed("objective", "close", rtol=0.05),
@@ -77,11 +77,11 @@ STUDY = Study(
             keys=(*RUN_KEYS, "scope", "mu", "class", "layer", "channel"),
             values=("layer_type", "weight"),
             text_values=("layer_type",),
-            formats={"mu": "%g", "weight": "%.9g"},
-            caption=(
-                "Every selected feature: class, layer, channel and weight. A positive weight "
-                "speaks for the class, a negative one against it."
-            ),
+            formats={"weight": "%.9g"},
+            caption=paragraph("""
+                Every selected feature: class, layer, channel and weight. A positive weight speaks
+                for the class, a negative one against it.
+            """),
             allowed=(
                 Allowed(
                     "(rows)",
@@ -95,11 +95,11 @@ STUDY = Study(
     figures={
         "selection_path": Figure(
             draw="vebi.studies.selection.figures:draw_paths",
-            caption=(
-                "What the mu-Lasso selects as mu grows: the number of features with a weight in "
-                "any class, and what is left of the squared error. A line per network; *All* may "
-                "choose from every layer, *OnlyConv* from convolutions only."
-            ),
+            caption=paragraph("""
+                What the mu-Lasso selects as mu grows: the number of features with a weight in any
+                class, and what is left of the squared error. A line per network; *All* may choose
+                from every layer, *OnlyConv* from convolutions only.
+            """),
             inputs=lambda plan: {"paths": _of_scopes(plan, "path.h5")},
             settings=lambda plan, _: {
                 "runs": [
@@ -118,6 +118,5 @@ STUDY = Study(
             "selection": _of_scopes(plan, "selection.csv"),
             "selected_features": _of_scopes(plan, "selected_features.csv"),
         },
-        settings=lambda plan: {"runs": plan.runs()},
     ),
 )
