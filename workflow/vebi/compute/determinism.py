@@ -15,11 +15,12 @@ THREADS_PER_CORE = 16
 def pin_threads(n: int) -> None:
     """Compute with `n` threads from here on, in torch and in BLAS.
 
-    Raises VebiError for more than THREADS_PER_CORE times the machine's cores, before any is started.
-
     A floating-point sum depends on how it is split over threads, so this number belongs to the
     configuration and not to the machine. Torch is only touched where it has been imported: that
     takes seconds, and jobs that draw or tabulate do without.
+
+    Raises:
+        VebiError: more than THREADS_PER_CORE times the machine's cores; before any is started.
     """
     cores = os.cpu_count() or 1
     if not 1 <= n <= THREADS_PER_CORE * cores:

@@ -40,9 +40,14 @@ def count_gpus_to_ask_for(device: str, ask: bool | None = None) -> int:
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` takes a GPU if there is one, else the CPU; `cpu` and `cuda` are taken by their word.
+    """The device of a job. Of several GPUs a free one, the same at each call: see `choose_gpu`.
 
-    Of several GPUs a free one, the same at each call: see `choose_gpu`.
+    Args:
+        device: `auto` takes a GPU if there is one, else the CPU; `cpu` and `cuda` are taken by their
+            word.
+
+    Raises:
+        VebiError: `cuda` where there is no GPU.
     """
     import torch
 

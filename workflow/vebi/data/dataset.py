@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.data.decoding import Decoding, read_mask, read_pixels
 from vebi.data.roots import check_inside, find_root
@@ -60,14 +61,14 @@ class ImageFiles:
         return find_root(self.root)
 
     @cached_property
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, NDArray[np.generic]]:
         """Paths and bytes of all files."""
         # Names of ImageNet's 1.3 million files are 60 MB; reading them row by row is what is slow.
         with open_hdf5(self.index) as file:
             keys = ("file", "file_bytes", "mask_file", "mask_bytes")
             return {key: file[key][:] for key in keys if key in file}
 
-    def read(self, key: str, row: int) -> np.ndarray:
+    def read(self, key: str, row: int) -> NDArray[np.generic]:
         """Pixels (H, W, C) uint8 or mask (H, W) bool of one image."""
         name, size = ("file", "file_bytes") if key == "images" else ("mask_file", "mask_bytes")
         file = self.columns[name][row].decode("utf-8")
@@ -86,8 +87,8 @@ class Dataset:
     """
 
     path: Path
-    labels: np.ndarray
-    split: np.ndarray
+    labels: NDArray[np.int64]
+    split: NDArray[np.int64]
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
     has_masks: bool
@@ -97,17 +98,28 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def indices(self, split: int) -> np.ndarray:
+    def indices(self, split: int) -> NDArray[np.int64]:
         """Positions of the images of a split, ascending."""
         return np.flatnonzero(self.split == split)
 
     def batches(
-        self, indices: np.ndarray, batch_size: int, key: str = "images"
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield `(indices, rows of key)`, `batch_size` at a time, in any order of `indices`.
+        self, indices: NDArray[np.integer], batch_size: int, key: str = "images"
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
+        """Rows of an array, some at a time.
 
-        Two batches are in memory at most. Ascending indices are fastest where the pixels are in the
-        file; where they are in image files the next batch is decoded while this one is used.
+        Two batches are in memory at most. Ascending indices are fastest where the pixels are in the file;
+        where they are in image files the next batch is decoded while this one is used.
+
+        Args:
+            indices: positions of images (n), in any order.
+            batch_size: rows at a time.
+            key: which array of the file.
+
+        Yields:
+            The indices of a batch, and its rows.
+
+        Raises:
+            VebiError: no such array or image, or one that can't be read.
         """
         indices = self._checked(indices)
         if self.files is not None and key in DECODED:
@@ -119,11 +131,11 @@ class Dataset:
                 chosen = indices[start : start + batch_size]
                 yield chosen, read_rows_at(array, chosen)
 
-    def images_at(self, indices: np.ndarray) -> np.ndarray:
+    def images_at(self, indices: NDArray[np.integer]) -> NDArray[np.uint8]:
         """The images at some positions, in any order: uint8 (n, H, W, C)."""
         return self.read("images", indices)
 
-    def read(self, key: str, indices: np.ndarray | None = None) -> np.ndarray:
+    def read(self, key: str, indices: NDArray[np.integer] | None = None) -> NDArray[np.generic]:
         """Read one per-image array whole, or its rows at `indices`, in any order.
 
         It is held in memory: images of a whole data set are better taken from `batches`.
@@ -144,8 +156,8 @@ class Dataset:
             return array[:] if indices is None else read_rows_at(array, self._checked(indices))
 
     def _decoded(
-        self, files: ImageFiles, indices: np.ndarray, batch_size: int, key: str
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        self, files: ImageFiles, indices: NDArray[np.integer], batch_size: int, key: str
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
         if key == "masks":
             self._require_masks()
         # Found and read here, once, and not by every thread.
@@ -153,7 +165,9 @@ class Dataset:
         pool = ThreadPoolExecutor(min(n_decoders(), max(1, len(indices))))
         try:
 
-            def start_batch(start: int) -> tuple[np.ndarray, list[Future[np.ndarray]]]:
+            def start_batch(
+                start: int,
+            ) -> tuple[NDArray[np.int64], list[Future[NDArray[np.generic]]]]:
                 chosen = indices[start : start + batch_size]
                 return chosen, [pool.submit(files.read, key, int(row)) for row in chosen]
 
@@ -166,7 +180,7 @@ class Dataset:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _checked(self, indices: np.ndarray) -> np.ndarray:
+    def _checked(self, indices: NDArray[np.integer]) -> NDArray[np.int64]:
         indices = np.asarray(indices)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise VebiError(
@@ -186,7 +200,11 @@ class Dataset:
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Read and check a data set file's index (shapes, label range, splits), not its images."""
+    """Read and check a data set file's index (shapes, label range, splits), not its images.
+
+    Raises:
+        VebiError: another file, or one whose parts do not fit together.
+    """
     path = Path(path)
     with open_hdf5(path, "a data set file") as file:
         key = "file" if "file" in file and "images" not in file else "images"
@@ -290,9 +308,9 @@ def open_datasets(paths: Iterable[str | Path], names: Iterable[str]) -> dict[str
 class Images:
     """A small data set in memory, on its way to a file. Shapes as in the module's docstring."""
 
-    images: np.ndarray
-    labels: np.ndarray
-    split: np.ndarray
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    split: NDArray[np.int64]
     classes: Sequence[str]
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -311,9 +329,9 @@ def write_dataset(path: str | Path, data: Images) -> None:
 class Batch(NamedTuple):
     """Some images of a data set with their labels and splits. Shapes as in the module's docstring."""
 
-    images: np.ndarray
-    labels: np.ndarray
-    split: np.ndarray
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    split: NDArray[np.int64]
 
 
 def write_batches(
@@ -347,15 +365,15 @@ class ImageIndex:
 
     root: str
     files: Sequence[str]
-    n_bytes: np.ndarray
-    sizes: np.ndarray
-    labels: np.ndarray
-    split: np.ndarray
+    n_bytes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    split: NDArray[np.int64]
     classes: Sequence[str]
     class_ids: Sequence[str]
     decoding: Decoding
     mask_files: Sequence[str] | None = None
-    mask_bytes: np.ndarray | None = None
+    mask_bytes: NDArray[np.int64] | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH
 
@@ -90,7 +91,7 @@ def read_header(path: Path, decoding: Decoding) -> tuple[int, int, int]:
     return n_bytes, height, width
 
 
-def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
+def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> NDArray[np.uint8]:
     """The file as uint8 (size, size, channels), upright as its Exif data says.
 
     Grey, palette, CMYK and 16-bit images are converted (16 bit: the high byte, as for PNG in RGB; a
@@ -114,13 +115,13 @@ def read_pixels(path: Path, decoding: Decoding, n_bytes: int | None = None) -> n
     return pixels.reshape(decoding.shape)
 
 
-def fit_image(image: Image.Image, decoding: Decoding) -> np.ndarray:
+def fit_image(image: Image.Image, decoding: Decoding) -> NDArray[np.uint8]:
     """An open image as uint8 (size, size, channels), converted and resized as files are."""
     fitted = _fit(_convert(image, decoding.channels), decoding, Image.Resampling.BICUBIC)
     return np.asarray(fitted, np.uint8).reshape(decoding.shape)
 
 
-def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> np.ndarray:
+def read_mask(path: Path, decoding: Decoding, n_bytes: int | None = None) -> NDArray[np.bool_]:
     """The mask file as bool (size, size), upright and resized as its image is.
 
     Inside is what is not zero (palette images: not index 0), in whatever channel but transparency;

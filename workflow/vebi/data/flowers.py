@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vebi.data.an8flower.parts import masks_of_map, part_map
@@ -110,15 +111,15 @@ class Flowers:
         # A worker process opens the file itself.
         return {**self.__dict__, "_file": None}
 
-    def image(self, i: int) -> np.ndarray:
+    def image(self, i: int) -> NDArray[np.uint8]:
         """Pixels uint8 (H, W, 3) of an image, whatever the transform."""
         return self._read("image", i)
 
-    def mask(self, i: int) -> np.ndarray:
+    def mask(self, i: int) -> NDArray[np.bool_]:
         """bool (H, W): the pixels of the part that carries the class."""
         return self._read("mask", i)
 
-    def part_masks(self, i: int) -> dict[str, np.ndarray]:
+    def part_masks(self, i: int) -> dict[str, NDArray[np.bool_]]:
         """bool (H, W) of every part that images of the set can show. Each pixel is in one of them."""
         return masks_of_map(self._read("parts", i), self.set)
 
@@ -130,7 +131,11 @@ class Flowers:
         return Scene.from_json(self._scenes[self.rows[i]])
 
     def verify(self) -> None:
-        """Raise VebiError unless the files hold what the version's checksum was made of."""
+        """Compare the files with the version's checksum.
+
+        Raises:
+            VebiError: they hold something else.
+        """
         whole = self if self.split == "all" else Flowers(self.folder.parent, self.set, "all")
         if (found := checksum(whole)) != self.version:
             raise VebiError(
@@ -138,7 +143,7 @@ class Flowers:
                 "a file is damaged or was changed. Make the set again."
             )
 
-    def _read(self, what: str, i: int) -> np.ndarray:
+    def _read(self, what: str, i: int) -> NDArray[np.generic]:
         """`image` uint8 (H, W, 3), `parts` uint8 (H, W) with shadow, or `mask` bool (H, W)."""
         row = int(self.rows[i])
         folder = self.folder / FOLDERS[what]

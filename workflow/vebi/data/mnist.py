@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.config.datasets import MnistConfig
 from vebi.data.dataset import TEST, TRAIN, Images, write_dataset
@@ -49,7 +50,7 @@ def load(cache: Path, n_train: int | None = None, n_test: int | None = None) -> 
     )
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read one gzipped IDX file of unsigned bytes (the MNIST home page describes the format)."""
     try:
         with gzip.open(path) as stream:

@@ -1,15 +1,26 @@
 """A few images that stand for a split, for studies that are too dear for all of it."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def spread_over_classes(labels: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """Up to `n` of the image positions `rows`, ascending, as evenly over the classes as they allow.
+def spread_over_classes(
+    labels: NDArray[np.integer], rows: NDArray[np.integer], n: int
+) -> NDArray[np.int64]:
+    """Some images, spread as evenly over the classes as they allow.
 
     Within a class images are taken at equal steps, because neighbours may be views of one scene, and
     each class starts a little later than the one before, because all may show the same scenes in the
     same order. With fewer images than classes, classes are taken at equal steps. Nothing is drawn at
     random: a network trained from another seed is asked about the same images.
+
+    Args:
+        labels: classes of all images (N).
+        rows: positions of those to choose from (r).
+        n: how many at most.
+
+    Returns:
+        Up to `n` of the rows, ascending.
     """
     rows = np.sort(rows)
     classes = np.unique(labels[rows])

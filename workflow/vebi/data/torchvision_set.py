@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -183,7 +184,7 @@ def _draw_splits(images: Any, config: TorchvisionConfig) -> dict[int, list[int]]
 def _read_part(part: Part, config: TorchvisionConfig) -> Iterator[Batch]:
     """The images of a part that its limit allows, a batch at a time."""
     decoding, taken = decoding_for(config), np.zeros(config.n_classes, np.int64)
-    pixels: list[np.ndarray] = []
+    pixels: list[NDArray[np.uint8]] = []
     labels: list[int] = []
 
     def batch() -> Batch:
@@ -222,7 +223,7 @@ def _label(sample: Any, config: TorchvisionConfig) -> int:
     return int(label)
 
 
-def _pixels(image: Any, decoding: Decoding, config: TorchvisionConfig) -> np.ndarray:
+def _pixels(image: Any, decoding: Decoding, config: TorchvisionConfig) -> NDArray[np.uint8]:
     if not isinstance(image, Image.Image):
         raise VebiError(
             f"torchvision's {config.name} gives a {type(image).__name__} for an image; a picture (PIL) "

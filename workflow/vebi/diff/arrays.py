@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.diff import numbers
 from vebi.diff.report import FileResult, Finding
@@ -234,11 +235,13 @@ def _blocks(shape: tuple[int, ...], chunks: Sequence[int] | None) -> Iterator[tu
         )
 
 
-def _numeric(values: np.ndarray) -> bool:
+def _numeric(values: NDArray[np.generic]) -> bool:
     return values.dtype.kind in "biuf"
 
 
-def _judge(a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> tuple[np.ndarray, np.ndarray]:
+def _judge(
+    a: NDArray[np.generic], b: NDArray[np.generic], tolerance: Tolerance
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Excess and difference of each element; what is not a number is the same or infinitely far."""
     if _numeric(a) and _numeric(b):
         wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
@@ -263,7 +266,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
-def _floats(values: np.ndarray, place: int) -> np.ndarray:
+def _floats(values: NDArray[np.generic], place: int) -> NDArray[np.float64]:
     value = values.flat[place]
     return np.array([float(value) if _numeric(values) else 0.0])
 
@@ -305,7 +308,7 @@ def compare_models(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileR
     return result
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Tensors and plain values of nested dictionaries and lists, by their path."""
     if isinstance(value, Mapping):
         for key, inner in value.items():

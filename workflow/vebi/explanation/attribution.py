@@ -7,6 +7,7 @@ from typing import overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.catalogue.methods import get_method
@@ -19,7 +20,7 @@ from vebi.heatmaps.subject import Subject
 from vebi.io.errors import VebiError
 from vebi.network.layers import list_layers
 
-Target = int | Sequence[int] | np.ndarray | Tensor | None
+Target = int | Sequence[int] | NDArray[np.integer] | Tensor | None
 
 
 class Attribution:
@@ -92,7 +93,9 @@ class Attribution:
         return found.contiguous()
 
 
-def _as_classes(target: Target, shape: Sequence[int], predicted: np.ndarray) -> np.ndarray:
+def _as_classes(
+    target: Target, shape: Sequence[int], predicted: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Classes int64 (N) from any form of `target`; `shape` (N, classes) of the scores."""
     if target is None:
         return predicted

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.catalogue.descriptors import Descriptor
@@ -32,7 +33,7 @@ class Selected:
     `index` says which channels these are.
     """
 
-    weights: np.ndarray
+    weights: NDArray[np.float64]
     index: FeatureIndex
     descriptor: Descriptor
 
@@ -75,8 +76,8 @@ class Pictures:
     (N, H, W, C), and `index` int64 (N), the key of any random draw."""
 
     batch: Tensor
-    shown: np.ndarray
-    index: np.ndarray
+    shown: NDArray[np.uint8]
+    index: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,12 @@ class Predicted:
     """Class scores and probabilities, float64 (N, classes); `weighted`: what selected features are
     ranked from, None if there are none."""
 
-    scores: np.ndarray
-    probabilities: np.ndarray
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
     weighted: WeightedDescriptors | None = None
 
     @property
-    def classes(self) -> np.ndarray:
+    def classes(self) -> NDArray[np.int64]:
         """The predicted classes, int64 (N)."""
         return self.probabilities.argmax(1)
 
@@ -105,6 +106,9 @@ def explain_batch(
         method: a name of the catalogue's METHODS.
         top: features per image; methods that explain the class as one draw none.
         seed: root of a method's random draws.
+
+    Returns:
+        An explanation per image.
 
     Raises:
         VebiError: no images; a negative `top`; an unknown method; one that needs selected features
@@ -194,7 +198,7 @@ def _draw(
     *,
     top: int,
     seed: int,
-) -> tuple[list[tuple[FeatureExplanation, ...]], np.ndarray]:
+) -> tuple[list[tuple[FeatureExplanation, ...]], NDArray[np.float32]]:
     """The features of every image, and one map for each, float32 (N, H, W)."""
     batch, name = pictures.batch, method.name
     subject = Subject(
@@ -233,8 +237,8 @@ def _draw(
 class _Weighing:
     """Weights of an image's predicted class and its descriptor (m), with each layer's first column."""
 
-    weights: np.ndarray
-    values: np.ndarray
+    weights: NDArray[np.float64]
+    values: NDArray[np.float32]
     first_columns: dict[int, int]
 
     def of(self, layer: int, channel: int) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.catalogue.descriptors import get_descriptor
@@ -41,7 +42,7 @@ from vebi.selection.tables import selected_features_table
 if TYPE_CHECKING:
     import pandas as pd
 
-Images = np.ndarray | Tensor
+Images = NDArray[np.generic] | Tensor
 Preprocess = Callable[[Tensor], Tensor]
 
 
@@ -71,7 +72,11 @@ class Explainer:
 
     @property
     def selected(self) -> pd.DataFrame:
-        """The selected features: a row per class and feature, with its layer, channel and weight."""
+        """The selected features: a row per class and feature, with its layer, channel and weight.
+
+        Raises:
+            VebiError: none have been selected.
+        """
         if self.solution is None:
             raise VebiError("No features have been selected: `vebi.fit` selects some.")
         table = selected_features_table(self.solution, [self.mu])
@@ -88,13 +93,25 @@ class Explainer:
         return Network(self.model.to(self.device), self.classes, selected)
 
     def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> list[Explanation]:
-        """Explain images (forms as in `fit`) by any heatmap method, by up to `top` features each."""
+        """Explain images by any heatmap method.
+
+        Args:
+            images: as in `fit`.
+            method: a name of the catalogue, or a function of the user's.
+            top: at most this number of features for each image.
+
+        Returns:
+            One explanation per image.
+
+        Raises:
+            VebiError: no images, another form of images, or a method that does not fit.
+        """
         array = _as_array(images)
         if not len(array):
             raise VebiError("There are no images to explain.")
         network = self.network
 
-        def explain(index: np.ndarray, some: np.ndarray) -> list[Explanation]:
+        def explain(index: NDArray[np.int64], some: NDArray[np.generic]) -> list[Explanation]:
             batch, shown = _prepare(some, self.preprocess, self.device)
             return explain_batch(Pictures(batch, shown, index), network, method, top)
 
@@ -104,7 +121,16 @@ class Explainer:
     def panel(
         self, images: Images, path: str | Path, method: str = OURS.name, top: int = 3
     ) -> list[Explanation]:
-        """Explain images and draw them as the paper's Fig. 6: `path` (PNG), and a PDF next to it."""
+        """Explain images and draw them as the paper's Fig. 6.
+
+        Args:
+            images: as in `fit`.
+            path: of a PNG; a PDF is written next to it.
+            method, top: as for `explain`.
+
+        Returns:
+            The explanations that are drawn, one per image.
+        """
         explanations = self.explain(images, method, top)
         save(draw_panels(explanations), path)
         return explanations
@@ -113,7 +139,7 @@ class Explainer:
 def fit(
     model: nn.Module,
     images: Images,
-    labels: Sequence[int] | np.ndarray | None = None,
+    labels: Sequence[int] | NDArray[np.integer] | None = None,
     *,
     mu: float = 10.0,
     classes: Sequence[str] | None = None,
@@ -126,12 +152,28 @@ def fit(
 ) -> Explainer:
     """Select the features of `model` that carry each class (VEBI 3.1, Eq. 1), to explain with.
 
-    `images`: uint8 (N, H, W, C) or (N, H, W), given to the network as float (N, C, H, W) from 0 to 255
-    through `preprocess`; or float (N, C, H, W) exactly as the network takes them. `labels` int (N):
-    the classes, as places among the network's outputs; None: what the network predicts. Neither the
-    images' responses nor their descriptors are kept: memory grows with the features, not with N.
+    Neither the images' responses nor their descriptors are kept: memory grows with the features, not
+    with N.
 
-    Raises VebiError for layers that can't be handled, by name, and for labels that don't fit.
+    Args:
+        model: the network.
+        images: uint8 (N, H, W, C) or (N, H, W), given to the network as float (N, C, H, W) from 0 to 255
+            through `preprocess`; or float (N, C, H, W) exactly as the network takes them.
+        labels: int (N), the classes as places among the network's outputs; None: what it predicts.
+        mu: bound of ||w||_1.
+        classes: names of the outputs; None: their numbers.
+        scope: `all` features, or those of convolutions only (`conv`).
+        nonnegative: only weights >= 0.
+        descriptor: what is measured of each channel, a name of the catalogue.
+        preprocess: from pixels to what the network takes.
+        device: where to compute.
+        batch_size: images at a time.
+
+    Returns:
+        What explains images of the same form.
+
+    Raises:
+        VebiError: layers that can't be handled, by name, or labels, names or images that don't fit.
     """
     check_scope(scope)
     measured = get_descriptor(descriptor)
@@ -143,7 +185,9 @@ def fit(
     layers = known_layers(model, example)
     described = measured_layers(measured, layers)
 
-    def describe(_: np.ndarray, some: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    def describe(
+        _: NDArray[np.int64], some: NDArray[np.generic]
+    ) -> tuple[Tensor, NDArray[np.float32]]:
         batch, _ = _prepare(some, preprocess, device)
         logits, values = describe_batch(model, batch, layers, measured)
         return logits.cpu(), values.cpu().numpy()
@@ -171,7 +215,22 @@ def load(
     device: torch.device | str = "cpu",
     batch_size: int = 32,
 ) -> Explainer:
-    """An Explainer from a descriptor file of `model` and the path.h5 that was selected on it."""
+    """An Explainer from a selection that was made before.
+
+    Args:
+        model: the network.
+        descriptors: a descriptor file of it.
+        selection: the path.h5 that was selected on that file.
+        mu: bound of ||w||_1, up to that of the path.
+        classes: names of the outputs; None: those of the descriptor file, else their numbers.
+        preprocess, device, batch_size: as for `fit`.
+
+    Returns:
+        What explains images.
+
+    Raises:
+        VebiError: a file that is not there, or of another kind.
+    """
     if not Path(selection).is_file():
         raise VebiError(f"{selection}: no such file; expected a path.h5 of `vebi select`.")
     file, solution = open_descriptors(descriptors), read_solution(selection)
@@ -195,14 +254,25 @@ def explain(
     preprocess: Preprocess | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Explanation]:
-    """Explain images by features selected before: `load(...).explain(images)` in one call."""
+    """Explain images by features selected before: `load(...).explain(images)` in one call.
+
+    Args:
+        model: the network.
+        images: as in `fit`.
+        descriptors, selection, mu: as for `load`.
+        method, top: as for `Explainer.explain`.
+        preprocess, device: as for `fit`.
+
+    Returns:
+        One explanation per image.
+    """
     explainer = load(model, descriptors, selection, mu=mu, preprocess=preprocess, device=device)
     return explainer.explain(images, method, top)
 
 
 def _accumulate(
-    batches: Iterable[tuple[np.ndarray, tuple[Tensor, np.ndarray]]],
-    labels: np.ndarray | None,
+    batches: Iterable[tuple[NDArray[np.int64], tuple[Tensor, NDArray[np.float32]]]],
+    labels: NDArray[np.integer] | None,
     n_images: int,
 ) -> tuple[Accumulator, int]:
     """The sums over all images, and the number of the network's classes.
@@ -211,8 +281,8 @@ def _accumulate(
     the predictions.
     """
     accumulator: Accumulator | None = None
-    values: list[np.ndarray] = []
-    truth: list[np.ndarray] = []
+    values: list[NDArray[np.float32]] = []
+    truth: list[NDArray[np.int64]] = []
     n_classes = 0
     for rows, (logits, found) in batches:
         if accumulator is None:
@@ -267,7 +337,7 @@ def _select(
     )
 
 
-def _as_array(images: Images) -> np.ndarray:
+def _as_array(images: Images) -> NDArray[np.generic]:
     """Images as uint8 (N, H, W, C) or float (N, C, H, W)."""
     array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     is_raw = array.dtype == np.uint8
@@ -282,8 +352,8 @@ def _as_array(images: Images) -> np.ndarray:
 
 
 def _prepare(
-    images: np.ndarray, preprocess: Preprocess | None, device: torch.device | str
-) -> tuple[Tensor, np.ndarray]:
+    images: NDArray[np.generic], preprocess: Preprocess | None, device: torch.device | str
+) -> tuple[Tensor, NDArray[np.uint8]]:
     """A batch as the network takes it (n, C, H, W) and as pictures uint8 (n, H, W, C)."""
     if images.dtype != np.uint8:
         return torch.from_numpy(images).float().to(device), _as_pictures(images)
@@ -298,7 +368,7 @@ def _prepare(
     return ready, shown
 
 
-def _as_pictures(images: np.ndarray) -> np.ndarray:
+def _as_pictures(images: NDArray[np.number]) -> NDArray[np.uint8]:
     """Float images (n, C, H, W) of any range as uint8 (n, H, W, C), each from black to white."""
     low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
     scaled = (images - low) / np.where(high > low, high - low, 1)

@@ -120,6 +120,9 @@ def find_network(
         mu: of the selection; None: the run's heatmap_mu, or 10.
         device: where descriptors of `source.data` are computed.
 
+    Returns:
+        The network, and how image files become images for it.
+
     Raises:
         VebiError: the source names no network, or several, or one that does not fit its data.
     """

@@ -10,6 +10,7 @@ from string import Template
 
 import matplotlib as mpl
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vebi.catalogue.methods import METHODS
@@ -68,7 +69,7 @@ def _breakable(name: str) -> str:
     return re.sub(r"([._/-])", r"\1<wbr>", escape(name))
 
 
-def _over(image: str, heatmap: np.ndarray, caption: str, alt: str) -> str:
+def _over(image: str, heatmap: NDArray[np.floating], caption: str, alt: str) -> str:
     """A map over the image, the less opaque the lower it is."""
     pixels = (255 * mpl.colormaps[HEATMAP](heatmap)).round().astype(np.uint8)
     # Single bright pixels are what a map is made of: they must not drown in the image.
@@ -79,11 +80,11 @@ def _over(image: str, heatmap: np.ndarray, caption: str, alt: str) -> str:
     )
 
 
-def _as_rgb(image: np.ndarray) -> np.ndarray:
+def _as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image if image.shape[-1] == 3 else np.repeat(image[..., :1], 3, axis=-1)
 
 
-def _data_url(pixels: np.ndarray) -> str:
+def _data_url(pixels: NDArray[np.uint8]) -> str:
     """An image (H, W, 3 or 4) as text that stands for its PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vebi.figures.style import SMALL, WIDTH, new_figure
 
@@ -26,7 +27,7 @@ def new_grid(
     width: float = WIDTH / MOST_COLUMNS,
     height: float = 2.9,
     most: int = MOST_COLUMNS,
-) -> tuple[Figure, np.ndarray]:
+) -> tuple[Figure, NDArray[np.object_]]:
     """A figure with its panels as axes (n_rows, n_columns).
 
     More than `most` columns are laid below the first ones, all rows of them, so that a figure is never
@@ -44,13 +45,15 @@ def new_grid(
     return figure, axes[:, :n_columns]
 
 
-def label_rows(axes: np.ndarray, label: str, most: int = MOST_COLUMNS, **options: object) -> None:
+def label_rows(
+    axes: NDArray[np.object_], label: str, most: int = MOST_COLUMNS, **options: object
+) -> None:
     """The label of the y axis where a row of panels begins; `axes` as `new_grid` returns them."""
     for axis in axes[:, ::most].flat:
         axis.set_ylabel(label, **options)
 
 
-def share_limits(axes: np.ndarray, which: Literal["x", "y"]) -> None:
+def share_limits(axes: NDArray[np.object_], which: Literal["x", "y"]) -> None:
     """One range of values for some panels, from the smallest to the largest of any."""
     lows, highs = zip(*(getattr(axis, f"get_{which}lim")() for axis in axes.flat), strict=True)
     for axis in axes.flat:
@@ -58,7 +61,10 @@ def share_limits(axes: np.ndarray, which: Literal["x", "y"]) -> None:
 
 
 def share_legend(
-    figure: Figure, axes: Sequence[Axes] | np.ndarray, n_columns: int = 4, title: str | None = None
+    figure: Figure,
+    axes: Sequence[Axes] | NDArray[np.object_],
+    n_columns: int = 4,
+    title: str | None = None,
 ) -> None:
     """One legend below the figure with what any of the panels shows, each thing once."""
     found: dict[str, Artist] = {}

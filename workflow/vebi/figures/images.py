@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from vebi.figures.style import SMALL
 from vebi.figures.text import fit_text
 from vebi.io.hdf5 import open_hdf5
 
 
-def show_image(axis: Axes, image: np.ndarray, **options: Any) -> None:
+def show_image(axis: Axes, image: NDArray[np.number], **options: Any) -> None:
     """An image (H, W, C) or map (H, W) without ticks or frame; its labels stay."""
     squeezed = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if squeezed.ndim == 2:
@@ -44,7 +45,9 @@ def title_feature(
     )
 
 
-def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> np.ndarray:
+def pick_examples(
+    labels: NDArray[np.integer], split: NDArray[np.integer], which: int, n: int
+) -> NDArray[np.int64]:
     """Up to `n` indices of a split, going round the classes, the first image of each first.
 
     With fewer images than classes, classes are taken at equal steps.
@@ -59,7 +62,7 @@ def pick_examples(labels: np.ndarray, split: np.ndarray, which: int, n: int) -> 
     return by_class[np.lexsort((labels[by_class], turn))][:n]
 
 
-def read_rows(path: str | Path, key: str, rows: np.ndarray) -> np.ndarray:
+def read_rows(path: str | Path, key: str, rows: NDArray[np.integer]) -> NDArray[np.generic]:
     """Some rows of an array of an HDF5 file, in the order asked for."""
     with open_hdf5(path) as file:
         return np.stack([file[key][int(row)] for row in rows])

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
+from numpy.typing import NDArray
 
 # Figures take all of their look from here.
 from vebi.catalogue.palette import BLACK as BLACK
@@ -98,7 +99,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return in_style
 
 
-def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, np.ndarray]:
+def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, NDArray[np.object_]]:
     """A figure and its axes (n_rows, n_columns), unknown to pyplot: it goes when nobody holds it.
 
     `options`: figsize (inches), and what `Figure.subplots` takes. Inside a function that is `styled`.

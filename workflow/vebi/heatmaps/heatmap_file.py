@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import open_hdf5
 
 
-def read_heatmaps(path: Path, images: np.ndarray) -> np.ndarray:
+def read_heatmaps(path: Path, images: NDArray[np.integer]) -> NDArray[np.float32]:
     """The heatmaps float32 (n, H, W) of the images at some rows (n) of the data set, in that order.
 
     Raises:

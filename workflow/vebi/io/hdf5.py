@@ -18,6 +18,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.io.files import FULL, atomic_path
@@ -53,7 +54,13 @@ class _ReadFile(h5py.File):
 def open_hdf5(path: str | Path, what: str = "an HDF5 file", **options: Any) -> h5py.File:
     """Open a file for reading, in a `with` block in which every error of h5py becomes a VebiError.
 
-    Raises VebiError where there is no file or it is not HDF5. `options` are h5py's.
+    Args:
+        path: the file.
+        what: what it should be, for messages.
+        options: h5py's.
+
+    Raises:
+        VebiError: there is no such file, or it is not HDF5.
     """
     path = Path(path)
     try:
@@ -111,7 +118,9 @@ def get_array(file: h5py.File, name: str) -> h5py.Dataset:
     return node
 
 
-def read_array(file: h5py.File, name: str, shape: Sequence[int | str], kinds: str) -> np.ndarray:
+def read_array(
+    file: h5py.File, name: str, shape: Sequence[int | str], kinds: str
+) -> NDArray[np.generic]:
     """One array, whole; `shape` has a letter where any size goes, `kinds` numpy's kinds that are allowed.
 
     Raises:
@@ -217,7 +226,7 @@ def _follow(file: h5py.File, name: str) -> Any:
     return None
 
 
-def read_rows_at(array: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+def read_rows_at(array: h5py.Dataset, rows: NDArray[np.integer]) -> NDArray[np.generic]:
     """Rows of an array in any order, in memory that does not depend on how far apart they are.
 
     h5py's own fancy indexing is slow.

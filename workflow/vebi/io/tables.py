@@ -90,7 +90,12 @@ class Table:
 
 
 def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
-    """Write `frame` as the file of `table`.
+    """Write a table's file: rows sorted by the keys, floats in the table's formats.
+
+    Args:
+        path: the file; its name without ending stands for the table in messages.
+        frame: its rows, columns in any order.
+        table: what it consists of.
 
     Raises:
         VebiError: other columns than the table's, or two rows with one key.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
@@ -27,8 +28,8 @@ class Operation:
 
     name: str
     type: str
-    weight: np.ndarray
-    bias: np.ndarray
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
     stride: tuple[int, int]
     pad: tuple[int, int, int, int]
     pool: tuple[int, int]

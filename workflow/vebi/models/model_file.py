@@ -25,7 +25,14 @@ MOST_PIXELS = 100_000_000
 
 
 def save_model(path: str | Path, net: nn.Module, spec: NetSpec, classes: list[str]) -> None:
-    """Write a network and what is needed to build it again, atomically."""
+    """Write a network and what is needed to build it again, atomically.
+
+    Args:
+        path: of the file.
+        net: the network.
+        spec: how it is built.
+        classes: names of its outputs.
+    """
     buffer = io.BytesIO()
     state = {key: value.cpu() for key, value in net.state_dict().items()}
     # Through a buffer: torch.save writes the file's name into the archive, and a temporary name
@@ -38,13 +45,16 @@ def save_model(path: str | Path, net: nn.Module, spec: NetSpec, classes: list[st
 def load_model(
     path: str | Path, device: torch.device | str = "cpu", factories: Collection[str] = ()
 ) -> tuple[nn.Module, list[str]]:
-    """Return the network in evaluation mode on `device`, and its class names.
+    """The network of a file.
 
     Args:
         path: a model file.
         device: where the network goes.
         factories: code of the user's that may run if the file names it, as MODULE:FUNCTION or
             FILE.py:FUNCTION.
+
+    Returns:
+        The network in evaluation mode on `device`, and its class names.
 
     Raises:
         VebiError: anything in the file but tensors and plain values (`weights_only=True`), a network

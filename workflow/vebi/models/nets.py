@@ -226,8 +226,10 @@ def build(spec: NetSpec, seed: int = 0) -> nn.Module:
     """Build the network of `spec` on float images (N, C, H, W) of raw pixel values.
 
     The output is (N, n_classes), before softmax. Weights are the ones that its authors start from,
-    drawn from `seed`; see `initialise` for others. Raises VebiError if it does not fit the images or
-    the classes.
+    drawn from `seed`; see `initialise` for others.
+
+    Raises:
+        VebiError: it does not fit the images or the classes.
     """
     net, n_outputs = _tried(spec, seed)
     if spec.outputs:

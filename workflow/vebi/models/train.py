@@ -250,13 +250,13 @@ def network_spec(
     return replace(spec, mean=mean, scale=scale)
 
 
-def to_batch(images: np.ndarray) -> Tensor:
+def to_batch(images: NDArray[np.uint8]) -> Tensor:
     """uint8 images (N, H, W, C) as the uint8 tensor (N, C, H, W) that a network takes as float."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
 # Batches of some rows of a data set: their numbers and their images, uint8 (n, C, H, W).
-Pixels = Callable[[np.ndarray, int], Iterator[tuple[np.ndarray, Tensor]]]
+Pixels = Callable[[NDArray[np.integer], int], Iterator[tuple[NDArray[np.int64], Tensor]]]
 
 
 def _pixels_of(dataset: Dataset) -> Pixels:
@@ -273,7 +273,9 @@ def _streamed(dataset: Dataset) -> Pixels:
 
 
 def _in_memory(images: Tensor) -> Pixels:
-    def batches(rows: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, Tensor]]:
+    def batches(
+        rows: NDArray[np.integer], batch_size: int
+    ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
             yield chosen, images[chosen]
@@ -283,7 +285,7 @@ def _in_memory(images: Tensor) -> Pixels:
 
 def predict(
     net: nn.Module, images: Tensor, device: torch.device, batch_size: int = 256
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """The class with the highest output of each image (N, C, H, W): int64 (N)."""
     net.eval()
     classes = np.zeros(len(images), np.int64)
@@ -300,7 +302,18 @@ def predict(
 def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch_size: int = 256
 ) -> float:
-    """Fraction of images (N, C, H, W) whose highest output is their label; NaN for no images."""
+    """How many images are predicted right.
+
+    Args:
+        net: the network.
+        images: (N, C, H, W) as it takes them.
+        labels: int64 (N).
+        device: where to compute.
+        batch_size: images at a time.
+
+    Returns:
+        The fraction whose highest output is their label; NaN for no images.
+    """
     if not len(images):
         return float("nan")
     return float((predict(net, images, device, batch_size) == labels.numpy()).mean())
@@ -365,7 +378,7 @@ class _SplitImages:
         return loss / len(rows), hits / len(rows)
 
 
-def _mean_image(pixels: Pixels, rows: np.ndarray) -> Tensor:
+def _mean_image(pixels: Pixels, rows: NDArray[np.integer]) -> Tensor:
     # Sums of integers, exact in this type: how they are split into batches does not matter.
     batches = (images.sum(0, dtype=torch.float64) for _, images in pixels(rows, 256))
     total = next(batches)
@@ -430,7 +443,7 @@ def _seeded_generators(seed: int, device: torch.device) -> Iterator[None]:
 def _train_epoch(
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batches: Iterable[tuple[np.ndarray, Tensor]],
+    batches: Iterable[tuple[NDArray[np.int64], Tensor]],
     labels: Tensor,
     *,
     device: torch.device,

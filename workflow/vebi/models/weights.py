@@ -60,7 +60,10 @@ class Weights:
 def read_weights(path: str | Path) -> Weights:
     """Read a file of weights: `.mat` of MatConvNet, else a state dict or `model.pt` of torch.
 
-    Only tensors and plain values are loaded (`weights_only=True`). Raises VebiError for other files.
+    Only tensors and plain values are loaded (`weights_only=True`).
+
+    Raises:
+        VebiError: another file.
     """
     path = Path(path)
     if path.suffix == ".mat":
@@ -117,13 +120,21 @@ def apply_weights(
     namings: Sequence[Sequence[str]],
     is_trained: bool = True,
 ) -> None:
-    """Put `weights` into `net`, which `build(spec)` made.
+    """Put weights into a network.
 
-    `namings` are lists of the data set's classes, in all the ways that it has to call them. Where the
-    names of the outputs are known (from the file, or because there are ImageNet's 1,000) and all
-    classes are among them, the last layer is put together by name. Where its last layer has another
-    size, the network keeps its own first weights there, if it `is_trained` after this. Everything else
-    must fit, or a VebiError says what does not.
+    Where the names of the outputs are known (from the file, or because there are ImageNet's 1,000) and
+    all classes are among them, the last layer is put together by name.
+
+    Args:
+        net: what `build(spec)` made.
+        spec: its specification.
+        weights: read from a file.
+        namings: lists of the data set's classes, in all the ways that it has to call them.
+        is_trained: the network is trained after this: it keeps its own first weights in a last layer
+            whose size is another one.
+
+    Raises:
+        VebiError: anything else that does not fit, by name.
     """
     if weights.architecture and weights.architecture != spec.architecture:
         raise VebiError(

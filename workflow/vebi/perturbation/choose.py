@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.perturbation.metrics import Metrics
 
@@ -13,13 +14,13 @@ CONTROLS = ("random", "random_active")
 CHOICES = (*METRICS, RELATIVE, "both", *CONTROLS)
 
 
-def top_channels(values: np.ndarray, k: int) -> np.ndarray:
+def top_channels(values: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     """The k channels with the highest positive value, best first; equal ones by index. int64 (<= k)."""
     order = np.argsort(-values, kind="stable")[:k]
     return order[values[order] > 0].astype(np.int64)
 
 
-def choose(metrics: Metrics, choice: str, k: int, rng: np.random.Generator) -> np.ndarray:
+def choose(metrics: Metrics, choice: str, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Up to k channels of a layer: int64, best first (random ones ascending).
 
     `correlation`, `precision`, `relative_precision`: the top k of each. `both`: the k with the lowest sum
@@ -42,12 +43,14 @@ def choose(metrics: Metrics, choice: str, k: int, rng: np.random.Generator) -> n
     return np.sort(rng.choice(candidates, min(k, len(candidates)), replace=False))
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """0 for the highest value; equal ones by index."""
     return np.argsort(np.argsort(-values, kind="stable"), kind="stable")
 
 
-def similarity(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+def similarity(
+    pairs: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]],
+) -> dict[str, float]:
     """How alike pairs of sets are: three measures, each over all pairs together.
 
     `published`: the authors' code, sum |A n B| / sum (|A| + |B|), which is at most a half; `dice`: twice

@@ -21,6 +21,7 @@ from vebi.record import record
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from numpy.typing import NDArray
     from scipy import ndimage
     from torch.nn import functional
 else:
@@ -35,8 +36,12 @@ _COLOUR_SPACING = 40.0
 
 
 def multiplicative_noise(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """x_i = x (1 + i e), e ~ N(0, strength) for every value of every copy, on mean-subtracted pixels.
 
     The noise of the authors' code, where the strength (standard deviation) is 0.1. The first copy
@@ -49,8 +54,12 @@ def multiplicative_noise(
 
 
 def additive_noise(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """Gaussian noise, growing evenly to a standard deviation of `strength` x 255 in the last copy."""
     for level in _levels(n):
         noise = rng.standard_normal(image.shape, dtype=np.float32)
@@ -58,8 +67,12 @@ def additive_noise(
 
 
 def boxes_grid(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """One box per copy, filled with the mean, at n places of an even grid; side = `strength` x image.
 
     The grid is the smallest square one with n places; where it has more, n are taken at equal steps.
@@ -75,15 +88,23 @@ def boxes_grid(
 
 
 def boxes_random(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """One box per copy, filled with the mean, anywhere inside the image; side = `strength` x image."""
     return _boxes_anywhere(image, mean, n, strength, rng)
 
 
 def blur_regions(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """One blurred box per copy: side a third of the image, Gaussian of `strength` x the smaller side."""
     sigma = strength * min(image.shape[1:])
     blurred = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="nearest")
@@ -91,8 +112,12 @@ def blur_regions(
 
 
 def _boxes_anywhere(
-    image: np.ndarray, filling: np.ndarray, n: int, side: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    filling: NDArray[np.float32],
+    n: int,
+    side: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """One box per copy, anywhere, with what `filling` has there; its side is `side` x the image's."""
     box = _box_size(image.shape[1:], side)
     for _ in range(n):
@@ -101,8 +126,12 @@ def _boxes_anywhere(
 
 
 def superpixels(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """Each superpixel of each copy is filled with the mean with probability `strength`."""
     segments = segment(image)
     for _ in range(n):
@@ -111,8 +140,12 @@ def superpixels(
 
 
 def colour_jitter(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """Brightness, contrast and saturation times 1 + u, u uniform in +-`strength`, growing evenly.
 
     Saturation moves pixels from or to the mean of their channels, contrast from or to the image's
@@ -127,8 +160,12 @@ def colour_jitter(
 
 
 def affine(
-    image: np.ndarray, mean: np.ndarray, n: int, strength: float, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    n: int,
+    strength: float,
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float32]]:
     """Small moves, growing evenly: rotation (radians), scaling and shift (of the image's side).
 
     Each is uniform in +-`strength` in the last copy. Bilinear; beyond the border its nearest pixel.
@@ -157,7 +194,8 @@ class Perturbation:
     name: str
     label: str
     copies: Callable[
-        [np.ndarray, np.ndarray, int, float, np.random.Generator], Iterator[np.ndarray]
+        [NDArray[np.float32], NDArray[np.float32], int, float, np.random.Generator],
+        Iterator[NDArray[np.float32]],
     ]
 
 
@@ -181,18 +219,31 @@ PERTURBATIONS: dict[str, Perturbation] = by_name(
 
 
 def perturb(
-    image: np.ndarray,
-    mean: np.ndarray,
+    image: NDArray[np.float32],
+    mean: NDArray[np.float32],
     perturbation: str,
     n: int,
     strength: float,
     *,
     key: Sequence[int],
     batch_size: int = 25,
-) -> Iterator[np.ndarray]:
-    """Yield the n copies of an image (C, H, W) in blocks float32 (<= batch_size, C, H, W).
+) -> Iterator[NDArray[np.float32]]:
+    """The n copies of an image.
 
-    `mean` is anything that broadcasts to the image. `key` seeds the draws: one per image.
+    Args:
+        image: (C, H, W) in raw pixels.
+        mean: what no information looks like; broadcasts to the image.
+        perturbation: a name of PERTURBATIONS.
+        n: how many copies, at least 2.
+        strength: what it means, each perturbation says.
+        key: seeds the draws; one per image.
+        batch_size: copies at a time.
+
+    Yields:
+        Blocks of copies, float32 (<= batch_size, C, H, W).
+
+    Raises:
+        VebiError: an unknown perturbation, or fewer than two copies.
     """
     # Here, because the configuration imports this module without numpy.
     from vebi.statistics.keys import draw_key
@@ -203,7 +254,7 @@ def perturb(
     rng = np.random.default_rng(draw_key(f"perturbation: {perturbation}", *key))
     image = np.ascontiguousarray(image, np.float32)
     mean = np.broadcast_to(np.asarray(mean, np.float32), image.shape)
-    block: list[np.ndarray] = []
+    block: list[NDArray[np.float32]] = []
     for copy in chosen.copies(image, mean, n, strength, rng):
         block.append(copy)
         if len(block) == batch_size:
@@ -214,14 +265,14 @@ def perturb(
 
 
 def some_copies(
-    image: np.ndarray,
+    image: NDArray[np.uint8],
     perturbation: str,
     n: int,
     strength: float,
     key: Sequence[int],
     *,
     shown: int = 7,
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], NDArray[np.float32]]:
     """Numbers of `shown` of the n copies, at equal steps, and these copies float32 (shown, H, W, C).
 
     `image` uint8 (H, W, C); where nothing is to be seen it gets the image's mean colour.
@@ -233,7 +284,7 @@ def some_copies(
     return numbers.tolist(), copies[numbers].transpose(0, 2, 3, 1)
 
 
-def segment(image: np.ndarray) -> np.ndarray:
+def segment(image: NDArray[np.float32]) -> NDArray[np.int64]:
     """Superpixels of an image (C, H, W): a number for each pixel, int64 (H, W), from 0 on.
 
     k-means in colour and position from a grid of seeds, which is SLIC (Achanta et al. 2012) without
@@ -260,7 +311,7 @@ def segment(image: np.ndarray) -> np.ndarray:
     return np.unique(nearest, return_inverse=True)[1].reshape(height, width)
 
 
-def _levels(n: int) -> np.ndarray:
+def _levels(n: int) -> NDArray[np.float64]:
     return np.arange(n) / (n - 1)
 
 
@@ -279,8 +330,12 @@ def _random_corner(
 
 
 def _with_box(
-    image: np.ndarray, other: np.ndarray, top: int, left: int, box: tuple[int, int]
-) -> np.ndarray:
+    image: NDArray[np.float32],
+    other: NDArray[np.float32],
+    top: int,
+    left: int,
+    box: tuple[int, int],
+) -> NDArray[np.float32]:
     """The image with a box of `other` in it."""
     copy = image.copy()
     place = (slice(None), slice(top, top + box[0]), slice(left, left + box[1]))

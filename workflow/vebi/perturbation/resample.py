@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.io.errors import VebiError
@@ -47,7 +48,7 @@ class Resampled:
     """
 
     predicted: int
-    scores: np.ndarray
+    scores: NDArray[np.float64]
     moments: dict[int, Moments]
 
 
@@ -57,7 +58,7 @@ def resample(
     layers: Sequence[Layer],
     wanted: Sequence[Layer],
     *,
-    mean: np.ndarray,
+    mean: NDArray[np.float32],
     sampling: Sampling,
     key: Sequence[int],
     target: int | None = None,
@@ -83,7 +84,7 @@ def resample(
         batch_size=sampling.batch_size,
     )
 
-    def run(_: np.ndarray, copies: np.ndarray) -> tuple[Tensor, list[Tensor]]:
+    def run(_: NDArray[np.int64], copies: NDArray[np.float32]) -> tuple[Tensor, list[Tensor]]:
         batch = fast_layout(torch.from_numpy(copies).to(image.device))
         return responses(model, batch, layers, wanted)
 
@@ -100,7 +101,7 @@ def resample(
     return Resampled(predicted, scores, moments)
 
 
-def mean_pixels(model: nn.Module, image: Tensor) -> np.ndarray:
+def mean_pixels(model: nn.Module, image: Tensor) -> NDArray[np.float32]:
     """Pixels without information for `model`: its mean image where it has one, else the image's mean.
 
     `image` float (C, H, W); returns something that broadcasts to it.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import in_order
 from vebi.data.dataset import open_dataset
@@ -34,8 +35,8 @@ class Explained:
 
 
 def choose_images(
-    labels: np.ndarray, predictions: np.ndarray, largest: int = LARGEST
-) -> np.ndarray:
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], largest: int = LARGEST
+) -> NDArray[np.int64]:
     """Places of the images to show, by class: at equal steps, and a wrongly predicted one if there is.
 
     `labels` and `predictions` int64 (N) of the explained images. The same input, the same choice.
@@ -96,8 +97,8 @@ def collect(files: Explained) -> dict[str, Any]:
 
 
 def _areas(
-    iou: Path | None, methods: Sequence[str], rows: np.ndarray
-) -> dict[str, np.ndarray] | None:
+    iou: Path | None, methods: Sequence[str], rows: NDArray[np.integer]
+) -> dict[str, NDArray[np.float64]] | None:
     """Area under the IoU curve of each shown map; None without masks."""
     if iou is None:
         return None
@@ -105,7 +106,7 @@ def _areas(
     return {m: area_under_curve(curves[m].curves[rows]) for m in methods}
 
 
-def _features(path: Path, rows: np.ndarray, layers: Sequence[str]) -> list[list[str]]:
+def _features(path: Path, rows: NDArray[np.integer], layers: Sequence[str]) -> list[list[str]]:
     """Names of the features that each map draws, strongest first; none for maps of the class."""
     with open_hdf5(path) as file:
         if "features" not in file:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vebi.figures.style import HEATMAP
@@ -48,24 +49,24 @@ def read_figure(path: Path) -> Picture:
     return Picture(_uri(data, "png"), width, height)
 
 
-def encode_image(pixels: np.ndarray) -> str:
+def encode_image(pixels: NDArray[np.uint8]) -> str:
     """An image uint8 (H, W, C) as a data URI."""
     return _thumbnail(_from_pixels(pixels), QUALITY)
 
 
-def encode_mask(mask: np.ndarray) -> str:
+def encode_mask(mask: NDArray[np.bool_]) -> str:
     """A mask bool (H, W) as a data URI, white on black."""
     return _thumbnail(Image.fromarray(mask.astype(np.uint8) * 255), None)
 
 
-def encode_map(heatmap: np.ndarray) -> str:
+def encode_map(heatmap: NDArray[np.floating]) -> str:
     """A map (H, W) in [0, 1] as a data URI, in the colours of the figures."""
     levels = np.clip(np.round(heatmap * 255), 0, 255).astype(np.uint8)
     colours = (mpl.colormaps[HEATMAP](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
     return _thumbnail(Image.fromarray(colours[levels]), MAP_QUALITY)
 
 
-def _from_pixels(pixels: np.ndarray) -> Image.Image:
+def _from_pixels(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 

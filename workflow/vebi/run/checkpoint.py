@@ -47,7 +47,13 @@ class Checkpoint:
         schedule: torch.optim.lr_scheduler.LRScheduler,
         history: list[dict[str, Any]],
     ) -> None:
-        """Replace the state by the one after the last epoch of `history`."""
+        """Replace the state by the one after the last epoch of `history`.
+
+        Args:
+            net: the network.
+            optimiser, schedule: what trains it.
+            history: a row per epoch.
+        """
         buffer = io.BytesIO()
         state = {
             "key": self.key,
@@ -68,10 +74,17 @@ class Checkpoint:
         optimiser: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
     ) -> list[dict[str, Any]]:
-        """Put the saved state into a training that has not begun; returns the history up to it.
+        """Put the saved state into a training that has not begun.
 
-        Where there is none, or a damaged one, or one that belongs to something else: an empty history,
-        and the folder is emptied.
+        Where there is none, or a damaged one, or one that belongs to something else, the folder is
+        emptied.
+
+        Args:
+            net: the network.
+            optimiser, schedule: what trains it.
+
+        Returns:
+            The history up to the saved state, empty without one.
         """
         state = self._read()
         if state is None or state["key"] != self.key:

@@ -22,8 +22,9 @@ def hold_run(run: Path) -> None:
 
     The lock is the kernel's (flock), which forgets it with the process: there is never one to remove.
 
-    Raises VebiError where another process has the folder, or where it can't be written, and where
-    the lock's file is a link or anything else that is not a regular file.
+    Raises:
+        VebiError: another process has the folder, it can't be written, or the lock's file is a link or
+            anything else that is not a regular file.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,9 @@ def build_manifest(
         render_env: the environment that holds Blender's `bpy`.
         files: result files; None takes everything below `run_dir` but logs, benchmark files, the
             manifest and report.html (which is made from it).
+
+    Returns:
+        Plain values for a JSON file.
     """
     chosen = sorted(_result_files(run_dir) if files is None else (Path(f) for f in files))
     return {

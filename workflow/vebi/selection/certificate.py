@@ -42,11 +42,22 @@ def certify(
     *,
     nonnegative: bool = False,
 ) -> Certificate:
-    """Certificate of weights (R, m) as solutions of Eq. 1 at mu (R,), for one class.
+    """Certificate of weights as solutions of Eq. 1 for one class.
 
-    gram (m, m), cross (m,) = X'l, count = ||l||^2. With g the gradient, convexity gives for every v in
-    the ball: f(w) - f(v) <= g'(w - v) <= w'g + mu ||g||_inf, the gap of Frank and Wolfe. With W >= 0
-    only the negative part of g counts. It is divided by the objective.
+    With g the gradient, convexity gives for every v in the ball: f(w) - f(v) <= g'(w - v) <= w'g + mu
+    ||g||_inf, the gap of Frank and Wolfe. With W >= 0 only the negative part of g counts. It is divided
+    by the objective.
+
+    Args:
+        gram: X'X, (m, m).
+        cross: X'l, (m,).
+        count: ||l||^2.
+        weights: (R, m).
+        mu: the bound that each row of weights belongs to, (R,).
+        nonnegative: whether only weights >= 0 are allowed.
+
+    Returns:
+        Its arrays have an entry per row of weights, (R,).
     """
     used = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, used]

@@ -79,8 +79,16 @@ def solve_path(
 ) -> ClassPath:
     """Every solution of Eq. 1 for one class, from mu = 0 to `mu_max` or the unconstrained optimum.
 
-    gram (m, m) and cross (m,) in float64, count = ||l||^2. workspace: of an earlier path of m
-    features.
+    Args:
+        gram: X'X, float64 (m, m).
+        cross: X'l, float64 (m,).
+        count: ||l||^2.
+        mu_max: how far to go.
+        nonnegative: only weights >= 0.
+        workspace: memory of an earlier path of m features, to be used again.
+
+    Returns:
+        The path with all its breakpoints.
     """
     follower = _PathFollower(
         gram,

@@ -50,7 +50,11 @@ class Solution:
         return np.array([path.weights_at(mu) for path in self.classes])
 
     def certificate_at(self, mu: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Objective and relative gap at one of `mus`, each (C,)."""
+        """Objective and relative gap at one of `mus`, each (C,).
+
+        Raises:
+            VebiError: another mu.
+        """
         found = np.flatnonzero(self.mus == mu)
         if not len(found):
             raise VebiError(
@@ -92,8 +96,9 @@ def write_solution(path: str | Path, solution: Solution) -> None:
 def read_solution(path: str | Path) -> Solution:
     """Read what `write_solution` wrote.
 
-    Raises VebiError for every other file: what does not fit together would be read from, or written
-    to, memory that belongs to something else.
+    Raises:
+        VebiError: every other file. What does not fit together would be read from, or written to, memory
+            that belongs to something else.
     """
     with open_hdf5(path, "a path.h5 of `vebi select`") as file:
         try:

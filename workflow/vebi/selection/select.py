@@ -89,9 +89,21 @@ def solve(
     solver: Solver = "path",
     processes: int = 1,
 ) -> tuple[list[ClassPath], NDArray[np.float64], NDArray[np.float64]]:
-    """Solve Eq. 1 for every class; objective and relative gap at every mu, each (R, C).
+    """Solve Eq. 1 for every class.
 
-    solver `path`: every mu up to `mu_max` (default: the largest of `mus`). `spgl1`: at `mus` only.
+    Args:
+        statistics: X'X and its like.
+        mus: the values to certify and report.
+        mu_max: how far the path goes; None: to the largest of `mus`.
+        nonnegative: only weights >= 0.
+        solver: `path`, every mu up to `mu_max`; `spgl1`, at `mus` only.
+        processes: cores to use; the result does not depend on it.
+
+    Returns:
+        A path per class, and objective and relative gap at every mu, each (R, C).
+
+    Raises:
+        VebiError: no mu, or one that is not positive or beyond `mu_max`.
     """
     values = check_mus(mus)
     largest = _check_mu_max(mu_max, values)
@@ -148,6 +160,12 @@ def solve_paths(
         sums: files of Statistics that together are this descriptor file's, made by other jobs from
             parts of its rows with the same labels and split and all its columns; without them the file
             is read here.
+
+    Returns:
+        What is written.
+
+    Raises:
+        VebiError: a file that can't be read, or `mus` as in `solve`.
     """
     values = check_mus(mus)
     index = read_feature_index(descriptors)

@@ -97,7 +97,11 @@ class Statistics:
 
     @classmethod
     def load(cls, path: str | Path) -> Statistics:
-        """Read what `save` wrote; raises VebiError for another file."""
+        """Read what `save` wrote.
+
+        Raises:
+            VebiError: another file.
+        """
         try:
             with open_hdf5(path) as file:
                 result = cls(file["gram"][:], file["cross"][:], file["counts"][:])
@@ -323,11 +327,20 @@ def read_statistics(
     threads: int = 1,
     device: str | None = None,
 ) -> Statistics:
-    """Read a descriptor file once, block by block, and return its statistics.
+    """Read a descriptor file once, block by block, and sum it up.
 
-    columns: the features to use, in ascending order (default: all). part: (i, n) reads the i-th of n
-    equal parts of the rows; the parts' statistics add up to those of the file. device: a torch device
-    to multiply on (`cuda`); None multiplies with numpy on `threads` cores.
+    Args:
+        descriptors: the file.
+        columns: the features to use, in ascending order; None: all.
+        labels: what is regressed on, `annotations` or `predictions`.
+        split: 0 train, 1 test, None all.
+        part: (i, n) reads the i-th of n equal parts of the rows; the parts' statistics add up to those
+            of the file.
+        threads: cores that multiply, where no device is given.
+        device: a torch device to multiply on (`cuda`); None: numpy.
+
+    Returns:
+        X'X, X'l and the samples of each class.
     """
     rows, targets, n_classes = read_targets(descriptors, labels, split)
     edges = np.linspace(0, len(rows), part[1] + 1).astype(int)

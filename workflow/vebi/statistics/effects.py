@@ -7,12 +7,13 @@ One network: `over_scenes`. `over_images` chooses among them, from one score per
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.statistics.crossed import Cell, contrast
 from vebi.statistics.estimate import Estimate, make_estimate
 
 
-def over_networks(values: np.ndarray) -> Estimate:
+def over_networks(values: NDArray[np.float64]) -> Estimate:
     """Mean over networks with Student's t: what other networks would give on the same test set.
 
     Args:
@@ -21,7 +22,7 @@ def over_networks(values: np.ndarray) -> Estimate:
     return _student(values, "network")
 
 
-def over_scenes(values: np.ndarray) -> Estimate:
+def over_scenes(values: NDArray[np.float64]) -> Estimate:
     """Mean over the scenes of one network with Student's t: what it would give on other scenes.
 
     Args:
@@ -31,7 +32,7 @@ def over_scenes(values: np.ndarray) -> Estimate:
     return _student(values, "scene")
 
 
-def over_networks_and_draws(values: np.ndarray) -> Estimate:
+def over_networks_and_draws(values: NDArray[np.float64]) -> Estimate:
     """Mean over networks and a control's draws within each: what other networks and draws would give.
 
     Each network's mean over its draws is one value. What draws add to the spread is in the spread
@@ -44,7 +45,7 @@ def over_networks_and_draws(values: np.ndarray) -> Estimate:
     return over_networks(_mean(np.asarray(values, float)))
 
 
-def over_networks_and_scenes(values: np.ndarray) -> Estimate:
+def over_networks_and_scenes(values: NDArray[np.float64]) -> Estimate:
     """Mean over networks and scenes, both random: what other networks would give on other scenes.
 
     Every scene counts alike, however many images it has. `vebi.statistics.crossed.contrast` has the
@@ -57,7 +58,7 @@ def over_networks_and_scenes(values: np.ndarray) -> Estimate:
     return contrast([Cell(values)], [1.0])
 
 
-def over_images(values: np.ndarray, scene: np.ndarray) -> Estimate:
+def over_images(values: NDArray[np.float64], scene: NDArray[np.integer]) -> Estimate:
     """Mean over networks and images, with the interval that fits what another run would draw again.
 
     Several networks, images that share scenes: networks and scenes. Several networks, every image a
@@ -80,7 +81,7 @@ def over_images(values: np.ndarray, scene: np.ndarray) -> Estimate:
     return over_scenes(by_scene[..., networks[0] if len(networks) else 0, :])
 
 
-def scene_values(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
+def scene_values(values: NDArray[np.float64], scene: NDArray[np.integer]) -> NDArray[np.float64]:
     """One value per scene whose mean over scenes is the mean over images, unequal scenes or not.
 
     m + (n_j / mean n) (mean of scene j - m), with m the mean over images and n_j the images of scene
@@ -101,7 +102,7 @@ def scene_values(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
     return np.where(count > 0, mean + total * part, np.nan)
 
 
-def scene_means(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
+def scene_means(values: NDArray[np.float64], scene: NDArray[np.integer]) -> NDArray[np.float64]:
     """One value per scene: the mean over its images.
 
     Args:
@@ -116,7 +117,9 @@ def scene_means(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
         return total / count
 
 
-def _by_scene(values: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_scene(
+    values: NDArray[np.float64], scene: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum of what is not NaN in each scene, and the number of it: (..., J) both."""
     order = np.argsort(scene, kind="stable")
     _, starts = np.unique(scene[order], return_index=True)
@@ -125,7 +128,7 @@ def _by_scene(values: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.add.reduceat(known, starts, -1), np.add.reduceat(given.astype(float), starts, -1)
 
 
-def _student(values: np.ndarray, unit: str) -> Estimate:
+def _student(values: NDArray[np.float64], unit: str) -> Estimate:
     numbers = np.asarray(values, float)
     count = (~np.isnan(numbers)).sum(-1)
     mean = _mean(numbers)
@@ -142,7 +145,7 @@ def _student(values: np.ndarray, unit: str) -> Estimate:
     return make_estimate(mean, variance, df, reason=f"one {unit}" if most == 1 else "", **sizes)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the last axis of what is not NaN; NaN where nothing is."""
     given = ~np.isnan(values)
     with np.errstate(invalid="ignore"):

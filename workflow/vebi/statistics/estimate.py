@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-Numbers = float | np.ndarray
+Numbers = float | NDArray[np.float64]
 # Scores of this library are of the order of one. What is smaller than this is the rounding of sums.
 RESOLUTION = 1e-9
 
@@ -90,14 +91,14 @@ class Estimate:
         """The mean as column `name` of a table, the ends as `prefix`ci_low and `prefix`ci_high."""
         return {name: self.value, f"{prefix}ci_low": self.low, f"{prefix}ci_high": self.high}
 
-    def _spread(self) -> np.ndarray:
+    def _spread(self) -> NDArray[np.float64]:
         error = np.asarray(self.standard_error, float)
         return np.where(error > 0, error, np.nan)
 
 
 def make_estimate(
-    value: np.ndarray,
-    variance: np.ndarray,
+    value: NDArray[np.float64],
+    variance: NDArray[np.float64],
     df: Numbers,
     *,
     n_networks: int = 0,

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.statistics.effects import over_images
 
 
-def check_same_images(what: str, image_indices: Iterable[np.ndarray]) -> None:
+def check_same_images(what: str, image_indices: Iterable[NDArray[np.integer]]) -> None:
     """Refuse to pair scores that are not of the same images in the same order.
 
     Args:
@@ -27,7 +28,9 @@ def check_same_images(what: str, image_indices: Iterable[np.ndarray]) -> None:
         )
 
 
-def mean_over_networks(values: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+def mean_over_networks(
+    values: Sequence[NDArray[np.float64]] | NDArray[np.float64],
+) -> NDArray[np.float64]:
     """Mean of each image over the networks (or repeats) that have a value for it: float64 (N).
 
     Args:
@@ -43,7 +46,9 @@ def mean_over_networks(values: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
 
 
 def paired_difference(
-    name: str, values: Sequence[np.ndarray] | np.ndarray, scene: np.ndarray
+    name: str,
+    values: Sequence[NDArray[np.float64]] | NDArray[np.float64],
+    scene: NDArray[np.integer],
 ) -> dict[str, Any]:
     """Columns of the difference between two methods on the same images: see `over_images`.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.data.an8flower.scene import get_flower_set, split_of_base
 from vebi.io.errors import VebiError
@@ -36,7 +37,11 @@ def assemble(
         raise VebiError(f"no chunks of {flower_set} were given: nothing to assemble.")
     expected = _count_images(chunks)
     planes = ["images", "masks", "parts", "shadows"] + ["distractor_masks"] * chosen.distractors
-    columns: dict[str, list[np.ndarray]] = {"labels": [], "base_scene": [], "parameters": []}
+    columns: dict[str, list[NDArray[np.generic]]] = {
+        "labels": [],
+        "base_scene": [],
+        "parameters": [],
+    }
     with create_hdf5(out) as file:
         for start, stop, path in chunks:
             with open_hdf5(path) as chunk:

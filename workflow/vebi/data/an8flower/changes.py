@@ -17,6 +17,7 @@ What replaces the old is drawn from the seed and the image's index alone, in the
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.data.an8flower.geometry import contact_pixels
 from vebi.data.an8flower.parts import COMPANION_SUFFIX, OBJECT_NAMES, PART_NUMBERS, part_mask
@@ -143,9 +144,9 @@ def _recolour(scene: Scene, new: dict[str, Rgb]) -> Scene:
 def changed_region(
     change: Change,
     scene: Scene,
-    before: tuple[np.ndarray, np.ndarray],
-    after: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
+    before: tuple[NDArray[np.uint8], NDArray[np.bool_]],
+    after: tuple[NDArray[np.uint8], NDArray[np.bool_]],
+) -> NDArray[np.bool_]:
     """The pixels that a change is about: its parts, and where it moves a part or a shadow.
 
     Args:

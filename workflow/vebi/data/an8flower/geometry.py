@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.data.an8flower.parts import COMPANION_SUFFIX
 from vebi.data.an8flower.scene import DISTRACTOR_OBJECTS, Leaf, Plant, Rgb, Scene, View
@@ -27,11 +28,11 @@ CONTACT_REACH = 1.8
 class Mesh:
     """`vertices` float64 (V, 3), `quads` int32 (F, 4), `shade` (V): a factor on the surface's colour."""
 
-    vertices: np.ndarray
-    quads: np.ndarray
-    shade: np.ndarray
+    vertices: NDArray[np.float64]
+    quads: NDArray[np.int32]
+    shade: NDArray[np.float64]
 
-    def moved(self, matrix: np.ndarray) -> "Mesh":
+    def moved(self, matrix: NDArray[np.float64]) -> "Mesh":
         """The mesh under an affine map, a (4, 4) matrix."""
         return Mesh(self.vertices @ matrix[:3, :3].T + matrix[:3, 3], self.quads, self.shade)
 
@@ -46,7 +47,7 @@ def join(meshes: list[Mesh]) -> Mesh:
     )
 
 
-def _grid(points: np.ndarray, shade: np.ndarray, closed: bool = False) -> Mesh:
+def _grid(points: NDArray[np.float64], shade: NDArray[np.float64], closed: bool = False) -> Mesh:
     """A sheet of points (rows, columns, 3); `closed` joins the last column to the first."""
     rows, columns = points.shape[:2]
     number = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
@@ -72,7 +73,7 @@ def _lathe(profile: list[tuple[float, float]], shade: list[float], segments: int
     return _grid(points, np.array(shade)[:, None], closed=True)
 
 
-def rotation(axis: str, degrees: float) -> np.ndarray:
+def rotation(axis: str, degrees: float) -> NDArray[np.float64]:
     """(4, 4) rotation about x, y or z."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -81,7 +82,7 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     return matrix
 
 
-def translation(x: float, y: float, z: float) -> np.ndarray:
+def translation(x: float, y: float, z: float) -> NDArray[np.float64]:
     """(4, 4) translation."""
     matrix = np.eye(4)
     matrix[:3, 3] = x, y, z
@@ -93,11 +94,11 @@ class Thing:
     """An object of a scene: its shape, where it is (4, 4), and its colour in sRGB."""
 
     mesh: Mesh
-    matrix: np.ndarray
+    matrix: NDArray[np.float64]
     colour: Rgb
 
     @property
-    def vertices(self) -> np.ndarray:
+    def vertices(self) -> NDArray[np.float64]:
         """Corners (V, 3) in the scene's frame."""
         return self.mesh.vertices @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
@@ -140,7 +141,7 @@ def _has_contact(scene: Scene) -> bool:
     return scene.companion is None and not scene.hangs
 
 
-def contact_pixels(scene: Scene, size: int) -> np.ndarray:
+def contact_pixels(scene: Scene, size: int) -> NDArray[np.bool_]:
     """Where the ground would be darker for the pot that stands on it, if seen: bool (size, size)."""
     if not _has_contact(scene):
         return np.zeros((size, size), bool)
@@ -159,7 +160,10 @@ def _focal(view: View, size: int) -> float:
 
 
 def _place_plant(
-    meshes: dict[str, Mesh], stands: np.ndarray, head: np.ndarray, colours: dict[str, Rgb]
+    meshes: dict[str, Mesh],
+    stands: NDArray[np.float64],
+    head: NDArray[np.float64],
+    colours: dict[str, Rgb],
 ) -> dict[str, Thing]:
     return {
         name: Thing(mesh, stands @ head if name in ("petals", "centre") else stands, colours[name])
@@ -184,8 +188,8 @@ def plant_meshes(plant: Plant, form: str = "", drop: float | None = None) -> dic
 
 
 def stem_point(
-    plant: Plant, place: np.ndarray | float, drop: float | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    plant: Plant, place: NDArray[np.float64] | float, drop: float | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points and unit tangents (..., 3) of the stem's curve, which lies in the x-z plane.
 
     Upright it is a quadratic Bezier curve; hanging it is one of degree 4 that rises, bends over the
@@ -213,10 +217,12 @@ def stem_point(
     return point, tangent / np.linalg.norm(tangent, axis=-1, keepdims=True)
 
 
-def _bezier(points: list[np.ndarray], t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bezier(
+    points: list[NDArray[np.float64]], t: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points and derivatives of a Bezier curve by its Bernstein form."""
 
-    def curve(points: list[np.ndarray]) -> np.ndarray:
+    def curve(points: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         n = len(points) - 1
         terms = [
             math.comb(n, k) * t**k * (1 - t) ** (n - k) * point for k, point in enumerate(points)
@@ -231,7 +237,7 @@ def _bezier(points: list[np.ndarray], t: np.ndarray) -> tuple[np.ndarray, np.nda
 class HangingPlace:
     """Where a hanging plant's pot stands (4, 4), and how far its head is above the pot's foot."""
 
-    matrix: np.ndarray
+    matrix: NDArray[np.float64]
     drop: float
 
 
@@ -247,18 +253,20 @@ def hanging_place(plant: Plant, view: View) -> HangingPlace:
     meshes = plant_meshes(plant)
     head = head_matrix(plant, view.head_spin, view.head_nod)
 
-    def places(head: np.ndarray, foot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def places(
+        head: NDArray[np.float64], foot: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         petals = _mean_place(meshes["petals"], head, plant, view, is_sheet=True)
         return petals, _mean_place(meshes["pot"], foot, plant, view, is_sheet=False)
 
     petals_at, pot_at = places(head, np.eye(4))
 
-    def stands(values: np.ndarray) -> np.ndarray:
+    def stands(values: NDArray[np.float64]) -> NDArray[np.float64]:
         aside, height, turn, _ = values
         there = translation(aside * right[0], aside * right[1], height)
         return there @ rotation("z", view.azimuth + 60.0 * turn)
 
-    def misses(values: np.ndarray) -> np.ndarray:
+    def misses(values: NDArray[np.float64]) -> NDArray[np.float64]:
         head = head_matrix(plant, view.head_spin, view.head_nod, values[3])
         petals, pot = places(stands(values) @ head, stands(values))
         return np.concatenate([petals - pot_at, pot - petals_at])
@@ -272,8 +280,8 @@ def hanging_place(plant: Plant, view: View) -> HangingPlace:
 
 
 def _mean_place(
-    mesh: Mesh, matrix: np.ndarray, plant: Plant, view: View, *, is_sheet: bool
-) -> np.ndarray:
+    mesh: Mesh, matrix: NDArray[np.float64], plant: Plant, view: View, *, is_sheet: bool
+) -> NDArray[np.float64]:
     """Centroid (2) of a mesh's projected faces, right and up, in focal lengths from the middle.
 
     Of a sheet all faces count, else those that turn to the camera: a pot's inside is full of soil.
@@ -294,7 +302,7 @@ def floor_of(scene: Scene) -> float:
 
 def head_matrix(
     plant: Plant, spin: float = 0.0, nod: float = 0.0, drop: float | None = None
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Places the flower head (axis z) on the stem's end, tilted towards +x."""
     top, _ = stem_point(plant, 1.0, drop)
     tilt = plant.head_tilt + nod + (0.0 if drop is None else HANGING_TILT)
@@ -331,7 +339,9 @@ def _petal(plant: Plant, scale: float, lift: float, form: str) -> Mesh:
     return _grid(points, np.clip(shade, 0.0, 1.0))
 
 
-def petal_outline(form: str, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def petal_outline(
+    form: str, u: NDArray[np.float64], v: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The form of a petal that is a class: half its width, and how far out it reaches.
 
     Args:
@@ -480,7 +490,7 @@ def object_mesh(kind: str) -> Mesh:
     return _grid(points - np.array([0.0, 0.0, lowest]), shade, closed=True)
 
 
-def camera_matrix(plant: Plant, view: View) -> np.ndarray:
+def camera_matrix(plant: Plant, view: View) -> NDArray[np.float64]:
     """(4, 4) camera to world: x right, y up, looking along -z."""
     azimuth, elevation = math.radians(view.azimuth), math.radians(view.elevation)
     backward = np.array(
@@ -500,7 +510,7 @@ def camera_matrix(plant: Plant, view: View) -> np.ndarray:
     return matrix @ rotation("z", view.roll)
 
 
-def sun_matrix(view: View) -> np.ndarray:
+def sun_matrix(view: View) -> NDArray[np.float64]:
     """(4, 4) of the sun, which shines along its -z; its azimuth counts from the camera's."""
     return rotation("z", view.azimuth + view.sun_azimuth) @ rotation("y", 90.0 - view.sun_elevation)
 

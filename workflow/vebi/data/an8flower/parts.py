@@ -5,6 +5,7 @@ the ground that it hits lies in a shadow. Together they make masks that share no
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.data.an8flower.scene import (
     DISTRACTOR_OBJECTS,
@@ -46,7 +47,7 @@ def visible_names(flower_set: str) -> tuple[str, ...]:
     return (*names, "shadow")
 
 
-def part_mask(name: str, parts: np.ndarray, shadows: np.ndarray) -> np.ndarray:
+def part_mask(name: str, parts: NDArray[np.uint8], shadows: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels of one part, `shadow` included: bool, of the shape of `parts`."""
     if name == "shadow":
         return shadows.astype(bool)
@@ -54,23 +55,23 @@ def part_mask(name: str, parts: np.ndarray, shadows: np.ndarray) -> np.ndarray:
     return mask & ~shadows if name == "ground" else mask
 
 
-def part_map(parts: np.ndarray, shadows: np.ndarray) -> np.ndarray:
+def part_map(parts: NDArray[np.uint8], shadows: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The part of each pixel, `shadow` among them, as one number: uint8, of the shape of `parts`."""
     return np.where(shadows, np.uint8(SHADOW_NUMBER), parts)
 
 
-def masks_of_map(numbers: np.ndarray, flower_set: str) -> dict[str, np.ndarray]:
+def masks_of_map(numbers: NDArray[np.uint8], flower_set: str) -> dict[str, NDArray[np.bool_]]:
     """Masks bool of every part that the set can show, by name; the inverse of `part_map`."""
     codes = {**PART_NUMBERS, "shadow": SHADOW_NUMBER}
     return {name: numbers == codes[name] for name in visible_names(flower_set)}
 
 
-def mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
+def mask_of(parts: NDArray[np.uint8], scene: Scene) -> NDArray[np.bool_]:
     """Pixels (H, W) that show the part which carries the class."""
     return parts == PART_NUMBERS[scene.part]
 
 
-def distractor_mask_of(parts: np.ndarray, scene: Scene) -> np.ndarray:
+def distractor_mask_of(parts: NDArray[np.uint8], scene: Scene) -> NDArray[np.bool_]:
     """Pixels (H, W) that show a distractor, part or object."""
     names = [item.kind for item in scene.distractors if item.kind not in DISTRACTOR_OBJECTS]
     return np.isin(parts, [PART_NUMBERS[name] for name in (*names, *OBJECT_NAMES)])

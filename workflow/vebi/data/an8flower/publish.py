@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 from tqdm import tqdm
@@ -233,7 +234,7 @@ WRITERS: dict[str, Callable[[Dataset, Path, Path, str], None]] = {
 }
 
 
-def coco_annotation(mask: np.ndarray) -> dict[str, Any]:
+def coco_annotation(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Run-length mask, box and area of bool (H, W), as COCO has them: columns first, zeros first."""
     columns = mask.ravel(order="F")
     runs = [(key, len(list(group))) for key, group in groupby(columns.tolist())]
@@ -247,7 +248,9 @@ def coco_annotation(mask: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _parts_of(data: Dataset, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _parts_of(
+    data: Dataset, row: NDArray[np.integer]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return data.read("parts", row)[0], data.read("shadows", row)[0]
 
 

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -84,12 +85,12 @@ class Job:
 class Rendering(NamedTuple):
     """A picture uint8 (H, W, 3), its part numbers uint8 (H, W), and bool (H, W) what the sun reaches."""
 
-    image: np.ndarray
-    parts: np.ndarray
-    lit: np.ndarray
+    image: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
+    lit: NDArray[np.bool_]
 
     @property
-    def shadows(self) -> np.ndarray:
+    def shadows(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of the ground that lie in shadow."""
         return (self.parts == PART_NUMBERS["ground"]) & ~self.lit
 
@@ -200,7 +201,7 @@ class Renderer:
         self._place(scene)
         return Rendering(self._shoot(self._beauty), *self._shoot_parts())
 
-    def render_parts(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    def render_parts(self, scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The part numbers uint8 (H, W) and bool (H, W) what the sun reaches, alone."""
         self._place(scene)
         return self._shoot_parts()
@@ -258,11 +259,13 @@ class Renderer:
             node.outputs[0].default_value = (*map(linear, scene.colours[name]), 1.0)
         self._beauty.cycles.seed = view.sampling_seed
 
-    def _shoot_parts(self, window: geometry.Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def _shoot_parts(
+        self, window: geometry.Window | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         shot = self._shoot(self._parts, window)
         return shot[..., 0], shot[..., 1] > 0
 
-    def _shoot(self, scene: Any, window: geometry.Window | None = None) -> np.ndarray:
+    def _shoot(self, scene: Any, window: geometry.Window | None = None) -> NDArray[np.uint8]:
         """The picture, or a window of it: the same pixels as in the whole."""
         path = Path(self._folder.name) / f"{scene.name}.tga"
         render = scene.render
@@ -376,7 +379,7 @@ def _fill_mesh(data: Any, mesh: geometry.Mesh) -> None:
     shade.data.foreach_set("value", mesh.shade.astype(np.float32))
 
 
-def _blender_matrix(matrix: np.ndarray) -> list[list[float]]:
+def _blender_matrix(matrix: NDArray[np.float64]) -> list[list[float]]:
     # Blender's matrices are written row by row, but foreach-style buffers are column by column;
     # nested lists are rows.
     import mathutils

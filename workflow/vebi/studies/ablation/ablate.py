@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -117,13 +118,13 @@ def as_ablation(condition: Any, layers: Sequence[Layer]) -> Ablation:
 def ablate(
     model: nn.Module,
     dataset: Dataset,
-    indices: np.ndarray,
-    conditions: Sequence[np.ndarray],
+    indices: NDArray[np.integer],
+    conditions: Sequence[NDArray[np.integer]],
     batch_size: int = 128,
     *,
     device: torch.device | str = "cpu",
     layers: Sequence[Layer] | None = None,
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """Predicted classes int64 (conditions, N) of the images at `indices` of `dataset`.
 
     A condition is an integer array (n, 2) of features (layer index as in `list_layers`, channel)
@@ -142,7 +143,7 @@ def ablate(
     batches = dataset.batches(indices, batch_size)
     total = -(-len(indices) // batch_size)
 
-    def compute(_: np.ndarray, raw: np.ndarray) -> Tensor:
+    def compute(_: NDArray[np.int64], raw: NDArray[np.uint8]) -> Tensor:
         return ablate_batch(model, to_network_input(raw, device), layers, ablations)
 
     start = 0
@@ -153,7 +154,9 @@ def ablate(
     return predictions
 
 
-def mean_class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def mean_class_accuracy(
+    predictions: NDArray[np.int64], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Mean over the classes that occur of the fraction of their images predicted right.
 
     `predictions` (..., N), `labels` (N); returns (...).
@@ -162,7 +165,7 @@ def mean_class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarr
     return np.mean([hits[..., labels == label].mean(-1) for label in np.unique(labels)], axis=0)
 
 
-def class_weights(labels: np.ndarray) -> np.ndarray:
+def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """A weight per image, so that the mean of weight x hit is the mean class accuracy: (N), mean 1."""
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return len(labels) / (len(counts) * counts[inverse])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.statistics import paired_difference
@@ -15,7 +16,7 @@ from vebi.studies.ablation.hits_file import Hits
 def compare(
     ablation: pd.DataFrame,
     hits: Mapping[tuple[str, str, int], Hits],
-    scenes: Mapping[str, np.ndarray],
+    scenes: Mapping[str, NDArray[np.int64]],
 ) -> pd.DataFrame:
     """From the ablation table to `ablation_effect`: one row per data set, model, scope, mu, control.
 
@@ -71,7 +72,7 @@ def compare(
     return pd.DataFrame(rows)
 
 
-def _differences(item: Hits, control: pd.Series, selected: int) -> np.ndarray:
+def _differences(item: Hits, control: pd.Series, selected: int) -> NDArray[np.float64]:
     """Per image, what the mean control keeps right minus what the selection does: float64 (N)."""
     if max(control.max(), selected) >= len(item.hits):
         raise VebiError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import create_hdf5, open_hdf5
@@ -13,8 +14,8 @@ from vebi.io.hdf5 import create_hdf5, open_hdf5
 class Hits:
     """`hits` bool (rows, N), a row for each of `ablation.csv`; `labels` int64 (N) of the test images."""
 
-    hits: np.ndarray
-    labels: np.ndarray
+    hits: NDArray[np.bool_]
+    labels: NDArray[np.int64]
 
 
 def write_hits(path: str | Path, item: Hits) -> None:

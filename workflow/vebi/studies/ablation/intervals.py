@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.statistics import clustered_proportion_interval, stratified_interval
 from vebi.studies.ablation.ablate import class_weights
@@ -13,7 +14,7 @@ from vebi.studies.ablation.hits_file import Hits
 def add_intervals(
     ablation: pd.DataFrame,
     hits: Mapping[tuple[str, str, int], Hits],
-    scenes: Mapping[str, np.ndarray],
+    scenes: Mapping[str, NDArray[np.int64]],
 ) -> pd.DataFrame:
     """The ablation table with `n_images` and the ends of each accuracy's 95 % interval.
 
@@ -31,7 +32,9 @@ def add_intervals(
     return pd.concat(parts).loc[ablation.index]
 
 
-def accuracy_intervals(item: Hits, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def accuracy_intervals(
+    item: Hits, scene: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends of the 95 % interval of each row's mean class accuracy: two arrays (rows).
 
     Where every image is a scene of its own, class by class (`stratified_interval`); where images share

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from vebi.config.stages import AblationConfig
@@ -17,7 +18,7 @@ from vebi.studies.ablation.ablate import ablate, mean_class_accuracy
 from vebi.studies.ablation.controls import CONTROLS
 
 
-def get_selected(table: pd.DataFrame, mu: float, layers: Sequence[Layer]) -> np.ndarray:
+def get_selected(table: pd.DataFrame, mu: float, layers: Sequence[Layer]) -> NDArray[np.int64]:
     """Union over the classes of the features that `table` (selected_features) selects at `mu`.
 
     Returns int64 (n, 2): layer index and channel, each once, ascending.
@@ -33,7 +34,7 @@ def get_selected(table: pd.DataFrame, mu: float, layers: Sequence[Layer]) -> np.
     return np.unique(pairs.reshape(-1, 2), axis=0)
 
 
-def get_pool(layers: Sequence[Layer], scope: str) -> np.ndarray:
+def get_pool(layers: Sequence[Layer], scope: str) -> NDArray[np.int64]:
     """Every feature of a scope: int64 (p, 2), layer index and channel, ascending."""
     in_scope = [layer for layer in layers if scope == "all" or layer.type == "conv"]
     positions, channels = feature_index(in_scope)
@@ -42,8 +43,8 @@ def get_pool(layers: Sequence[Layer], scope: str) -> np.ndarray:
 
 
 def draw_control(
-    control: str, selected: np.ndarray, pool: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+    control: str, selected: NDArray[np.int64], pool: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
     """As many features of `pool` (p, 2) as there are in `selected` (n, 2), without replacement.
 
     `random` draws from the whole pool; `random_selected_layers` from the layers that have any selected
@@ -69,7 +70,7 @@ def run_study(
     mus: Sequence[float],
     key: Sequence[int],
     device: torch.device | str = "cpu",
-) -> tuple[pd.DataFrame, np.ndarray]:
+) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Mean class accuracy on the test split for every scope, mu, condition and repeat.
 
     Args:
@@ -90,7 +91,7 @@ def run_study(
     example = next(dataset.batches(rows[:1], 1))[1]
     layers = list_layers(model, to_network_input(example, device))
     described: list[tuple[str, float, str, int]] = []
-    conditions: list[np.ndarray] = []
+    conditions: list[NDArray[np.int64]] = []
     for scope, table in sorted(selections.items()):
         pool = get_pool(layers, scope)
         described.append((scope, 0.0, "none", 0))

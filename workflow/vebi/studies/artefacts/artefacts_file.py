@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.hdf5 import create_hdf5, open_hdf5
 
@@ -20,18 +21,18 @@ class Artefacts:
     methods, for `heatmap_period` (2), the widest; both are empty where no layer has a lattice.
     """
 
-    image_index: np.ndarray
-    scene: np.ndarray
+    image_index: NDArray[np.int64]
+    scene: NDArray[np.int64]
     layer_names: tuple[str, ...]
-    layer_numbers: np.ndarray
-    period: np.ndarray
-    features: np.ndarray
-    selected: np.ndarray
+    layer_numbers: NDArray[np.int64]
+    period: NDArray[np.float64]
+    features: NDArray[np.int64]
+    selected: NDArray[np.bool_]
     methods: tuple[str, ...]
-    scores: np.ndarray
+    scores: NDArray[np.float64]
     heatmap_methods: tuple[str, ...]
-    heatmap_period: np.ndarray
-    heatmap_scores: np.ndarray
+    heatmap_period: NDArray[np.float64]
+    heatmap_scores: NDArray[np.float64]
 
 
 _TEXTS = ("layer_names", "methods", "heatmap_methods")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from vebi.data.dataset import Dataset
@@ -22,14 +23,14 @@ class DrawnFeature:
     `selected`: whether the mu-Lasso gives it a positive weight for the predicted class.
     """
 
-    image: np.ndarray
+    image: NDArray[np.uint8]
     class_name: str
     layer_number: int
     layer: str
     channel: int
     stride: float
     selected: bool
-    maps: dict[str, np.ndarray]
+    maps: dict[str, NDArray[np.float32]]
     scores: dict[str, float]
 
 

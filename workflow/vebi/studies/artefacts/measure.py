@@ -49,12 +49,12 @@ def lattices(
 
 
 def feature_of_each_layer(
-    descriptors: np.ndarray,
-    weights: np.ndarray,
-    predictions: np.ndarray,
+    descriptors: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    predictions: NDArray[np.int64],
     described: Sequence[Layer],
     layers: Sequence[Layer],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """One feature of each of `layers` for each image: int64 (N, L, 2), and whether it was selected.
 
     The one with the highest positive r = w_j o x of the predicted class j; where the mu-Lasso has taken
@@ -90,9 +90,9 @@ def drawing_methods(names: Iterable[str]) -> list[str]:
 class _Scored(NamedTuple):
     """Of N images, L layers and M methods: features (N, L, 2), selected (N, L), scores (N, L, M)."""
 
-    features: np.ndarray
-    selected: np.ndarray
-    scores: np.ndarray
+    features: NDArray[np.int64]
+    selected: NDArray[np.bool_]
+    scores: NDArray[np.float64]
 
 
 def measure(
@@ -168,10 +168,10 @@ def _at_equal_steps(
 def _score_features(
     network: InterpretedNetwork,
     layers: Sequence[Layer],
-    chosen: np.ndarray,
+    chosen: NDArray[np.int64],
     *,
     used: Sequence[Layer],
-    periods: np.ndarray,
+    periods: NDArray[np.float64],
     methods: Sequence[str],
     batch_size: int,
 ) -> _Scored:
@@ -184,7 +184,7 @@ def _score_features(
         np.zeros((len(chosen), len(used), len(methods))),
     )
 
-    def score(rows: np.ndarray, raw: np.ndarray) -> _Scored:
+    def score(rows: NDArray[np.int64], raw: NDArray[np.uint8]) -> _Scored:
         features, selected = feature_of_each_layer(
             np.concatenate([descriptors.rows(rows[i : i + 1]) for i in range(len(rows))]),
             network.weights,
@@ -213,7 +213,9 @@ def _score_features(
     return result
 
 
-def _score_file(path: Path, images: np.ndarray, period: tuple[float, float]) -> np.ndarray:
+def _score_file(
+    path: Path, images: NDArray[np.int64], period: tuple[float, float]
+) -> NDArray[np.float64]:
     """Scores of the heatmaps of some images in a heatmap file."""
     with open_hdf5(path) as file:
         index = file["image_index"][:]

@@ -1,6 +1,7 @@
 """The grid-artefact score: how much of a heatmap is a lattice with the network's stride (VEBI Fig. 2)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 # A lattice of fewer points has no peaks in its spectrum that a window could tell from their surroundings.
 MIN_PERIODS = 6
@@ -12,7 +13,9 @@ def is_measurable(size: tuple[int, int], period: tuple[float, float]) -> bool:
     return strided and all(n >= MIN_PERIODS * p for n, p in zip(size, period, strict=True))
 
 
-def grid_artefact_score(maps: np.ndarray, period: tuple[float, float]) -> np.ndarray:
+def grid_artefact_score(
+    maps: NDArray[np.floating], period: tuple[float, float]
+) -> NDArray[np.float64]:
     """Share of each map's energy that a lattice of `period` (vertical, horizontal) pixels makes.
 
     `maps` (..., H, W). With P the power spectrum of a map under a Hann window, its weighted mean taken
@@ -42,7 +45,9 @@ def grid_artefact_score(maps: np.ndarray, period: tuple[float, float]) -> np.nda
     return np.divide(excess, power.sum((-2, -1)), out=np.zeros_like(excess), where=~flat)
 
 
-def _cells(size: tuple[int, int], period: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _cells(
+    size: tuple[int, int], period: tuple[float, float]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which frequencies (H, W) are in the inner and in the outer parts of the lattice's cells."""
     offsets, zeroth = [], []
     for n, p in zip(size, period, strict=True):

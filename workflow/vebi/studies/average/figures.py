@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vebi.figures.images import show_image, title_feature
 from vebi.figures.style import SMALL, get_layer_colour, new_figure, styled
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 24
 
 
-def _show_patch(axis: Axes, pixels: np.ndarray) -> None:
+def _show_patch(axis: Axes, pixels: NDArray[np.uint8]) -> None:
     """A patch in a thin frame, without which white ones end in the page."""
     show_image(axis, pixels, vmin=0, vmax=255)
     for spine in axis.spines.values():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.config.average import AverageConfig
@@ -32,14 +33,17 @@ class Average:
 
     feature: ClassFeature
     strongest: Strongest
-    corner: np.ndarray
-    mean: np.ndarray
-    examples: np.ndarray
+    corner: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    examples: NDArray[np.uint8]
 
 
 def crop_patch(
-    image: np.ndarray, corner: np.ndarray, size: tuple[int, int], fill: np.ndarray
-) -> np.ndarray:
+    image: NDArray[np.float64],
+    corner: NDArray[np.int64],
+    size: tuple[int, int],
+    fill: NDArray[np.float64],
+) -> NDArray[np.float64]:
     """The part of `image` (H, W, C) of `size` at `corner`, with `fill` (C) beyond the borders."""
     patch = np.broadcast_to(fill, (*size, image.shape[2])).copy()
     top, left = np.maximum(corner, 0)
@@ -70,7 +74,7 @@ def average_patches(
     features: Sequence[ClassFeature],
     strongest: Sequence[Strongest],
     windows: Sequence[tuple[Axis, Axis]],
-    fill: np.ndarray,
+    fill: NDArray[np.float64],
     *,
     n_examples: int,
     batch_size: int = 64,
@@ -211,8 +215,8 @@ def _write(group: h5py.Group, average: Average) -> None:
 class Tile:
     """One feature of one class as it is drawn: see `write_average`."""
 
-    mean: np.ndarray
-    examples: np.ndarray
+    mean: NDArray[np.float64]
+    examples: NDArray[np.uint8]
     n_patches: int
     layer_number: int
     layer: str

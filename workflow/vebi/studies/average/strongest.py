@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.data.dataset import Dataset
@@ -24,7 +25,7 @@ class ClassFeature:
 
 
 def choose_features(
-    weights: np.ndarray, layers: Sequence[Layer], top: int
+    weights: NDArray[np.float64], layers: Sequence[Layer], top: int
 ) -> list[list[ClassFeature]]:
     """Of each class up to `top` features with the highest positive weight, best first.
 
@@ -46,11 +47,11 @@ class Strongest:
     """The `n` highest positive responses seen so far: of which image, at which position of the map."""
 
     n: int
-    response: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    image: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    position: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    response: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    image: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    position: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
-    def see(self, images: np.ndarray, maps: np.ndarray) -> None:
+    def see(self, images: NDArray[np.int64], maps: NDArray[np.float32]) -> None:
         """Take in the maps (N, h, w) of a feature for some `images`; of equals the first image stays."""
         if not len(maps):
             return
@@ -67,14 +68,14 @@ class Strongest:
 def find_strongest(
     model: nn.Module,
     dataset: Dataset,
-    rows: np.ndarray,
+    rows: NDArray[np.integer],
     layers: Sequence[Layer],
     features: Sequence[ClassFeature],
     *,
     n_patches: int,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
-) -> tuple[list[Strongest], np.ndarray]:
+) -> tuple[list[Strongest], NDArray[np.float64]]:
     """For each feature the images of its class, among `rows`, that contain its highest responses.
 
     An image's response is the maximum of the feature's map, since that place is what is cut out. Memory
@@ -86,7 +87,9 @@ def find_strongest(
     total = np.zeros(dataset.image_shape[2], np.int64)
     wanted = [layers[index] for index in used]
 
-    def compute(_: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, list[Tensor]]:
+    def compute(
+        _: NDArray[np.int64], raw: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], list[Tensor]]:
         found = responses(model, to_network_input(raw, device), layers, wanted)[1]
         return raw.sum((0, 1, 2), dtype=np.int64), found
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.network.layers import Layer
 from vebi.studies.ablation.measure import draw_control
@@ -19,12 +20,12 @@ class Features(NamedTuple):
     float64 (p), the mean over the training images of each one's share of its layer's response.
     """
 
-    selected: np.ndarray
-    pool: np.ndarray
-    norm: np.ndarray
+    selected: NDArray[np.int64]
+    pool: NDArray[np.int64]
+    norm: NDArray[np.float64]
 
     @property
-    def is_selected(self) -> np.ndarray:
+    def is_selected(self) -> NDArray[np.bool_]:
         """Which of the pool are selected: bool (p)."""
         chosen = set(map(tuple, self.selected.tolist()))
         return np.array([tuple(feature) in chosen for feature in self.pool.tolist()], bool)
@@ -32,7 +33,7 @@ class Features(NamedTuple):
 
 def draw_norm_matched(
     features: Features, layers: Sequence[Layer], rng: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """For each selected feature one that was not, of about the same norm, from any layer: (n, 2).
 
     In random order each takes one of the `NEAREST` that are left (by the ratio of norms).
@@ -53,7 +54,7 @@ def draw_norm_matched(
 
 def draw_share_matched(
     features: Features, layers: Sequence[Layer], rng: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """As large a part of other layers, of features that were not selected: (k, 2).
 
     The shares of the layers that are selected from are dealt to layers drawn at random from the scope;
@@ -74,19 +75,19 @@ def draw_share_matched(
 
 def draw_anywhere(
     features: Features, layers: Sequence[Layer], rng: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """As many features, from the whole scope: (n, 2)."""
     return draw_control("random", features.selected, features.pool, rng)
 
 
 def draw_layer_matched(
     features: Features, layers: Sequence[Layer], rng: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """As many features of each layer as are selected there: (n, 2)."""
     return draw_control("random_layer_matched", features.selected, features.pool, rng)
 
 
-Draw = Callable[[Features, Sequence[Layer], np.random.Generator], np.ndarray]
+Draw = Callable[[Features, Sequence[Layer], np.random.Generator], NDArray[np.int64]]
 CONTROLS: dict[str, Draw] = {
     "random": draw_anywhere,
     "random_layer_matched": draw_layer_matched,

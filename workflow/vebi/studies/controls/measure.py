@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from vebi.config.controls import ControlsConfig
@@ -99,7 +100,7 @@ def mean_norms(
 
 
 def describe_draws(
-    features: Features, drawn: Sequence[np.ndarray], layers: Sequence[Layer]
+    features: Features, drawn: Sequence[NDArray[np.int64]], layers: Sequence[Layer]
 ) -> dict[str, float | str]:
     """How like the selection a control is: means over its draws."""
     width = {layer.index: layer.n_channels for layer in layers}
@@ -126,7 +127,10 @@ def describe_draws(
 
 
 def _effect(
-    whole: np.ndarray, selected: np.ndarray, control: np.ndarray, scenes: np.ndarray
+    whole: NDArray[np.float64],
+    selected: NDArray[np.float64],
+    control: NDArray[np.float64],
+    scenes: NDArray[np.int64],
 ) -> dict[str, float]:
     """Drops of mean class accuracy and their difference, from weighted hits and scenes (N) each."""
     estimate = over_scenes(scene_means(control - selected, scenes))

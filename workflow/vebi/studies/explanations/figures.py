@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import CHANCE, DRAWN, in_order
 from vebi.data.dataset import TEST, open_dataset
@@ -16,13 +17,13 @@ from vebi.studies.iou.iou_file import read_curves
 
 @styled
 def draw_examples(
-    images: np.ndarray,
-    masks: np.ndarray,
-    heatmaps: dict[str, np.ndarray],
+    images: NDArray[np.uint8],
+    masks: NDArray[np.bool_],
+    heatmaps: dict[str, NDArray[np.float32]],
     row_titles: Sequence[str],
-    areas: dict[str, np.ndarray],
+    areas: dict[str, NDArray[np.float64]],
     *,
-    distractors: np.ndarray | None = None,
+    distractors: NDArray[np.bool_] | None = None,
 ) -> Figure:
     """The paper's Fig. 9: image, mask and each method's map (N, H, W), with its area under the IoU.
 

@@ -1,19 +1,22 @@
 """Boxes over parts, as occlusion has them, next to the part's true removal."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 # Standard deviation of the blur, over the height of the image: fine structure goes, colours stay.
 BLUR = 1 / 14
 
 
-def box_of(mask: np.ndarray) -> tuple[slice, slice]:
+def box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Rows and columns of the smallest box around a mask bool (H, W) that is not empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def under_boxes(image: np.ndarray, mask: np.ndarray, mean_colour: np.ndarray) -> np.ndarray:
+def under_boxes(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], mean_colour: NDArray[np.float32]
+) -> NDArray[np.uint8]:
     """The image with the box around a part in the mean colour, and with it blurred.
 
     Args:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.hdf5 import create_hdf5, open_hdf5
 
@@ -39,24 +40,24 @@ class Effects:
         density: by method, mean of the map over the part's pixels, (n, P).
     """
 
-    image_index: np.ndarray
-    scene: np.ndarray
-    class_part: np.ndarray
-    change_parts: np.ndarray
-    change_kinds: np.ndarray
-    parts: np.ndarray
-    score: np.ndarray
-    score_drop: np.ndarray
-    probability_drop: np.ndarray
-    changed_class: np.ndarray
-    box_drop: np.ndarray
-    area: np.ndarray
-    features: np.ndarray
-    weights: np.ndarray
-    response: np.ndarray
-    response_drop: np.ndarray
-    mass: Mapping[str, np.ndarray]
-    density: Mapping[str, np.ndarray]
+    image_index: NDArray[np.int64]
+    scene: NDArray[np.int64]
+    class_part: NDArray[np.int64]
+    change_parts: NDArray[np.str_]
+    change_kinds: NDArray[np.str_]
+    parts: NDArray[np.str_]
+    score: NDArray[np.float64]
+    score_drop: NDArray[np.float64]
+    probability_drop: NDArray[np.float64]
+    changed_class: NDArray[np.float64]
+    box_drop: NDArray[np.float64]
+    area: NDArray[np.float64]
+    features: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    response: NDArray[np.float64]
+    response_drop: NDArray[np.float64]
+    mass: Mapping[str, NDArray[np.float64]]
+    density: Mapping[str, NDArray[np.float64]]
 
 
 def write_effects(path: Path, effects: Effects) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.data.an8flower.parts import masks_of_map, part_map
 from vebi.data.an8flower.scene import Scene
@@ -26,10 +27,10 @@ class Intervened:
 
     index: int
     scene: Scene
-    image: np.ndarray
-    changed: np.ndarray
-    applies: np.ndarray
-    masks: dict[str, np.ndarray]
+    image: NDArray[np.uint8]
+    changed: NDArray[np.uint8]
+    applies: NDArray[np.bool_]
+    masks: dict[str, NDArray[np.bool_]]
 
 
 def read_changes(path: Path) -> tuple[list[str], list[str]]:

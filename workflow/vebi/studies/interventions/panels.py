@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.catalogue.palette import BLACK, GREEN, GREY
@@ -120,13 +121,13 @@ def draw_scatter(effects: Effects) -> Figure:
     return figure
 
 
-def _scaled_effects(effects: Effects) -> np.ndarray:
+def _scaled_effects(effects: Effects) -> NDArray[np.float64]:
     """Effects of the parts (n, P), the largest of each image 1; NaN for an image that needs none."""
     kinds, parts = list(effects.change_kinds), list(effects.change_parts)
     return _scaled(effects_of_parts(effects.score_drop, parts, kinds, list(effects.parts)))
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows divided by their largest value; 0 for a row whose largest is not positive."""
     largest = np.nanmax(np.where(np.isnan(values), 0.0, values), axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):

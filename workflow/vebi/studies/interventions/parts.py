@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 # Changes of one part alone, by which the effect of that part is measured.
@@ -14,7 +15,9 @@ USED, IGNORED = 0.5, 0.05
 FEWEST_PARTS = 3
 
 
-def shares_on_parts(heatmaps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def shares_on_parts(
+    heatmaps: NDArray[np.floating], masks: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much of each map lies on each part, and how densely.
 
     Args:
@@ -34,12 +37,12 @@ def shares_on_parts(heatmaps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray
 
 
 def effects_of_parts(
-    drops: np.ndarray,
+    drops: NDArray[np.float64],
     change_parts: Sequence[str],
     change_kinds: Sequence[str],
     parts: Sequence[str],
     kinds: Sequence[str] = OF_A_PART,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Effect of each part: the mean drop over those changes of it that an image has.
 
     Args:
@@ -62,18 +65,20 @@ def effects_of_parts(
     return result
 
 
-def meaningful(effects: np.ndarray) -> np.ndarray:
+def meaningful(effects: NDArray[np.float64]) -> NDArray[np.float64]:
     """Effects (n, P) with those of ignored parts as 0: which of two weak effects is larger is noise."""
     with np.errstate(invalid="ignore"):
         return np.where(np.abs(effects) <= IGNORED * _largest(effects), 0.0, effects)
 
 
-def _largest(effects: np.ndarray) -> np.ndarray:
+def _largest(effects: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest effect of each image, at least 0: (n, 1)."""
     return np.nanmax(np.where(np.isnan(effects), 0.0, effects), axis=1, initial=0)[:, None]
 
 
-def rank_correlations(relevance: np.ndarray, effects: np.ndarray) -> np.ndarray:
+def rank_correlations(
+    relevance: NDArray[np.float64], effects: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Spearman's rank correlation over the parts of each image.
 
     Args:
@@ -95,7 +100,9 @@ def rank_correlations(relevance: np.ndarray, effects: np.ndarray) -> np.ndarray:
     return result
 
 
-def wrong_order(relevance: np.ndarray, effects: np.ndarray) -> np.ndarray:
+def wrong_order(
+    relevance: NDArray[np.float64], effects: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Share of pairs of a used and an ignored part in which the ignored one has more relevance.
 
     Equal relevance counts half. Used: its drop is at least USED of the image's largest; ignored: the

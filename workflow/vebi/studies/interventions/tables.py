@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.statistics import (
@@ -62,7 +63,9 @@ def tabulate(
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def _estimate(name: str, values: np.ndarray, scene: np.ndarray, prefix: str) -> dict[str, float]:
+def _estimate(
+    name: str, values: NDArray[np.float64], scene: NDArray[np.int64], prefix: str
+) -> dict[str, float]:
     """Mean over scenes and its interval, as columns `name`, `prefix`ci_low, `prefix`ci_high."""
     found = over_scenes(scene_means(values, scene))
     return {
@@ -96,7 +99,9 @@ def change_table(effects: Effects) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _changes(effects: Effects) -> list[tuple[str, str, np.ndarray, np.ndarray, np.ndarray]]:
+def _changes(
+    effects: Effects,
+) -> list[tuple[str, str, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
     """Part, kind, drops of score and probability, and whether the class changes, each (n)."""
     values = (effects.score_drop, effects.probability_drop, effects.changed_class)
     found = [
@@ -114,14 +119,14 @@ def _changes(effects: Effects) -> list[tuple[str, str, np.ndarray, np.ndarray, n
     return found  # type: ignore[return-value]
 
 
-def faithfulness(effects: Effects, method: str) -> dict[str, np.ndarray]:
+def faithfulness(effects: Effects, method: str) -> dict[str, NDArray[np.float64]]:
     """Every measure of a method, image by image (n): how its maps follow the true effects."""
     return faithfulness_of(effects, effects.mass[method], effects.density[method])
 
 
 def faithfulness_of(
-    effects: Effects, mass: np.ndarray, density: np.ndarray
-) -> dict[str, np.ndarray]:
+    effects: Effects, mass: NDArray[np.float64], density: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
     """The same of any maps, from their mass and density on the parts (n, P)."""
     shown = np.where(effects.area > 0, 0.0, np.nan)
     both = effects_of_parts(
@@ -255,11 +260,11 @@ def feature_table(effects: Effects, layer_names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "rank", "weight", "n_images"])
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: NDArray[np.float64]) -> float:
     """Mean of what is not NaN; NaN for nothing."""
     given = values[~np.isnan(values)]
     return float(given.mean()) if len(given) else float("nan")
 
 
-def _row_means(values: np.ndarray) -> np.ndarray:
+def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([_mean(row) for row in values])

@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import BROKEN, first_line, get_array, open_hdf5, read_array
@@ -79,7 +80,7 @@ def compare_files(
     return curve_table(measured).drop(columns="over"), areas
 
 
-def _image_index(file: h5py.File, n_maps: int, n_masks: int) -> np.ndarray:
+def _image_index(file: h5py.File, n_maps: int, n_masks: int) -> NDArray[np.int64]:
     """The mask that each heatmap belongs to, int64 (n_maps)."""
     if "image_index" not in file:
         if n_maps != n_masks:

@@ -1,18 +1,21 @@
 """The IoU curve of a heatmap against a mask, exact at every threshold in one pass."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from vebi.compute.compiled import compiled
 from vebi.io.errors import VebiError
 
 
-def get_thresholds(n: int) -> np.ndarray:
+def get_thresholds(n: int) -> NDArray[np.float64]:
     """`n` equally spaced thresholds from 0 to 1, float64."""
     return np.arange(n) / (n - 1)
 
 
-def iou_curves(heatmaps: np.ndarray, masks: np.ndarray, n_thresholds: int = 101) -> np.ndarray:
+def iou_curves(
+    heatmaps: NDArray[np.floating], masks: NDArray[np.bool_], n_thresholds: int = 101
+) -> NDArray[np.float64]:
     """Intersection over union of `heatmap >= t` and the mask, for every threshold t.
 
     `heatmaps` float (N, H, W) in [0, 1], `masks` bool (N, H, W); returns float64 (N, n_thresholds).
@@ -59,12 +62,12 @@ def _count_levels(flat, inside, thresholds, counts):  # type: ignore[no-untyped-
             counts[image, 1 if inside[image, pixel] else 0, level] += 1
 
 
-def area_under_curve(curves: np.ndarray) -> np.ndarray:
+def area_under_curve(curves: NDArray[np.float64]) -> NDArray[np.float64]:
     """Trapezoidal area under IoU curves (..., T) over thresholds in [0, 1]."""
     return np.trapezoid(curves, dx=1 / (curves.shape[-1] - 1), axis=-1)
 
 
-def rank_normalised(heatmaps: np.ndarray) -> np.ndarray:
+def rank_normalised(heatmaps: NDArray[np.floating]) -> NDArray[np.float64]:
     """Each map (N, H, W) with every value replaced by the share of the map's other pixels below it.
 
     float64 in [0, 1]. The threshold t then keeps the pixels above a share t of the map, whatever the

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import CHANCE
 from vebi.data.dataset import Dataset, open_dataset
@@ -35,25 +36,25 @@ class Curves:
     measures, each float64 (N), NaN where it means nothing.
     """
 
-    curves: np.ndarray
-    image_index: np.ndarray
-    correct: np.ndarray
-    scene: np.ndarray
-    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    curves: NDArray[np.float64]
+    image_index: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+    scene: NDArray[np.int64]
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
-    def areas(self) -> np.ndarray:
+    def areas(self) -> NDArray[np.float64]:
         """Area under each image's curve: (N)."""
         return area_under_curve(self.curves)
 
     @property
-    def areas_with_map(self) -> np.ndarray:
+    def areas_with_map(self) -> NDArray[np.float64]:
         """The same, NaN for an image in which none of the selected features could be drawn."""
         has_map = self.scores.get(HAS_MAP, np.ones(len(self.curves)))
         return np.where(has_map > 0, self.areas, np.nan)
 
     @property
-    def ranked_areas(self) -> np.ndarray:
+    def ranked_areas(self) -> NDArray[np.float64]:
         """Areas of the rank-normalised maps; NaN where these were not measured."""
         return self.scores.get(RANKED, np.full(len(self.curves), np.nan))
 
@@ -62,9 +63,9 @@ class Curves:
 class _Truth:
     """Masks bool (N, H, W) of some images, and where their distractors are, if they can have any."""
 
-    image_index: np.ndarray
-    masks: np.ndarray
-    distractors: np.ndarray | None
+    image_index: NDArray[np.int64]
+    masks: NDArray[np.bool_]
+    distractors: NDArray[np.bool_] | None
 
 
 def measure(
@@ -105,7 +106,7 @@ def measure(
         _write(target.create_group(CHANCE.name), parts, index, correct, scene)
 
 
-def _truths(dataset: Dataset, index: np.ndarray, has_distractors: bool) -> Iterator[_Truth]:
+def _truths(dataset: Dataset, index: NDArray[np.int64], has_distractors: bool) -> Iterator[_Truth]:
     masks = dataset.batches(index, BATCH, "masks")
     if not has_distractors:
         yield from (_Truth(rows, truth, None) for rows, truth in masks)
@@ -115,22 +116,22 @@ def _truths(dataset: Dataset, index: np.ndarray, has_distractors: bool) -> Itera
         yield _Truth(rows, truth, distractors)
 
 
-def _has_map(source: h5py.File, rows: slice) -> np.ndarray:
+def _has_map(source: h5py.File, rows: slice) -> NDArray[np.float64]:
     """Which images had a feature to draw. A map that is flat all the same is a map."""
     if "features" not in source:
         return np.ones(len(source["heatmaps"][rows]))
     return (source["features"][rows][:, :, 0] >= 0).any(1).astype(float)
 
 
-def _chance(truth: _Truth, seed: int) -> np.ndarray:
+def _chance(truth: _Truth, seed: int) -> NDArray[np.float64]:
     shape = truth.masks.shape[1:]
     keys = [draw_key("iou: map of chance", seed, i) for i in truth.image_index]
     return np.stack([np.random.default_rng(key).random(shape) for key in keys])
 
 
 def _scores(
-    heatmaps: np.ndarray, truth: _Truth, n_thresholds: int, ranked: bool
-) -> dict[str, np.ndarray]:
+    heatmaps: NDArray[np.floating], truth: _Truth, n_thresholds: int, ranked: bool
+) -> dict[str, NDArray[np.float64]]:
     """Everything that is measured on some images, by name."""
     found = {"curves": iou_curves(heatmaps, truth.masks, n_thresholds)}
     if ranked:
@@ -162,10 +163,10 @@ def _scores(
 
 def _write(
     group: h5py.Group,
-    parts: list[dict[str, np.ndarray]],
-    index: np.ndarray,
-    correct: np.ndarray,
-    scene: np.ndarray,
+    parts: list[dict[str, NDArray[np.float64]]],
+    index: NDArray[np.int64],
+    correct: NDArray[np.bool_],
+    scene: NDArray[np.int64],
 ) -> None:
     group["image_index"], group["correct"], group["scene"] = index, correct[index], scene[index]
     for name in parts[0]:

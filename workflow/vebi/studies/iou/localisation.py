@@ -6,9 +6,10 @@ chance does, the mask's share of the image, in every measure.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def mass_shares(heatmaps: np.ndarray, regions: np.ndarray) -> np.ndarray:
+def mass_shares(heatmaps: NDArray[np.floating], regions: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Share of each heatmap's sum that lies in each region: float64 (N, R).
 
     `heatmaps` float (N, H, W) >= 0, `regions` bool (N, R, H, W). With the mask as region this is the
@@ -21,7 +22,7 @@ def mass_shares(heatmaps: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return np.where(total > 0, found / np.where(total > 0, total, 1), inside.mean(2))
 
 
-def relevance_rank(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def relevance_rank(heatmaps: NDArray[np.floating], masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Relevance rank accuracy (Arras et al. 2022, Eq. 7): float64 (N).
 
     Of the K highest pixels of a heatmap (N, H, W) the share that lies on its mask of K pixels.
@@ -34,7 +35,7 @@ def relevance_rank(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return ((above & inside).sum(1) + (k - above.sum(1)) * share) / k
 
 
-def pointing(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def pointing(heatmaps: NDArray[np.floating], masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Pointing game (Zhang et al. 2016): 1 where the highest pixel lies on the mask, float64 (N).
 
     Without the 15 pixels of tolerance that they grant on photographs: these masks are exact.

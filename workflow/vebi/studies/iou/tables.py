@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import pairs_of
 from vebi.statistics import (
@@ -125,7 +126,7 @@ def distractor_table(curves: Mapping[str, Curves]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _over_scenes(values: np.ndarray, item: Curves) -> Estimate:
+def _over_scenes(values: NDArray[np.float64], item: Curves) -> Estimate:
     """Mean of one network's score (N) over the images that have it, with its interval over scenes."""
     return over_images(values[None], item.scene)
 

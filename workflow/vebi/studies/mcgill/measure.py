@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from vebi.catalogue.descriptors import DESCRIPTORS
@@ -88,11 +89,11 @@ def run_study(
 
 
 def _draw_conditions(
-    selected: Mapping[tuple[str, str, float, str], np.ndarray],
-    pools: Mapping[str, np.ndarray],
+    selected: Mapping[tuple[str, str, float, str], NDArray[np.int64]],
+    pools: Mapping[str, NDArray[np.int64]],
     repeats: int,
     key: Sequence[int],
-) -> tuple[pd.DataFrame, list[np.ndarray]]:
+) -> tuple[pd.DataFrame, list[NDArray[np.int64]]]:
     """What is removed, described by KEYS but `removal` and by `n_removed`, and its filters.
 
     First nothing; then for each (labels, solver, mu, rows) the selected filters, and `repeats` draws of
@@ -129,7 +130,7 @@ def _cases(
 
 def _selected(
     features: pd.DataFrame, case: tuple[str, str, float, str], layers: Sequence[Layer]
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """Selected filters of a case as (layer index, channel), int64 (n, 2), ascending."""
     labels, solver, mu, rows = case
     index = {layer.name: layer.index for layer in layers}
@@ -152,7 +153,7 @@ def _selected(
     return np.unique(pairs.reshape(-1, 2), axis=0)
 
 
-def _pool(layers: Sequence[Layer], reported: ReportedExperiment, rows: str) -> np.ndarray:
+def _pool(layers: Sequence[Layer], reported: ReportedExperiment, rows: str) -> NDArray[np.int64]:
     """All filters that can be drawn for a row, as (layer index, channel)."""
     chosen = measured_layers(DESCRIPTORS[reported.descriptor], layers)
     if rows != reported.rows[0]:
@@ -162,10 +163,10 @@ def _pool(layers: Sequence[Layer], reported: ReportedExperiment, rows: str) -> n
 
 
 def _score(
-    predict: Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray],
+    predict: Callable[[NDArray[np.int64], Sequence[NDArray[np.int64]]], NDArray[np.int64]],
     dataset: Dataset,
     reported: ReportedExperiment,
-    conditions: Sequence[np.ndarray],
+    conditions: Sequence[NDArray[np.int64]],
     n_images: int | None,
 ) -> pd.DataFrame:
     """Columns train_agreement, train, test; NaN for images that the experiment does not look at.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
@@ -62,14 +63,14 @@ def without_first_input(
 def predict_without(
     model: nn.Module,
     dataset: Dataset,
-    indices: np.ndarray,
-    conditions: Sequence[np.ndarray],
+    indices: NDArray[np.integer],
+    conditions: Sequence[NDArray[np.integer]],
     *,
     removal: str,
     layers: Sequence[Layer],
     batch_size: int = 128,
     device: torch.device | str = "cpu",
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """Predicted classes int64 (conditions, N) of the images at ascending `indices`.
 
     A condition is an integer array (n, 2) of (layer index, channel), as in `ablate`.
@@ -83,7 +84,7 @@ def predict_without(
     total = -(-len(indices) // batch_size)
     batches = dataset.batches(indices, batch_size)
 
-    def compute(_: np.ndarray, raw: np.ndarray) -> list[np.ndarray]:
+    def compute(_: NDArray[np.int64], raw: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
         images = to_network_input(raw, device)
         changed = (without_first_input(model, ablation, layers) for ablation in ablations)
         scores = (functional_call(model, weights, (images.clone(),)) for weights in changed)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.io.tables import read_rows
 from vebi.statistics import (
@@ -119,7 +120,7 @@ def tabulate_removal(
     return pd.DataFrame(rows)
 
 
-def _over_networks(values: np.ndarray) -> Estimate:
+def _over_networks(values: NDArray[np.float64]) -> Estimate:
     """Mean of `values` (networks, draws) over networks; of one network, over its draws."""
     return over_networks_and_draws(values) if len(values) > 1 else over_networks(values[0])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vebi.data.dataset import TEST, TRAIN, open_dataset, open_datasets
 from vebi.figures.grid import describe_sample, label_rows, new_grid
@@ -61,7 +62,10 @@ def draw_histories(
 
 @styled
 def draw_montage(
-    images: np.ndarray, titles: Sequence[str], masks: np.ndarray | None, columns: int = 6
+    images: NDArray[np.uint8],
+    titles: Sequence[str],
+    masks: NDArray[np.bool_] | None,
+    columns: int = 6,
 ) -> Figure:
     """Images (N, H, W, C), each next to its mask (N, H, W) where there is one."""
     each = 1 if masks is None else 2

@@ -9,12 +9,13 @@ race with the same E, so that their curves differ by what they show and not by l
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 
 from vebi.io.errors import VebiError
 
 
-def race(heatmap: np.ndarray, exponentials: np.ndarray) -> np.ndarray:
+def race(heatmap: NDArray[np.floating], exponentials: NDArray[np.float64]) -> NDArray[np.float64]:
     """Arrival times float64 (..., H, W) of box centres drawn from `heatmap` (H, W), values >= 0.
 
     `exponentials` (..., H, W): standard exponential draws. Places where the map is zero come after all
@@ -33,7 +34,7 @@ def race(heatmap: np.ndarray, exponentials: np.ndarray) -> np.ndarray:
     return np.where(positive, times, last + exponentials * (1 + last))
 
 
-def most_relevant(heatmap: np.ndarray, share: float) -> np.ndarray:
+def most_relevant(heatmap: NDArray[np.floating], share: float) -> NDArray[np.floating]:
     """The heatmap (H, W) where it is among the `share` highest of its positive pixels, else zero.
 
     Pixels that are as high as the last of these stay, too.
@@ -46,7 +47,7 @@ def most_relevant(heatmap: np.ndarray, share: float) -> np.ndarray:
     return np.where(heatmap >= last, heatmap, 0)
 
 
-def cover_order(times: np.ndarray, side: int) -> np.ndarray:
+def cover_order(times: NDArray[np.float64], side: int) -> NDArray[np.int32]:
     """Position of every pixel in the order of being covered: int32 (..., H, W), 0 is first.
 
     Boxes of `side` x `side` pixels are laid at the centres (r, c) in the order of `times` (..., H, W),
@@ -73,6 +74,6 @@ def box_side(share: float, height: int, width: int) -> int:
     return max(1, round(share * min(height, width)))
 
 
-def pixel_counts(fractions: np.ndarray, n_pixels: int) -> np.ndarray:
+def pixel_counts(fractions: NDArray[np.float64], n_pixels: int) -> NDArray[np.int64]:
     """Pixels that each covered fraction of an area of `n_pixels` means, int64."""
     return np.rint(np.asarray(fractions) * n_pixels).astype(np.int64)

@@ -34,7 +34,7 @@ from vebi.studies.occlusion.occlusion_file import CONTROL, Occlusion, write_occl
 MEAN_IMAGES = 10_000
 
 
-def covered_fractions(settings: OcclusionConfig) -> np.ndarray:
+def covered_fractions(settings: OcclusionConfig) -> NDArray[np.float64]:
     """Fractions of the image at which confidence is measured, from 0: float64 (steps + 1)."""
     return np.linspace(0, settings.max_fraction, settings.steps + 1)
 
@@ -141,12 +141,12 @@ def _confidences(
 
 
 def _orders(
-    heatmaps: Sequence[np.ndarray],
-    exponentials: np.ndarray,
-    fractions: np.ndarray,
+    heatmaps: Sequence[NDArray[np.float32]],
+    exponentials: NDArray[np.float64],
+    fractions: NDArray[np.float64],
     side: int,
     relevant: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Orders of covering (ways, maps, draws, H, W) of one image's maps, and pixels (ways, maps, F).
 
     Ways: fractions of the image; then, if `relevant`, of each map's positive pixels.
@@ -160,7 +160,7 @@ def _orders(
     return np.array(orders), np.array(counts)
 
 
-def _draw_exponentials(seed: int, image: int, shape: tuple[int, int, int]) -> np.ndarray:
+def _draw_exponentials(seed: int, image: int, shape: tuple[int, int, int]) -> NDArray[np.float64]:
     """Exponentially distributed numbers of `shape` (draws, H, W): each draw has its own key."""
     keys = [draw_key("occlusion: places of boxes", seed, image, draw) for draw in range(shape[0])]
     return np.stack([np.random.default_rng(k).standard_exponential(shape[1:]) for k in keys])
@@ -171,11 +171,11 @@ def occluded_confidence(
     image: Tensor,
     layers: list[Layer],
     *,
-    orders: np.ndarray,
-    counts: np.ndarray,
+    orders: NDArray[np.int32],
+    counts: NDArray[np.int64],
     fill: Tensor,
     batch_size: int,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Softmax of the class predicted for the whole `image` (C, H, W): float64 (..., F).
 
     `orders` int (..., H, W): each pixel's place in an order of covering; the first `counts` (..., F)
@@ -193,7 +193,7 @@ def occluded_confidence(
     target = int(scores.argmax())
     result = np.full(len(each), probabilities(scores[:1])[0, target].item())
 
-    def confidence(_: np.ndarray, part: np.ndarray) -> np.ndarray:
+    def confidence(_: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.float64]:
         hidden = flat[sequence[part]] < limits[part].reshape(-1, 1, 1, 1)
         batch = fast_layout(torch.where(hidden, fill, image))
         scores = responses(model, batch, layers, [])[0]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import CHANCE
 from vebi.io.hdf5 import create_hdf5, open_hdf5
@@ -22,14 +23,16 @@ class Occlusion:
     where it was not measured.
     """
 
-    confidence: np.ndarray
-    image_index: np.ndarray
-    scene: np.ndarray
-    relevant: np.ndarray | None = None
-    relevant_area: np.ndarray | None = None
+    confidence: NDArray[np.float64]
+    image_index: NDArray[np.int64]
+    scene: NDArray[np.int64]
+    relevant: NDArray[np.float64] | None = None
+    relevant_area: NDArray[np.float64] | None = None
 
 
-def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.ndarray) -> None:
+def write_occlusion(
+    path: Path, items: Mapping[str, Occlusion], fractions: NDArray[np.float64]
+) -> None:
     """Write a group per method, and the covered `fractions` (F), atomically."""
     with create_hdf5(path) as file:
         file.attrs["covered_fractions"] = fractions
@@ -41,7 +44,7 @@ def write_occlusion(path: Path, items: Mapping[str, Occlusion], fractions: np.nd
                 group["relevant"], group["relevant_area"] = item.relevant, item.relevant_area
 
 
-def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], np.ndarray]:
+def read_occlusion(path: Path) -> tuple[dict[str, Occlusion], NDArray[np.float64]]:
     """All methods of an `occlusion.h5`, and the covered fractions."""
     with open_hdf5(path) as file:
         items = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import OURS, PEER, pairs_of
 from vebi.statistics import check_same_images, over_images, paired_difference
@@ -37,7 +38,7 @@ def tabulate(paths: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> dict[s
     }
 
 
-def curve_table(items: Mapping[str, Occlusion], fractions: np.ndarray) -> pd.DataFrame:
+def curve_table(items: Mapping[str, Occlusion], fractions: NDArray[np.float64]) -> pd.DataFrame:
     """Mean confidence per method and covered fraction, with intervals over scenes.
 
     `mean_confidence_drop` is against the same images uncovered. `relevant_confidence`: with this
@@ -103,6 +104,6 @@ def paired_table(runs: Sequence[Mapping[str, Occlusion]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_map(item: Occlusion) -> np.ndarray:
+def _of_map(item: Occlusion) -> NDArray[np.float64]:
     """Confidences (N, draws, F) with fractions of the map covered; NaN where they were not measured."""
     return np.full(item.confidence.shape, np.nan) if item.relevant is None else item.relevant

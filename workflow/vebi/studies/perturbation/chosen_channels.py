@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -21,7 +22,7 @@ from vebi.perturbation.resample import (
 from vebi.statistics import draw_key
 
 # Channels of a layer, best first, image by image.
-Sets = list[np.ndarray]
+Sets = list[NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Measured:
     """
 
     layers: tuple[Layer, ...]
-    image_index: np.ndarray
-    predicted: np.ndarray
+    image_index: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     metrics: dict[int, list[Metrics]]
     perturbation: str = ""
     key: tuple[int, ...] = ()
@@ -63,7 +64,7 @@ def layers_to_choose_from(layers: Sequence[Layer]) -> list[Layer]:
 def measure_images(
     model: nn.Module,
     images: Tensor,
-    image_index: np.ndarray,
+    image_index: NDArray[np.int64],
     layers: Sequence[Layer],
     *,
     wanted: Sequence[Layer],

@@ -128,7 +128,10 @@ def _images_of(dataset: Dataset, settings: EpochSettings) -> tuple[NDArray[np.in
 
 
 def _patch_rows(
-    scores: Mapping[str, tuple[np.ndarray, float]], k: int, epoch: int, scenes: np.ndarray
+    scores: Mapping[str, tuple[NDArray[np.bool_], float]],
+    k: int,
+    epoch: int,
+    scenes: NDArray[np.int64],
 ) -> list[dict[str, object]]:
     """Rows of resampling.csv of one epoch: by choice, which images (N) are right, and the share left.
 
@@ -186,7 +189,7 @@ def _similarity_rows(measured: Measured, k: int, epoch: int) -> list[dict[str, o
 
 def _classifier_hits(
     data: Images, settings: EpochSettings, seed: int, device: torch.device
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     """Which test images a small network, trained on these images, gets right: bool (N)."""
     training = TrainingSettings(
         epochs=settings.classifier_epochs,
@@ -204,6 +207,6 @@ def _classifier_hits(
     return predict(net, to_batch(data.images[tested]), device) == data.labels[tested]
 
 
-def _as_image(mean: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _as_image(mean: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Pixels (C, H, W) or a colour (C, 1, 1) as an image (H, W, C)."""
     return np.broadcast_to(mean.transpose(1, 2, 0), shape)

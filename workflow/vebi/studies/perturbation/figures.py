@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.data.dataset import TEST, open_dataset
@@ -244,7 +245,9 @@ def _draw_similarity(axis: Axes, rows: pd.DataFrame, end: float) -> None:
 
 
 @styled
-def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title: str) -> Figure:
+def draw_scatter(
+    metrics: Mapping[str, Mapping[str, NDArray[np.float64]]], k: int, title: str
+) -> Figure:
     """Every channel of every image: correlation against precision, a panel per layer.
 
     `metrics[layer]` has `correlation` and `precision` (N, channels). Those in the top k of their image
@@ -278,14 +281,14 @@ def draw_scatter(metrics: Mapping[str, Mapping[str, np.ndarray]], k: int, title:
     return figure
 
 
-def _in_top(values: np.ndarray, k: int) -> np.ndarray:
+def _in_top(values: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
     order = np.argsort(np.argsort(-values, axis=1, kind="stable"), axis=1, kind="stable")
     return (order < k) & (values > 0)
 
 
 @styled
 def draw_contact_sheet(
-    image: np.ndarray, copies: Mapping[str, tuple[float, Sequence[int], np.ndarray]]
+    image: NDArray[np.uint8], copies: Mapping[str, tuple[float, Sequence[int], NDArray[np.float32]]]
 ) -> Figure:
     """The image (H, W, C), then a row per perturbation: some of its copies.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.network.batches import map_batches, split_batches
@@ -33,15 +34,15 @@ class Drop:
     layer: str
     choice: str
     k: int
-    score: np.ndarray
-    hit: np.ndarray
+    score: NDArray[np.float64]
+    hit: NDArray[np.float64]
     removed: float
 
 
 def measure_drops(
     model: nn.Module,
     images: Tensor,
-    labels: np.ndarray,
+    labels: NDArray[np.int64],
     layers: Sequence[Layer],
     measured: Measured,
     *,
@@ -95,7 +96,7 @@ def measure_drops(
     return drops
 
 
-def _mask(sets: Sequence[np.ndarray], n_channels: int) -> Tensor:
+def _mask(sets: Sequence[NDArray[np.int64]], n_channels: int) -> Tensor:
     mask = torch.zeros(len(sets), n_channels, dtype=torch.bool)
     for row, channels in enumerate(sets):
         mask[row, torch.from_numpy(channels)] = True
@@ -108,10 +109,10 @@ def _scores(
     layers: Sequence[Layer],
     removals: Sequence[Removal],
     batch_size: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Softmax before (N, classes) and after (conditions, N, classes)."""
 
-    def remove(rows: np.ndarray, some: Tensor) -> tuple[Tensor, Tensor]:
+    def remove(rows: NDArray[np.int64], some: Tensor) -> tuple[Tensor, Tensor]:
         of_some = [
             {index: mask[rows].to(images.device) for index, mask in removal.items()}
             for removal in removals

@@ -68,9 +68,9 @@ PAIRS = (("correlation", "precision"), ("correlation", "vebi"), ("precision", "v
 class Selected:
     """VEBI's selection, to compare with: `weights` (classes, m) of features by layer name and channel."""
 
-    weights: np.ndarray
-    feature_layer: np.ndarray
-    feature_channel: np.ndarray
+    weights: NDArray[np.float64]
+    feature_layer: NDArray[np.str_]
+    feature_channel: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _activations(
 
 
 def _influence_rows(
-    measured: Measured, drops: Sequence[Drop], settings: StudySettings, scenes: np.ndarray
+    measured: Measured, drops: Sequence[Drop], settings: StudySettings, scenes: NDArray[np.int64]
 ) -> list[dict[str, object]]:
     """Rows of resampling.csv, and next to each metric how much its sets share with the other's."""
     shared = {k: _shares(measured, k) for k in settings.ks}
@@ -194,7 +194,7 @@ def _influence_rows(
     return rows
 
 
-def _over_scenes(values: np.ndarray, scenes: np.ndarray) -> Estimate:
+def _over_scenes(values: NDArray[np.float64], scenes: NDArray[np.int64]) -> Estimate:
     """Mean of one network's `values` (N), NaN where there is none, with its interval over scenes."""
     return over_images(values[None], scenes)
 
@@ -213,7 +213,7 @@ def _shares(measured: Measured, k: int) -> dict[str, tuple[float, float]]:
     return found | {ALL_LAYERS: _dice(totals)}
 
 
-def _dice(counts: np.ndarray) -> tuple[float, float]:
+def _dice(counts: NDArray[np.float64]) -> tuple[float, float]:
     common, expected, sizes = counts.tolist()
     return (common / sizes, expected / sizes) if sizes else (0.0, 0.0)
 
@@ -245,7 +245,7 @@ def _firings(
 
 
 def _transfer_rows(
-    firings: Mapping[tuple[str, str, int], Firing], scenes: np.ndarray
+    firings: Mapping[tuple[str, str, int], Firing], scenes: NDArray[np.int64]
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for (layer, choice, k), firing in firings.items():
@@ -267,7 +267,7 @@ def _overlap_rows(
     layers: Sequence[Layer],
     selected: Selected,
     settings: StudySettings,
-    scenes: np.ndarray,
+    scenes: NDArray[np.int64],
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for k in settings.ks:
@@ -308,10 +308,10 @@ def _claim_rows(
     drops: Sequence[Drop],
     firings: Mapping[tuple[str, str, int], Firing],
     settings: StudySettings,
-    scenes: np.ndarray,
+    scenes: NDArray[np.int64],
 ) -> list[dict[str, object]]:
     k = settings.ks[0]
-    values: dict[str, dict[str, np.ndarray]] = {
+    values: dict[str, dict[str, NDArray[np.float64]]] = {
         "score_drop": {d.choice: d.score for d in drops if (d.layer, d.k) == (ALL_LAYERS, k)},
         "fires_same": {c: firings[ALL_LAYERS, c, k].same for c in CHOICES},
         "selectivity": {

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.hdf5 import create_hdf5, open_hdf5
 from vebi.perturbation.resample import Sampling
@@ -37,7 +38,7 @@ def write_metrics(
                     kept[name] = np.stack(values)
 
 
-def read_metrics(path: str | Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
+def read_metrics(path: str | Path) -> tuple[str, dict[str, dict[str, NDArray[np.float64]]]]:
     """Name of the first perturbation, and its arrays (N, channels) by layer name and metric."""
     with open_hdf5(path, track_order=True) as file:
         perturbation = next(iter(file))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from vebi.network.layers import Layer
@@ -18,13 +19,13 @@ class Overlap:
     chosen at random with a hypergeometric count.
     """
 
-    common: np.ndarray
-    expected: np.ndarray
-    tail: np.ndarray
+    common: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    tail: NDArray[np.float64]
 
 
 def measure_overlap(
-    first: Sequence[np.ndarray], second: Sequence[np.ndarray], n_channels: int
+    first: Sequence[NDArray[np.integer]], second: Sequence[NDArray[np.integer]], n_channels: int
 ) -> Overlap:
     """Overlap of two sets of channels per image, of a layer with `n_channels`."""
     common = np.array(
@@ -40,10 +41,10 @@ def measure_overlap(
 def vebi_channels(
     layers: Sequence[Layer],
     wanted: Layer,
-    weights: np.ndarray,
-    feature_layer: np.ndarray,
-    feature_channel: np.ndarray,
-) -> list[np.ndarray]:
+    weights: NDArray[np.float64],
+    feature_layer: NDArray[np.str_],
+    feature_channel: NDArray[np.int64],
+) -> list[NDArray[np.int64]]:
     """For each class, the channels of the convolution behind `wanted` that VEBI selects anywhere.
 
     VEBI selects among the responses of all operations; the convolution, its ReLU, normalisation and

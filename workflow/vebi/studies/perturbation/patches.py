@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.heatmaps.signals import feature_signals
@@ -12,7 +13,7 @@ from vebi.network.layers import Layer
 from vebi.studies.perturbation.chosen_channels import Sets
 
 
-def as_features(sets: dict[int, Sets], n_images: int, k: int) -> np.ndarray:
+def as_features(sets: dict[int, Sets], n_images: int, k: int) -> NDArray[np.int64]:
     """Sets of channels by layer index as int64 (N, layers x k, 2), -1 where a set is smaller than k."""
     features = np.full((n_images, len(sets) * k, 2), -1, np.int64)
     for position, (index, per_image) in enumerate(sets.items()):
@@ -36,9 +37,9 @@ def patches(
     model: nn.Module,
     images: Tensor,
     layers: Sequence[Layer],
-    features: np.ndarray,
+    features: NDArray[np.int64],
     batch_size: int = 16,
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     """Union of the patches of each image's features: bool (N, H, W).
 
     A feature's patch is the bounding box of the pixels that its strongest position goes back to,
@@ -46,7 +47,7 @@ def patches(
     input. `images` float (N, C, H, W); `features` int64 (N, k, 2) as for heatmaps.
     """
 
-    def unite(rows: np.ndarray, some: Tensor) -> np.ndarray:
+    def unite(rows: NDArray[np.int64], some: Tensor) -> NDArray[np.bool_]:
         signals = feature_signals(model, some, layers, features[rows], peak_only=True)
         return boxes((signals != 0).any(2)).any(1).cpu().numpy()
 
@@ -55,6 +56,8 @@ def patches(
     )
 
 
-def reduce_images(images: np.ndarray, masks: np.ndarray, fill: np.ndarray) -> np.ndarray:
+def reduce_images(
+    images: NDArray[np.uint8], masks: NDArray[np.bool_], fill: NDArray[np.float32]
+) -> NDArray[np.uint8]:
     """uint8 images (N, H, W, C) with `fill` (H, W, C) wherever the masks (N, H, W) are not."""
     return np.where(masks[..., None], images, np.rint(fill).clip(0, 255).astype(np.uint8))

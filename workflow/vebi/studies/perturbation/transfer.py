@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.network.batches import map_batches, split_batches
@@ -27,11 +28,11 @@ class Activations:
         same_image: bool (N, M), pairs that are one image.
     """
 
-    own: Mapping[int, np.ndarray]
-    reference: Mapping[int, np.ndarray]
-    labels: np.ndarray
-    reference_labels: np.ndarray
-    same_image: np.ndarray
+    own: Mapping[int, NDArray[np.float64]]
+    reference: Mapping[int, NDArray[np.float64]]
+    labels: NDArray[np.int64]
+    reference_labels: NDArray[np.int64]
+    same_image: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Firing:
     Float64 (N), NaN where there is nothing to count.
     """
 
-    same: np.ndarray
-    other: np.ndarray
+    same: NDArray[np.float64]
+    other: NDArray[np.float64]
 
 
 def mean_activations(
@@ -51,11 +52,11 @@ def mean_activations(
     layers: Sequence[Layer],
     wanted: Sequence[Layer],
     batch_size: int = 32,
-) -> dict[int, np.ndarray]:
+) -> dict[int, NDArray[np.float64]]:
     """Mean response over positions of every channel, float64 (N, channels), by layer index."""
-    parts: dict[int, list[np.ndarray]] = {layer.index: [] for layer in wanted}
+    parts: dict[int, list[NDArray[np.float64]]] = {layer.index: [] for layer in wanted}
 
-    def mean_of_each(_: np.ndarray, some: Tensor) -> list[np.ndarray]:
+    def mean_of_each(_: NDArray[np.int64], some: Tensor) -> list[NDArray[np.float64]]:
         values = responses(model, fast_layout(some), layers, wanted)[1]
         channels = [
             value.movedim(layer.channel_axis, 1).reshape(len(some), layer.n_channels, -1)

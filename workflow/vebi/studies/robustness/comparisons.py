@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.studies.ablation.ablate import class_weights
 from vebi.studies.robustness.robustness_file import METHODS, SCOPES, Findings
 
 # What one arm of a comparison scores on every image in setting v: (N).
-Arm = Callable[[Findings, int], np.ndarray]
+Arm = Callable[[Findings, int], NDArray[np.float64]]
 
 
 def _area(method: str) -> Arm:
@@ -18,7 +19,7 @@ def _area(method: str) -> Arm:
 def _drop(arm: str, scope: str) -> Arm:
     """What is lost of the accuracy without the selected features, or without those of a control."""
 
-    def loss(findings: Findings, v: int) -> np.ndarray:
+    def loss(findings: Findings, v: int) -> NDArray[np.float64]:
         left = getattr(findings, arm)[v, SCOPES.index(scope)].astype(float)
         drawn = left if left.ndim == 1 else left.mean(0)
         return class_weights(findings.labels) * (findings.whole - drawn)

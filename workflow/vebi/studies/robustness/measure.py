@@ -156,7 +156,7 @@ def draw_conditions(
     layers: Sequence[Layer],
     repeats: int,
     key: Sequence[int],
-) -> list[np.ndarray]:
+) -> list[NDArray[np.int64]]:
     """Features to remove, arrays (n, 2): none; then for every setting and scope the selected ones,
     `repeats` uniform draws of as many, and `repeats` that have as many per layer.
     """
@@ -181,13 +181,13 @@ def draw_conditions(
 def measure_areas(
     model: nn.Module,
     dataset: Dataset,
-    rows: np.ndarray,
+    rows: NDArray[np.int64],
     layers: Sequence[Layer],
-    weights: Mapping[Setting, tuple[Path, np.ndarray]],
+    weights: Mapping[Setting, tuple[Path, NDArray[np.float64]]],
     *,
     measures: Measures,
     device: torch.device | str,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Area under the IoU curve of every setting, method and image: float64 (V, M, N).
 
     `weights` has for each setting its descriptor file and the weights (classes, m) that choose the
@@ -197,7 +197,7 @@ def measure_areas(
     described = {path: layers_of(layers, file) for path, file in files.items()}
     areas = np.empty((len(weights), len(METHODS), len(rows)))
 
-    def measure_batch(chosen: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    def measure_batch(chosen: NDArray[np.int64], raw: NDArray[np.uint8]) -> NDArray[np.float64]:
         images, mask = to_network_input(raw, device), dataset.read("masks", chosen)
         found = np.empty((len(weights), len(METHODS), len(chosen)))
         values = {path: file.rows(chosen) for path, file in files.items()}
@@ -232,7 +232,9 @@ def measure_areas(
     return areas
 
 
-def pack_features(choices: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+def pack_features(
+    choices: Sequence[NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
     """Each image's features from several choices (N, k, 2), every one once.
 
     Returns features int64 (N, u, 2), -1 where an image has fewer than u, and for each choice the
@@ -254,7 +256,7 @@ def pack_features(choices: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.nd
     return features, places
 
 
-def _pick(maps: Tensor, places: np.ndarray) -> Tensor:
+def _pick(maps: Tensor, places: NDArray[np.int64]) -> Tensor:
     """The maps (N, k, H, W) at `places` (N, k) of the maps (N, u, H, W); zero where it is -1."""
     padded = torch.cat([maps, maps.new_zeros(len(maps), 1, *maps.shape[2:])], 1)
     images = torch.arange(len(maps), device=maps.device)[:, None]

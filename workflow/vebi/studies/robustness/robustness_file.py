@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.config.robustness import VariantsConfig
 from vebi.io.errors import VebiError
@@ -46,14 +47,14 @@ class Findings:
     """
 
     settings: tuple[Setting, ...]
-    areas: np.ndarray
-    n_selected: np.ndarray
-    whole: np.ndarray
-    selected: np.ndarray
-    random: np.ndarray
-    random_layer_matched: np.ndarray
-    labels: np.ndarray
-    image_index: np.ndarray
+    areas: NDArray[np.float64]
+    n_selected: NDArray[np.int64]
+    whole: NDArray[np.bool_]
+    selected: NDArray[np.bool_]
+    random: NDArray[np.bool_]
+    random_layer_matched: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    image_index: NDArray[np.int64]
 
 
 _ARRAYS = (

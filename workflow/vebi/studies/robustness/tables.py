@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.data.dataset import open_datasets
 from vebi.data.scenes import read_scenes
@@ -27,7 +28,7 @@ FACTORS = ("dataset", "model", "descriptor", "nonnegative", "mu")
 def tabulate(
     paths: Sequence[Path],
     runs: Sequence[Mapping[str, Any]],
-    scenes: Mapping[str, np.ndarray],
+    scenes: Mapping[str, NDArray[np.int64]],
 ) -> dict[str, pd.DataFrame]:
     """The tables robustness and robustness_summary of several runs; `paths` in the order of `runs`.
 
@@ -46,7 +47,7 @@ def tabulate(
     return {"robustness": table, "robustness_summary": summarise(table)}
 
 
-def compare(findings: Sequence[Findings], scene: np.ndarray) -> pd.DataFrame:
+def compare(findings: Sequence[Findings], scene: NDArray[np.int64]) -> pd.DataFrame:
     """One row per setting and comparison, over the networks (seeds) of one experiment.
 
     `scene` int64 (N) of the test images. `arm` and `reference_arm` are the means of both sides: areas

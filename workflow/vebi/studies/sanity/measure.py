@@ -35,7 +35,7 @@ from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS, Sanity, write_s
 from vebi.studies.sanity.similarity import rank_correlation, structural_similarity
 
 # Maps (N, H, W) by method.
-Maps = dict[str, np.ndarray]
+Maps = dict[str, NDArray[np.float32]]
 
 
 def measure(
@@ -105,7 +105,7 @@ class _Explained:
     """The images (N, C, H, W) at `chosen`, and how their maps are made."""
 
     images: Tensor
-    chosen: np.ndarray
+    chosen: NDArray[np.int64]
     layers: list[Layer]
     maps: HeatmapConfig
     sampling: Sampling
@@ -132,11 +132,11 @@ class _Explained:
         return self.targets(network.model, found.predictions[self.chosen], weighted)
 
     def targets(
-        self, model: nn.Module, predictions: np.ndarray, weighted: WeightedDescriptors
+        self, model: nn.Module, predictions: NDArray[np.int64], weighted: WeightedDescriptors
     ) -> Targets:
         """What is explained of each image: the classes `predictions` (N), features by `weighted`."""
 
-        def choose(rows: np.ndarray, some: Tensor) -> Targets:
+        def choose(rows: NDArray[np.int64], some: Tensor) -> Targets:
             subject = Subject(
                 model=model,
                 images=some,
@@ -173,8 +173,8 @@ class _Explained:
 
 
 def _compare(
-    reference: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+    reference: Mapping[str, NDArray[np.float32]], drawn: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float64]]:
     """Rank correlation and SSIM of each method's maps (N, H, W) with the reference's: (2, N)."""
     return {
         method: np.stack(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from vebi.catalogue.descriptors import get_descriptor
@@ -43,9 +44,9 @@ class Reselection:
         model: nn.Module,
         dataset: Dataset,
         layers: list[Layer],
-        chosen: np.ndarray,
+        chosen: NDArray[np.int64],
         device: torch.device | str = "cpu",
-    ) -> tuple[np.ndarray, WeightedDescriptors]:
+    ) -> tuple[NDArray[np.int64], WeightedDescriptors]:
         """What `model` predicts of the images at `chosen`, int64 (N), and what explains it there.
 
         Descriptors of the training images are computed, Eq. 1 is solved, and the descriptors of the
@@ -56,7 +57,7 @@ class Reselection:
             rows = spread_over_classes(dataset.labels, rows, self.images)
         descriptor = get_descriptor(self.variant)
 
-        def describe(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def describe(indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
             parts = map_batches(
                 dataset.batches(indices, _BATCH),
                 lambda _, raw: describe_batch(

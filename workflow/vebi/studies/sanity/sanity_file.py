@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from vebi.io.hdf5 import create_hdf5, open_hdf5
 
@@ -22,11 +23,11 @@ class Sanity:
     features selected in it; None where that was not done.
     """
 
-    correlation: np.ndarray
-    similarity: np.ndarray
-    image_index: np.ndarray
-    scene: np.ndarray
-    again: np.ndarray | None = None
+    correlation: NDArray[np.float64]
+    similarity: NDArray[np.float64]
+    image_index: NDArray[np.int64]
+    scene: NDArray[np.int64]
+    again: NDArray[np.float64] | None = None
 
 
 def write_sanity(path: Path, items: Mapping[str, Sanity], stages: Sequence[str]) -> None:

@@ -1,13 +1,16 @@
 """How alike two heatmaps of one image are."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 
 WINDOW = 7
 
 
-def rank_correlation(reference: np.ndarray, maps: np.ndarray) -> np.ndarray:
+def rank_correlation(
+    reference: NDArray[np.floating], maps: NDArray[np.floating]
+) -> NDArray[np.float64]:
     """Spearman's correlation of maps (N, H, W) over the pixels: float64 (N).
 
     Equal values share their mean rank. A constant map has no order of pixels: 0 where the reference
@@ -21,12 +24,14 @@ def rank_correlation(reference: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return np.where(norms[0] > 0, correlation, np.nan)
 
 
-def _centred_ranks(maps: np.ndarray) -> np.ndarray:
+def _centred_ranks(maps: NDArray[np.floating]) -> NDArray[np.float64]:
     ranks = rankdata(maps.reshape(len(maps), -1), axis=1)
     return ranks - ranks.mean(1, keepdims=True)
 
 
-def structural_similarity(reference: np.ndarray, maps: np.ndarray) -> np.ndarray:
+def structural_similarity(
+    reference: NDArray[np.floating], maps: NDArray[np.floating]
+) -> NDArray[np.float64]:
     """SSIM (Wang et al. 2004) of maps (N, H, W) with values in [0, 1]: float64 (N).
 
     Windows of 7 x 7 pixels with equal weights that lie wholly inside, constants 0.01 and 0.03, sample
@@ -38,7 +43,7 @@ def structural_similarity(reference: np.ndarray, maps: np.ndarray) -> np.ndarray
     unbiased = side**2 / max(1, side**2 - 1)
     x, y = (item.astype(np.float64) for item in (reference, maps))
 
-    def mean(values: np.ndarray) -> np.ndarray:
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return uniform_filter(values, size=(1, side, side))
 
     mean_x, mean_y = mean(x), mean(y)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vebi.catalogue.methods import pairs_of
 from vebi.io.tables import read_rows
@@ -198,7 +199,9 @@ def weight_of(low: float, high: float) -> str:
     return "hardly matter" if low >= KEPT else "matter in part"
 
 
-def per_network(runs: Sequence[Run], method: str, stage: str, again: bool = False) -> np.ndarray:
+def per_network(
+    runs: Sequence[Run], method: str, stage: str, again: bool = False
+) -> NDArray[np.float64]:
     """Rank correlation (I, N) of a stage in the networks that have it; NaN without a map."""
     check_same_images(f"{method}, all seeds", [items[method].image_index for items, _ in runs])
     return np.array(
@@ -210,7 +213,7 @@ def per_network(runs: Sequence[Run], method: str, stage: str, again: bool = Fals
     )
 
 
-def _again(item: Sanity) -> np.ndarray:
+def _again(item: Sanity) -> NDArray[np.float64]:
     return np.full(item.correlation.shape, np.nan) if item.again is None else item.again
 
 
@@ -219,7 +222,7 @@ def _stages(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(stage for _, stages in runs for stage in stages))
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: NDArray[np.float64]) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
 

@@ -15,7 +15,10 @@ from vebi.selection.path_file import Solution, read_solution
 
 @styled
 def draw_selection_path(
-    counts: dict[tuple[str, str, str], dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]],
+    counts: dict[
+        tuple[str, str, str],
+        dict[int, tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]],
+    ],
     n_images: Mapping[tuple[str, str], int],
 ) -> Figure:
     """Features selected (union over classes) and objective against mu, from the exact path.
