@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from vebi.data.decoding import Decoding, read_mask, read_pixels
 from vebi.data.roots import check_inside, find_root
+from vebi.io.arrays import AnyArray
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import (
     BROKEN,
@@ -61,14 +62,14 @@ class ImageFiles:
         return find_root(self.root)
 
     @cached_property
-    def columns(self) -> dict[str, NDArray[np.generic]]:
+    def columns(self) -> dict[str, AnyArray]:
         """Paths and bytes of all files."""
         # Names of ImageNet's 1.3 million files are 60 MB; reading them row by row is what is slow.
         with open_hdf5(self.index) as file:
             keys = ("file", "file_bytes", "mask_file", "mask_bytes")
             return {key: file[key][:] for key in keys if key in file}
 
-    def read(self, key: str, row: int) -> NDArray[np.generic]:
+    def read(self, key: str, row: int) -> AnyArray:
         """Pixels (H, W, C) uint8 or mask (H, W) bool of one image."""
         name, size = ("file", "file_bytes") if key == "images" else ("mask_file", "mask_bytes")
         file = self.columns[name][row].decode("utf-8")
@@ -104,7 +105,7 @@ class Dataset:
 
     def batches(
         self, indices: NDArray[np.integer], batch_size: int, key: str = "images"
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
+    ) -> Iterator[tuple[NDArray[np.int64], AnyArray]]:
         """Rows of an array, some at a time.
 
         Two batches are in memory at most. Ascending indices are fastest where the pixels are in the file;
@@ -121,21 +122,21 @@ class Dataset:
         Raises:
             VebiError: no such array or image, or one that can't be read.
         """
-        indices = self._checked(indices)
+        rows = self._checked(indices)
         if self.files is not None and key in DECODED:
-            yield from self._decoded(self.files, indices, batch_size, key)
+            yield from self._decoded(self.files, rows, batch_size, key)
             return
         with open_hdf5(self.path) as file:
             array = self._array(file, key)
-            for start in range(0, len(indices), batch_size):
-                chosen = indices[start : start + batch_size]
+            for start in range(0, len(rows), batch_size):
+                chosen = rows[start : start + batch_size]
                 yield chosen, read_rows_at(array, chosen)
 
     def images_at(self, indices: NDArray[np.integer]) -> NDArray[np.uint8]:
         """The images at some positions, in any order: uint8 (n, H, W, C)."""
         return self.read("images", indices)
 
-    def read(self, key: str, indices: NDArray[np.integer] | None = None) -> NDArray[np.generic]:
+    def read(self, key: str, indices: NDArray[np.integer] | None = None) -> AnyArray:
         """Read one per-image array whole, or its rows at `indices`, in any order.
 
         It is held in memory: images of a whole data set are better taken from `batches`.
@@ -156,8 +157,8 @@ class Dataset:
             return array[:] if indices is None else read_rows_at(array, self._checked(indices))
 
     def _decoded(
-        self, files: ImageFiles, indices: NDArray[np.integer], batch_size: int, key: str
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
+        self, files: ImageFiles, indices: NDArray[np.int64], batch_size: int, key: str
+    ) -> Iterator[tuple[NDArray[np.int64], AnyArray]]:
         if key == "masks":
             self._require_masks()
         # Found and read here, once, and not by every thread.
@@ -167,7 +168,7 @@ class Dataset:
 
             def start_batch(
                 start: int,
-            ) -> tuple[NDArray[np.int64], list[Future[NDArray[np.generic]]]]:
+            ) -> tuple[NDArray[np.int64], list[Future[AnyArray]]]:
                 chosen = indices[start : start + batch_size]
                 return chosen, [pool.submit(files.read, key, int(row)) for row in chosen]
 
@@ -181,13 +182,13 @@ class Dataset:
             pool.shutdown(cancel_futures=True)
 
     def _checked(self, indices: NDArray[np.integer]) -> NDArray[np.int64]:
-        indices = np.asarray(indices)
-        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+        found = np.asarray(indices, np.int64)
+        if len(found) and not 0 <= found.min() <= found.max() < len(self):
             raise VebiError(
                 f"{self.path} has images 0 to {len(self) - 1}, but number "
-                f"{indices.min() if indices.min() < 0 else indices.max()} was asked for."
+                f"{found.min() if found.min() < 0 else found.max()} was asked for."
             )
-        return indices
+        return found
 
     def _require_masks(self) -> None:
         if not self.has_masks:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from vebi.data.an8flower.parts import masks_of_map, part_map
 from vebi.data.an8flower.scene import Scene, get_flower_set
+from vebi.io.arrays import AnyArray
 from vebi.io.errors import VebiError
 from vebi.io.hdf5 import open_hdf5
 
@@ -143,7 +144,7 @@ class Flowers:
                 "a file is damaged or was changed. Make the set again."
             )
 
-    def _read(self, what: str, i: int) -> NDArray[np.generic]:
+    def _read(self, what: str, i: int) -> AnyArray:
         """`image` uint8 (H, W, 3), `parts` uint8 (H, W) with shadow, or `mask` bool (H, W)."""
         row = int(self.rows[i])
         folder = self.folder / FOLDERS[what]

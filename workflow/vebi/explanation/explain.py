@@ -238,7 +238,7 @@ class _Weighing:
     """Weights of an image's predicted class and its descriptor (m), with each layer's first column."""
 
     weights: NDArray[np.float64]
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
     first_columns: dict[int, int]
 
     def of(self, layer: int, channel: int) -> dict[str, float]:

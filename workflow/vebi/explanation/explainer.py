@@ -22,6 +22,7 @@ from vebi.explanation.explain import Network, Pictures, Selected, explain_batch
 from vebi.explanation.explanation import Explanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures.style import save
+from vebi.io.arrays import AnyArray
 from vebi.io.errors import VebiError
 from vebi.network.batches import map_batches, split_batches
 from vebi.network.known_layers import known_layers
@@ -42,7 +43,7 @@ from vebi.selection.tables import selected_features_table
 if TYPE_CHECKING:
     import pandas as pd
 
-Images = NDArray[np.generic] | Tensor
+Images = AnyArray | Tensor
 Preprocess = Callable[[Tensor], Tensor]
 
 
@@ -111,7 +112,7 @@ class Explainer:
             raise VebiError("There are no images to explain.")
         network = self.network
 
-        def explain(index: NDArray[np.int64], some: NDArray[np.generic]) -> list[Explanation]:
+        def explain(index: NDArray[np.int64], some: AnyArray) -> list[Explanation]:
             batch, shown = _prepare(some, self.preprocess, self.device)
             return explain_batch(Pictures(batch, shown, index), network, method, top)
 
@@ -185,10 +186,8 @@ def fit(
     layers = known_layers(model, example)
     described = measured_layers(measured, layers)
 
-    def describe(
-        _: NDArray[np.int64], some: NDArray[np.generic]
-    ) -> tuple[Tensor, NDArray[np.float32]]:
-        batch, _ = _prepare(some, preprocess, device)
+    def describe(_: NDArray[np.int64], some: AnyArray) -> tuple[Tensor, NDArray[np.float32]]:
+        batch = _prepare(some, preprocess, device)[0]
         logits, values = describe_batch(model, batch, layers, measured)
         return logits.cpu(), values.cpu().numpy()
 
@@ -283,15 +282,16 @@ def _accumulate(
     accumulator: Accumulator | None = None
     values: list[NDArray[np.float32]] = []
     truth: list[NDArray[np.int64]] = []
+    given: NDArray[np.int64] | None = None
     n_classes = 0
     for rows, (logits, found) in batches:
         if accumulator is None:
             n_classes = logits.shape[1]
             if labels is not None:
-                labels = checked_classes("labels", labels, ((n_images,),), n_classes)
+                given = checked_classes("labels", labels, ((n_images,),), n_classes)
             accumulator = Accumulator(found.shape[1], n_classes)
         values.append(found)
-        truth.append(logits.argmax(1).numpy() if labels is None else labels[rows])
+        truth.append(logits.argmax(1).numpy() if given is None else given[rows])
         # The Gram matrix is large: it is added to in few large blocks.
         if sum(map(len, values)) >= rows_per_block(found.shape[1]):
             accumulator.add(np.concatenate(values), np.concatenate(truth))
@@ -337,7 +337,7 @@ def _select(
     )
 
 
-def _as_array(images: Images) -> NDArray[np.generic]:
+def _as_array(images: Images) -> AnyArray:
     """Images as uint8 (N, H, W, C) or float (N, C, H, W)."""
     array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     is_raw = array.dtype == np.uint8
@@ -352,7 +352,7 @@ def _as_array(images: Images) -> NDArray[np.generic]:
 
 
 def _prepare(
-    images: NDArray[np.generic], preprocess: Preprocess | None, device: torch.device | str
+    images: AnyArray, preprocess: Preprocess | None, device: torch.device | str
 ) -> tuple[Tensor, NDArray[np.uint8]]:
     """A batch as the network takes it (n, C, H, W) and as pictures uint8 (n, H, W, C)."""
     if images.dtype != np.uint8:

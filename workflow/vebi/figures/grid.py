@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from vebi.figures.style import SMALL, WIDTH, new_figure
+from vebi.figures.style import SMALL, WIDTH, AxesGrid, new_figure
 
 # Columns of panels that fit on a page with type that can be read.
 MOST_COLUMNS = 3
@@ -27,7 +26,7 @@ def new_grid(
     width: float = WIDTH / MOST_COLUMNS,
     height: float = 2.9,
     most: int = MOST_COLUMNS,
-) -> tuple[Figure, NDArray[np.object_]]:
+) -> tuple[Figure, AxesGrid]:
     """A figure with its panels as axes (n_rows, n_columns).
 
     More than `most` columns are laid below the first ones, all rows of them, so that a figure is never
@@ -45,15 +44,13 @@ def new_grid(
     return figure, axes[:, :n_columns]
 
 
-def label_rows(
-    axes: NDArray[np.object_], label: str, most: int = MOST_COLUMNS, **options: object
-) -> None:
+def label_rows(axes: AxesGrid, label: str, most: int = MOST_COLUMNS, **options: object) -> None:
     """The label of the y axis where a row of panels begins; `axes` as `new_grid` returns them."""
     for axis in axes[:, ::most].flat:
         axis.set_ylabel(label, **options)
 
 
-def share_limits(axes: NDArray[np.object_], which: Literal["x", "y"]) -> None:
+def share_limits(axes: AxesGrid, which: Literal["x", "y"]) -> None:
     """One range of values for some panels, from the smallest to the largest of any."""
     lows, highs = zip(*(getattr(axis, f"get_{which}lim")() for axis in axes.flat), strict=True)
     for axis in axes.flat:
@@ -62,7 +59,7 @@ def share_limits(axes: NDArray[np.object_], which: Literal["x", "y"]) -> None:
 
 def share_legend(
     figure: Figure,
-    axes: Sequence[Axes] | NDArray[np.object_],
+    axes: Sequence[Axes] | AxesGrid,
     n_columns: int = 4,
     title: str | None = None,
 ) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vebi.figures.style import SMALL
 from vebi.figures.text import fit_text
+from vebi.io.arrays import AnyArray
 from vebi.io.hdf5 import open_hdf5
 
 
@@ -62,7 +63,7 @@ def pick_examples(
     return by_class[np.lexsort((labels[by_class], turn))][:n]
 
 
-def read_rows(path: str | Path, key: str, rows: NDArray[np.integer]) -> NDArray[np.generic]:
+def read_rows(path: str | Path, key: str, rows: NDArray[np.integer]) -> AnyArray:
     """Some rows of an array of an HDF5 file, in the order asked for."""
     with open_hdf5(path) as file:
         return np.stack([file[key][int(row)] for row in rows])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
@@ -99,7 +98,11 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return in_style
 
 
-def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, NDArray[np.object_]]:
+# Panels by row and column: matplotlib's Axes, for which numpy has no type.
+AxesGrid = NDArray[Any]
+
+
+def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, AxesGrid]:
     """A figure and its axes (n_rows, n_columns), unknown to pyplot: it goes when nobody holds it.
 
     `options`: figsize (inches), and what `Figure.subplots` takes. Inside a function that is `styled`.

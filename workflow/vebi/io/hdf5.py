@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vebi.io.arrays import AnyArray
 from vebi.io.errors import VebiError
 from vebi.io.files import FULL, atomic_path
 
@@ -118,9 +119,7 @@ def get_array(file: h5py.File, name: str) -> h5py.Dataset:
     return node
 
 
-def read_array(
-    file: h5py.File, name: str, shape: Sequence[int | str], kinds: str
-) -> NDArray[np.generic]:
+def read_array(file: h5py.File, name: str, shape: Sequence[int | str], kinds: str) -> AnyArray:
     """One array, whole; `shape` has a letter where any size goes, `kinds` numpy's kinds that are allowed.
 
     Raises:
@@ -226,7 +225,7 @@ def _follow(file: h5py.File, name: str) -> Any:
     return None
 
 
-def read_rows_at(array: h5py.Dataset, rows: NDArray[np.integer]) -> NDArray[np.generic]:
+def read_rows_at(array: h5py.Dataset, rows: NDArray[np.integer]) -> AnyArray:
     """Rows of an array in any order, in memory that does not depend on how far apart they are.
 
     h5py's own fancy indexing is slow.

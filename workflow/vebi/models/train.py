@@ -256,7 +256,7 @@ def to_batch(images: NDArray[np.uint8]) -> Tensor:
 
 
 # Batches of some rows of a data set: their numbers and their images, uint8 (n, C, H, W).
-Pixels = Callable[[NDArray[np.integer], int], Iterator[tuple[NDArray[np.int64], Tensor]]]
+Pixels = Callable[[NDArray[np.int64], int], Iterator[tuple[NDArray[np.int64], Tensor]]]
 
 
 def _pixels_of(dataset: Dataset) -> Pixels:
@@ -274,7 +274,7 @@ def _streamed(dataset: Dataset) -> Pixels:
 
 def _in_memory(images: Tensor) -> Pixels:
     def batches(
-        rows: NDArray[np.integer], batch_size: int
+        rows: NDArray[np.int64], batch_size: int
     ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
@@ -378,7 +378,7 @@ class _SplitImages:
         return loss / len(rows), hits / len(rows)
 
 
-def _mean_image(pixels: Pixels, rows: NDArray[np.integer]) -> Tensor:
+def _mean_image(pixels: Pixels, rows: NDArray[np.int64]) -> Tensor:
     # Sums of integers, exact in this type: how they are split into batches does not matter.
     batches = (images.sum(0, dtype=torch.float64) for _, images in pixels(rows, 256))
     total = next(batches)

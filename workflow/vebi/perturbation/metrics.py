@@ -19,8 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vebi.io.arrays import AnyArray
 from vebi.perturbation.moments import Moments
 
 MINIMUM_ACTIVATION = 0.1
@@ -34,11 +36,11 @@ class Metrics:
     correlation exists (for a channel: at any position). `activation`: mean over copies (and positions).
     """
 
-    correlation: np.ndarray
-    precision: np.ndarray
-    relative_precision: np.ndarray
-    activation: np.ndarray
-    defined: np.ndarray
+    correlation: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    relative_precision: NDArray[np.float64]
+    activation: NDArray[np.float64]
+    defined: NDArray[np.bool_]
 
 
 def neuron_metrics(moments: Moments) -> Metrics:
@@ -71,15 +73,19 @@ def channel_metrics(moments: Moments) -> Metrics:
     )
 
 
-def _precision(variance: np.ndarray, activation: np.ndarray) -> np.ndarray:
+def _precision(
+    variance: NDArray[np.float64], activation: NDArray[np.float64]
+) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", over="ignore"):
         return np.where(activation >= MINIMUM_ACTIVATION, 1 / variance, 0.0)
 
 
-def _relative_precision(variance: np.ndarray, activation: np.ndarray) -> np.ndarray:
+def _relative_precision(
+    variance: NDArray[np.float64], activation: NDArray[np.float64]
+) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         return np.where(activation > 0, activation**2 / variance, 0.0)
 
 
-def _array(values: Tensor) -> np.ndarray:
+def _array(values: Tensor) -> AnyArray:
     return values.cpu().numpy()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import ndimage
     from torch.nn import functional
+
+    # An image (C, H, W).
+    Pixels = NDArray[np.float32]
 else:
     # The configuration imports this module to know the names.
     np, torch, ndimage, functional = map(
@@ -36,12 +39,8 @@ _COLOUR_SPACING = 40.0
 
 
 def multiplicative_noise(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """x_i = x (1 + i e), e ~ N(0, strength) for every value of every copy, on mean-subtracted pixels.
 
     The noise of the authors' code, where the strength (standard deviation) is 0.1. The first copy
@@ -54,12 +53,8 @@ def multiplicative_noise(
 
 
 def additive_noise(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """Gaussian noise, growing evenly to a standard deviation of `strength` x 255 in the last copy."""
     for level in _levels(n):
         noise = rng.standard_normal(image.shape, dtype=np.float32)
@@ -67,12 +62,8 @@ def additive_noise(
 
 
 def boxes_grid(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """One box per copy, filled with the mean, at n places of an even grid; side = `strength` x image.
 
     The grid is the smallest square one with n places; where it has more, n are taken at equal steps.
@@ -88,23 +79,15 @@ def boxes_grid(
 
 
 def boxes_random(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """One box per copy, filled with the mean, anywhere inside the image; side = `strength` x image."""
     return _boxes_anywhere(image, mean, n, strength, rng)
 
 
 def blur_regions(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """One blurred box per copy: side a third of the image, Gaussian of `strength` x the smaller side."""
     sigma = strength * min(image.shape[1:])
     blurred = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="nearest")
@@ -112,12 +95,8 @@ def blur_regions(
 
 
 def _boxes_anywhere(
-    image: NDArray[np.float32],
-    filling: NDArray[np.float32],
-    n: int,
-    side: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, filling: Pixels, n: int, side: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """One box per copy, anywhere, with what `filling` has there; its side is `side` x the image's."""
     box = _box_size(image.shape[1:], side)
     for _ in range(n):
@@ -126,12 +105,8 @@ def _boxes_anywhere(
 
 
 def superpixels(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """Each superpixel of each copy is filled with the mean with probability `strength`."""
     segments = segment(image)
     for _ in range(n):
@@ -140,12 +115,8 @@ def superpixels(
 
 
 def colour_jitter(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """Brightness, contrast and saturation times 1 + u, u uniform in +-`strength`, growing evenly.
 
     Saturation moves pixels from or to the mean of their channels, contrast from or to the image's
@@ -160,12 +131,8 @@ def colour_jitter(
 
 
 def affine(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    n: int,
-    strength: float,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float32]]:
+    image: Pixels, mean: Pixels, n: int, strength: float, rng: np.random.Generator
+) -> Iterator[Pixels]:
     """Small moves, growing evenly: rotation (radians), scaling and shift (of the image's side).
 
     Each is uniform in +-`strength` in the last copy. Bilinear; beyond the border its nearest pixel.
@@ -194,8 +161,8 @@ class Perturbation:
     name: str
     label: str
     copies: Callable[
-        [NDArray[np.float32], NDArray[np.float32], int, float, np.random.Generator],
-        Iterator[NDArray[np.float32]],
+        [Pixels, Pixels, int, float, np.random.Generator],
+        Iterator[Pixels],
     ]
 
 
@@ -219,15 +186,15 @@ PERTURBATIONS: dict[str, Perturbation] = by_name(
 
 
 def perturb(
-    image: NDArray[np.float32],
-    mean: NDArray[np.float32],
+    image: Pixels,
+    mean: Pixels,
     perturbation: str,
     n: int,
     strength: float,
     *,
     key: Sequence[int],
     batch_size: int = 25,
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[Pixels]:
     """The n copies of an image.
 
     Args:
@@ -254,7 +221,7 @@ def perturb(
     rng = np.random.default_rng(draw_key(f"perturbation: {perturbation}", *key))
     image = np.ascontiguousarray(image, np.float32)
     mean = np.broadcast_to(np.asarray(mean, np.float32), image.shape)
-    block: list[NDArray[np.float32]] = []
+    block: list[Pixels] = []
     for copy in chosen.copies(image, mean, n, strength, rng):
         block.append(copy)
         if len(block) == batch_size:
@@ -272,7 +239,7 @@ def some_copies(
     key: Sequence[int],
     *,
     shown: int = 7,
-) -> tuple[list[int], NDArray[np.float32]]:
+) -> tuple[list[int], Pixels]:
     """Numbers of `shown` of the n copies, at equal steps, and these copies float32 (shown, H, W, C).
 
     `image` uint8 (H, W, C); where nothing is to be seen it gets the image's mean colour.
@@ -284,7 +251,7 @@ def some_copies(
     return numbers.tolist(), copies[numbers].transpose(0, 2, 3, 1)
 
 
-def segment(image: NDArray[np.float32]) -> NDArray[np.int64]:
+def segment(image: Pixels) -> NDArray[np.int64]:
     """Superpixels of an image (C, H, W): a number for each pixel, int64 (H, W), from 0 on.
 
     k-means in colour and position from a grid of seeds, which is SLIC (Achanta et al. 2012) without
@@ -330,12 +297,12 @@ def _random_corner(
 
 
 def _with_box(
-    image: NDArray[np.float32],
-    other: NDArray[np.float32],
+    image: Pixels,
+    other: Pixels,
     top: int,
     left: int,
     box: tuple[int, int],
-) -> NDArray[np.float32]:
+) -> Pixels:
     """The image with a box of `other` in it."""
     copy = image.copy()
     place = (slice(None), slice(top, top + box[0]), slice(left, left + box[1]))

@@ -25,6 +25,7 @@ from vebi.figures.grid import (
 )
 from vebi.figures.images import show_image
 from vebi.figures.style import HEATMAP, LAYER_COLOURS, SMALL, new_figure, styled
+from vebi.io.arrays import AnyArray
 from vebi.models.model_file import load_model
 from vebi.studies.artefacts.artefacts_file import read_artefacts
 from vebi.studies.artefacts.examples import draw_features
@@ -61,7 +62,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
         axes[0, 0].text(0.5, 0.5, "no layer with\na lattice", ha="center")
     for number, drawn in enumerate(features):
         window = _zoom_window(drawn)
-        pictures = [drawn.image, *(drawn.maps[m] for m in methods)]
+        pictures: list[AnyArray] = [drawn.image, *(drawn.maps[m] for m in methods)]
         for column, picture in enumerate(pictures):
             options: dict[str, Any] = {"cmap": HEATMAP, "vmax": 1} if column else {"vmax": 255}
             for row, part in ((2 * number, picture), (2 * number + 1, picture[window])):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import sobel
 from torch import Tensor, nn
 
@@ -81,7 +82,7 @@ class Bench:
     model: nn.Module
     key: tuple[int, ...]
     pictures: Sequence[Intervened]
-    masks: np.ndarray
+    masks: NDArray[np.bool_]
     effects: Effects
     # Files with the maps of the run's methods; None: they are made here.
     heatmaps: Mapping[str, Path | None]
@@ -92,7 +93,7 @@ class Bench:
         return to_network_input(self.images)
 
     @cached_property
-    def predictions(self) -> np.ndarray:
+    def predictions(self) -> NDArray[np.int64]:
         """The classes that the network predicts: int64 (n)."""
         parts = map_batches(
             split_batches(self.inputs, BATCH), lambda _, some: run(self.model, some).argmax(1)
@@ -115,7 +116,7 @@ class Bench:
         return network
 
     @property
-    def images(self) -> np.ndarray:
+    def images(self) -> NDArray[np.uint8]:
         """uint8 (n, H, W, C)."""
         return np.stack([one.image for one in self.pictures])
 
@@ -200,7 +201,7 @@ def _open_all(
 def _score_all(benches: Sequence["Bench"], methods: Sequence[Method]) -> pd.DataFrame:
     if taken := [one.name for one in methods if one.name in benches[0].heatmaps]:
         raise VebiError(f"the run has a method '{taken[0]}' already: give yours another name.")
-    scores: dict[str, list[dict[str, np.ndarray]]] = {}
+    scores: dict[str, list[dict[str, NDArray[np.float64]]]] = {}
     kinds: dict[str, str] = {}
     seconds: dict[str, list[float]] = {}
     with further_methods(methods):
@@ -284,7 +285,7 @@ def _open_own(run_folder: Path, dataset: str, factory: str, weights: str | None)
 
 def _entries(
     bench: Bench, methods: Sequence[Method]
-) -> list[tuple[str, str, Callable[[], np.ndarray]]]:
+) -> list[tuple[str, str, Callable[[], NDArray[np.floating]]]]:
     """Name, kind and maps (n, H, W) in [0, 1] of everything that is scored."""
     index = bench.effects.image_index
     return [
@@ -316,11 +317,13 @@ def _entries(
     ]
 
 
-def explain(model: nn.Module, images: Tensor, classes: np.ndarray, method: str) -> np.ndarray:
+def explain(
+    model: nn.Module, images: Tensor, classes: NDArray[np.int64], method: str
+) -> NDArray[np.float32]:
     """A method's maps of images (n, C, H, W) for these classes (n): float32 (n, H, W)."""
     layers = list_layers(model, images[:1])
 
-    def draw(rows: np.ndarray, some: Tensor) -> np.ndarray:
+    def draw(rows: NDArray[np.int64], some: Tensor) -> NDArray[np.float32]:
         found = merged_maps(model, some, layers, Targets(classes[rows], {}), [method])
         return found[method].cpu().numpy()
 
@@ -328,7 +331,7 @@ def explain(model: nn.Module, images: Tensor, classes: np.ndarray, method: str) 
     return np.concatenate([part for _, part in parts])
 
 
-def _sanity(bench: Bench, name: str, kind: str, maps: np.ndarray) -> np.ndarray:
+def _sanity(bench: Bench, name: str, kind: str, maps: NDArray[np.floating]) -> NDArray[np.float64]:
     """Rank correlation (n) of a method's maps with those of the network that has learnt nothing.
 
     What does not look at the network is 1. Methods that explain selected features are left out (NaN), as
@@ -342,22 +345,22 @@ def _sanity(bench: Bench, name: str, kind: str, maps: np.ndarray) -> np.ndarray:
     return np.full(len(maps), np.nan if name == "oracle" else 1.0)
 
 
-def scaled(maps: np.ndarray) -> np.ndarray:
+def scaled(maps: NDArray[np.floating]) -> NDArray[np.floating]:
     """Each map (n, H, W) from 0 to 1, as every method's are."""
     return scale_to_unit(torch.from_numpy(maps)).numpy()
 
 
-def _brightness(bench: Bench) -> np.ndarray:
+def _brightness(bench: Bench) -> NDArray[np.float32]:
     return bench.images.mean(3, dtype=np.float32)
 
 
-def _edges(bench: Bench) -> np.ndarray:
+def _edges(bench: Bench) -> NDArray[np.float32]:
     """Length of the brightness's gradient, by Sobel's filters."""
     grey = _brightness(bench)
     return np.hypot(sobel(grey, 1), sobel(grey, 2))
 
 
-def oracle(bench: Bench) -> np.ndarray:
+def oracle(bench: Bench) -> NDArray[np.float32]:
     """Maps that show at each pixel the true effect of its part, as far as it was measured."""
     effects = bench.effects
     true = effects_of_parts(
@@ -374,7 +377,7 @@ def oracle(bench: Bench) -> np.ndarray:
     return scaled(np.einsum("np,nphw->nhw", shown, parts).astype(np.float32))
 
 
-def score(bench: Bench, maps: np.ndarray) -> dict[str, np.ndarray]:
+def score(bench: Bench, maps: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
     """Every measure of maps (n, H, W) in [0, 1], image by image (n); `best_iou`: curves (n, T)."""
     curves = iou_curves(maps, bench.masks)
     parts = np.stack([np.stack(list(one.masks.values())) for one in bench.pictures])
@@ -391,14 +394,16 @@ def score(bench: Bench, maps: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _grid(maps: np.ndarray, period: tuple[float, float]) -> np.ndarray:
+def _grid(maps: NDArray[np.floating], period: tuple[float, float]) -> NDArray[np.float64]:
     """Share of each map's energy (n) that the network's widest lattice makes; NaN without strides."""
     if max(period) <= 1:
         return np.full(len(maps), np.nan)
     return grid_artefact_score(maps, period)
 
 
-def _summary(networks: Sequence[Mapping[str, np.ndarray]], scene: np.ndarray) -> dict[str, float]:
+def _summary(
+    networks: Sequence[Mapping[str, NDArray[np.float64]]], scene: NDArray[np.int64]
+) -> dict[str, float]:
     """Mean and interval of each measure over networks and scenes, as columns.
 
     The best IoU is that of one threshold for all images of a network, the best one, and has no

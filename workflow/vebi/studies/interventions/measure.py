@@ -137,16 +137,16 @@ class _Observer:
     device: torch.device | str
     layers: Sequence[Layer]
     watched: Sequence[Layer]
-    places: np.ndarray
-    chosen: np.ndarray
-    weights: np.ndarray
+    places: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    weights: NDArray[np.float64]
     batch_size: int
 
     @classmethod
     def without_features(cls, model: nn.Module) -> "_Observer":
         """Watch the class scores alone."""
-        none = np.zeros(0)
-        return cls(model, "cpu", [], [], none, np.zeros((0, 3), np.int64), none, BATCH)
+        nothing = np.zeros(0, np.int64)
+        return cls(model, "cpu", [], [], nothing, np.zeros((0, 3), np.int64), np.zeros(0), BATCH)
 
     @classmethod
     def of(cls, network: InterpretedNetwork, settings: EffectConfig) -> "_Observer":
@@ -174,10 +174,12 @@ class _Observer:
             batch_size=settings.batch_size,
         )
 
-    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Class scores (N, classes) and responses of the features (N, F), of uint8 images."""
 
-        def look(_: np.ndarray, raw: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        def look(
+            _: NDArray[np.int64], raw: NDArray[np.uint8]
+        ) -> tuple[Tensor, NDArray[np.float64]]:
             batch = to_network_input(raw, self.device)
             scores, maps = responses(self.model, batch, self.layers, self.watched)
             norms = [
@@ -205,8 +207,8 @@ def _observe(
     one: Intervened,
     parts: Sequence[str],
     kinds: Sequence[str],
-    fill: np.ndarray,
-) -> dict[str, np.ndarray]:
+    fill: NDArray[np.float32],
+) -> dict[str, NDArray[np.float64]]:
     """The fields of `Effects` that one image has."""
     k = len(parts)
     boxed = [
@@ -235,7 +237,7 @@ def _observe(
     }
 
 
-def random_maps(index: np.ndarray, shape: Sequence[int], seed: int) -> np.ndarray:
+def random_maps(index: NDArray[np.integer], shape: Sequence[int], seed: int) -> NDArray[np.float64]:
     """Maps (n, H, W) of independent uniform pixels, keyed by seed and the images' rows (n)."""
     keys = [draw_key("interventions: random map", seed, i) for i in index]
     return np.stack([np.random.default_rng(key).random(shape) for key in keys])
