@@ -321,12 +321,12 @@ def accuracy(
 
 @dataclass(frozen=True)
 class _SplitImages:
-    """A data set's images by batches, its labels (N), the rows of both splits, and where to compute."""
+    """A data set's images by batches, the rows of both splits, its labels (N), and where to compute."""
 
     pixels: Pixels
-    labels: Tensor
     train: NDArray[np.int64]
     test: NDArray[np.int64]
+    labels: Tensor
     device: torch.device
     batch_size: int
 
@@ -340,7 +340,7 @@ class _SplitImages:
         at_once = int(np.clip(256 * 112 * 112 // np.prod(dataset.image_shape[:2]), 1, 256))
         labels = torch.from_numpy(dataset.labels)
         pixels = _pixels_of(dataset)
-        return cls(pixels, labels, train, dataset.indices(TEST), device, at_once)
+        return cls(pixels, train, dataset.indices(TEST), labels, device, at_once)
 
     def history_row(
         self,

@@ -63,15 +63,9 @@ def certify(
     weights = weights[:, used]
     # No entry of a Gram matrix is larger than its largest diagonal entry.
     largest = float(np.diagonal(gram).max(initial=0.0))
+    products = weights @ gram[used]
     return certify_products(
-        weights,
-        used,
-        weights @ gram[used],
-        cross,
-        count,
-        mu=mu,
-        largest=largest,
-        nonnegative=nonnegative,
+        weights, used, products, cross, count, mu=mu, largest=largest, nonnegative=nonnegative
     )
 
 

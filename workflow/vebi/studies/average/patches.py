@@ -215,15 +215,15 @@ def _write(group: h5py.Group, average: Average) -> None:
 class Tile:
     """One feature of one class as it is drawn: see `write_average`."""
 
-    mean: NDArray[np.float64]
-    examples: NDArray[np.uint8]
-    n_patches: int
     layer_number: int
     layer: str
     layer_type: str
     spatial: bool
     channel: int
     weight: float
+    n_patches: int
+    mean: NDArray[np.float64]
+    examples: NDArray[np.uint8]
 
 
 def read_average(

@@ -78,7 +78,7 @@ def measure(
     maps = {name: read_heatmaps(path, chosen) for name, path in sorted(heatmaps.items())}
     maps[CONTROL] = np.ones((len(chosen), *dataset.image_shape[:2]), np.float32)
     confidences, areas = _confidences(
-        model.to(device), dataset, chosen, list(maps.values()), settings, seed=seed, device=device
+        model.to(device), dataset, list(maps.values()), chosen, settings, seed=seed, device=device
     )
     items = {
         name: Occlusion(
@@ -96,8 +96,8 @@ def measure(
 def _confidences(
     model: nn.Module,
     dataset: Dataset,
-    chosen: NDArray[np.int64],
     maps: Sequence[NDArray[np.float32]],
+    chosen: NDArray[np.int64],
     settings: OcclusionConfig,
     *,
     seed: int,

@@ -53,14 +53,6 @@ def _inputs(plan: Plan) -> dict[str, list[Path]]:
     return {name: plan.files(f"perturbation/{RUN}/{name}.csv", runs) for name in parts}
 
 
-def _settings(plan: Plan) -> dict[str, Any]:
-    models = plan.config.models
-    return {
-        "runs": get_runs(plan),
-        "epochs": {e.model: models[e.model].epochs for e in get_experiments(plan)},
-    }
-
-
 def _tables(plan: Plan) -> list[str]:
     """All, but for the similarity over epochs where these are not followed."""
     return [n for n in STUDY.tables if n != "resampling_similarity" or _follows_epochs(plan)]
@@ -247,7 +239,10 @@ STUDY = Study(
     tabulate=Tabulation(
         function="vebi.studies.perturbation.tables:tabulate",
         inputs=_inputs,
-        settings=_settings,
+        settings=lambda plan: {
+            "runs": get_runs(plan),
+            "epochs": {e.model: plan.config.models[e.model].epochs for e in get_experiments(plan)},
+        },
         tables=_tables,
     ),
     jobs={"resample": "long", "follow_epochs": "network"},
