@@ -16,8 +16,8 @@ def pin_threads(n: int) -> None:
     """Compute with `n` threads from here on, in torch and in BLAS.
 
     A floating-point sum depends on how it is split over threads, so this number belongs to the
-    configuration and not to the machine. Torch is only touched where it has been imported: that
-    takes seconds, and jobs that draw or tabulate do without.
+    configuration and not to the machine. Torch is only touched where it has been imported:
+    jobs that draw or tabulate do without, since it is slow to import.
 
     Raises:
         VebiError: more than THREADS_PER_CORE times the machine's cores; before any is started.

@@ -85,7 +85,7 @@ def _find(name: str, md5: str, cache: Path) -> Path:
 
 
 def _download(name: str, md5: str, target: Path) -> Path:
-    # torchvision keeps the list of mirrors that are alive; importing it takes seconds, so only here.
+    # torchvision keeps the list of mirrors that are alive; it is slow to import, so only here.
     from vebi.compute.torchvision_ops import declare_missing_ops
 
     declare_missing_ops()

@@ -284,7 +284,7 @@ def compare_models(name: str, a: Path, b: Path, tolerances: Tolerances) -> FileR
 
     The weights load with `weights_only=True`, so that a file can't run code.
     """
-    # torch takes seconds to import and most comparisons have no models that differ.
+    # torch is slow to import, and most comparisons have no models that differ.
     from vebi.io.tensors import load_tensors
 
     result = FileResult(name, "model")

@@ -187,7 +187,7 @@ def _cpu_model() -> str:
 
 def _gpu_models() -> list[str]:
     """Names of the graphics cards that torch can compute on."""
-    # torch takes seconds to import, and `vebi verify` needs none of it.
+    # torch is slow to import, and `vebi verify` needs none of it.
     import torch
 
     if not torch.cuda.is_available():

@@ -53,8 +53,8 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, methods: list[str], group: list[
     layers = down.sort_values("step")["randomised_up_to"].unique().tolist()
     labelled = part[part["randomised_up_to"] == RANDOM_LABELS]
     places = range(len(layers) + 1)
-    for cut in (LOST, KEPT):
-        axis.axhline(cut, color="#888888", lw=0.8, ls=":")
+    for bound in (LOST, KEPT):
+        axis.axhline(bound, color="#888888", lw=0.8, ls=":")
     for method in [m for m in methods if m not in group] + group:
         mean = (
             down[down["method"] == method]
