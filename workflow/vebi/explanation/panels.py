@@ -8,12 +8,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vebi.catalogue.methods import get_method
 from vebi.explanation.explanation import Explanation
-from vebi.figures.images import show_image, title_feature
+from vebi.figures.images import explain_colours, show_image, title_feature
 from vebi.figures.style import HEATMAP, SMALL, get_layer_colour, new_figure, styled
 from vebi.figures.text import fit_text
 
-# Inches of a cell's column and row, and of the text that fits above a picture.
-_WIDTH, _HEIGHT, _TEXT = 2.0, 2.6, 1.78
+# Inches of a cell's column and row, of the text that fits above a picture, and of the colours' key.
+_WIDTH, _HEIGHT, _TEXT, _KEY = 2.0, 2.6, 1.78, 0.4
 
 
 @styled
@@ -31,7 +31,9 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
     """
     n_maps = max(1, max(len(explanation.features) for explanation in explanations))
     rows = len(explanations)
-    figure, axes = new_figure(rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows))
+    figure, axes = new_figure(
+        rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows + _KEY)
+    )
     layout = figure.get_layout_engine()
     assert isinstance(layout, ConstrainedLayoutEngine)
     # The coloured boxes stand out from their text, which is all that the layout measures.
@@ -55,6 +57,7 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
                 width=72 * _TEXT,
             )
             axis.set_xlabel(feature.strength, fontsize=SMALL, labelpad=1)
+    explain_colours(figure)
     return figure
 
 
