@@ -154,9 +154,10 @@ class LogHandler(RichLogger):  # type: ignore[misc, unused-ignore]
             self._end(getattr(record, "job_id", getattr(record, "jobid", -1)))
         if event is LogEvent.JOB_ERROR:
             # The rich logger reads them all, and a job that ends early has none yet.
-            record.log = [log for log in getattr(record, "log", None) or [] if Path(log).is_file()]
+            logs = [log for log in getattr(record, "log", None) or [] if Path(log).is_file()]
+            vars(record)["log"] = logs
             known = self.event_handler.jobs_info.get(getattr(record, "jobid", -1), {})
-            known["log"] = record.log
+            known["log"] = logs
         super().emit(record)
         if event is LogEvent.JOB_FINISHED:
             self._fold()

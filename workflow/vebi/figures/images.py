@@ -48,7 +48,7 @@ def explain_colours(figure: Figure) -> None:
     )
     bar.ax.set_xticklabels(["least", "most"], fontsize=SMALL)
     bar.ax.tick_params(length=0, pad=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     text = "what the prediction rests on, each map from its lowest to its highest value"
     bar.set_label(fit_text(text, 72 * width, SMALL, lines=3), fontsize=SMALL, labelpad=2)
 
