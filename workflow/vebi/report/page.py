@@ -133,10 +133,8 @@ def render(sources: Sources) -> str:
         claims = [claim for claim in claims if claim.verdict != Verdict.NOT_TESTED]
     sections = _sections(sources, tables, claims)
     gallery = [collect(files) for files in sources.explained]
-    tested = [claim for claim in claims if claim.verdict != Verdict.NOT_TESTED]
-    untested = [claim for claim in claims if claim.verdict == Verdict.NOT_TESTED]
     # Of somebody's own images a reader wants to know what was found there, not what the works claim.
-    leads = [] if own else lead_claims(tested)
+    leads = [] if own else lead_claims(claims)
     styles = "\n".join(_source(name) for name in STYLES)
     scripts = [_source(name) for name in SCRIPTS]
     data = {
@@ -160,14 +158,9 @@ def render(sources: Sources) -> str:
         run=sources.run,
         own=own,
         sections=sections,
-        claims=claims,
         example=pick_example(gallery),
         leads=leads or lead_findings([(s.study.name, s.findings) for s in sections]),
-        claim_groups=group_claims(tested),
-        untested_groups=group_claims(untested),
-        n_untested=len(untested),
-        verdicts=count_verdicts(claims),
-        claim_sources=list(dict.fromkeys(claim.source for claim in claims)),
+        **_of_claims(claims),
         studies_of_tables={name: section_of(study_of_table(name)).name for name in tables},
         has_iou=bool(data["iou"]),
         has_paths=bool(data["paths"]),
@@ -181,6 +174,20 @@ def render(sources: Sources) -> str:
         hashes=" ".join(_csp_hash(script) for script in scripts),
         data=Markup(_json(data)),
     )
+
+
+def _of_claims(claims: list[Claim]) -> dict[str, Any]:
+    """What the page's part about the claims is made from."""
+    tested = [claim for claim in claims if claim.verdict != Verdict.NOT_TESTED]
+    untested = [claim for claim in claims if claim.verdict == Verdict.NOT_TESTED]
+    return {
+        "claims": claims,
+        "claim_groups": group_claims(tested),
+        "untested_groups": group_claims(untested),
+        "n_untested": len(untested),
+        "verdicts": count_verdicts(claims),
+        "claim_sources": list(dict.fromkeys(claim.source for claim in claims)),
+    }
 
 
 def _sections(
