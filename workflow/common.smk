@@ -25,12 +25,24 @@ from vebi.run.lock import hold_run
 from vebi.run.plan import RUN, Plan, Run
 from vebi.studies.registry import STUDIES, drawn_figures, figure_names, table_names
 
+
+def say_default_is_missing():
+    """A line behind an error where the default configuration, on which others build, was not read."""
+    if Path("config/config.yaml").is_file() or workflow.modifier.skip_configfile:
+        return ""
+    default = Path(workflow.current_basedir).parent / "config/config.yaml"
+    return (
+        f"\nThe default configuration was not found: config/config.yaml is looked for in {Path.cwd()}. "
+        f"Give it as well: --configfile {default} YOURS.yaml"
+    )
+
+
 try:
     if workflow.is_main_process:
         check_keys_once(workflow.configfiles)
     CONFIG, LEFT_OUT = leave_out_absent(parse_config(config))
 except VebiError as error:
-    sys.exit(f"\n{error}\n")
+    sys.exit(f"\n{error}{say_default_is_missing()}\n")
 if LEFT_OUT and workflow.is_main_process:
     print("", *LEFT_OUT, "", sep="\n", file=sys.stderr)
 

@@ -16,7 +16,6 @@ import subprocess
 
 import numpy as np
 import torch
-from IPython.display import Image, display
 
 import vebi
 from vebi.data import Flowers
@@ -89,8 +88,7 @@ noise = np.random.default_rng(0).random(masks.shape)
 print(f"{'noise':22s} {area(noise):.3f}")
 
 # %%
-explainer.panel(x_test[:2], "panel.png", method="vebi")
-display(Image("panel.png"))
+explainer.panel(x_test[:2], method="vebi")
 
 # %% [markdown]
 # One small network and 24 test images decide nothing: the [results](../results.md) come from many networks, with

@@ -14,7 +14,7 @@
 # %%
 import numpy as np
 import torch
-from IPython.display import Image, display
+from IPython.display import display
 
 import vebi
 
@@ -78,11 +78,17 @@ explainer.selected.sort_values("weight", ascending=False).head(8)
 # ## Where they look
 #
 # For each new image: what was predicted, the features with the largest weighted response, and the places in
-# the image that they respond to.
+# the image that they respond to. Explanations show themselves in a notebook.
 
 # %%
-explanations = explainer.panel(images[500:503], "panel.png", method="vebi", top=3)
-display(Image("panel.png"))
+explanations = explainer.explain(images[500:503], method="vebi", top=3)
+display(explanations)
+
+# %% [markdown]
+# As the paper's Fig. 6; `explainer.panel(images, "panel.png")` also writes it to a file.
+
+# %%
+explanations.panel()
 
 # %% [markdown]
 # The same as numbers. `heatmap` is an array (H, W) in [0, 1], for the whole explanation and for each feature.

@@ -33,6 +33,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EXECUTABLE = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 METHODS = ("upsampled_activation", "deconv_gb", "vebi", "lrp")
 NASTY = '</script><script>window.broken = 1</script><img src="x" onerror="window.broken = 2"> & "quoted"'
+UNFOLD = "document.querySelectorAll('.fold, #untested').forEach((d) => { d.open = true; })"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
@@ -212,7 +213,7 @@ def visit(browser, address):
     """Opens the page; at the end of the test nothing may have gone wrong or been asked for."""
     contexts, wrong = [], []
 
-    def open_page(**options):
+    def open_page(unfold=True, **options):
         context = browser.new_context(offline=True, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -232,6 +233,8 @@ def visit(browser, address):
         )
         page.goto(address)
         page.wait_for_selector("#theme:not([hidden])")
+        if unfold:
+            page.evaluate(UNFOLD)
         return page
 
     yield open_page
@@ -256,7 +259,7 @@ def test_nothing_in_the_page_leads_outside_but_links(html):
 
 def test_text_of_results_is_shown_and_never_run(visit):
     page = visit()
-    assert page.locator("#claims .said p").filter(has_text="onerror").first.inner_text() == NASTY
+    assert page.locator("#claims .said").filter(has_text="onerror").first.inner_text() == NASTY
     assert page.evaluate("window.broken") is None
 
 
@@ -273,7 +276,7 @@ def test_every_image_is_there_and_has_a_text(visit):
           const ok = await Promise.all(images.map(decode));
           return [images.length, ok.filter(Boolean).length]; }""")
         per_item = 2 + len(METHODS) if number == 0 else 1 + len(METHODS)
-        assert images == decoded == 5 + per_item * page.locator(".item").count()
+        assert images == decoded == 5 + 4 + per_item * page.locator(".item").count()
     unnamed = page.evaluate(
         "[...document.images].filter((i) => i.getAttribute('src') && !i.alt).length"
     )
@@ -331,8 +334,7 @@ def test_claims_are_filtered_and_a_failed_one_is_as_visible_as_a_confirmed_one(v
     assert [re.sub(r"\s+", " ", text) for text in tiles.all_inner_texts()] == [
         *("1 ✓ confirmed", "3 ✕ contradicted", "1 – not tested"),
     ]
-    sizes = {(box["width"], box["height"]) for box in (t.bounding_box() for t in tiles.all())}
-    assert len({(round(w), round(h)) for w, h in sizes}) == 1
+    assert len({round(tile.bounding_box()["height"]) for tile in tiles.all()}) == 1
     shown = page.locator(".claim:visible")
     assert shown.count() == 5
     page.click('.tile[data-verdict="contradicted"]')
@@ -556,7 +558,61 @@ def test_a_run_on_somebody_s_own_images_is_about_them(sources, tmp_path, kind):
     assert ("from the first rendered image" in page) != is_own
     # Claims that were tested stay.
     assert 'data-verdict="confirmed"' in page
-    assert ('<li class="claim"' in page and 'data-verdict="not tested"' in page) != is_own
+    assert ('data-verdict="not tested"' in page) != is_own
+    # Their images come before the works' claims, which come first elsewhere.
+    assert (page.index('id="gallery"') < page.index('id="claims"')) == is_own
+    leads = re.findall(
+        r'<li>.*?<a href="#([^"]+)">', page.split('class="leads"')[1].split("</ol>")[0]
+    )
+    assert all(target.startswith("claim-") != is_own for target in leads)
+
+
+def test_the_page_opens_with_an_image_and_findings_and_the_gallery_is_near(visit, html):
+    page = visit(unfold=False, viewport={"width": 1280, "height": 800})
+    texts = page.locator(".example figcaption b").all_inner_texts()
+    assert texts == [
+        "the image",
+        "the mask",
+        "VEBI (stride 1 in conv + pool)",
+        "deconvnet + guided backprop",
+    ]
+    assert page.locator(".example").bounding_box()["y"] < 500
+    # Of each verdict one, in the works' order; what was not tested is no finding.
+    leads = page.locator(".leads li")
+    assert [text.split(" ")[1] for text in leads.locator(".chip").all_inner_texts()] == [
+        *("confirmed", "contradicted", "contradicted", "contradicted"),
+    ]
+    assert (
+        "The maps lie on the masks: 0 (−0.100 to 0.100); published 0.200"
+        in leads.first.inner_text()
+    )
+    top = page.locator("#gallery").evaluate("e => e.getBoundingClientRect().top + scrollY")
+    assert top < 12 * 800
+    assert page.locator("#claims .claim:visible").count() == 4
+    assert page.locator("#untested .claim").count() == 1
+    colours = page.evaluate("""() => ['good', 'bad', 'partly', 'open', 'none'].map((name) => {
+      const chip = document.createElement('span');
+      chip.className = `chip ${name}`;
+      document.body.append(chip);
+      return getComputedStyle(chip).backgroundColor; })""")
+    assert len(set(colours)) == 5
+    # What is folded opens where a link leads.
+    page.locator("#contents a", has_text="Do the maps lie").click()
+    until(lambda: page.locator("#iou .fold").get_attribute("open") is not None)
+
+
+def test_a_table_that_goes_on_to_the_right_says_so(visit):
+    page = visit(**PHONE)
+    for number in range(page.locator(".wide").count()):
+        block = page.locator(".wide").nth(number)
+        hint = page.locator(".wide + .hint").nth(number)
+        if not block.is_visible():
+            continue
+        beyond = block.evaluate("e => e.scrollWidth - e.clientWidth")
+        until(lambda hint=hint, beyond=beyond: hint.is_visible() == (beyond > 4))
+    wide = page.locator(".wide.cut").first
+    wide.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+    until(lambda: "cut" not in (page.locator(".wide:visible").first.get_attribute("class") or ""))
 
 
 def test_packed_tables_are_those_of_the_run(html, sources):

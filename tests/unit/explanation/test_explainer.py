@@ -241,8 +241,9 @@ def test_the_convolutions_only(scene):
 
 
 def test_a_panel_is_a_picture_and_a_vector_graphic(scene, explainer, tmp_path):
-    explanations = explainer.panel(scene[1][:2], tmp_path / "p.png", top=2)
-    assert len(explanations) == 2
+    figure = explainer.panel(scene[1][:2], tmp_path / "p.png", top=2)
+    images = [axes for axes in figure.axes if axes.images]
+    assert len(images) == 2 * (1 + 2)
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "p.pdf").read_bytes()[:4] == b"%PDF"
     explainer.panel(scene[1][:1], tmp_path / "c.png", method="grad_cam")

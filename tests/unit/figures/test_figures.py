@@ -6,6 +6,7 @@ import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS
@@ -157,6 +158,25 @@ def test_panel_labels_follow_the_paper_green_for_maps_pink_for_single_values():
     assert style.get_layer_colour("pool", True) == style.LAYER_COLOURS["conv"]
     assert style.get_layer_colour("fc", False) == style.LAYER_COLOURS["fc"]
     assert style.get_layer_colour("relu", False) == style.LAYER_COLOURS["fc"]
+
+
+@pytest.mark.parametrize(("n_features", "n_images"), [(0, 1), (1, 1), (3, 4)])
+def test_a_sheet_of_heatmaps_has_one_colour_bar_whose_words_lie_apart(n_features, n_images):
+    figure = draw_panels([explanation(n_features)] * n_images)
+    FigureCanvasAgg(figure).draw()
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    assert len(bars) == 1
+    words = [label.get_text() for label in bars[0].get_xticklabels()]
+    assert words == ["least", "most"]
+    page = figure.bbox
+    boxes = [t.get_window_extent() for t in (*bars[0].get_xticklabels(), bars[0].xaxis.label)]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    pictures = [axes.get_window_extent() for axes in figure.axes if axes.images]
+    for box in boxes:
+        assert page.x0 - 1 <= box.x0 <= box.x1 <= page.x1 + 1
+        assert page.y0 - 1 <= box.y0
+        assert not any(box.overlaps(picture) for picture in pictures)
 
 
 def test_every_method_and_condition_has_its_own_colour_and_name():

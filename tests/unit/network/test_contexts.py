@@ -337,27 +337,29 @@ def test_how_many_features_and_images() -> None:
 
 
 @pytest.mark.parametrize("channels", [2, 6])
-def test_pictures_of_images_with_other_than_1_or_3_channels(channels: int, tmp_path) -> None:
+def test_pictures_of_images_with_other_than_1_or_3_channels(channels: int) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(784, 3))
     images = np.random.default_rng(0).integers(0, 256, (9, 16, 16, channels)).astype(np.uint8)
     explainer = vebi.fit(net, images, np.arange(9) % 3)
     for given in (images, images.transpose(0, 3, 1, 2).astype(np.float32)):
-        (e, _) = explainer.panel(given[:2], tmp_path / "panel.png")
+        explanations = explainer.explain(given[:2])
+        explanations.panel()
+        e = explanations[0]
         assert e.image.shape == (16, 16, 1)
         mean = images[0].mean(2)
         # From black to white: an affine function of the channels' mean.
         assert np.corrcoef(e.image[..., 0].ravel(), mean.ravel())[0, 1] > 0.999
 
 
-def test_a_preprocess_that_crops_shows_what_the_network_sees(tmp_path) -> None:
+def test_a_preprocess_that_crops_shows_what_the_network_sees() -> None:
     images = np.random.default_rng(0).integers(0, 256, (9, 24, 20, 3)).astype(np.uint8)
 
     def crop(batch: Tensor) -> Tensor:
         return standardise(batch[:, :, 4:20, 2:18])
 
     explainer = vebi.fit(Net(), images, np.arange(9) % 3, preprocess=crop)
-    (e,) = explainer.panel(images[:1], tmp_path / "panel.png")
+    (e,) = explainer.explain(images[:1])
     assert e.image.shape == (16, 16, 3)
     assert e.heatmap.shape == (16, 16)
     seen = images[0, 4:20, 2:18].astype(float)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vebi.report.claims import count_verdicts, draw, read_claims
+from vebi.report.claims import Claim, count_verdicts, draw, read_claims
 from vebi.report.curves import iou_curves
-from vebi.report.findings import find
+from vebi.report.findings import Finding, find
+from vebi.report.lead import lead_claims, lead_findings, pick_example
 from vebi.report.places import TABLES
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False)
@@ -61,6 +63,83 @@ def test_ablation_counts_the_values_of_mu():
     (finding,) = find("ablation", {"ablation_effect": table})
     assert finding.tone == "in part"
     assert finding.result == "at 2 of 3 values of mu; at mu = 10: +0.150 (+0.050 to +0.250)"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_value", "tone", "says"),
+    [
+        (0.05, 0.15, 0.03, "holds", ""),
+        (0.05, 0.15, 0.098, "undecided", "; p = 0.098"),
+        (-0.15, -0.05, 0.03, "reversed", ""),
+        (-0.15, -0.05, 0.5, "undecided", "; p = 0.5"),
+        (-0.05, 0.15, 0.03, "undecided", ""),
+        # One scene: an interval without width.
+        (0.1, 0.1, 0.03, "undecided", ""),
+        (0.05, 0.15, math.nan, "undecided", ""),
+    ],
+)
+def test_a_finding_and_its_p_value_say_the_same(low, high, p_value, tone, says):
+    row = {"auc_difference": 0.1, "ci_low": low, "ci_high": high, "p_value": p_value}
+    (finding,) = find("iou", {"iou_paired": paired("iou_paired", **row)})
+    assert finding.tone == tone
+    assert finding.result.endswith(f"in area under the IoU curve{says}")
+    # Where a smaller number is the claimed one, it is the other way round.
+    row = {"score_difference": 0.1, "ci_low": low, "ci_high": high, "p_value": p_value}
+    table = paired("artefacts_paired", layer="heatmap", **row)
+    (finding,) = find("artefacts", {"artefacts_paired": table})
+    assert finding.tone == {"holds": "reversed", "reversed": "holds"}.get(tone, tone)
+
+
+def claim(key, verdict, place, source="VEBI"):
+    texts = dict.fromkeys((field.name for field in fields(Claim)), "")
+    return Claim(
+        **texts | {"key": key, "verdict": verdict, "place": place, "source": source, "tables": ()}
+    )
+
+
+def test_a_page_opens_with_one_claim_of_each_verdict_and_place():
+    claims = [
+        claim("a", "inconclusive", "1"),
+        claim("b", "confirmed", "1"),
+        claim("c", "confirmed", "2"),
+        claim("d", "contradicted", "1"),
+        claim("e", "contradicted", "3"),
+        claim("f", "not tested", "4"),
+        claim("g", "inconclusive", "5"),
+    ]
+    chosen = lambda n, most=5: [lead.target[-1] for lead in lead_claims(claims[:n], most)]  # noqa: E731
+    # b, e (d is of b's place), g; then c; then d although its place is taken. In the works' order.
+    assert chosen(7) == ["b", "c", "d", "e", "g"]
+    assert chosen(7, 3) == ["b", "e", "g"]
+    assert chosen(2) == ["a", "b"]
+    assert chosen(0) == []
+    assert lead_claims(claims[5:6]) == []
+
+
+def test_a_page_of_own_images_opens_with_a_finding_of_each_study():
+    found = {
+        name: [Finding(f"{name}{i}", "d", "x") for i in range(n)]
+        for name, n in (("a", 3), ("b", 0), ("c", 2))
+    }
+    leads = lead_findings(list(found.items()), 4)
+    assert [lead.statement for lead in leads] == ["a0 (d)", "a1 (d)", "c0 (d)", "c1 (d)"]
+    assert [lead.target for lead in leads] == ["a", "a", "c", "c"]
+    assert len(lead_findings(list(found.items()), 9)) == 5
+    assert lead_findings([]) == []
+
+
+def test_the_first_image_that_is_predicted_right_is_shown():
+    item = {"index": 3, "label": 0, "predicted": 1, "image": "i", "mask": None, "maps": ["m", "n"]}
+    item |= {"areas": None, "features": [["conv/1"], []]}
+    one = {"dataset": "d", "model": "m", "classes": ["a", "b"], "pixelated": True}
+    one |= {"methods": ["vebi", "lrp"], "items": [item, item | {"index": 4, "predicted": 0}]}
+    shown = pick_example([one | {"items": []}, one])
+    assert (shown.place, shown.said, shown.is_right) == ("d, m, test image 4", "a", True)
+    assert [tile.uri for tile in shown.tiles] == ["i", "m"]
+    assert shown.features == ("conv/1",)
+    wrong = pick_example([one | {"items": [item]}])
+    assert (wrong.said, wrong.is_right) == ("b", False)
+    assert pick_example([]) is None
 
 
 def test_a_run_without_the_tables_has_no_findings():

@@ -2,7 +2,9 @@
 
 import io
 import logging
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -111,12 +113,106 @@ def test_a_running_job_has_a_bar_with_the_remaining_time_until_it_ends(tmp_path,
         console.print(handler.progress.get_renderable())
         line = next(x for x in drawn.getvalue().splitlines() if "digits" in x)
         assert "train digits 0" in line
-        assert "40%" in line
+        assert "12 of 30 steps" in line
+        assert re.search(r"0:00:0\d elapsed", line)
         assert "01:45 left" in line
         emit(handler, LogEvent.JOB_FINISHED, job_id=7)
         assert not [task for task in handler.progress.tasks if "digits" in task.description]
     finally:
         handler.close()
+
+
+def test_finished_rules_fold_away_and_numbers_say_what_they_count(monkeypatch):
+    handler = make_handler(monkeypatch)
+    started = {"threads": 1, "log": [], "wildcards": {}}
+    try:
+        emit(
+            handler,
+            LogEvent.RUN_INFO,
+            per_rule_job_counts={"train": 2, "describe_all": 1},
+            total_job_count=3,
+            stats={"train": 2, "describe_all": 1, "total": 3},
+        )
+        emit(handler, LogEvent.JOB_INFO, jobid=1, rule_name="train", **started)
+        emit(handler, LogEvent.JOB_INFO, jobid=2, rule_name="describe_all", **started)
+
+        def lines():
+            drawn = io.StringIO()
+            Console(file=drawn, width=150).print(handler.progress.get_renderable())
+            return [line.strip() for line in drawn.getvalue().splitlines() if line.strip()]
+
+        assert [
+            match[0] for line in lines() if (match := re.search(r"\d of \d jobs?.*running$", line))
+        ] == [
+            *("0 of 2 jobs, 1 running", "0 of 1 job, 1 running"),
+        ]
+        # The whole run and the two jobs.
+        assert len([line for line in lines() if "elapsed" in line]) == 3
+        assert any("0 of 3 jobs, 2 running" in line for line in lines())
+        emit(handler, LogEvent.JOB_FINISHED, job_id=2)
+        assert not [line for line in lines() if "describe all" in line]
+        assert any("1 of 3 jobs, 1 running" in line for line in lines())
+    finally:
+        handler.close()
+
+
+def test_a_job_that_fails_before_it_has_a_log_is_named_without_a_traceback(
+    tmp_path, monkeypatch, capsys
+):
+    handler = make_handler(monkeypatch)
+    log = [str(tmp_path / "absent.log")]
+    try:
+        emit(
+            handler, LogEvent.JOB_INFO, jobid=7, rule_name="train", threads=1, log=log, wildcards={}
+        )
+        emit(handler, LogEvent.JOB_ERROR, jobid=7, log=log)
+    finally:
+        handler.close()
+    said = capsys.readouterr().err
+    assert "Failed train" in said
+    assert "Traceback" not in said
+
+
+SLOW = """
+rule all:
+    input: "a.txt"
+rule slow:
+    output: "a.txt"
+    log: "a.log"
+    shell: "touch begun; sleep 300; touch {output}"
+"""
+
+
+def test_ctrl_c_ends_in_two_lines(tmp_path):
+    (tmp_path / "Snakefile").write_text(SLOW)
+    command = [sys.executable, "-m", "snakemake", "-c1", "--logger", "vebi"]
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 120
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < end
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.05)
+        # As a terminal does it: to all processes in front.
+        os.killpg(running.pid, signal.SIGINT)
+        _, said = running.communicate(timeout=120)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode != 0
+    assert "Traceback" not in said
+    assert said.rstrip().splitlines()[-2:] == [
+        "Stopped after 0 of 2 jobs; what is finished is kept.",
+        "Go on with: snakemake -c1 --logger vebi",
+    ]
+    assert "Error" not in said
 
 
 def test_snakemake_finds_the_logger():

@@ -5,6 +5,7 @@ from .explainer import fit as fit
 from .explainer import load as load
 from .explanation import ClassScore as ClassScore
 from .explanation import Explanation as Explanation
+from .explanation import Explanations as Explanations
 from .explanation import FeatureExplanation as FeatureExplanation
 from .image_files import explain_files as explain_files
 from .network_source import NetworkSource as NetworkSource

@@ -34,10 +34,17 @@ class Attribution:
         model: a network; for methods that draw selected features the `Explainer` of `vebi.fit` or
             `vebi.load`, whose `preprocess` is not applied: inputs are as the network takes them.
         method: a name of the catalogue, or a function as in `vebi explain --method`.
-        top: features of an image that are drawn.
+        top: features of an image that are drawn, 1 or more.
 
     Raises:
         VebiError: an unknown method.
+
+    Examples:
+        >>> import torch, vebi
+        >>> conv, head = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(144, 2)
+        >>> model = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.Flatten(), head)
+        >>> vebi.Attribution(model, "lrp").attribute(torch.rand(5, 3, 8, 8), target=1).shape
+        torch.Size([5, 3, 8, 8])
     """
 
     def __init__(self, model: nn.Module | Explainer, method: str, top: int = 3) -> None:

@@ -48,12 +48,13 @@ class Selected:
                 "does not have. Do they belong together?"
             )
         found = [by_name[name] for name in names]
-        n_channels = sum(layer.n_channels for layer in found)
-        if n_channels != len(self.index):
-            raise VebiError(
-                f"The features were selected among {len(self.index)} channels, this network has "
-                f"{n_channels} there. Do they belong together?"
-            )
+        for layer in found:
+            expected = int((self.index.layer == layer.name).sum())
+            if layer.n_channels != expected:
+                raise VebiError(
+                    f"The features were selected on a network whose layer '{layer.name}' has {expected} "
+                    f"channels, this one has {layer.n_channels} there. Do they belong together?"
+                )
         return found
 
 

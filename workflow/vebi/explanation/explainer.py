@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -19,8 +19,15 @@ from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.descriptors.layers import measured_layers
 from vebi.explanation.classes import checked_classes
 from vebi.explanation.explain import Network, Pictures, Selected, explain_batch
-from vebi.explanation.explanation import Explanation
-from vebi.explanation.panels import draw_panels
+from vebi.explanation.explanation import Explanation, Explanations
+from vebi.explanation.saved import (
+    Saved,
+    check_network,
+    list_tensors,
+    read_saved,
+    weights_digest,
+    write_saved,
+)
 from vebi.figures.style import save
 from vebi.io.arrays import AnyArray
 from vebi.io.errors import VebiError
@@ -42,24 +49,42 @@ from vebi.selection.tables import selected_features_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 Images = AnyArray | Tensor
 Preprocess = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explainer:
     """A network with the features that the mu-Lasso selected for each of its classes.
 
+    `vebi.fit` makes one, `vebi.load` and `Explainer.load` read one. Made by hand, without a selection, it
+    explains by the methods that need none.
+
     Args:
-        model: the network.
+        model: the network, a module of images (N, C, H, W) that returns class scores (N, classes).
         solution: the selection; None if nothing has been selected, which not every method needs.
-        mu: the bound whose weights explain.
+        mu: the bound whose weights explain, from 0 to the `mu_max` of the solution.
         classes: names in the order of the network's outputs; none: their numbers.
-        descriptor: a name of the catalogue's DESCRIPTORS, on which the features were selected.
-        preprocess: as in `fit`.
-        device: where the network runs.
-        batch_size: images at a time.
+        descriptor: a name of the catalogue's DESCRIPTORS, on which the features were selected:
+            "vebi_text", "vebi_code", "mcgill_matconvnet" or "mcgill_keras".
+        preprocess: None, or a function of a batch of pixels, as in `fit`.
+        device: where the network runs: "cpu", "cuda", "cuda:1", "mps", or a torch.device.
+        batch_size: images at a time, 1 or more.
+        input_shape: of an image as the network takes it, (C, H, W); None if that is not known.
+
+    Examples:
+        >>> import numpy as np, torch, vebi
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
+        >>> _ = torch.manual_seed(0)
+        >>> conv, head = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(144, 2)
+        >>> model = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.Flatten(), head)
+        >>> explainer = vebi.Explainer(model, classes=("cat", "dog"))
+        >>> explainer
+        <Explainer of Sequential: 2 classes, nothing selected>
+        >>> explainer.explain(pixels, method="grad_cam")[0].heatmap.shape
+        (8, 8)
     """
 
     model: nn.Module
@@ -70,6 +95,17 @@ class Explainer:
     preprocess: Preprocess | None = None
     device: torch.device | str = "cpu"
     batch_size: int = 32
+    input_shape: tuple[int, ...] | None = None
+
+    def __repr__(self) -> str:
+        """One line: the network, its classes, and how many features were selected."""
+        n = len(self.classes)
+        classes = f"{n} class{'es' * (n != 1)}" if n else "classes by number"
+        chosen = "nothing selected"
+        if self.solution is not None:
+            union = (self.solution.weights_at(self.mu) != 0).any(0).sum()
+            chosen = f"{union} of {len(self.solution.index)} features at mu = {self.mu:g}"
+        return f"<Explainer of {type(self.model).__name__}: {classes}, {chosen}>"
 
     @property
     def selected(self) -> pd.DataFrame:
@@ -93,19 +129,22 @@ class Explainer:
             selected = Selected(weights, self.solution.index, descriptor)
         return Network(self.model.to(self.device), self.classes, selected)
 
-    def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> list[Explanation]:
+    def explain(self, images: Images, method: str = OURS.name, top: int = 3) -> Explanations:
         """Explain images by any heatmap method.
 
         Args:
-            images: as in `fit`.
-            method: a name of the catalogue, or a function of the user's.
-            top: at most this number of features for each image.
+            images: in one of the forms that `fit` takes.
+            method: a name of the catalogue: "vebi" (the paper's), "deconv_gb", "grad_cam", "lrp" and
+                others; an unknown one ends in an error that lists them.
+            top: how many features to draw for an image, at most; 0 or more. Methods that explain the
+                class as one draw none.
 
         Returns:
-            One explanation per image.
+            A list with an `Explanation` for each image; it shows itself in a notebook.
 
         Raises:
-            VebiError: no images, another form of images, or a method that does not fit.
+            VebiError: no images, or not of these forms; an unknown method, or one that needs selected
+                features where there are none; a negative `top`.
         """
         array = _as_array(images)
         if not len(array):
@@ -117,24 +156,109 @@ class Explainer:
             return explain_batch(Pictures(batch, shown, index), network, method, top)
 
         batches = map_batches(split_batches(array, self.batch_size), explain)
-        return [explanation for _, found in batches for explanation in found]
+        return Explanations(explanation for _, found in batches for explanation in found)
 
     def panel(
-        self, images: Images, path: str | Path, method: str = OURS.name, top: int = 3
-    ) -> list[Explanation]:
+        self,
+        images: Images,
+        path: str | Path | None = None,
+        method: str = OURS.name,
+        top: int = 3,
+    ) -> Figure:
         """Explain images and draw them as the paper's Fig. 6.
 
         Args:
-            images: as in `fit`.
-            path: of a PNG; a PDF is written next to it.
-            method, top: as for `explain`.
+            images: in one of the forms that `fit` takes.
+            path: where to write the figure as PNG, and as PDF next to it; None: nowhere.
+            method: as in `explain`.
+            top: as in `explain`.
 
         Returns:
-            The explanations that are drawn, one per image.
+            A matplotlib figure that pyplot does not know; it shows itself in a notebook.
+
+        Raises:
+            VebiError: as `explain`, and where `path` can't be written.
         """
-        explanations = self.explain(images, method, top)
-        save(draw_panels(explanations), path)
-        return explanations
+        figure = self.explain(images, method, top).panel()
+        if path is not None:
+            save(figure, path)
+        return figure
+
+    def save(self, path: str | Path) -> None:
+        """Write the selection and what tells the network from others, to go on with `Explainer.load`.
+
+        The network and `preprocess` are code, which no data file should hold: they are given again.
+
+        Args:
+            path: an HDF5 file, which is also a path.h5 of the pipeline. What is there is replaced.
+
+        Raises:
+            VebiError: nothing has been selected, or the file can't be written.
+        """
+        if self.solution is None:
+            raise VebiError(
+                "No features have been selected, so there is nothing to save: `vebi.fit` selects some."
+            )
+        write_saved(
+            path,
+            Saved(
+                self.solution,
+                float(self.mu),
+                self.classes,
+                self.descriptor,
+                self.input_shape,
+                weights_digest(self.model),
+                list_tensors(self.model),
+            ),
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        model: nn.Module,
+        *,
+        preprocess: Preprocess | None = None,
+        device: torch.device | str = "cpu",
+        batch_size: int = 32,
+    ) -> Self:
+        """Read what `save` wrote. Nothing from the file is executed.
+
+        Args:
+            path: the file.
+            model: the network that the features were selected on, with the same weights.
+            preprocess: the function that `fit` was given; None if there was none.
+            device: where the network runs, as in `fit`.
+            batch_size: images at a time, 1 or more.
+
+        Returns:
+            An `Explainer` that explains as the saved one did.
+
+        Raises:
+            VebiError: another file, or another network: other parameters, weights, layers or channels.
+        """
+        saved = read_saved(path)
+        check_network(path, saved, model)
+        get_descriptor(saved.descriptor)
+        model = model.to(device)
+        explainer = cls(
+            model,
+            saved.solution,
+            saved.mu,
+            saved.classes,
+            saved.descriptor,
+            preprocess,
+            device,
+            batch_size,
+            saved.input_shape,
+        )
+        selected = explainer.network.selected
+        if saved.input_shape is not None and selected is not None:
+            # The same weights may be used another way: its layers are looked at, too.
+            selected.layers_in(
+                known_layers(model, torch.zeros(1, *saved.input_shape, device=device))
+            )
+        return explainer
 
 
 def fit(
@@ -157,24 +281,44 @@ def fit(
     with N.
 
     Args:
-        model: the network.
+        model: the network, a module of images (N, C, H, W) that returns class scores (N, classes).
         images: uint8 (N, H, W, C) or (N, H, W), given to the network as float (N, C, H, W) from 0 to 255
-            through `preprocess`; or float (N, C, H, W) exactly as the network takes them.
+            through `preprocess`; or float (N, C, H, W), array or tensor, exactly as the network takes
+            them.
         labels: int (N), the classes as places among the network's outputs; None: what it predicts.
-        mu: bound of ||w||_1.
-        classes: names of the outputs; None: their numbers.
-        scope: `all` features, or those of convolutions only (`conv`).
-        nonnegative: only weights >= 0.
-        descriptor: what is measured of each channel, a name of the catalogue.
-        preprocess: from pixels to what the network takes.
-        device: where to compute.
-        batch_size: images at a time.
+        mu: the bound on the sum of the absolute weights of a class, above 0. The paper's is 10.
+        classes: a name for each of the network's outputs, in their order; None: their numbers.
+        scope: "all", or "conv": only channels of convolutions may be selected.
+        nonnegative: whether weights must be 0 or more.
+        descriptor: what is measured of a channel, a name of the catalogue's DESCRIPTORS: "vebi_text"
+            (the paper's text: the l2 norm of its map), "vebi_code" (its square, as in the authors'
+            code), "mcgill_matconvnet" or "mcgill_keras" (those of the McGill report).
+        preprocess: a function of float pixels (n, C, H, W) from 0 to 255 that returns what the network
+            takes; None: the pixels as they are. Not applied to float images.
+        device: where the network runs: "cpu", "cuda", "cuda:1", "mps", or a torch.device.
+        batch_size: images at a time, 1 or more.
 
     Returns:
-        What explains images of the same form.
+        The `Explainer`.
 
     Raises:
-        VebiError: layers that can't be handled, by name, or labels, names or images that don't fit.
+        VebiError: layers that can't be handled, by name; images, labels or names that don't fit; an
+            unknown scope or descriptor; mu that is not above 0.
+
+    Examples:
+        >>> import numpy as np, torch, vebi
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
+        >>> _ = torch.manual_seed(0)
+        >>> conv, head = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(144, 2)
+        >>> model = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.Flatten(), head)
+        >>> explainer = vebi.fit(model, pixels, mu=1, classes=["cat", "dog"])
+        >>> list(explainer.selected)
+        ['class', 'layer', 'channel', 'layer_type', 'weight']
+        >>> figure = explainer.panel(pixels[:2])  # shows itself in a notebook
+        >>> explainer.save("explainer.h5")
+        >>> again = vebi.Explainer.load("explainer.h5", model)
+        >>> again.selected.equals(explainer.selected)
+        True
     """
     check_scope(scope)
     measured = get_descriptor(descriptor)
@@ -200,7 +344,8 @@ def fit(
     solution = _select(
         accumulator, described, mu, scope, nonnegative=nonnegative, of_predictions=given is None
     )
-    return Explainer(model, solution, mu, names, descriptor, preprocess, device, batch_size)
+    shape = tuple(example.shape[1:])
+    return Explainer(model, solution, mu, names, descriptor, preprocess, device, batch_size, shape)
 
 
 def load(
@@ -214,21 +359,29 @@ def load(
     device: torch.device | str = "cpu",
     batch_size: int = 32,
 ) -> Explainer:
-    """An Explainer from a selection that was made before.
+    """An Explainer from files of the pipeline, or of `vebi select` and `vebi explain`.
 
     Args:
-        model: the network.
-        descriptors: a descriptor file of it.
-        selection: the path.h5 that was selected on that file.
-        mu: bound of ||w||_1, up to that of the path.
-        classes: names of the outputs; None: those of the descriptor file, else their numbers.
-        preprocess, device, batch_size: as for `fit`.
+        model: the network that the descriptors are of.
+        descriptors: its descriptors.h5.
+        selection: the path.h5 that was selected on these.
+        mu: the bound whose weights explain, from 0 to where the path ends; any value, since the path is
+            exact.
+        classes: names in the order of the network's outputs; None: those of the descriptor file.
+        preprocess: as in `fit`.
+        device: as in `fit`.
+        batch_size: images at a time, 1 or more.
 
     Returns:
-        What explains images.
+        The `Explainer`.
 
     Raises:
-        VebiError: a file that is not there, or of another kind.
+        VebiError: files that can't be read, or are others.
+
+    Examples:
+        >>> explainer = vebi.load(model, "descriptors.h5", "path.h5", mu=5)
+        >>> explainer
+        <Explainer of Sequential: 2 classes, ... of 8 features at mu = 5>
     """
     if not Path(selection).is_file():
         raise VebiError(f"{selection}: no such file; expected a path.h5 of `vebi select`.")
@@ -252,18 +405,30 @@ def explain(
     top: int = 3,
     preprocess: Preprocess | None = None,
     device: torch.device | str = "cpu",
-) -> list[Explanation]:
+) -> Explanations:
     """Explain images by features selected before: `load(...).explain(images)` in one call.
 
     Args:
-        model: the network.
-        images: as in `fit`.
-        descriptors, selection, mu: as for `load`.
-        method, top: as for `Explainer.explain`.
-        preprocess, device: as for `fit`.
+        model: as in `load`.
+        images: in one of the forms that `fit` takes.
+        descriptors: as in `load`.
+        selection: as in `load`.
+        mu: as in `load`.
+        method: as in `Explainer.explain`.
+        top: as in `Explainer.explain`.
+        preprocess: as in `fit`.
+        device: as in `fit`.
 
     Returns:
-        One explanation per image.
+        A list with an `Explanation` for each image; it shows itself in a notebook.
+
+    Raises:
+        VebiError: as `load` and `Explainer.explain`.
+
+    Examples:
+        >>> explanations = vebi.explain(model, pixels[:1], "descriptors.h5", "path.h5", mu=5, top=1)
+        >>> [len(one.features) for one in explanations]
+        [1]
     """
     explainer = load(model, descriptors, selection, mu=mu, preprocess=preprocess, device=device)
     return explainer.explain(images, method, top)

@@ -1,13 +1,20 @@
 """Explanations of single images: what was predicted, from which features, and where they look."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vebi.figures.text import layer_label
 
-@dataclass(frozen=True, kw_only=True)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FeatureExplanation:
     """One feature behind a prediction.
 
@@ -37,6 +44,23 @@ class FeatureExplanation:
     response: float | None = None
     share: float | None = None
 
+    @property
+    def label(self) -> str:
+        """The layer as people know it, with its type where its name is a mere number."""
+        return layer_label(self.layer, self.layer_type)
+
+    @property
+    def strength(self) -> str:
+        """How strongly it stands for the prediction, by what its method ranks features by, in words."""
+        if self.metric == "relevance":
+            return f"{self.share:.0%} of the evidence"
+        name = "mean |r|" if self.metric == "correlation" else self.metric
+        return f"{name} {self.value:.3g}"
+
+    def __repr__(self) -> str:
+        """One line, without the map."""
+        return f"<Feature {self.label}: channel {self.channel}, {self.strength}>"
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -47,7 +71,7 @@ class ClassScore:
     probability: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """One image (H, W, C), its prediction with its probability, and its features, best first.
 
@@ -63,6 +87,49 @@ class Explanation:
     heatmap: NDArray[np.float32]
     method: str
     scores: tuple[ClassScore, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line, without image and maps."""
+        height, width = self.image.shape[:2]
+        n = len(self.features)
+        features = f", {n} feature{'s' * (n != 1)}" if n else ""
+        return (
+            f"<Explanation by {self.method}: {self.predicted!r} with probability "
+            f"{self.confidence:.2f}{features}, {height} x {width} pixels>"
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the image, its classes, and every map over the image."""
+        from vebi.explanation.notebook import explanation_html
+
+        return explanation_html(self)
+
+
+class Explanations(list[Explanation]):
+    """A list of explanations that shows itself in a notebook, and as the paper's Fig. 6."""
+
+    def __repr__(self) -> str:
+        """One line for a few images, two for many."""
+        named = [f"{one.predicted!r} {one.confidence:.2f}" for one in self[:5]]
+        more = ["..."] if len(self) > len(named) else []
+        n = len(self)
+        by = f" by {self[0].method}" if n else ""
+        return f"<{n} explanation{'s' * (n != 1)}{by}: {', '.join([*named, *more])}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: one below the other."""
+        return "".join(one._repr_html_() for one in self)
+
+    def panel(self) -> Figure:
+        """The paper's Fig. 6: a row per image, with the maps of its features.
+
+        Returns:
+            A matplotlib figure that pyplot does not know; it shows itself in a notebook, and
+            `figure.savefig(path)` writes it.
+        """
+        from vebi.explanation.panels import draw_panels
+
+        return draw_panels(self)
 
 
 def as_plain(explanation: Explanation) -> dict[str, Any]:

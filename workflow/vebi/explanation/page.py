@@ -15,7 +15,6 @@ from PIL import Image
 
 from vebi.catalogue.methods import METHODS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
-from vebi.explanation.panels import describe_feature, layer_label
 from vebi.figures.style import HEATMAP, get_layer_colour
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -36,7 +35,7 @@ def explanation_page(explanations: Sequence[Explanation], names: Sequence[str]) 
 
 
 def _section(explanation: Explanation, name: str) -> str:
-    image = _data_url(_as_rgb(explanation.image))
+    image = data_url(as_rgb(explanation.image))
     scores = "".join(
         f"<li><span>{escape(score.name)}</span><span>{score.probability:.1%}</span>"
         f'<i style="width:{100 * score.probability:.1f}%"></i></li>'
@@ -56,9 +55,9 @@ def _section(explanation: Explanation, name: str) -> str:
 def _figure(image: str, feature: FeatureExplanation, predicted: str) -> str:
     colour = get_layer_colour(feature.layer_type, feature.spatial)
     caption = (
-        f'<b style="background:{colour}">{_breakable(layer_label(feature.layer))}</b>'
+        f'<b style="background:{colour}">{_breakable(feature.label)}</b>'
         f"layer {feature.layer_number}, channel {feature.channel}<br>"
-        f"{escape(describe_feature(feature))}"
+        f"{escape(feature.strength)}"
     )
     alt = f"where channel {feature.channel} of {feature.layer} sees {predicted}"
     return _over(image, feature.heatmap, caption, alt)
@@ -76,15 +75,16 @@ def _over(image: str, heatmap: NDArray[np.floating], caption: str, alt: str) -> 
     pixels[..., 3] = np.rint(255 * np.clip(heatmap, 0, 1) ** 0.4)
     return (
         f'<figure><div class="stack"><img class="under" src="{image}" alt=""><img class="map" '
-        f'src="{_data_url(pixels)}" alt="{escape(alt)}"></div><figcaption>{caption}</figcaption></figure>'
+        f'src="{data_url(pixels)}" alt="{escape(alt)}"></div><figcaption>{caption}</figcaption></figure>'
     )
 
 
-def _as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture uint8 (H, W, 1 or 3) with three channels."""
     return image if image.shape[-1] == 3 else np.repeat(image[..., :1], 3, axis=-1)
 
 
-def _data_url(pixels: NDArray[np.uint8]) -> str:
+def data_url(pixels: NDArray[np.uint8]) -> str:
     """An image (H, W, 3 or 4) as text that stands for its PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")

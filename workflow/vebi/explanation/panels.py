@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vebi.catalogue.methods import get_method
-from vebi.explanation.explanation import Explanation, FeatureExplanation
-from vebi.figures.images import show_image, title_feature
+from vebi.explanation.explanation import Explanation
+from vebi.figures.images import explain_colours, show_image, title_feature
 from vebi.figures.style import HEATMAP, SMALL, get_layer_colour, new_figure, styled
 from vebi.figures.text import fit_text
 
-# Inches of a cell's column and row, and of the text that fits above a picture.
-_WIDTH, _HEIGHT, _TEXT = 2.0, 2.6, 1.78
+# Inches of a cell's column and row, of the text that fits above a picture, and of the colours' key.
+_WIDTH, _HEIGHT, _TEXT, _KEY = 2.0, 2.6, 1.78, 0.4
 
 
 @styled
@@ -22,10 +22,18 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
 
     Each map's label is its layer's name and number and its channel, on green for layers with maps and on
     pink for fully connected ones. A method that explains the class as one has one map.
+
+    Args:
+        explanations: one or more, of any methods.
+
+    Returns:
+        The figure; the colour bar below says what the colours of the maps mean.
     """
     n_maps = max(1, max(len(explanation.features) for explanation in explanations))
     rows = len(explanations)
-    figure, axes = new_figure(rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows))
+    figure, axes = new_figure(
+        rows, 1 + n_maps, figsize=(_WIDTH * (1 + n_maps), _HEIGHT * rows + _KEY)
+    )
     layout = figure.get_layout_engine()
     assert isinstance(layout, ConstrainedLayoutEngine)
     # The coloured boxes stand out from their text, which is all that the layout measures.
@@ -43,29 +51,17 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
             colour = get_layer_colour(feature.layer_type, feature.spatial)
             title_feature(
                 axis,
-                (feature.layer_number, layer_label(feature.layer)),
+                (feature.layer_number, feature.label),
                 feature.channel,
                 colour,
                 width=72 * _TEXT,
             )
-            axis.set_xlabel(describe_feature(feature), fontsize=SMALL, labelpad=1)
+            axis.set_xlabel(feature.strength, fontsize=SMALL, labelpad=1)
+    explain_colours(figure)
     return figure
-
-
-def layer_label(name: str) -> str:
-    """A layer's name as its network's author wrote it: without `net`, the module that holds it here."""
-    return name.removeprefix("net.")
 
 
 def _set_title(axis: Axes, name: str, *below: str) -> None:
     """Up to two lines of a name, which is no mathematics whatever signs it has, and what stands below."""
     lines = [fit_text(name, 72 * _TEXT, SMALL), *below]
     axis.set_title("\n".join(lines), fontsize=SMALL, parse_math=False)
-
-
-def describe_feature(feature: FeatureExplanation) -> str:
-    """How strongly a feature stands for the prediction, by what its method ranks features by."""
-    if feature.metric == "relevance":
-        return f"{feature.share:.0%} of the evidence"
-    name = "mean |r|" if feature.metric == "correlation" else feature.metric
-    return f"{name} {feature.value:.3g}"

@@ -5,12 +5,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vebi.figures.style import SMALL
+from vebi.figures.style import HEATMAP, SMALL
 from vebi.figures.text import fit_text
 from vebi.io.arrays import AnyArray
 from vebi.io.hdf5 import open_hdf5
+
+# Inches: a colour bar's height.
+_BAR = 0.09
 
 
 def show_image(axis: Axes, image: NDArray[np.number], **options: Any) -> None:
@@ -26,19 +32,38 @@ def show_image(axis: Axes, image: NDArray[np.number], **options: Any) -> None:
         spine.set_visible(False)
 
 
-def title_feature(
-    axis: Axes, layer: tuple[int, str], channel: int, colour: str, width: float | None = None
-) -> None:
-    """A feature's title, on its layer's colour: number and name of the layer, and the channel.
+def explain_colours(figure: Figure) -> None:
+    """One colour bar below all heatmaps of a sheet, with what it means."""
+    width, height = figure.get_size_inches()
+    wide = min(2.6, 0.8 * width)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, 1), HEATMAP),
+        ax=figure.axes,
+        location="bottom",
+        shrink=wide / width,
+        aspect=wide / _BAR,
+        fraction=_BAR / height,
+        pad=0.06 / height,
+        ticks=[0, 1],
+    )
+    bar.ax.set_xticklabels(["least", "most"], fontsize=SMALL)
+    bar.ax.tick_params(length=0, pad=2)
+    bar.outline.set_visible(False)
+    text = "what the prediction rests on, each map from its lowest to its highest value"
+    bar.set_label(fit_text(text, 72 * width, SMALL, lines=3), fontsize=SMALL, labelpad=2)
 
-    With a `width` in points a long name is wrapped, and shortened in the middle if that is not enough.
+
+def title_feature(
+    axis: Axes, layer: tuple[int, str], channel: int, colour: str, width: float = 72 * 1.3
+) -> None:
+    """A feature's title, on its layer's colour: name and number of the layer, and the channel.
+
+    A name that is longer than `width` (points) is wrapped, and shortened in the middle if that is not
+    enough.
     """
     number, name = layer
-    title = f"{number}: {name} / {channel}"
-    if width is not None:
-        title = f"{fit_text(name, width, SMALL)}\nlayer {number}, channel {channel}"
     axis.set_title(
-        title,
+        f"{fit_text(name, width, SMALL)}\nlayer {number}, channel {channel}",
         fontsize=SMALL,
         color="white",
         parse_math=False,

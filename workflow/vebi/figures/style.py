@@ -3,14 +3,17 @@
 Colours, lines and names of heatmap methods stand in their records (`vebi.catalogue.methods`).
 """
 
+import base64
 import functools
+import io
 import re
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as PlainFigure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 from numpy.typing import NDArray
@@ -98,11 +101,32 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return in_style
 
 
+class Figure(PlainFigure):
+    """matplotlib's figure, which a notebook shows although pyplot does not know it."""
+
+    def _repr_html_(self) -> str:
+        _show_dollars(self)
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.savefig(buffer, format="png", metadata={"Software": None})
+        data = base64.b64encode(buffer.getvalue()).decode()
+        width = round(96 * self.get_figwidth())
+        return (
+            f'<img src="data:image/png;base64,{data}" width="{width}" alt="{escape(self.spoken)}">'
+        )
+
+    @property
+    def spoken(self) -> str:
+        """The titles of its panels, for who can't see it."""
+        titles = dict.fromkeys(" ".join(axes.get_title().split()) for axes in self.axes)
+        return "; ".join(title for title in titles if title)
+
+
 # Panels by row and column: matplotlib's Axes, for which numpy has no type.
 AxesGrid = NDArray[Any]
 
 
-def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, AxesGrid]:
+def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[PlainFigure, AxesGrid]:
     """A figure and its axes (n_rows, n_columns), unknown to pyplot: it goes when nobody holds it.
 
     `options`: figsize (inches), and what `Figure.subplots` takes. Inside a function that is `styled`.
@@ -111,7 +135,7 @@ def new_figure(n_rows: int, n_columns: int, **options: Any) -> tuple[Figure, Axe
     return figure, figure.subplots(n_rows, n_columns, squeeze=False, **options)
 
 
-def _show_dollars(figure: Figure) -> None:
+def _show_dollars(figure: PlainFigure) -> None:
     def escape(text: str) -> str:
         return re.sub(r"(?<!\\)\$", r"\\$", text)
 
@@ -130,7 +154,7 @@ def _show_dollars(figure: Figure) -> None:
 
 
 @styled
-def save(figure: Figure, path: str | Path) -> None:
+def save(figure: PlainFigure, path: str | Path) -> None:
     """Write `path` (PNG) and a vector PDF next to it, without dates, so that equal is equal.
 
     A `$` in a name is a dollar, and begins no formula.

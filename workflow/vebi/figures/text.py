@@ -11,6 +11,16 @@ ELLIPSIS = "\u2026"
 _DOTS_PER_POINT = 10
 
 
+def layer_label(name: str, layer_type: str = "") -> str:
+    """A layer's name as its network's author knows it: without `net`, the module that holds it here.
+
+    Where the name is a mere place, as in `nn.Sequential`, its type stands behind it: `2 (conv)`.
+    """
+    own = name.removeprefix("net.")
+    is_place = re.fullmatch(r"\d+(#\d+)?", own.rpartition(".")[2]) is not None
+    return f"{own} ({layer_type})" if is_place and layer_type else own
+
+
 @cache
 def text_width(text: str, size: float) -> float:
     """Width in points of a line of text in the style's font at `size` points."""

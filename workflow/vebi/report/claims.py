@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from vebi.claims.show import reason
+from vebi.claims.tabulate import CLAIMS
 from vebi.statistics import Verdict
 
-# In the order of the page; others follow by name.
+# Of the page; what these works do not hold follows by name. What we add stands with the first of them.
 SOURCES = ("VEBI", "Ours", "McGill report", "Input resampling")
+PLACES = {claim.claim_id: number for number, claim in enumerate(CLAIMS)}
 VERDICTS = tuple(str(verdict) for verdict in Verdict)
 WIDTH, HEIGHT, MARGIN = 168, 26, 9
 
@@ -43,7 +45,7 @@ class Claim:
 
 
 def read_claims(table: pd.DataFrame) -> list[Claim]:
-    """The claims by work and place, in the order of their ids."""
+    """The claims in the order of the works: by work, section and figure there, then as listed."""
     claims = []
     for _, row in table.iterrows():
         low, high = _number(row.get("ci_low")), _number(row.get("ci_high"))
@@ -76,9 +78,10 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
     return sorted(claims, key=_order)
 
 
-def _order(claim: Claim) -> tuple[int, str, str, str]:
+def _order(claim: Claim) -> tuple[int, str, str, int, str]:
     known = SOURCES.index(claim.source) if claim.source in SOURCES else len(SOURCES)
-    return known, claim.source, claim.place, claim.key
+    # "3.3: cost" stands before "4.1, Fig. 4: ...": by the number of the section.
+    return known, claim.source, claim.place, PLACES.get(claim.key, len(PLACES)), claim.key
 
 
 def group_claims(claims: Sequence[Claim]) -> list[tuple[str, str, list[Claim]]]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS, PEER, Method
-from vebi.statistics import Ordering, judge_difference
+from vebi.statistics import ALPHA, Ordering, judge_difference
 
 Tables = Mapping[str, pd.DataFrame]
 Tone = Ordering | Literal["in part", ""]
@@ -41,6 +41,25 @@ def _interval(value: float, low: float, high: float) -> str:
     return (
         middle if pd.isna(low) or pd.isna(high) else f"{middle} ({_signed(low)} to {_signed(high)})"
     )
+
+
+def _ordering(row: Mapping[str, Any], sign: int = 1) -> Ordering:
+    """Whether the difference of a row has the claimed `sign`, by its interval and its p-value together.
+
+    Few scenes give an interval that is too narrow, down to no width for one: the permutation test's
+    p-value, where the table has one, must say the same.
+    """
+    low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
+    p_value = row.get("p_value", 0.0)
+    # A p-value that could not be computed is none below the level.
+    return judge_difference(low, high) if low < high and p_value < ALPHA else "undecided"
+
+
+def _test(row: Mapping[str, Any]) -> str:
+    """The p-value, where it is why nothing is decided though the interval leaves out zero."""
+    p_value = row.get("p_value", 0.0)
+    decides = judge_difference(row["ci_low"], row["ci_high"]) != "undecided"
+    return f"; p = {p_value:.2g}" if decides and p_value >= ALPHA else ""
 
 
 def _over(row: Mapping[str, Any]) -> str:
@@ -106,7 +125,7 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
     part = table[(table["scope"] == "all") & (table["control"] == "random_layer_matched")]
     statement = "Selected features cost more accuracy than as many random ones of the same layers"
     for place, rows in _places(part):
-        tones = [judge_difference(row["ci_low"], row["ci_high"]) for row in _rows(rows)]
+        tones = [_ordering(row) for row in _rows(rows)]
         good, bad = tones.count("holds"), tones.count("reversed")
         text = f"at {good} of {len(tones)} values of mu"
         text += f", the other way round at {bad}" if bad else ""
@@ -114,7 +133,7 @@ def _ablation(table: pd.DataFrame) -> Iterator[Finding]:
         if len(at_paper):
             row = _rows(at_paper)[0]
             difference = _interval(row["difference"], row["ci_low"], row["ci_high"])
-            text += f"; at mu = {PAPER_MU:g}: {difference}{_over(row)}"
+            text += f"; at mu = {PAPER_MU:g}: {difference}{_over(row)}{_test(row)}"
         yield Finding(statement, place, text, _tone(good, bad, len(tones)))
 
 
@@ -133,9 +152,9 @@ def _paired(
             part = part[part["layer"] == "heatmap"]
         for place, rows in _places(part):
             row = _rows(rows)[0]
-            low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
-            result = f"{_interval(row[column], row['ci_low'], row['ci_high'])} {unit}{_over(row)}"
-            yield Finding(claimed, place, result, judge_difference(low, high))
+            difference = _interval(row[column], row["ci_low"], row["ci_high"])
+            result = f"{difference} {unit}{_over(row)}{_test(row)}"
+            yield Finding(claimed, place, result, _ordering(row, sign))
 
     return finder
 

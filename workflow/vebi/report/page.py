@@ -21,9 +21,11 @@ from vebi.report.claims import Claim, count_verdicts, group_claims, read_claims
 from vebi.report.curves import Selected, iou_curves, weight_paths
 from vebi.report.findings import Finding, find
 from vebi.report.gallery import Explained, collect
+from vebi.report.lead import lead_claims, lead_findings, pick_example
 from vebi.report.pictures import Picture, read_figure
 from vebi.report.places import TABLES, caption_of_figure, caption_of_table
 from vebi.report.tables import EmbeddedTable, embed
+from vebi.statistics import Verdict
 from vebi.studies.record import Study
 from vebi.studies.registry import STUDIES, section_of, sections, study_of_figure, study_of_table
 
@@ -92,6 +94,22 @@ class Section:
         return list(groups.items())
 
     @property
+    def tones(self) -> dict[str, int]:
+        """How many findings went which way, those that are mere facts left out."""
+        found = [finding.tone for finding in self.findings if finding.tone]
+        return {tone: found.count(tone) for tone in dict.fromkeys(found)}
+
+    @property
+    def contents(self) -> str:
+        """What it holds, in words: `4 findings, 2 figures, 3 tables`."""
+        counts = (
+            (len(self.findings), "finding"),
+            (sum(len(family.figures) for family in self.figures), "figure"),
+            (len(self.tables), "table"),
+        )
+        return ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in counts if n)
+
+    @property
     def has_content(self) -> bool:
         return bool(self.findings or self.figures or self.tables)
 
@@ -112,14 +130,17 @@ def render(sources: Sources) -> str:
     claims = read_claims(tables["claims"]) if "claims" in tables else []
     if own:
         # The works say nothing about somebody's own images, but for what was tested on them.
-        claims = [claim for claim in claims if claim.verdict != "not tested"]
+        claims = [claim for claim in claims if claim.verdict != Verdict.NOT_TESTED]
     sections = _sections(sources, tables, claims)
+    gallery = [collect(files) for files in sources.explained]
+    # Of somebody's own images a reader wants to know what was found there, not what the works claim.
+    leads = [] if own else lead_claims(claims)
     styles = "\n".join(_source(name) for name in STYLES)
     scripts = [_source(name) for name in SCRIPTS]
     data = {
         "iou": iou_curves(tables["iou_curve"]) if "iou_curve" in tables else [],
         "paths": [weight_paths(files) for files in sources.selected],
-        "gallery": [collect(files) for files in sources.explained],
+        "gallery": gallery,
         "methods": _methods(),
         "tables": {
             shown.table.name: shown.table.packed for section in sections for shown in section.tables
@@ -137,14 +158,13 @@ def render(sources: Sources) -> str:
         run=sources.run,
         own=own,
         sections=sections,
-        claims=claims,
-        claim_groups=group_claims(claims),
-        verdicts=count_verdicts(claims),
-        claim_sources=list(dict.fromkeys(claim.source for claim in claims)),
+        example=pick_example(gallery),
+        leads=leads or lead_findings([(s.study.name, s.findings) for s in sections]),
+        **_of_claims(claims),
         studies_of_tables={name: section_of(study_of_table(name)).name for name in tables},
         has_iou=bool(data["iou"]),
         has_paths=bool(data["paths"]),
-        gallery=data["gallery"],
+        gallery=gallery,
         facts=_facts(manifest, tables, sources),
         manifest=manifest,
         versions=_versions(manifest),
@@ -154,6 +174,20 @@ def render(sources: Sources) -> str:
         hashes=" ".join(_csp_hash(script) for script in scripts),
         data=Markup(_json(data)),
     )
+
+
+def _of_claims(claims: list[Claim]) -> dict[str, Any]:
+    """What the page's part about the claims is made from."""
+    tested = [claim for claim in claims if claim.verdict != Verdict.NOT_TESTED]
+    untested = [claim for claim in claims if claim.verdict == Verdict.NOT_TESTED]
+    return {
+        "claims": claims,
+        "claim_groups": group_claims(tested),
+        "untested_groups": group_claims(untested),
+        "n_untested": len(untested),
+        "verdicts": count_verdicts(claims),
+        "claim_sources": list(dict.fromkeys(claim.source for claim in claims)),
+    }
 
 
 def _sections(

@@ -39,6 +39,16 @@ class MuLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Raises:
         ValueError: X or y that scikit-learn does not take, in its words.
         VebiError: mu that is not a positive number.
+
+    Examples:
+        >>> import numpy as np, vebi
+        >>> X = np.eye(4)
+        >>> y = np.array([3.0, 2.0, 0.0, 0.0])
+        >>> lasso = vebi.MuLasso(mu=3).fit(X, y)  # each weight is 1 below its response
+        >>> [round(float(weight), 6) for weight in lasso.coef_]
+        [2.0, 1.0, 0.0, 0.0]
+        >>> bool(lasso.certificate_.relative_gap.max() < 1e-9)
+        True
     """
 
     def __init__(

@@ -67,30 +67,35 @@ class Solution:
 def write_solution(path: str | Path, solution: Solution) -> None:
     """Write path.h5: a group per class with l1_norm and the CSR weights of its breakpoints."""
     with create_hdf5(path) as file:
-        file.attrs["m"] = len(solution.index)
-        file.attrs["mu_max"] = solution.mu_max
-        file.attrs["nonnegative"] = solution.nonnegative
-        file.attrs["scope"] = solution.scope
-        file.attrs["labels"] = solution.labels
-        file.attrs["solver"] = solution.solver
-        file.attrs["n_classes"] = len(solution.classes)
-        file.attrs["n_samples"] = solution.n_samples
-        file["columns"] = solution.columns
-        file["feature_channel"] = solution.index.channel
-        text = h5py.string_dtype()
-        file.create_dataset("feature_layer", data=solution.index.layer.astype(object), dtype=text)
-        file.create_dataset(
-            "feature_layer_type", data=solution.index.layer_type.astype(object), dtype=text
-        )
-        certificates = file.create_group("certificates")
-        for name in ("mus", "objective", "relative_gap"):
-            certificates[name] = getattr(solution, name)
-        for j, one in enumerate(solution.classes):
-            group = file.create_group(f"class_{j}")
-            for name in ARRAYS:
-                group[name] = getattr(one, name)
-            if one.points is not None:
-                group["points"] = one.points
+        put_solution(file, solution)
+
+
+def put_solution(file: h5py.File, solution: Solution) -> None:
+    """Write the contents of path.h5 into a file that is open for writing."""
+    file.attrs["m"] = len(solution.index)
+    file.attrs["mu_max"] = solution.mu_max
+    file.attrs["nonnegative"] = solution.nonnegative
+    file.attrs["scope"] = solution.scope
+    file.attrs["labels"] = solution.labels
+    file.attrs["solver"] = solution.solver
+    file.attrs["n_classes"] = len(solution.classes)
+    file.attrs["n_samples"] = solution.n_samples
+    file["columns"] = solution.columns
+    file["feature_channel"] = solution.index.channel
+    text = h5py.string_dtype()
+    file.create_dataset("feature_layer", data=solution.index.layer.astype(object), dtype=text)
+    file.create_dataset(
+        "feature_layer_type", data=solution.index.layer_type.astype(object), dtype=text
+    )
+    certificates = file.create_group("certificates")
+    for name in ("mus", "objective", "relative_gap"):
+        certificates[name] = getattr(solution, name)
+    for j, one in enumerate(solution.classes):
+        group = file.create_group(f"class_{j}")
+        for name in ARRAYS:
+            group[name] = getattr(one, name)
+        if one.points is not None:
+            group["points"] = one.points
 
 
 def read_solution(path: str | Path) -> Solution:

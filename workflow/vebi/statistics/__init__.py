@@ -48,6 +48,7 @@ from vebi.statistics.proportions import (
 from vebi.statistics.sign_flips import cluster_sign_flip_test, sign_flip_test
 from vebi.statistics.values import Prediction, predict
 from vebi.statistics.verdicts import (
+    ALPHA,
     Comparability,
     Judgement,
     Verdict,
@@ -59,6 +60,7 @@ from vebi.statistics.verdicts import (
 )
 
 __all__ = [
+    "ALPHA",
     "MARGINS",
     "ORDERINGS",
     "Agreement",

@@ -64,7 +64,7 @@
   // --- claims -------------------------------------------------------------------------------
   const tiles = all(".tile"), claims = all(".claim"), groups = all(".claims");
   if (claims.length) {
-    const source = document.getElementById("claim-source"), words = document.getElementById("claim-words");
+    const untested = document.getElementById("untested"), source = document.getElementById("claim-source"), words = document.getElementById("claim-words");
     const filter = () => {
       const verdicts = tiles.filter(pressed).map((t) => t.dataset.verdict);
       const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -77,6 +77,11 @@
         shown += fits;
       }
       groups.forEach((group) => { group.hidden = !all(".claim", group).some((c) => !c.hidden); });
+      if (untested) {
+        const inside = all(".claim", untested).filter((c) => !c.hidden).length;
+        untested.hidden = !inside;
+        untested.open = inside > 0 && shown < claims.length;
+      }
       document.getElementById("claim-count").textContent
         = shown === claims.length ? `${shown} claims` : `${shown} of ${claims.length} claims`;
       document.getElementById("claim-none").hidden = shown > 0;
@@ -93,6 +98,29 @@
       filter();
       target.scrollIntoView();
     });
+  }
+
+  // --- what is folded -----------------------------------------------------------------------
+  const unfold = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const inside = target.matches("section.study") ? one(".fold", target) : target;
+    for (let e = inside; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+  addEventListener("beforeprint", () => all("details").forEach((e) => { e.open = true; }));
+  // A table that goes on to the right says so, until its end is reached.
+  for (const block of all(".wide")) {
+    const hint = block.nextElementSibling;
+    const look = () => {
+      const beyond = block.scrollWidth - block.clientWidth;
+      block.classList.toggle("cut", beyond - block.scrollLeft > 4);
+      hint.hidden = beyond <= 4;
+    };
+    new ResizeObserver(look).observe(block);
+    block.addEventListener("scroll", look, { passive: true });
   }
 
   // --- figures ------------------------------------------------------------------------------

@@ -95,6 +95,9 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
         axis.set_title(f"{dataset}, mu = {mu:g}\n{counts}")
     label_rows(axes, "mean class accuracy")
-    note = "in the bars: mean number of features removed; dots: the networks, means over draws"
+    note = (
+        "in the bars: mean number of features removed; dots: the networks, means over draws; "
+        "mu: that of each data set's heatmaps"
+    )
     figure.supxlabel(note, **NOTE)
     return figure

@@ -23,7 +23,7 @@ from vebi.figures.grid import (
     share_legend,
     share_limits,
 )
-from vebi.figures.images import show_image
+from vebi.figures.images import explain_colours, show_image
 from vebi.figures.style import HEATMAP, LAYER_COLOURS, SMALL, new_figure, styled
 from vebi.io.arrays import AnyArray
 from vebi.models.model_file import load_model
@@ -55,7 +55,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
     methods = in_order(features[0].maps) if features else []
     columns = 1 + len(methods)
     rows = max(1, 2 * len(features))
-    figure, axes = new_figure(rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.4))
+    figure, axes = new_figure(rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.75))
     for axis in axes.flat:
         axis.axis("off")
     if not features:
@@ -72,7 +72,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
                 text = f"grid score {round(score, 3) + 0:.3f}"
                 axes[2 * number, column].set_xlabel(text, fontsize=SMALL, labelpad=1)
         axes[2 * number, 0].set_ylabel(
-            f"{drawn.layer_number}: {drawn.layer} / {drawn.channel}",
+            f"{drawn.layer}\nlayer {drawn.layer_number}, channel {drawn.channel}",
             fontsize=SMALL,
             color="white",
             bbox={"facecolor": LAYER_COLOURS["conv"], "edgecolor": "none", "pad": 2},
@@ -84,6 +84,8 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
         axes[2 * number + 1, 0].set_ylabel("enlarged", fontsize=SMALL)
     for axis, name in zip(axes[0], ["image", *(DRAWN[m].short for m in methods)], strict=False):
         axis.set_title(name, fontsize=SMALL)
+    if features:
+        explain_colours(figure)
     return figure
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vebi.figures.images import show_image, title_feature
 from vebi.figures.style import SMALL, get_layer_colour, new_figure, styled
+from vebi.figures.text import layer_label
 
 if TYPE_CHECKING:
     from vebi.studies.average.patches import Tile
@@ -31,7 +32,8 @@ def _show_patch(axis: Axes, pixels: NDArray[np.uint8]) -> None:
 def _show_mean(axis: Axes, tile: Tile) -> None:
     _show_patch(axis, tile.mean.clip(0, 255).round().astype(np.uint8))
     colour = get_layer_colour(tile.layer_type, tile.spatial)
-    title_feature(axis, (tile.layer_number, tile.layer), tile.channel, colour)
+    name = layer_label(tile.layer, tile.layer_type)
+    title_feature(axis, (tile.layer_number, name), tile.channel, colour)
     height, width = tile.mean.shape[:2]
     axis.set_xlabel(
         f"weight {tile.weight:.2g}\n{height} × {width} px, n = {tile.n_patches}",
@@ -49,7 +51,7 @@ def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
     width = max(1, max(len(tiles) for _, tiles in sheets))
     blocks = 2 if len(sheets) > 6 else 1
     rows = -(-len(sheets) // blocks)
-    figure, axes = new_figure(rows, blocks * width, figsize=(1.5 * blocks * width, 1.85 * rows))
+    figure, axes = new_figure(rows, blocks * width, figsize=(1.5 * blocks * width, 2.0 * rows))
     for axis in axes.flat:
         axis.axis("off")
     for number, (name, tiles) in enumerate(sheets):
@@ -68,7 +70,7 @@ def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
     """One class: a row per feature with its mean patch and the patches of highest response."""
     columns = 1 + max((len(tile.examples) for tile in tiles), default=0)
     rows = max(1, len(tiles))
-    figure, axes = new_figure(rows, columns, figsize=(1.45 * columns + 0.2, 1.9 * rows + 0.3))
+    figure, axes = new_figure(rows, columns, figsize=(1.45 * columns + 0.2, 2.05 * rows + 0.3))
     for axis in axes.flat:
         axis.axis("off")
     for row, tile in zip(axes, tiles, strict=False):

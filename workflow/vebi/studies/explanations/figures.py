@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vebi.catalogue.methods import CHANCE, DRAWN, in_order
 from vebi.data.dataset import TEST, open_dataset
-from vebi.figures.images import pick_examples, read_rows, show_image
+from vebi.figures.images import explain_colours, pick_examples, read_rows, show_image
 from vebi.figures.style import HEATMAP, SMALL, new_figure, styled
 from vebi.studies.iou.curve import area_under_curve
 from vebi.studies.iou.iou_file import read_curves
@@ -32,7 +32,7 @@ def draw_examples(
     methods = in_order(heatmaps)
     n_columns = 2 + len(methods)
     width = 1.5 if len(methods) < 6 else 1.15
-    size = (width * n_columns, (width + 0.12) * len(images) + 0.4)
+    size = (width * n_columns, (width + 0.12) * len(images) + 0.75)
     figure, axes = new_figure(len(images), n_columns, figsize=size)
     shown = masks if distractors is None else masks + 0.45 * distractors
     for row, image in enumerate(images):
@@ -48,6 +48,7 @@ def draw_examples(
     names = ["image", mask, *(DRAWN[m].short for m in methods)]
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=SMALL)
+    explain_colours(figure)
     return figure
 
 

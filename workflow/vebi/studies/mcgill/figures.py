@@ -308,11 +308,14 @@ def draw_sensitivity(table: pd.DataFrame, kinds: Kinds) -> Figure:
             mean, low, high = sizes.mean(), sizes.min(), sizes.max()
             over_n.fill_between(mean.index, low, high, color=colours[layer], alpha=0.15, lw=0)
             over_n.plot(mean.index, mean, "o-", ms=3, color=colours[layer], lw=1.3)
-        over_mu.set(xscale="log", xlabel="mu (exact path)", title=model, ylim=(0, 1.03))
+        over_mu.set(xscale="log", xlabel="mu (exact path)", ylim=(0, 1.03))
         over_n.set(xscale="log", xlabel=f"training images, mu = {largest:g}", ylim=(0, 1.03))
         over_n.set_xticks(mean.index, [f"{n:,}" for n in mean.index], fontsize=SMALL, rotation=45)
         over_n.minorticks_off()
-        over_mu.legend(fontsize=SMALL, ncols=2)
+        # Above the panel: curves may lie anywhere in it.
+        over_mu.legend(
+            fontsize=SMALL, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), title=model
+        )
         _draw_levels(axes[2, column], part, "descriptor", largest)
         _draw_levels(axes[3, column], part, "labels", largest)
     label_rows(axes, "share of the layer\nthat is selected")
