@@ -27,6 +27,7 @@ from vebi.models.weights_places import find_weights
 from vebi.network.batches import map_batches
 from vebi.network.deterministic import InFixedOrder
 from vebi.network.passes import fast_layout
+from vebi.network.running import scores_in
 from vebi.run.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -296,7 +297,7 @@ def predict(
     with torch.no_grad():
         parts = map_batches(
             _in_memory(images)(np.arange(len(images)), batch_size),
-            lambda _, some: net(fast_layout(some.to(device).float())),
+            lambda _, some: scores_in(net(fast_layout(some.to(device).float()))),
         )
         for rows, scores in parts:
             classes[rows] = scores.argmax(1).cpu().numpy()
@@ -330,7 +331,7 @@ def _score(
     with torch.no_grad(), _rounding(precision, device):
         parts = map_batches(
             pixels(rows, batch_size),
-            lambda _, images: net(fast_layout(images.to(device).float())),
+            lambda _, images: scores_in(net(fast_layout(images.to(device).float()))),
         )
         for chosen, scores in parts:
             truth = labels[chosen].to(device)
@@ -423,7 +424,7 @@ def _train_epoch(
             given = given.contiguous(memory_format=torch.channels_last)
         try:
             with InFixedOrder(), _rounding(precision, device):
-                scores = net(given)
+                scores = scores_in(net(given))
             loss = cross_entropy(scores.float(), labels[rows].to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
