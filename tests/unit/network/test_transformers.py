@@ -478,8 +478,10 @@ def test_grad_cam_looks_at_tokens_that_reach_the_scores(name: str, layer: str) -
 BLOCK = [*(["norm", "conv", "attention", "conv"]), *(["norm", "conv", "gelu", "conv"])]
 NAMED = {
     "vit_b_16": (98, ["conv", *BLOCK * 12, "norm"]),
-    "swin_t": (104, None),
-    "maxvit_t": (251, None),
+    # Two of the embedding, twelve blocks, three mergings, normalisation and pooling.
+    "swin_t": (2 + 12 * 8 + 3 * 2 + 2, None),
+    # Eleven layers: 13 of a convolution block, two attentions; four of them with a strided shortcut.
+    "maxvit_t": (4 + 11 * (13 + 2 * 8) + 4 * 2 + 4, None),
     "convnext_tiny": (100, None),
     "efficientnet_b0": (212, None),
     "regnet_y_400mf": (236, None),

@@ -422,7 +422,7 @@ class _RelevanceMode(OperationMode):
                 return _Added.apply(*args, lambda a, b: call.function(a, b, **call.kwargs))
         if name in _PRODUCTS and len(tensors) == 2:
             signals = [tensor for tensor in tensors if id(tensor) not in self._gates]
-            if len(signals) == 1 and _is_largest(*signals, tensors):
+            if len(signals) == 1 and _is_largest(signals[0], tensors):
                 # How much of it goes on is held, as attention's weights are.
                 (own,) = signals
                 held = call.mapped(

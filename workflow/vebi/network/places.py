@@ -157,7 +157,7 @@ class Places:
     def follow(self, call: Call, results: Iterable[Any]) -> None:
         """Note the numbers of what another function returned."""
         tensors = [value for value in results if isinstance(value, Tensor)]
-        known = [found for found in map(self.of, call.tensors()) if found is not None]
+        known = [found for tensor in call.tensors() if (found := self.of(tensor)) is not None]
         for number, result in enumerate(tensors):
             self._set(result, self._after(call, known, number, result) if known else None)
 
@@ -169,13 +169,15 @@ class Places:
             if call.is_inplace or any(one.size != size for one in known):
                 return None
             moved = self._run(call)
-            moved = moved if isinstance(moved, Tensor) or moved is None else moved[number]
-            fits = moved is not None and moved.shape == result.shape
+            if isinstance(moved, (tuple, list)):
+                moved = moved[number]
+            fits = isinstance(moved, Tensor) and moved.shape == result.shape
             return Numbers(moved, size) if fits else None
         if call.name in _ROWS:
             rows = self.of(call.source)
-            fits = rows is not None and rows.values.shape[:-1] == result.shape[:-1]
-            return _resized(rows, -1, result) if fits else None
+            if rows is None or rows.values.shape[:-1] != result.shape[:-1]:
+                return None
+            return _resized(rows, -1, result)
         if call.name == "einsum" and isinstance(call.args[0], str):
             rows = self.of(call.args[1])
             return None if rows is None else _contracted(call.args[0], rows, result)
@@ -191,7 +193,11 @@ class Places:
             if not isinstance(value, Tensor) or not value.is_floating_point():
                 return value
             found = self.of(value)
-            return torch.zeros(value.shape, dtype=torch.int32, device="cpu") if found is None else found.values
+            return (
+                torch.zeros(value.shape, dtype=torch.int32, device="cpu")
+                if found is None
+                else found.values
+            )
 
         try:
             return call.mapped(numbers).run()
@@ -243,7 +249,10 @@ class Places:
             others = length // self._batch
             for outer in (n for n in range(1, others + 1) if others % n == 0):
                 inner = others // outer
-                expected = torch.arange(length, device="cpu").div(inner, rounding_mode="floor") % self._batch
+                expected = (
+                    torch.arange(length, device="cpu").div(inner, rounding_mode="floor")
+                    % self._batch
+                )
                 expected = expected.view(-1, *[1] * (values.ndim - at - 1))
                 if bool(((image == expected) | ~known).all()):
                     return at, outer, inner
