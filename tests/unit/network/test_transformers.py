@@ -594,10 +594,14 @@ def test_scores_are_found_in_objects_and_nowhere_else() -> None:
     for output in ((scores, scores), {"scores": scores}, Answer(None), None):
         assert scores_in(output) is output
 
-    class Two(nn.Conv2d):
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            found = super().forward(x).mean((2, 3))
+            found = self.conv(x).mean((2, 3))
             return found, found
 
     with pytest.raises(VebiError, match="as `logits`; it returns a tuple"):
-        list_layers(Two(3, 4, 1), torch.rand(3, 8, 8))
+        list_layers(Two(), torch.rand(3, 8, 8))
