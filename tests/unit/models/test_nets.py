@@ -5,9 +5,11 @@ from torch import nn
 
 from vebi.catalogue.architectures import ARCHITECTURES
 from vebi.compute.torchvision_ops import declare_missing_ops
+from vebi.heatmaps.signals import feature_signals
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, Normalise, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
+from vebi.network import list_layers
 
 declare_missing_ops()
 
@@ -183,3 +185,44 @@ def test_glorot_weights_are_uniform_between_keras_ends():
         assert weight.abs().max() > 0.99 * end
         assert weight.std() == pytest.approx(end / 3**0.5, rel=0.03)
         assert (module.bias == 0).all()
+
+
+def test_the_flowers_transformer_has_a_million_weights_and_a_strided_patch_embedding():
+    net = build(NetSpec("an8flower_vit", SHAPES["an8flower_vit"], 6, 64.0))
+    blocks = 5 * (128 * (3 * 128 + 128 + 2 * 512) + 3 * 128 + 128 + 512 + 128 + 4 * 128)
+    embedding, head = 128 * (3 * 64 + 1), 6 * 129
+    assert sum(p.numel() for p in net.parameters()) == blocks + embedding + 2 * 128 + head
+    assert net.patch_embedding.stride == (8, 8)
+    halved = NetSpec("an8flower_vit", (3, 112, 112), 6, 64.0, kwargs={"patch": 16, "depth": 2})
+    assert build(halved).tokens.places.shape == (49, 128)
+
+
+def test_the_transformer_s_tokens_know_their_place():
+    net = build(NetSpec("an8flower_vit", SHAPES["an8flower_vit"], 6, 64.0))
+    places = net.tokens.places
+    # Sines and cosines of row 3 and column 5, at the first and the last rate.
+    token = places[3 * 14 + 5].reshape(4, 32)
+    for wave, angle in zip(token[:, 0], (3.0, 3.0, 5.0, 5.0), strict=True):
+        assert min(abs(float(wave) - f(angle)) for f in (np.sin, np.cos)) < 1e-6
+    assert token[:, 31].tolist() == pytest.approx([3e-4, 1.0, 5e-4, 1.0], abs=1e-6)
+    assert len(places.unique(dim=0)) == 196
+
+
+def test_the_stride_1_rule_in_a_patch_embedding_by_hand():
+    net = build(NetSpec("an8flower_vit", SHAPES["an8flower_vit"], 6, 64.0))
+    initialise(net, 0, glorot=True)
+    images = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(0)) * 255
+    layers = list_layers(net, images)
+    assert layers[0].name == "patch_embedding"
+    features = np.array([[(0, 7)]] * 2)
+    with torch.no_grad():
+        weight = net.patch_embedding.weight[7:8]
+        maps = net.patch_embedding(net.input(images))[:, 7:8]
+        # One value per pixel, A + 2 P - M + 1 = 105 of them (VEBI Eq. 3), back at stride 1.
+        dense = torch.nn.functional.interpolate(maps, size=(105, 105), mode="nearest-exact")
+        expected = torch.conv_transpose2d(dense, weight) / 64
+        plain = torch.conv_transpose2d(maps, weight, stride=8) / 64
+    ours = feature_signals(net, images, layers, features, frozenset({"conv"}))[:, 0]
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    ours = feature_signals(net, images, layers, features)[:, 0]
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)

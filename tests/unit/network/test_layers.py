@@ -1,5 +1,7 @@
 """The layers of a network, its responses, and the errors for what can't be handled."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -176,14 +178,13 @@ def _scripted_function(x: Tensor) -> Tensor:
     return torch.relu(x)
 
 
-class _Attention(nn.Module):
+class _Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(4, 1, batch_first=True)
+        self.cells = nn.LSTM(4, 4, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = x.flatten(2).transpose(1, 2)
-        return self.attention(tokens, tokens, tokens)[0]
+        return self.cells(x.flatten(2).transpose(1, 2))[0]
 
 
 @pytest.mark.parametrize(
@@ -191,18 +192,67 @@ class _Attention(nn.Module):
     [
         (Custom(torch.jit.script(_Scripted())), "'function' is a TorchScript module"),
         (Custom(_scripted_function), "runs relu inside compiled code"),
-        (Custom(_Attention()), "'function.attention' calls multi_head_attention_forward"),
-        (Custom(lambda x: x.reshape(2, 3, 12, 4).relu()), "'relu'.* channels is unclear"),
-        (Custom(lambda x: x.flatten(2).relu()), "'relu'.* images of shape"),
-        (Custom(lambda x: x.transpose(0, 1).relu().transpose(0, 1)), "'relu'.* keep images apart"),
+        (Custom(_Recurrent()), "'function.cells' calls lstm"),
         (Custom(nn.BatchNorm2d(4, track_running_stats=False)), "'function'.*statistics of"),
         (nn.Sequential(nn.ReLU(), nn.Flatten()), "no convolution"),
-        (nn.Sequential(nn.Conv2d(3, 2, 1)), "must return one tensor of class scores"),
+        (
+            nn.Sequential(nn.Conv2d(3, 2, 1)),
+            "must return class scores .* it returns a tensor of shape",
+        ),
     ],
 )
 def test_what_can_t_be_handled_is_named(network: nn.Module, message: str) -> None:
     with pytest.raises(VebiError, match=message):
         list_layers(network, torch.rand(3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x.reshape(2, 3, 12, 4).relu(), "'relu' is left out.* channels is unclear"),
+        (
+            lambda x: x.mean((2, 3)).flatten().expand(3, 8).relu()[0].reshape(2, 4),
+            "'relu' is left out.* does not keep images apart",
+        ),
+    ],
+)
+def test_a_layer_whose_axes_are_unclear_is_left_out_and_named(function, message, caplog) -> None:
+    net, images = Custom(function), torch.rand(2, 3, 8, 8)
+    if "apart" in message:
+        net.function = lambda x: function(x) if len(x) == 2 else x.relu()
+    layers = list_layers(net, images)
+    assert [layer.name for layer in layers] == ["conv"]
+    assert re.search(message, caplog.text)
+    # The rest of the network is as it is.
+    assert torch.equal(responses(net, images, layers)[0], net(images))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "axis"),
+    [
+        (lambda x: x.flatten(2).relu(), (4, 36), 1),
+        (lambda x: x.transpose(0, 1).relu().transpose(0, 1), (4, 6, 6), 1),
+        (lambda x: x.flatten(2).permute(2, 0, 1).relu().permute(1, 2, 0), (36, 4), 2),
+        (lambda x: x.permute(2, 0, 3, 1).flatten(0, 1).relu(), (6, 6, 4), 3),
+    ],
+)
+def test_images_are_found_along_any_axis(function, shape: tuple[int, ...], axis: int) -> None:
+    class Net(Custom):
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.function(self.conv(x))
+            y = y.reshape(6, 2, 6, 4).permute(1, 3, 0, 2) if axis == 3 else y
+            return self.head(y.flatten(2).mean(2))
+
+    net, images = Net(function), torch.rand(2, 3, 8, 8)
+    layers = list_layers(net, images)
+    layer = layers[1]
+    assert (layer.name, layer.shape, layer.channel_axis) == ("relu", shape, axis)
+    assert layer.layout.map_size == (6, 6)
+    _, (response,) = responses(net, images, layers, [layer])
+    with torch.no_grad():
+        expected = net.conv(images).relu()
+    maps = layer.layout.maps(response.movedim(axis, 1).flatten(0, 1))
+    torch.testing.assert_close(maps.unflatten(0, (2, 4)), expected)
 
 
 def test_a_path_that_depends_on_the_input_is_noticed() -> None:

@@ -47,6 +47,13 @@ ARCHITECTURES: dict[str, Architecture] = by_name(
             function="vebi.models.nets:an8flower_inferred",
             shape=(112, 112, 3),
         ),
+        Architecture(
+            name="an8flower_vit",
+            function="vebi.models.transformer:an8flower_vit",
+            shape=(112, 112, 3),
+            kwargs={"patch": (2, 56), "depth": (1, 24)},
+            first_weights="glorot",
+        ),
         Architecture(name="vgg_f", function="vebi.models.nets:vgg_f", shape=(224, 224, 3)),
         Architecture(
             name="keras",

@@ -49,8 +49,8 @@ class ModelConfig(Strict):
         None,
         description=paragraph("""
             a name of ours (`workflow/vebi/models/nets.py`): `matconvnet`, `an8flower_strided`,
-            `an8flower_inferred`, `vgg_f`, `keras`, `vgg_gap`, `patch_cnn`; or `torchvision:NAME`,
-            any of torchvision's classifiers
+            `an8flower_inferred`, `an8flower_vit`, `vgg_f`, `keras`, `vgg_gap`, `patch_cnn`; or
+            `torchvision:NAME`, any of torchvision's classifiers
         """),
     )
     factory: str | None = Field(

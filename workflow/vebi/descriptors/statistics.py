@@ -15,7 +15,10 @@ def squared_l2(responses: Tensor) -> Tensor:
 
 
 def spectral(responses: Tensor) -> Tensor:
-    """Largest singular value of each map (N, C, H, W), which MATLAB's `norm` of a matrix gives."""
-    if responses[0, 0].numel() == 1:
+    """Largest singular value of each map (N, C, H, W), which MATLAB's `norm` of a matrix gives.
+
+    Of a channel that is a vector (N, C, T) it is the L2 norm; further axes (N, C, ..., d) are columns.
+    """
+    if responses.ndim == 3 or responses[0, 0].numel() == 1:
         return l2(responses)
-    return torch.linalg.matrix_norm(responses, ord=2)
+    return torch.linalg.matrix_norm(responses.flatten(2, -2), ord=2)

@@ -5,6 +5,7 @@ What an operation is comes from watching the torch functions that run (`Operatio
 functional ReLUs, reused modules and branches count like any other.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,7 @@ from vebi.io.errors import VebiError
 from vebi.models.nets import Normalise
 from vebi.network.call import Call
 from vebi.network.layers import Layer
-from vebi.network.operations import RECTIFIERS
+from vebi.network.operations import ATTENTION, RECTIFIERS
 from vebi.network.passes import LayerPass
 from vebi.network.running import leaf_of, run
 from vebi.network.watching import OperationMode
@@ -65,7 +66,7 @@ class _CamPass(LayerPass):
         self._wanted = wanted
         self.response: Tensor | None = None
         self.edge: GradientEdge | None = None
-        self.axis = 1
+        self._axis = 1
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         if layer == self._wanted and layer.joined is None:
@@ -80,10 +81,17 @@ class _CamPass(LayerPass):
                 self._keep(result, axis, True)
         return result
 
-    def _keep(self, maps: Tensor, axis: int, is_overwritten: bool) -> None:
-        kept = maps.detach().movedim(axis, 1)
-        self.response, self.axis = kept.clone() if is_overwritten else kept, axis
-        self.when_recorded(maps, self._set_edge)
+    def _keep(self, values: Tensor, axis: int, is_overwritten: bool) -> None:
+        self._axis = axis
+        kept = self.maps(values.detach())
+        self.response = kept.clone() if is_overwritten else kept
+        self.when_recorded(values, self._set_edge)
+
+    def maps(self, values: Tensor) -> Tensor:
+        """What lies like the layer's response as maps (N, C, h, w)."""
+        channels = values.movedim(self._axis, 1)
+        maps = self._wanted.layout.maps(channels.flatten(0, 1))
+        return maps.unflatten(0, channels.shape[:2])
 
     def _set_edge(self, maps: Tensor) -> None:
         self.edge = get_gradient_edge(maps)
@@ -94,17 +102,27 @@ def cam_layer(layers: Sequence[Layer]) -> Layer | None:
 
     So with ReLU, normalisation or sum after that convolution it is what they give, as in the paper; and
     what its maps are joined to there, as at the end of a module with branches (`Layer.joined`).
+    Where the last attention has tokens that are no place of a map, such as a class token, these alone
+    may give the scores: then it is the last layer before that attention and its projections, as
+    pytorch-grad-cam has it for vision transformers.
     None if no convolution has maps of more than one value.
     """
+    attentions = [layer for layer in layers if layer.kind == ATTENTION]
+    if attentions and _has_further_tokens(attentions[-1]):
+        layers = [x for x in layers if x.index < attentions[-1].index and x.kind != "linear"]
     convolutions = [layer for layer in layers if layer.type == "conv" and layer.spatial]
     if not convolutions:
         return None
-    size = _map_size(convolutions[-1])
-    return [layer for layer in layers if layer.spatial and _map_size(layer) == size][-1]
+    size = convolutions[-1].layout.map_size
+    alike = [layer for layer in layers if layer.spatial and layer.layout.map_size == size]
+    return [layer for layer in alike if layer.kind != ATTENTION][-1]
 
 
-def _map_size(layer: Layer) -> tuple[int, ...]:
-    return tuple(n for axis, n in enumerate(layer.shape, start=1) if axis != layer.channel_axis)
+def _has_further_tokens(attention: Layer) -> bool:
+    size = attention.layout.map_size
+    return size is not None and math.prod(attention.shape[:-1]) > attention.n_channels * math.prod(
+        size
+    )
 
 
 def reference_image(model: nn.Module, images: Tensor) -> Tensor:
@@ -177,7 +195,7 @@ class ClassBatch:
         # Back to that layer only: most of the way is below it. Without a place in the graph it has no
         # way to the image either, which is what the error says.
         (at_layer,) = gradients_of(scores, self.classes_of(scores), [watched.edge or leaf])
-        weights = at_layer.movedim(watched.axis, 1).mean((2, 3), keepdim=True)
+        weights = watched.maps(at_layer).mean((2, 3), keepdim=True)
         coarse = (weights * watched.response).sum(1, keepdim=True).clamp(min=0)
         size = (self.images.shape[2], self.images.shape[3])
         return functional.interpolate(coarse, size, mode="bilinear")

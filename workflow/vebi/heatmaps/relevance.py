@@ -2,8 +2,9 @@
 
 The composite "epsilon plus flat" (Kohlbrenner et al. 2020, zennit's EpsilonPlusFlat): epsilon rule in
 fully connected layers, z+ rule in convolutions, flat rule in the first. Their best practice; unlike
-the box rule it needs no range of pixel values. Relevance travels as the gradient of a graph whose
-operations have their rule for a backward pass.
+the box rule it needs no range of pixel values. In transformers the weights of attention and the
+deviations that normalisations divide by count as constants (Ali et al. 2022), and so do gates.
+Relevance travels as the gradient of a graph whose operations have their rule for a backward pass.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from torch.autograd.graph import GradientEdge
 
 from vebi.io.errors import VebiError
 from vebi.network.call import Call
-from vebi.network.operations import ACTIVATIONS, MAX_POOLINGS, WEIGHTED
+from vebi.network.operations import ACTIVATIONS, ATTENTION, MAX_POOLINGS, NORMALISATIONS, WEIGHTED
 from vebi.network.reading import COMPARISONS, MAKERS, NEGATIONS
 from vebi.network.running import as_written, leaf_of, run
 from vebi.network.watching import OperationMode
@@ -40,7 +41,7 @@ def class_relevance(
         (N, C, H, W).
 
     Raises:
-        VebiError: naming it, for an operation without a rule.
+        VebiError: naming it, for an operation without a rule that relevance arrives at.
     """
     leaf = leaf_of(images).contiguous().requires_grad_()
     mode = _RelevanceMode(model)
@@ -153,8 +154,7 @@ class _Ruled(torch.autograd.Function):
 
 def _shared(call: Call) -> Tensor:
     """What a call returns; its relevance is shared by the inputs."""
-    function = call.without_input().on
-    return _Ruled.apply(call.source, function, lambda x, r: _share(function, x, r))
+    return _linear(call.source, call.without_input().on)
 
 
 class _Added(torch.autograd.Function):
@@ -175,12 +175,88 @@ class _Added(torch.autograd.Function):
         return a * share, b * share, None
 
 
+def _attended(call: Call) -> Tensor:
+    """The heads of an attention, whose weights are held: relevance goes to the values alone.
+
+    Ali et al. (2022), Section 3.1.
+    """
+    if call.function is torch.matmul:
+        weights, values = call.args[0].detach(), call.args[1]
+        return _linear(values, lambda v: torch.matmul(weights, v))
+    values = call.given(2, "value")
+    query, key = (call.given(i, name).detach() for i, name in enumerate(("query", "key")))
+    others = {k: v for k, v in call.kwargs.items() if k not in ("query", "key", "value")}
+    return _linear(values, lambda v: call.function(query, key, v, *call.args[3:], **others))
+
+
+def _normalised(call: Call) -> Tensor:
+    """A normalisation whose deviations are held, so that it is linear but for its bias.
+
+    Ali et al. (2022), Section 3.2, for layer normalisation.
+    """
+    source, kind = call.source, call.kind
+    shape, mean, groups = source.shape, None, 1
+    if kind in ("layer_norm", "rms_norm"):
+        axes = tuple(range(-len(call.given(1, "normalized_shape")), 0))
+        weight = call.given(2, "weight")
+        bias = call.given(3, "bias") if kind == "layer_norm" else None
+        epsilon = call.given(4 if kind == "layer_norm" else 3, "eps", 1e-5)
+    elif kind == "group_norm":
+        groups, axes = call.given(1, "num_groups"), (2,)
+        weight, bias = call.given(2, "weight"), call.given(3, "bias")
+        epsilon = call.given(4, "eps", 1e-5)
+    else:
+        groups, axes = shape[1], (2,)
+        weight, bias = call.given(3, "weight"), call.given(4, "bias")
+        epsilon = call.given(7, "eps", 1e-5)
+        if kind == "batch_norm" or not call.given(5, "use_input_stats", True):
+            mean, variance = call.given(1, "running_mean"), call.given(2, "running_var")
+    epsilon = torch.finfo(source.dtype).eps if epsilon is None else epsilon
+    by_channel = kind not in ("layer_norm", "rms_norm")
+
+    def centred(x: Tensor) -> Tensor:
+        if by_channel:
+            x = x.unflatten(1, (groups, -1)).flatten(2)
+        if mean is not None:
+            return x - mean[:, None]
+        return x if kind == "rms_norm" else x - x.mean(axes, keepdim=True)
+
+    held = centred(source.detach()).square().mean(axes, keepdim=True)
+    scale = ((held if mean is None else variance[:, None]) + epsilon).rsqrt()
+
+    def normalise(x: Tensor) -> Tensor:
+        result = (centred(x) * scale).reshape(shape)
+        own = (-1, *[1] * (len(shape) - 2)) if by_channel else None
+        for value, function in ((weight, torch.mul), (bias, torch.add)):
+            if value is not None:
+                value = value.detach()
+                result = function(result, value if own is None else value.view(own))
+        return result
+
+    function = call.without_input().on
+    return _Ruled.apply(source, function, lambda x, r: _share(normalise, x, r))
+
+
+def _linear(source: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of a tensor, whose relevance is shared by the inputs."""
+    return _Ruled.apply(source, function, lambda x, r: _share(function, x, r))
+
+
 _SUMS = ("add", "add_", "__add__", "__radd__", "__iadd__")
 _ELEMENTWISE = (
     *(*_SUMS, "sub", "sub_", "__sub__", "__isub__", "mul", "mul_", "__mul__", "__rmul__"),
     *("__imul__", "div", "div_", "true_divide", "__truediv__", "__itruediv__"),
 )
+_PRODUCTS = ("mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply")
 _MEANS = ("mean", "sum")
+# What they give says how much of something else goes on.
+_GATES = ("sigmoid", "hardsigmoid")
+
+
+def _is_largest(own: Tensor, tensors: Sequence[Tensor]) -> bool:
+    return torch.broadcast_shapes(*(tensor.shape for tensor in tensors)) == own.shape
+
+
 # They move values and leave them as they are, or tell about a tensor.
 _MOVING = frozenset(
     (
@@ -228,13 +304,16 @@ class _RelevanceMode(OperationMode):
         self._weighted: dict[int, tuple[Tensor, _Weighted]] = {}
         self._last = "the input"
         self._closed: dict[int, str] = {}
+        self._gates: dict[int, Tensor] = {}
         self._first = True
 
     def operation(self, position: int, call: Call) -> Any:
         self._last = f"operation {position} ({call.kind})"
-        if not call.source.requires_grad:
+        if not any(tensor.requires_grad for tensor in call.tensors()):
             return call.run()
         result = self._run(call)
+        if call.kind in _GATES:
+            self._gates[id(result)] = result
         self._watch(call.kind, result)
         return result
 
@@ -248,16 +327,32 @@ class _RelevanceMode(OperationMode):
         self._closed.pop(id(response), None)
 
     def check(self) -> None:
-        """After the pass: raise VebiError for what has gone back by other rules than ours."""
+        """After the pass: raise VebiError for what would go back by other rules than ours."""
         if self._closed:
             raise self._no_rule(next(iter(self._closed.values())))
+
+    def _refuse(self, what: str, call: Call) -> Any:
+        """Run a call that has no rule: an error as soon as relevance arrives at what it returns."""
+        error, result = self._no_rule(what), call.run()
+
+        def refuse(_: Tensor) -> None:
+            raise error
+
+        for value in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(value, Tensor) and value.requires_grad:
+                value.register_hook(refuse)
+        return result
 
     def _run(self, call: Call) -> Any:
         kind, source = call.kind, call.source
         if kind in WEIGHTED:
             return self._run_weighted(call)
-        if kind == "batch_norm":
+        if kind == ATTENTION:
+            return _attended(call)
+        if kind == "batch_norm" and self._follows_weights(call):
             return self._run_batch_norm(call)
+        if kind in NORMALISATIONS and not (kind == "batch_norm" and call.given(5, "training")):
+            return _normalised(call)
         if kind in ACTIVATIONS or kind == "local_response_norm":
             return _Ruled.apply(source, call.on, None)
         if kind in ("avg_pool2d", "adaptive_avg_pool2d"):
@@ -265,31 +360,30 @@ class _RelevanceMode(OperationMode):
         if kind in MAX_POOLINGS:
             # The winner takes all: relevance goes where the gradient does.
             return call.run()
-        raise self._no_rule(kind)
+        return self._refuse(kind, call)
 
     def _run_weighted(self, call: Call) -> Tensor:
         kind, weight, bias = call.kind, call.given(1, "weight"), call.given(2, "bias")
         if kind not in ("conv2d", "linear") or not isinstance(weight, Tensor):
-            raise self._no_rule(getattr(call.function, "_qualified_op_name", kind))
+            return self._refuse(getattr(call.function, "_qualified_op_name", kind), call)
         item = _Weighted(
             call.without_input().weighted, weight.detach(), None if bias is None else bias.detach()
         )
         result = _Ruled.apply(call.source, lambda x: item.call(x, weight, bias), item.back)
-        single = result.ndim == 2 or (kind == "conv2d" and result.shape[2:].numel() == 1)
-        item.rule = "flat" if self._first else "epsilon" if single else "plus"
+        connected = kind == "linear" or result.shape[2:].numel() == 1
+        item.rule = "flat" if self._first else "epsilon" if connected else "plus"
         self._first = False
         self._last = f"layer '{self._names.get(id(weight), kind)}'"
         self._weighted[id(result)] = (result, item)
         return result
 
+    def _follows_weights(self, call: Call) -> bool:
+        """Whether a batch normalisation directly follows a layer that it can be folded into."""
+        found = self._weighted.get(id(call.source))
+        return found is not None and found[0] is call.source
+
     def _run_batch_norm(self, call: Call) -> Tensor:
-        source = call.source
-        found = self._weighted.get(id(source))
-        if found is None or found[0] is not source or call.given(5, "training"):
-            raise VebiError(
-                f"LRP can't go through the batch normalisation after {self._last}: only one that "
-                "directly follows a convolution or fully connected layer can be folded into it."
-            )
+        source, found = call.source, self._weighted[id(call.source)]
         weight, bias = call.given(3, "weight"), call.given(4, "bias")
         scale = (call.given(2, "running_var") + call.given(7, "eps", 1e-5)).rsqrt()
         if weight is not None:
@@ -308,9 +402,13 @@ class _RelevanceMode(OperationMode):
             if isinstance(value, Tensor) and value.requires_grad and not self.is_constant(value)
         ]
         if not tensors or name in _MOVING or name in _WITHOUT_VALUES:
-            return call.run()
-        result = self._run_other(call, tensors)
-        self._watch(name, result)
+            result = call.run()
+        else:
+            result = self._run_other(call, tensors)
+            self._watch(name, result)
+        is_same = name in _MOVING or (name in _ELEMENTWISE and len(tensors) == 1)
+        if is_same and tensors and id(tensors[0]) in self._gates and isinstance(result, Tensor):
+            self._gates[id(result)] = result
         return result
 
     def _run_other(self, call: Call, tensors: list[Tensor]) -> Any:
@@ -322,9 +420,18 @@ class _RelevanceMode(OperationMode):
                 return _Ruled.apply(own, lambda x: call.replaced(own, x).run(), None)
             if name in _SUMS and len(args) == 2 and args[0].shape == args[1].shape:
                 return _Added.apply(*args, lambda a, b: call.function(a, b, **call.kwargs))
+        if name in _PRODUCTS and len(tensors) == 2:
+            signals = [tensor for tensor in tensors if id(tensor) not in self._gates]
+            if len(signals) == 1 and _is_largest(signals[0], tensors):
+                # How much of it goes on is held, as attention's weights are.
+                (own,) = signals
+                held = call.mapped(
+                    lambda x: x if x is own or not isinstance(x, Tensor) else x.detach()
+                )
+                return _Ruled.apply(own, lambda x: held.replaced(own, x).run(), None)
         if name in _MEANS and len(tensors) == 1 and args[0] is tensors[0]:
             return _shared(call)
-        raise self._no_rule(name or str(call.function))
+        return self._refuse(name or str(call.function), call)
 
     def _no_rule(self, what: str) -> VebiError:
         return VebiError(f"LRP has no rule for '{what}' after {self._last}. Use another method.")

@@ -232,6 +232,8 @@ class _SignalPass(LayerPass):
         self._step = None
 
     def active_rows(self, layer: Layer, device: torch.device) -> Tensor | None:
+        if not layer.layout.is_plain:
+            return None  # its rows are not the images
         active = self._entries > layer.index
         # Picking rows costs two copies: not worth it for a few.
         if active.mean() > 0.8:

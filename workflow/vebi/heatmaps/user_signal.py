@@ -28,6 +28,7 @@ from vebi.heatmaps.class_batch import ClassBatch
 from vebi.io.calls import Call, parse_call
 from vebi.io.errors import VebiError
 from vebi.models.user_code import user_function
+from vebi.network.running import scores_in
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ def user_signal(method: Method, batch: ClassBatch) -> Tensor:
     """
     call = parse_call(method.function, "heatmap method")
     model = copy.deepcopy(batch.model).eval()
+    # Other libraries know networks that return a tensor.
+    model.register_forward_hook(lambda _, __, output: scores_in(output))
     images = batch.images.detach().clone().contiguous()
     what = _named(method)
     try:

@@ -15,6 +15,7 @@ from vebi.io.errors import VebiError
 from vebi.models.class_outputs import keep_outputs, require_outputs
 from vebi.models.factory import call_factory
 from vebi.models.torchvision_nets import torchvision_network
+from vebi.network.running import scores_in
 
 
 class Normalise(nn.Module):
@@ -270,7 +271,7 @@ def _tried(spec: NetSpec, seed: int) -> tuple[nn.Module, int]:
         net = assemble(spec)
     with torch.no_grad():
         try:
-            scores = net.eval()(torch.zeros(1, *spec.input_shape))
+            scores = scores_in(net.eval()(torch.zeros(1, *spec.input_shape)))
         except Exception as error:  # whatever a user's own code raises
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise VebiError(_size_message(spec, reason)) from error

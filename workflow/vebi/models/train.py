@@ -27,6 +27,7 @@ from vebi.models.weights_places import find_weights
 from vebi.network.batches import map_batches
 from vebi.network.deterministic import InFixedOrder
 from vebi.network.passes import fast_layout
+from vebi.network.running import scores_in
 from vebi.run.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -292,7 +293,7 @@ def predict(
     with torch.no_grad():
         parts = map_batches(
             _in_memory(images)(np.arange(len(images)), batch_size),
-            lambda _, some: net(fast_layout(some.to(device).float())),
+            lambda _, some: scores_in(net(fast_layout(some.to(device).float()))),
         )
         for rows, scores in parts:
             classes[rows] = scores.argmax(1).cpu().numpy()
@@ -369,7 +370,7 @@ class _SplitImages:
         with torch.no_grad(), _rounding(precision, self.device):
             parts = map_batches(
                 self.pixels(rows, self.batch_size),
-                lambda _, images: net(fast_layout(images.to(self.device).float())),
+                lambda _, images: scores_in(net(fast_layout(images.to(self.device).float()))),
             )
             for chosen, scores in parts:
                 truth = self.labels[chosen].to(self.device)
@@ -462,7 +463,7 @@ def _train_epoch(
             given = given.contiguous(memory_format=torch.channels_last)
         try:
             with InFixedOrder(), _rounding(precision, device):
-                scores = net(given)
+                scores = scores_in(net(given))
             loss = cross_entropy(scores.float(), labels[rows].to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vebi.network.call import Call
-from vebi.network.operations import ACTIVATIONS
+from vebi.network.operations import ACTIVATIONS, ATTENTION
 
 Axes = frozenset[int]
 _UNCLEAR: Axes = frozenset()
@@ -77,6 +77,8 @@ class ChannelAxes:
             return 1
         if kind == "linear":
             return source.ndim - 1
+        if kind == ATTENTION:
+            return source.ndim - 3 if source.ndim > 3 else None
         if kind in ("layer_norm", "rms_norm"):
             normalised = call.given(1, "normalized_shape")
             return source.ndim - 1 if len(normalised) == 1 else self.single(source)

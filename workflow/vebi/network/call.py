@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from vebi.network.attention import attention, attention_arguments
+
 
 class Call(NamedTuple):
     """A torch function with its arguments: `function(*args, **kwargs)`.
@@ -93,4 +95,9 @@ class CallMode(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        given = attention_arguments(func, args, kwargs or {})
+        if given is not None:
+            # Its operations are received one by one.
+            with self:
+                return attention(given)
         return self.receive(Call(func, args, kwargs or {}))

@@ -1,5 +1,6 @@
 """The layers of a network: one per counted operation of its forward pass, in order."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -18,6 +19,7 @@ from vebi.network.call import Call
 from vebi.network.lattice import Lattices, Lattices2d
 from vebi.network.operations import (
     ACTIVATIONS,
+    ATTENTION,
     COUNTED,
     OPERATION_MODULES,
     POOLINGS,
@@ -28,8 +30,11 @@ from vebi.network.operations import (
     response_of,
     window_of,
 )
+from vebi.network.places import IN_ORDER, Layout, Places
 from vebi.network.running import as_written, run
 from vebi.network.watching import OperationMode
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,11 @@ class Layer:
     `index` its place in the list of layers; `position` among all counted operations, in the order of
     execution; `name` the qualified name of the module that called
     it (with the function's name if it is not a module of its own, with #2, #3 if called again); `type`
-    conv, fc, relu, pool, norm, lrn, or the name of another activation; `kind` the torch function;
-    `shape` of one image's response; `channel_axis` in the batched response; `spatial`: whether a
-    channel is a map of more than one value; `window` for convolutions and poolings.
+    conv, fc, relu, pool, norm, lrn, attention, or the name of another activation; `kind` the torch
+    function; `shape` of one image's response; `channel_axis` in the batched response, whose images lie
+    along its first axis (`apart`); `layout`: where they do in the operation's own, and the channels'
+    maps; `spatial`: whether a channel is a map of more than one value; `window` for convolutions and
+    poolings. The channels of an attention are its heads.
     `joined`: where its maps go on, joined with others (concatenated, added) before any other counted
     operation: after how many calls of torch functions, and the channel axis there.
     `lattices`: where its positions lie in the image, where the windows before it tell.
@@ -59,6 +66,7 @@ class Layer:
     position: int
     joined: tuple[int, int] | None = None
     lattices: Lattices | None = None
+    layout: Layout = IN_ORDER
 
     @property
     def n_channels(self) -> int:
@@ -66,7 +74,7 @@ class Layer:
 
     @property
     def spatial(self) -> bool:
-        return int(np.prod(self.shape)) > self.n_channels
+        return self.layout.map_size is not None
 
 
 def feature_index(layers: Sequence[Layer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -97,7 +105,8 @@ def list_layers(model: nn.Module, example: Tensor) -> list[Layer]:
 
     Raises:
         VebiError: naming the layer, for what can't be handled: operations inside compiled code,
-            responses without a clear channel axis, statistics over a batch.
+            statistics over a batch. A layer whose response has no clear channel axis, or mixes images,
+            is left out, which is logged.
     """
     example = example if example.ndim == 4 else example[None]
     if example.ndim != 4:
@@ -109,7 +118,7 @@ def list_layers(model: nn.Module, example: Tensor) -> list[Layer]:
         scores = run(model, images, lister)
     if not isinstance(scores, Tensor) or scores.ndim != 2 or scores.shape[0] != 2:
         raise VebiError(
-            "The network must return one tensor of class scores (N, classes); "
+            "The network must return class scores (N, classes), or an object with them as `logits`; "
             f"it returns {_describe(scores)}."
         )
     if scores.shape[1] == 1:
@@ -138,7 +147,9 @@ class _Found:
     window: Window | None
     inplace: bool
     node: int
+    layout: Layout
     problem: str = ""
+    is_fatal: bool = False
     joined: tuple[int, int] | None = None
 
 
@@ -150,6 +161,12 @@ class _Lister(OperationMode):
         self.found: list[_Found] = []
         self._owners: list[tuple[str, nn.Module]] = []
         self._names = {module: name for name, module in model.named_modules()}
+        # Weights that another module than their own may use, as attention does its projections'.
+        self._weights = {
+            id(value): name.removesuffix("weight").rstrip("._")
+            for name, value in model.named_parameters()
+            if name.endswith("weight")
+        }
         self._used: Counter[str] = Counter()
         self._first_kind: dict[str, str] = {}
         self._hidden = _HiddenOperations(self._owner_name)
@@ -161,7 +178,7 @@ class _Lister(OperationMode):
     def begin(self, model: nn.Module, images: Tensor) -> None:
         super().begin(model, images)
         self._axes, self._batch = ChannelAxes(images), images.shape[0]
-        self._lattices = Lattices2d(images)
+        self._lattices, self._places = Lattices2d(images), Places(images)
         self._origins[id(images)] = (images, frozenset())
 
     @contextmanager
@@ -188,10 +205,14 @@ class _Lister(OperationMode):
     def _owner_name(self) -> str:
         return self._owners[-1][0] if self._owners else ""
 
-    def _name(self, kind: str) -> str:
+    def _name(self, call: Call) -> str:
         owner, module = self._owners[-1] if self._owners else ("", None)
+        kind = call.kind
         base = f"{owner}.{kind}" if owner else kind
-        if owner and isinstance(module, OPERATION_MODULES):
+        weight = self._weights.get(id(call.given(1, "weight"))) if kind in WEIGHTED else None
+        if weight is not None and weight != owner and weight.startswith(owner):
+            base = weight
+        elif owner and isinstance(module, OPERATION_MODULES):
             # A module that is an operation gives its name to its own operation only.
             base = owner if self._first_kind.setdefault(owner, kind) == kind else base
         self._used[base] += 1
@@ -199,28 +220,28 @@ class _Lister(OperationMode):
 
     def operation(self, position: int, call: Call) -> Any:
         source, kind = call.source, call.kind
-        name, axis = self._name(kind), self._axes.of_response(call)
+        name, axis = self._name(call), self._axes.of_response(call)
         node = self._add_node([source], kind in WEIGHTED)
-        found = _Found(name, kind, source, 0, axis, window_of(call), False, node)
-        if kind == "batch_norm" and call.given(5, "training", False):
-            found.problem = "normalises with the statistics of the batch, which mixes images"
+        found = _Found(name, kind, source, 0, axis, window_of(call), False, node, IN_ORDER)
         with self._hidden.allowed():
             result = call.run()
         response = response_of(result)
         found.inplace = response is source
         found.result, found.version = response, response._version
         self._lattices.respond(call, found.window, response)
-        if response.ndim not in (2, 4):
-            found.problem = (
-                f"its response has shape {tuple(response.shape)}; images of shape (N, C, H, W) "
-                "or vectors (N, C) are expected"
-            )
-        elif response.shape[0] != self._batch:
-            found.problem = f"its response {tuple(response.shape)} does not keep images apart"
+        self._places.respond(call, response, axis)
+        if kind == "batch_norm" and call.given(5, "training", False):
+            found.problem = "normalises with the statistics of the batch, which mixes images"
+            found.is_fatal = True
         elif axis is None:
             found.problem = (
                 f"which axis of its response {tuple(response.shape)} holds the channels is unclear"
             )
+        else:
+            layout = self._places.layout(kind, response, axis)
+            if layout is None:
+                found.problem = f"its response {tuple(response.shape)} does not keep images apart"
+            found.layout = layout or IN_ORDER
         self.found.append(found)
         self._axes.set(response, frozenset() if axis is None else frozenset({axis}))
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
@@ -240,6 +261,7 @@ class _Lister(OperationMode):
             self._axes.follow(call, result)
             results = result if isinstance(result, (tuple, list)) else (result,)
             self._lattices.follow(call, results, self._map_size)
+            self._places.follow(call, results)
             self._follow(call, result)
         return result
 
@@ -296,25 +318,31 @@ class _Lister(OperationMode):
         for position, found in enumerate(self.found):
             if found.node in of_classes:
                 continue
-            if found.problem:
-                if found.node not in before:
-                    continue  # nothing that the scores depend on
+            if found.problem and found.node not in before:
+                continue  # nothing that the scores depend on
+            if found.is_fatal:
                 raise VebiError(f"Layer '{found.name}' can't be handled: {found.problem}.")
+            if found.problem:
+                log.warning("layer '%s' is left out of the features: %s", found.name, found.problem)
+                continue
             assert found.axis is not None
+            whole = found.layout.apart(found.result)
+            axis = found.layout.moved(found.axis)
             layers.append(
                 Layer(
                     index=len(layers),
                     name=found.name,
-                    type=_type_of(found.kind, tuple(found.result.shape), found.axis),
+                    type=_type_of(found.kind, tuple(whole.shape), axis),
                     kind=found.kind,
-                    shape=tuple(found.result.shape[1:]),
-                    channel_axis=found.axis,
+                    shape=tuple(whole.shape[1:]),
+                    channel_axis=axis,
                     window=found.window,
                     overwritten=found.result._version != found.version,
                     inplace=found.inplace,
                     position=position,
                     joined=found.joined,
                     lattices=self._lattices.of(found.result),
+                    layout=found.layout,
                 )
             )
         return layers
@@ -363,8 +391,8 @@ def _type_of(kind: str, shape: tuple[int, ...], axis: int) -> str:
         return "relu"
     if kind in POOLINGS:
         return "pool"
-    if kind == "local_response_norm":
-        return "lrn"
+    if kind in (ATTENTION, "local_response_norm"):
+        return "lrn" if kind == "local_response_norm" else ATTENTION
     return kind if kind in ACTIVATIONS else "norm"
 
 

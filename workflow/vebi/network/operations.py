@@ -30,6 +30,9 @@ ACTIVATIONS = (
 )
 WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, "linear")
 
+# What the heads of an attention give: sums of values, weighted by a softmax.
+ATTENTION = "attention"
+
 CLAMPS = ("clamp", "clip", "clamp_min", "clamp_max")
 # Functions that are one of the above for certain bounds only: see `kind_of_bounded`.
 BOUNDED = (*CLAMPS, "hardtanh", "threshold")
@@ -56,6 +59,7 @@ COUNTED: dict[Callable[..., Any], str] = dict(
         (*WEIGHTED, *POOLINGS, *NORMALISATIONS, *ACTIVATIONS, *CLAMPS, "local_response_norm")
     )
 )
+COUNTED[functional.scaled_dot_product_attention] = ATTENTION
 UNREADABLE: dict[Callable[..., Any], str] = dict(_functions(CLOSED))
 
 

@@ -29,7 +29,7 @@ class LayerPass(OperationMode):
         self._layers = {layer.position: layer for layer in layers}
 
     def compute(self, layer: Layer, call: Call) -> Any:
-        """Run the operation; return what it would."""
+        """Run the operation; return what it would, in its own layout."""
         return call.run()
 
     def other(self, call: Call) -> Any:
@@ -41,7 +41,7 @@ class LayerPass(OperationMode):
         return call.run()
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
-        """See the response of `layer`; the one that is returned goes on through the network."""
+        """See the response of `layer`, images first; what is returned goes on through the network."""
         return response
 
     def operation(self, position: int, call: Call) -> Any:
@@ -51,13 +51,19 @@ class LayerPass(OperationMode):
         if call.kind != layer.kind:
             raise self._mismatch(layer, f"{call.kind} instead of {layer.kind}")
         result = self.compute(layer, call)
-        response = response_of(result)
+        own = response_of(result)
+        try:
+            response = layer.layout.apart(own)
+        except RuntimeError:
+            raise self._mismatch(layer, f"response {tuple(own.shape)}") from None
         if response.shape[1:] != layer.shape:
             raise self._mismatch(layer, f"response {tuple(response.shape[1:])} per image")
-        replaced = self.arrived(layer, response)
-        if replaced is response:
+        arrived = self.arrived(layer, response)
+        if arrived is own:
             return result
-        return (replaced, *result[1:]) if isinstance(result, (tuple, list)) else replaced
+        # Also what was not replaced: the network goes on with what `arrived` has seen.
+        arrived = layer.layout.together(arrived)
+        return (arrived, *result[1:]) if isinstance(result, (tuple, list)) else arrived
 
     def _mismatch(self, layer: Layer, what: str) -> VebiError:
         return VebiError(

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from vebi.network.call import Call
 from vebi.network.deterministic import in_fixed_order
-from vebi.network.operations import BOUNDED, COUNTED, kind_of_bounded
+from vebi.network.operations import ATTENTION, BOUNDED, COUNTED, kind_of_bounded
 
 # They make tensors of their own, whatever tensor they are given to take a shape from.
 MAKERS = frozenset(
@@ -94,6 +94,8 @@ COMPARISONS = {
 }
 _CONVERSIONS = frozenset(("float", "double", "half", "bfloat16", "to", "type", "type_as"))
 NEGATIONS = frozenset(("logical_not", "bitwise_not", "__invert__"))
+# They leave attention weights what they are.
+_KEEPING = frozenset((*_CONVERSIONS, "dropout", "dropout_", "contiguous", "clone", "view"))
 # Functions that are a counted operation for certain arguments: `take(reader, call)`.
 _Take = Callable[["Reader", Call], Call | None]
 _TAKERS: dict[str, _Take] = {}
@@ -105,6 +107,7 @@ class Reader:
     def __init__(self, model: nn.Module | None = None) -> None:
         self.constants = Constants(model)
         self._signs: dict[int, _Sign] = {}
+        self._attention_weights: dict[int, weakref.ref[Tensor]] = {}
 
     def read(self, call: Call) -> Call | None:
         """The counted operation that a call is, with its `kind`; None if it is none.
@@ -129,6 +132,9 @@ class Reader:
         if isinstance(result, (Tensor, list, tuple)) or name == "__setitem__":
             self.constants.note(call, result)
         if isinstance(result, Tensor) and args and isinstance(args[0], Tensor):
+            weighs = name == "softmax" and call.given(1, "dim") in (-1, args[0].ndim - 1)
+            if weighs or (name in _KEEPING and self.is_attention_weights(args[0])):
+                self._attention_weights[id(result)] = weakref.ref(result)
             sign = self._sign_after(name, args)
             if sign is not None:
                 of, version, positive = sign
@@ -154,6 +160,11 @@ class Reader:
         if found.of() is not source:
             return None
         return found.positive if found.version == _version(source) else None
+
+    def is_attention_weights(self, value: Any) -> bool:
+        """Whether a value is the softmax of something, or that with dropout."""
+        found = self._attention_weights.get(id(value))
+        return found is not None and found() is value
 
     def _sign_after(
         self, name: str, args: tuple[Any, ...]
@@ -269,9 +280,35 @@ def _take_assigned(reader: Reader, call: Call) -> Call | None:
 @_taker("matmul", "__matmul__", "mm")
 def _take_matmul(reader: Reader, call: Call) -> Call | None:
     both = _operands(call, "input", "mat2" if "mat2" in call.kwargs else "other")
+    if both is not None and _are_heads(reader, both[0], both[1]):
+        return Call(torch.matmul, tuple(both), {}, ATTENTION)
     if both is None or not _is_weight(reader, both[1]) or both[0] in reader.constants:
         return None
     return Call(functional.linear, (both[0], both[1].t()), {}, "linear")
+
+
+@_taker("einsum")
+def _take_einsum(reader: Reader, call: Call) -> Call | None:
+    if len(call.args) != 3 or not _are_heads(reader, *call.args[1:]):
+        return None
+    equation = call.args[0]
+    inputs, _, output = equation.replace(" ", "").partition("->")
+    # ...hqk, ...hkd -> ...hqd: one head's product, whatever the letters.
+    weights, values = inputs.split(",")
+    product = weights[:-2] == values[:-2] and weights[-1] == values[-2]
+    if not product or output != weights[:-1] + values[-1]:
+        return None
+    return Call(torch.matmul, call.args[1:], {}, ATTENTION)
+
+
+def _are_heads(reader: Reader, weights: Any, values: Any) -> bool:
+    """Whether the product is what attention heads (..., heads, T, d) give."""
+    return (
+        reader.is_attention_weights(weights)
+        and isinstance(values, Tensor)
+        and values not in reader.constants
+        and weights.ndim == values.ndim > 3
+    )
 
 
 @_taker("addmm")

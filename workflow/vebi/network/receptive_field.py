@@ -24,6 +24,7 @@ from vebi.network.lattice import Lattice, Lattices
 from vebi.network.layers import Layer
 from vebi.network.operations import (
     ACTIVATIONS,
+    ATTENTION,
     CONVOLUTIONS,
     POOLINGS,
     TRANSPOSED_CONVOLUTIONS,
@@ -52,8 +53,8 @@ def receptive_fields(
         batch_size: images of a pass; H + W are needed in all.
 
     Returns:
-        Per feature int64 (*positions, 4) in pixels: top, bottom, left, right, the second and fourth
-        exclusive, zeros for a unit that depends on no pixel.
+        Per feature int64 (H', W', 4) in pixels for the places of its map (1 x 1 without one): top,
+        bottom, left, right, the second and fourth exclusive, zeros for a unit that depends on no pixel.
 
     Raises:
         VebiError: a layer without a rule.
@@ -188,6 +189,8 @@ class _MarkPass(LayerPass):
 
     def compute(self, layer: Layer, call: Call) -> Any:
         source = call.source
+        if layer.kind == ATTENTION:
+            return _through_attention(*call.args[:3])
         rule = _RULES.get(layer.kind)
         if rule is None:
             if layer.kind not in ACTIVATIONS and layer.kind != "batch_norm":
@@ -202,7 +205,7 @@ class _MarkPass(LayerPass):
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         for channel in self._channels.pop(layer.index, ()):
             marks = response.select(layer.channel_axis, channel).isnan()
-            self.marks[layer.index, channel] = marks
+            self.marks[layer.index, channel] = layer.layout.maps(marks.float()) > 0
         if not self._channels:
             raise _AllSeen
         return response
@@ -255,6 +258,15 @@ def _through_linear(marked: Tensor, layer: Layer, call: Call) -> Tensor:
 
 def _through_pooling(marked: Tensor, layer: Layer, call: Call) -> Any:
     return call.on(marked)
+
+
+def _through_attention(first: Tensor, *others: Tensor) -> Tensor:
+    """Marked: rows of queries (or of weights) that are, and all where a key or value is."""
+    marked = first.isnan().any(-1, keepdim=True)
+    for other in others:
+        marked = marked | other.isnan().any((-2, -1), keepdim=True)
+    shape = (*first.shape[:-1], others[-1].shape[-1])
+    return torch.where(marked, torch.nan, 1.0).to(first.dtype).expand(shape).clone()
 
 
 def _through_layer_norm(marked: Tensor, layer: Layer, call: Call) -> Tensor:

@@ -2,8 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -94,7 +95,7 @@ def run(
     mode: OperationMode | None = None,
     gradients: bool = False,
 ) -> Tensor:
-    """What a network returns, in evaluation mode; nothing of the user's network is changed.
+    """The class scores of a network, in evaluation mode; nothing of the user's network is changed.
 
     Args:
         model: the network; it gets a copy of the images in its own number format, which it may write
@@ -122,12 +123,24 @@ def run(
         own = own.clone() if own is images else own
         if mode is None:
             with InFixedOrder():
-                return network(own)
+                return scores_in(network(own))
         mode.begin(network, own)
         with mode:
-            result = network(own)
+            result = scores_in(network(own))
         mode.look_again()
         return result
+
+
+def scores_in(output: Any) -> Any:
+    """The class scores in what a network returns: a tensor itself, or the `logits` of an output object.
+
+    Such objects are those of Hugging Face's classifiers (a mapping whose values are attributes), any
+    data class or named tuple, and a mapping. Anything else is returned as it is.
+    """
+    if isinstance(output, Tensor):
+        return output
+    found = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    return found if isinstance(found, Tensor) else output
 
 
 def _eagerly() -> AbstractContextManager[object]:

@@ -24,6 +24,7 @@ def draw(batch: FeatureBatch) -> Tensor:
         indices = np.stack([rows, slots, features[rows, slots, 1]])
         images_at, slots_at, channels = torch.from_numpy(indices).to(maps.device)
         chosen = response.movedim(layer.channel_axis, 1)[images_at, channels].to(maps.dtype)
+        chosen = layer.layout.maps(chosen)
         size = (images.shape[2], images.shape[3])
         resized = functional.interpolate(chosen[:, None], size, mode="bilinear")[:, 0]
         maps[images_at, slots_at] = scale_to_unit(resized)

@@ -48,7 +48,7 @@ class _AblatedPass(LayerPass):
         # One that returns indices besides its response must run as well: only responses are kept.
         if layer.index > self._shared or layer.inplace or returns_indices(call):
             return call.run()
-        return self._kept[layer.index]
+        return layer.layout.together(self._kept[layer.index])
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
         keep = layer.index <= self._wanted and not layer.inplace

@@ -106,7 +106,7 @@ def find_strongest(
             channel = arrived[feature.layer.index].select(
                 feature.layer.channel_axis, feature.channel
             )
-            maps = channel[torch.from_numpy(mine).to(channel.device)].cpu().numpy()
-            item.see(chosen[mine], maps.reshape(len(mine), *(maps.shape[1:] or (1, 1))))
+            mine_here = channel[torch.from_numpy(mine).to(channel.device)]
+            item.see(chosen[mine], feature.layer.layout.maps(mine_here).cpu().numpy())
     height, width, _ = dataset.image_shape
     return strongest, total / max(1, len(rows) * height * width)

@@ -31,7 +31,7 @@ class _MaskedPass(LayerPass):
         # An operation that writes into its input, or returns indices as well, must run.
         if layer.index > self._first or layer.inplace or returns_indices(call):
             return call.run()
-        kept = self._whole[layer.index]
+        kept = layer.layout.together(self._whole[layer.index])
         return kept.clone() if layer.overwritten else kept
 
     def arrived(self, layer: Layer, response: Tensor) -> Tensor:
