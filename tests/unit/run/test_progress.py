@@ -193,6 +193,8 @@ def test_ctrl_c_ends_in_two_lines(tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Tests in the background of a shell begin with a SIGINT that is ignored, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         end = time.monotonic() + 120
