@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 
-def test_robustness_studies_both_networks_with_five_seeds(checkout):
+def test_robustness_studies_three_networks_with_five_seeds(checkout):
     jobs = checkout.plan("--configfile", "config/robustness.yaml")
-    # 2 flower sets x 2 networks x 5 seeds.
-    assert jobs["train"] == jobs["study_robustness"] == 20
+    # 2 flower sets x 3 networks x 5 seeds.
+    assert jobs["train"] == jobs["study_robustness"] == 30
     assert jobs["tabulate_robustness"] == jobs["draw_robustness"] == 1
     assert "count_features" not in jobs
 
