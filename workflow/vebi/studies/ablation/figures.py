@@ -73,8 +73,8 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
             bars.append((SCOPE_NAMES[scope], rows, CONDITION_COLOURS["selected"]))
         first = sorted(part["scope"].unique())[0]
         for condition, name in (
-            ("random_layer_matched", "Random,\nper layer"),
-            ("random_selected_layers", "Random,\nof layers"),
+            ("random_layer_matched", "Random, per layer"),
+            ("random_selected_layers", "Random, of layers"),
             ("random", "Random"),
         ):
             rows = at_mu[(at_mu["scope"] == first) & (at_mu["condition"] == condition)]
@@ -82,14 +82,15 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
             if len(rows):
                 bars.append((name, rows, CONDITION_COLOURS[condition]))
         whole = part[(part["condition"] == "none") & (part["scope"] == first)]
-        bars.append(("whole\nnetwork", whole, CONDITION_COLOURS["none"]))
+        bars.append(("whole network", whole, CONDITION_COLOURS["none"]))
         for position, (_, rows, colour) in enumerate(bars):
             networks = rows.groupby("seed")["mean_class_accuracy"].mean()
             axis.bar(position, networks.mean(), 0.7, color=colour, alpha=0.75)
             places = position + np.linspace(-0.2, 0.2, len(networks) + 2)[1:-1]
             axis.plot(places, networks, "o", ms=3, color="black", clip_on=False)
             axis.text(position, 0.02, f"{rows['n_ablated'].mean():.0f}", ha="center")
-        axis.set_xticks(range(len(bars)), [name for name, _, _ in bars], fontsize=SMALL)
+        names = [name for name, _, _ in bars]
+        axis.set_xticks(range(len(bars)), names, rotation=35, ha="right", fontsize=SMALL)
         axis.grid(axis="x", visible=False)
         axis.set_ylim(0, 1)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())

@@ -29,14 +29,14 @@ KIND_COLOURS = {
 def draw_identifiability(stability: pd.DataFrame, rivals: pd.DataFrame) -> Figure:
     """Above, stability of each selected feature; below, what removing each ranking's features costs."""
     experiments = get_experiments(rivals)
-    figure, axes = new_grid(len(experiments), 2, most=2, width=WIDTH / 2, height=2.9)
+    figure, axes = new_grid(len(experiments), 2, width=WIDTH / 3, height=2.9)
     for (above, below), experiment in zip(axes.T, experiments, strict=True):
         features = rows_of(stability, *experiment)
         size = np.abs(features["weight"].astype(float))
         above.plot(size, features["selected_share"], "o", ms=4, color=PURPLE, alpha=0.5, mew=0)
         networks = features["seed"].nunique()
         counted = f"{networks} networks" if networks > 1 else "one network"
-        above.set_title(f"{experiment[0]}\n{experiment[1]}, {counted}, {len(features)} features")
+        above.set_title(f"{experiment[0]}\n{experiment[1]}\n{counted}, {len(features)} features")
         above.set(ylim=(-0.03, 1.03), xlabel="size of the weight", xscale="log")
         rows = rows_of(rivals, *experiment)
         names = [name for name in RANKING_NAMES if name in set(rows["ranking"])]
@@ -49,7 +49,7 @@ def draw_identifiability(stability: pd.DataFrame, rivals: pd.DataFrame) -> Figur
         below.set_xticks(range(len(names)), labels, rotation=40, ha="right", fontsize=SMALL)
         below.grid(axis="x", visible=False)
         below.axhline(0, color="#444444", lw=0.6)
-    label_rows(axes[:1], "share of resamples\nthat select it again", most=2)
-    label_rows(axes[1:], "drop of accuracy\nwithout its features", most=2)
+    label_rows(axes[:1], "share of resamples\nthat select it again")
+    label_rows(axes[1:], "drop of accuracy\nwithout its features")
     figure.supxlabel("as many features per layer as are selected; a dot is a network", **NOTE)
     return figure
