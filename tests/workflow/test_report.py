@@ -603,16 +603,21 @@ def test_the_page_opens_with_an_image_and_findings_and_the_gallery_is_near(visit
 
 def test_a_table_that_goes_on_to_the_right_says_so(visit):
     page = visit(**PHONE)
+    until(lambda: page.locator(".wide.cut:visible").count() > 0)
+    shown = {True: 0, False: 0}
     for number in range(page.locator(".wide").count()):
         block = page.locator(".wide").nth(number)
-        hint = page.locator(".wide + .hint").nth(number)
-        if not block.is_visible():
-            continue
-        beyond = block.evaluate("e => e.scrollWidth - e.clientWidth")
-        until(lambda hint=hint, beyond=beyond: hint.is_visible() == (beyond > 4))
-    wide = page.locator(".wide.cut").first
+        if block.is_visible():
+            goes_on = block.evaluate("e => e.scrollWidth - e.clientWidth") > 4
+            assert page.locator(".wide + .hint").nth(number).is_visible() == goes_on
+            shown[goes_on] += 1
+    assert shown[True] > 0
+    wide = page.locator(".wide.cut:visible").first.element_handle()
+    assert wide is not None
     wide.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
-    until(lambda: "cut" not in (page.locator(".wide:visible").first.get_attribute("class") or ""))
+    # At its end there is no more to come.
+    until(lambda: not wide.evaluate("e => e.classList.contains('cut')"))
+    assert not wide.evaluate("e => e.classList.contains('cut')")
 
 
 def test_packed_tables_are_those_of_the_run(html, sources):

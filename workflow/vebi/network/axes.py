@@ -6,32 +6,13 @@ import torch
 from torch import Tensor
 
 from vebi.network.call import Call
-from vebi.network.operations import ACTIVATIONS, ATTENTION
+from vebi.network.operations import ACTIVATIONS, ATTENTION, PERMUTING, RESHAPING
 
 Axes = frozenset[int]
 _UNCLEAR: Axes = frozenset()
 
-_MOVING = frozenset(
-    (
-        *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"),
-        *("transpose_", "swapaxes_", "swapdims_"),
-    )
-)
-_RESHAPING = frozenset(
-    (
-        *(
-            "view",
-            "reshape",
-            "view_as",
-            "reshape_as",
-            "flatten",
-            "unflatten",
-            "squeeze",
-            "squeeze_",
-        ),
-        *("unsqueeze", "unsqueeze_", "expand", "expand_as", "select", "unbind"),
-    )
-)
+_MOVING = frozenset((*PERMUTING, "transpose_", "swapaxes_", "swapdims_"))
+_RESHAPING = frozenset((*RESHAPING, "squeeze_", "unsqueeze_"))
 # Same number of dimensions out, but not the same meaning.
 _SHUFFLING = frozenset(
     (

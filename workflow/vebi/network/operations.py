@@ -33,6 +33,13 @@ WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, "linear")
 # What the heads of an attention give: sums of values, weighted by a softmax.
 ATTENTION = "attention"
 
+# What they return are the input's values, with axes in another order or of other lengths.
+PERMUTING = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
+RESHAPING = (
+    *("view", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "squeeze", "unsqueeze"),
+    *("expand", "expand_as", "select", "unbind"),
+)
+
 CLAMPS = ("clamp", "clip", "clamp_min", "clamp_max")
 # Functions that are one of the above for certain bounds only: see `kind_of_bounded`.
 BOUNDED = (*CLAMPS, "hardtanh", "threshold")

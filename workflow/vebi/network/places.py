@@ -16,23 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vebi.network.call import Call
-from vebi.network.operations import ATTENTION, CONVOLUTIONS, POOLINGS, TRANSPOSED_CONVOLUTIONS
+from vebi.network.operations import (
+    ATTENTION,
+    CONVOLUTIONS,
+    PERMUTING,
+    POOLINGS,
+    RESHAPING,
+    TRANSPOSED_CONVOLUTIONS,
+)
 
 # They move values, or pick some, and leave them as they are.
 _MOVING = frozenset(
     (
-        *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "mT", "H"),
-        *(
-            "view",
-            "reshape",
-            "view_as",
-            "reshape_as",
-            "flatten",
-            "unflatten",
-            "squeeze",
-            "unsqueeze",
-        ),
-        *("expand", "expand_as", "select", "unbind", "narrow", "chunk", "split", "tensor_split"),
+        *(*PERMUTING, *RESHAPING, "t", "mT", "H", "narrow", "chunk", "split", "tensor_split"),
         *("split_with_sizes", "index_select", "__getitem__", "__get__", "cat", "concat", "stack"),
         *("concatenate", "pad", "roll", "flip", "rot90", "repeat", "tile", "pixel_unshuffle"),
     )
