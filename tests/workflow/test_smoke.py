@@ -161,7 +161,9 @@ def test_the_report_shows_every_figure_and_table(smoke):
         stem, kind = name.split(".")
         mark = f'id="figure-{stem}"' if kind == "png" else f'data-table="{stem}"'
         assert page.count(mark) == 1, name
-    assert '<li class="claim"' in page
+    with (smoke.folder / "results/smoke/tables/claims.csv").open() as stream:
+        claims = [row["claim_id"] for row in csv.DictReader(stream)]
+    assert set(re.findall(r'<details class="claim" id="claim-([^"]+)"', page)) == set(claims)
     assert 'id="others"' not in page, "a figure or table belongs to no study"
 
 
