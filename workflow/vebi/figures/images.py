@@ -32,8 +32,8 @@ def show_image(axis: Axes, image: NDArray[np.number], **options: Any) -> None:
         spine.set_visible(False)
 
 
-def explain_colours(figure: Figure) -> None:
-    """One colour bar below all heatmaps of a sheet, with what it means."""
+def explain_colours(figure: Figure, explained: str = "prediction") -> None:
+    """One colour bar below all heatmaps of a sheet, with what it means: what the `explained` rests on."""
     width, height = figure.get_size_inches()
     wide = min(2.6, 0.8 * width)
     bar = figure.colorbar(
@@ -49,7 +49,7 @@ def explain_colours(figure: Figure) -> None:
     bar.ax.set_xticklabels(["least", "most"], fontsize=SMALL)
     bar.ax.tick_params(length=0, pad=2)
     bar.outline.set_visible(False)
-    text = "what the prediction rests on, each map from its lowest to its highest value"
+    text = f"what the {explained} rests on, each map from its lowest to its highest value"
     bar.set_label(fit_text(text, 72 * width, SMALL, lines=3), fontsize=SMALL, labelpad=2)
 
 

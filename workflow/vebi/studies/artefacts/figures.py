@@ -85,7 +85,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
     for axis, name in zip(axes[0], ["image", *(DRAWN[m].short for m in methods)], strict=False):
         axis.set_title(name, fontsize=SMALL)
     if features:
-        explain_colours(figure)
+        explain_colours(figure, "feature")
     return figure
 
 

@@ -26,7 +26,7 @@ def draw_selection_path(
     `counts[dataset, model, scope][seed]` = (mu, features, objective per training image);
     `n_images[dataset, model]`: images that the features are selected from.
     """
-    experiments = list(dict.fromkeys(key[:2] for key in counts))
+    experiments = sorted({key[:2] for key in counts})
     figure, axes = new_grid(len(experiments), 2, height=2.5)
     for column, experiment in enumerate(experiments):
         upper, lower = axes[0, column], axes[1, column]
