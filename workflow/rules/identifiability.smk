@@ -26,9 +26,12 @@ rule resample_selection:
         gpu=GPUS,
     params:
         settings=get_settings(CONFIG.identifiability),
-        scope=CONFIG.heatmaps.scope,
         mu=lambda wildcards: get_experiment(wildcards).heatmap_mu,
-        nonnegative=CONFIG.selection.nonnegative,
+        problem={
+            "scope": CONFIG.heatmaps.scope,
+            "labels": CONFIG.selection.labels,
+            "nonnegative": CONFIG.selection.nonnegative,
+        },
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("resample_selection.py"),

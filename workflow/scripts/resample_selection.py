@@ -5,6 +5,7 @@ from pathlib import Path
 from vebi.config.identifiability import IdentifiabilityConfig
 from vebi.io.files import write_text
 from vebi.run.job import job
+from vebi.selection.select import Problem
 from vebi.selection.statistics import read_feature_index, scope_columns
 from vebi.studies.identifiability.measure import run_study
 from vebi.studies.job_inputs import load_interpreted_network
@@ -13,9 +14,11 @@ with job(snakemake) as task:
     tables = run_study(
         load_interpreted_network(task),
         task.settings(IdentifiabilityConfig),
-        columns=scope_columns(read_feature_index(task.input.descriptors), task.params.scope),
+        columns=scope_columns(
+            read_feature_index(task.input.descriptors), task.params.problem["scope"]
+        ),
         mu=task.params.mu,
-        nonnegative=task.params.nonnegative,
+        problem=Problem(**task.params.problem),
         key=task.seed_key,
     )
     for path in map(Path, task.output):

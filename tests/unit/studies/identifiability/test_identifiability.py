@@ -1,6 +1,8 @@
 """How determined a selection is, on cases that can be computed by hand, and other rankings."""
 
+from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.tables import write_table
 from vebi.network.layers import list_layers
 from vebi.selection import MuLasso
-from vebi.selection.select import solve_paths
+from vebi.selection.select import STANDARD, Problem, solve_paths
 from vebi.studies.identifiability import STUDY
 from vebi.studies.identifiability.figures import RANKING_NAMES, draw_identifiability
 from vebi.studies.identifiability.measure import KINDS, run_study
@@ -149,6 +151,11 @@ def test_what_predicts_a_class_comes_first():
         assert set(np.argsort(-values, kind="stable")[:3]) == {2, 5, 11}, name
 
 
+def test_one_class_alone_ranks_nothing():
+    found = rank_by_prediction(np.random.default_rng(0).random((9, 4)), np.ones(9, int), 3, 2)
+    assert all(len(set(values)) == 1 for values in found.values())
+
+
 class Linear(nn.Module):
     """Linear behind its convolution: removing a channel changes the score by the Taylor value."""
 
@@ -208,7 +215,7 @@ def test_matched_features_are_the_best_of_each_layer():
 def test_the_study_of_one_network(network, tmp_path):
     settings = IdentifiabilityConfig(resamples=6, images=12, repeats=3, batch_size=7)
     columns = np.arange(network.weights.shape[1])
-    found = run_study(network, settings, columns=columns, mu=2.0, nonnegative=False, key=(0, 1))
+    found = run_study(network, settings, columns=columns, mu=2.0, problem=STANDARD, key=(0, 1))
     chosen = int((network.weights != 0).sum())
     assert len(found["stability"]) == chosen
     assert found["stability"]["selected_share"].between(0, 1).all()
@@ -222,7 +229,7 @@ def test_the_study_of_one_network(network, tmp_path):
     assert rivals["difference"].to_numpy() == pytest.approx(
         rivals["drop"] - rivals.loc["selected", "drop"], abs=1e-12
     )
-    again = run_study(network, settings, columns=columns, mu=2.0, nonnegative=False, key=(0, 1))
+    again = run_study(network, settings, columns=columns, mu=2.0, problem=STANDARD, key=(0, 1))
     for name, table in found.items():
         pd.testing.assert_frame_equal(table, again[name])
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
@@ -237,3 +244,18 @@ def test_the_study_of_one_network(network, tmp_path):
     figure = draw_identifiability(tables["selection_stability"], tables["selection_rivals"])
     labels = [text.get_text() for text in figure.axes[1].get_xticklabels()]
     assert labels == [RANKING_NAMES[name] for name in RANKING_NAMES]
+
+
+def test_what_was_regressed_on_is_resampled(network, tmp_path):
+    """Of a selection on predictions no other support fits these better, though it may fit the labels."""
+    problem = Problem(labels="predictions")
+    path = Path(network.descriptors.path)
+    solution = solve_paths(path, tmp_path / "p.h5", problem, mus=[2.0])
+    chosen = replace(network, weights=solution.weights_at(2.0))
+    settings = IdentifiabilityConfig(resamples=6, images=12, repeats=1)
+    columns = np.arange(network.weights.shape[1])
+    options = {"columns": columns, "mu": 2.0, "key": (0, 1)}
+    found = run_study(chosen, settings, problem=problem, **options)["supports"]
+    assert (found["median_excess"] >= -1e-9).all()
+    other = run_study(chosen, settings, problem=STANDARD, **options)["supports"]
+    assert (other["median_excess"] < -1e-9).any()

@@ -14,6 +14,7 @@ from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
+from vebi.selection.select import Problem
 from vebi.statistics import draw_key, over_images
 from vebi.studies.ablation.ablate import ablate, class_weights
 from vebi.studies.ablation.measure import draw_control
@@ -41,7 +42,7 @@ def run_study(
     *,
     columns: NDArray[np.int64],
     mu: float,
-    nonnegative: bool,
+    problem: Problem,
     key: Sequence[int],
 ) -> dict[str, pd.DataFrame]:
     """The tables of one network without the run's keys: stability, supports, rivals.
@@ -50,18 +51,20 @@ def run_study(
         network: with its selection at `mu`.
         settings: of the study.
         columns: (k), which of the descriptors' columns are in the scope that was selected from.
-        mu, nonnegative: of the selection.
+        mu: of the selection.
+        problem: which form of Eq. 1 was solved: its sign of weights, and what is regressed on.
         key: names the network; part of the key of every draw.
     """
     descriptors, dataset = network.descriptors, network.dataset
     train = dataset.indices(TRAIN)
     train = np.sort(spread_over_classes(dataset.labels, train, settings.training_images))
+    targets = descriptors.predictions if problem.labels == "predictions" else dataset.labels
     regression = Regression(
         descriptors.rows(train)[:, columns].astype(np.float64),
-        dataset.labels[train],
+        targets[train],
         len(dataset.classes),
         mu,
-        nonnegative,
+        problem.nonnegative,
     )
     purpose = "identifiability: bootstrap of the selection"
     keys = [draw_key(purpose, *key, number) for number in range(settings.resamples)]

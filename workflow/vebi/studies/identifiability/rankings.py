@@ -40,7 +40,8 @@ def rank_by_prediction(
     spread = X.std(0)
     standard = (X - X.mean(0)) / np.where(spread > 0, spread, 1.0)
     gram = standard.T @ standard
-    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in PREDICTIVE}
+    # Where nothing tells classes apart, all values are alike.
+    found = {name: [np.full(X.shape[1], -np.inf)] for name in PREDICTIVE}
     for label in range(n_classes):
         target = (labels == label).astype(np.float64)
         if target.min() == target.max():
