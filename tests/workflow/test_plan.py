@@ -115,6 +115,14 @@ def test_a_key_that_stands_twice_ends_with_its_line(checkout):
     assert "twice.yaml, line 3: 'seeds' stands in line 1 already" in done.stdout + done.stderr
 
 
+def test_the_run_on_slurm_has_every_rule_of_its_profile(checkout, root):
+    """Else only `make test-slurm` would tell of a rule that was added without a job there."""
+    config = root / "tests/workflow/slurm/config.yaml"
+    profile = yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())
+    planned = checkout.plan("--configfile", str(config))
+    assert set(planned) - {"all"} == set(profile["set-resources"])
+
+
 def test_lint_is_clean(checkout):
     assert "Congratulations" in checkout.snakemake("--lint").stderr
 
