@@ -1,5 +1,6 @@
 """What Snakemake plans to do, without doing it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,23 @@ def test_the_run_on_slurm_has_every_rule_of_its_profile(checkout, root):
     profile = yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())
     planned = checkout.plan("--configfile", str(config))
     assert set(planned) - {"all"} == set(profile["set-resources"])
+
+
+def test_nothing_outside_the_last_group_on_slurm_waits_for_a_job_in_it(checkout, root):
+    """Snakemake refuses a group that depends on itself through other jobs, when it is to run."""
+    config = root / "tests/workflow/slurm/config.yaml"
+    groups = yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())["groups"]
+    graph = checkout.snakemake("--rulegraph", "--configfile", str(config)).stdout
+    rules = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', graph, re.MULTILINE))
+    edges = re.findall(r"^\s*(\d+) -> (\d+)$", graph, re.MULTILINE)
+    assert len(edges) > 50
+    led_back = {
+        (rules[first], rules[then])
+        for first, then in edges
+        if groups.get(rules[first]) == "report" and rules[then] != "all"
+        if groups.get(rules[then]) != "report"
+    }
+    assert led_back == set()
 
 
 def test_lint_is_clean(checkout):

@@ -198,7 +198,7 @@ STUDY = Study(
     ),
     jobs={
         "render_interventions": "cpu",
-        "assemble_interventions": "small",
+        "assemble_interventions": "cpu",
         "measure_interventions": "network",
     },
 )
