@@ -45,8 +45,8 @@ class Record:
     end: datetime
 
 
-def read_records(cluster, groups: set[str]) -> list[Record]:
-    """All jobs in the order in which they were submitted."""
+def read_records(cluster, groups: dict[str, str]) -> list[Record]:
+    """All jobs in the order in which they were submitted; `groups` are those of rules, by name."""
     fields = (
         "JobIDRaw,Comment,Partition,State,AllocTRES,AllocCPUS,ReqMem,Timelimit,NodeList,Start,End"
     )
@@ -57,7 +57,9 @@ def read_records(cluster, groups: set[str]) -> list[Record]:
     for line in answer.splitlines():
         number, comment, partition, state, tres, cpus, memory, limit, node, *times = line.split("|")
         name = rule_of(comment)
-        name = next((group for group in groups if name.startswith(f"{group}_")), name)
+        # A group's job is named after it and its rules; a rule alone may begin like a group.
+        of_group = (of for rule, of in groups.items() if name.startswith(f"{of}_{rule}"))
+        name = next(of_group, name)
         gpus = re.search(r"gres/gpu=(\d+)", tres)
         records.append(
             Record(
@@ -175,7 +177,7 @@ def runs(cluster, make_checkout, profile):
     return Runs(
         folders["local"],
         folders["submitted"],
-        read_records(cluster, set(profile["groups"].values())),
+        read_records(cluster, profile["groups"]),
         accidents.lost_node,
         (folders["submitted"] / "run.log").read_text(),
     )
