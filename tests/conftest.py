@@ -11,6 +11,9 @@ import pytest
 # Before numpy and torch are imported by a test module.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+# What `make test` and a job around the tests hand down is theirs, not that of what a test starts.
+for variable in ("VEBI_COMMAND", "VEBI_JOB", "VEBI_DEBUG", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+    os.environ.pop(variable, None)
 
 # A busy machine must not fail a property; examples are the same on every run.
 hypothesis.settings.register_profile("vebi", deadline=None, derandomize=True)
