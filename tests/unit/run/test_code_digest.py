@@ -203,14 +203,16 @@ def test_a_function_alone_is_an_entry(package):
     assert module.code_digest("vebi.b:unused") != before[1]
 
 
-def test_versions_of_the_libraries_that_the_code_uses(package, monkeypatch):
+def test_versions_of_the_libraries_that_the_code_uses(package, monkeypatch, request):
     package.edit("vebi/b.py", "def used", "import numpy as np\nfrom PIL import Image\ndef used")
     installed = {"numpy": "1", "pillow": "1", "torch": "1"}
     monkeypatch.setattr(module.metadata, "version", installed.__getitem__)
 
     def digest(script):
+        module._version.cache_clear()
         return module.code_digest(module.ROOT / script, versions=True)
 
+    request.addfinalizer(module._version.cache_clear)
     uses, draws = digest("script.py"), digest("draws.py")
     assert uses != package.digest("script.py")
     for name, matters in (("numpy", True), ("pillow", True), ("torch", False)):

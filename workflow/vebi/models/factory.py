@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from vebi.io.errors import VebiError
 from vebi.models.user_code import source_of, user_function
-from vebi.network.running import as_written
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +22,10 @@ def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
     A module is looked for among the installed ones, then in the working directory. Modules beside
     it can be imported by it. Raises VebiError for everything that can go wrong on the way.
     """
+    # Rules look for a factory's file, and must not wait for torch.
     from torch import nn
+
+    from vebi.network.running import as_written
 
     module_name, function_name = split_factory(name)
     log.info("running the code of '%s', which you named as a factory", module_name)

@@ -12,14 +12,13 @@ of that name: whoever draws a method's colour does not depend on its function, n
 """
 
 import ast
-import copy
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
 
 PACKAGE = "vebi"
 # Libraries whose versions decide numbers or pixels: the name in an import, and that of the distribution.
@@ -39,7 +38,6 @@ _AS_TEXT = re.compile(rf"({PACKAGE}(?:\.\w+)+):(\w+)")
 
 # A module name that no import can have.
 SCRIPT = "__script__"
-T = TypeVar("T", bound=ast.AST)
 # (module, name), or (module, "") for all of a module.
 Target = tuple[str, str]
 
@@ -82,15 +80,15 @@ class _Module:
         self.always: list[ast.stmt] = []
         # Libraries of NUMERICAL that it imports, by the name in the import.
         self.libraries: set[str] = set()
-        # What has been worked out, by a statement's identity and by name.
+        # What has been worked out, by the identity of a statement or a field's value, and by name.
         self.examined: dict[int, _Found] = {}
         self.found: dict[str, _Found] = {}
         # Whether a name is a class of records.
         self.records: dict[str, bool] = {}
         tree = ast.parse(source)
-        for node in ast.walk(tree):
-            self._read_import(node, is_package)
-            _drop_docstring(node)
+        for inner in _all_statements(tree):
+            self._read_import(inner, is_package)
+            _drop_docstring(inner)
         for statement in tree.body:
             names = _bound_names(statement)
             for bound in names:
@@ -98,7 +96,7 @@ class _Module:
             if not names and not isinstance(statement, ast.Import | ast.ImportFrom):
                 self.always.append(statement)
 
-    def _read_import(self, node: ast.AST, is_package: bool) -> None:
+    def _read_import(self, node: ast.stmt, is_package: bool) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 self.libraries |= {alias.name.split(".")[0]} & NUMERICAL.keys()
@@ -149,7 +147,7 @@ def code_digest(*entries: str | Path, versions: bool = False) -> str:
             all_found.add(_examine_field(one))
     if versions:
         used = set[str]().union(*(_load(module).libraries for module, _ in seen))
-        all_found.texts |= {f"{name} {metadata.version(NUMERICAL[name])}" for name in used}
+        all_found.texts |= {f"{name} {_version(NUMERICAL[name])}" for name in used}
     return hashlib.sha256("\n".join(sorted(all_found.texts)).encode()).hexdigest()[:16]
 
 
@@ -175,44 +173,83 @@ def _statements(module: _Module, name: str) -> list[ast.stmt]:
 
 def _examine(module: _Module, statement: ast.stmt) -> _Found:
     """What a statement of a module holds."""
-    found = module.examined.get(id(statement))
-    if found is None:
+    if id(statement) not in module.examined:
         place = f"{module.name}: {' '.join(_bound_names(statement))}"
-        stripped, fields = _without_fields(module, statement, place)
-        text = f"{module.name}: {ast.dump(stripped)}"
-        found = module.examined[id(statement)] = _Found({text}, *_named(module, stripped), fields)
-    return found
+        module.examined[id(statement)] = _take_apart(module, statement, place, module.name)
+    return module.examined[id(statement)]
 
 
 def _examine_field(one: _Field) -> _Found:
     """What a field's value holds; records inside it have fields of their own."""
-    value, fields = _without_fields(one.module, one.value, one.place)
-    return _Found({f"{one.place}: {ast.dump(value)}"}, *_named(one.module, value), fields)
+    examined = one.module.examined
+    if id(one.value) not in examined:
+        examined[id(one.value)] = _take_apart(one.module, one.value, one.place, one.place)
+    return examined[id(one.value)]
 
 
-def _without_fields(module: _Module, code: T, place: str) -> tuple[T, list[_Field]]:
-    """A piece of code with its outermost records emptied, and what they were made of."""
-    if not any(_is_record(module, node) for node in ast.walk(code)):
-        return code, []
-    code = copy.deepcopy(code)
-    fields: list[_Field] = []
+def _take_apart(module: _Module, code: ast.AST, place: str, label: str) -> _Found:
+    """What a piece of code holds; its outermost records are emptied, so it is taken apart only once.
+
+    Names of the package count also as text. Records are numbered level by level from the outside.
+    """
+    found = _Found()
+    names: list[ast.Name] = []
+    attributes: dict[int, str] = {}
     queue: list[ast.AST] = [code]
     number = 0
-    while queue:
-        node = queue.pop(0)
-        if isinstance(node, ast.Call) and _is_record(module, node):
+    for node in queue:  # which grows on the way
+        if isinstance(node, ast.Attribute):
+            attributes[id(node.value)] = node.attr
+            found.reads.add(node.attr)
+        elif isinstance(node, ast.Name):
+            names.append(node)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and (named := _AS_TEXT.fullmatch(node.value)):
+                found.targets.add((named[1], named[2]))
+        elif isinstance(node, ast.Call) and _is_record(module, node):
             number += 1
             for keyword in node.keywords:
                 at = f"{place} {number}.{keyword.arg}"
-                fields.append(_Field(keyword.arg or "", module, keyword.value, at))
+                found.fields.append(_Field(keyword.arg or "", module, keyword.value, at))
             node.keywords = []
-        queue.extend(ast.iter_child_nodes(node))
-    return code, fields
+        queue.extend(_children(node))
+    for name in names:
+        if name.id in module.imports:
+            origin, attribute = module.imports[name.id]
+            found.targets.add((origin, attribute or attributes.get(id(name), "")))
+        elif name.id in module.definitions and module.name != SCRIPT:
+            found.targets.add((module.name, name.id))
+    found.texts.add(f"{label}: {ast.dump(code)}")
+    return found
 
 
-def _is_record(module: _Module, node: ast.AST) -> bool:
-    """Whether a node makes a record: calls a class that is decorated so, in this module or another."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+def _children(node: ast.AST) -> list[ast.AST]:
+    """As `ast.iter_child_nodes`, without what only says whether a name is read or set."""
+    children: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            children += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+            children.append(value)
+    return children
+
+
+def _all_statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Every statement at any depth; expressions hold none."""
+    queue: list[ast.AST] = [tree]
+    for node in queue:  # which grows on the way
+        if isinstance(node, ast.stmt):
+            yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):
+                queue += inner
+
+
+def _is_record(module: _Module, node: ast.Call) -> bool:
+    """Whether a call makes a record: of a class that is decorated so, in this module or another."""
+    if not isinstance(node.func, ast.Name):
         return False
     name = node.func.id
     if name not in module.records:
@@ -232,30 +269,7 @@ def _is_record_class(module: _Module, name: str) -> bool:
     return bool(attribute) and _is_record_class(_load(origin), attribute)
 
 
-def _named(module: _Module, code: ast.AST) -> tuple[set[Target], set[str]]:
-    """Names of the package that stand in a piece of code, also as text; and attributes that it reads."""
-    targets: set[Target] = set()
-    reads: set[str] = set()
-    names: list[ast.Name] = []
-    attributes: dict[int, str] = {}
-    for node in ast.walk(code):
-        if isinstance(node, ast.Attribute):
-            attributes[id(node.value)] = node.attr
-            reads.add(node.attr)
-        elif isinstance(node, ast.Name):
-            names.append(node)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            targets |= {(m[1], m[2]) for m in [_AS_TEXT.fullmatch(node.value)] if m}
-    for name in names:
-        if name.id in module.imports:
-            origin, attribute = module.imports[name.id]
-            targets.add((origin, attribute or attributes.get(id(name), "")))
-        elif name.id in module.definitions and module.name != SCRIPT:
-            targets.add((module.name, name.id))
-    return targets, reads
-
-
-def _drop_docstring(node: ast.AST) -> None:
+def _drop_docstring(node: ast.stmt) -> None:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         first = node.body[0]
         is_constant = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
@@ -270,6 +284,11 @@ def _bound_names(statement: ast.stmt) -> list[str]:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
     return []
+
+
+@cache
+def _version(distribution: str) -> str:
+    return metadata.version(distribution)
 
 
 def _source_of(name: str) -> Path | None:
