@@ -14,6 +14,7 @@ from vebi.statistics import (
     Cell,
     Comparability,
     Estimate,
+    Judgement,
     Prediction,
     Verdict,
     holm,
@@ -79,6 +80,34 @@ def test_the_verdict_is_that_of_the_interval_that_is_shown():
         assert judge_ordering(effect(0.0, 0.003), 0.003 * t_90 * factor).verdict == verdict
 
 
+def words(found: Judgement) -> tuple:
+    """All that goes into a row of claims.csv, p-values to the digits that matter."""
+    return found.verdict, found.problem, found.factor, found.margin, found.p_value
+
+
+def test_a_row_has_the_margin_and_the_p_value_that_decided():
+    """Effects of 0.1 with p = 0.02, of 0 with p = 0.03 of being outside; 0.05 itself decides nothing."""
+    t = stats.t.isf(0.01, 9)
+    clear, unclear = effect(0.1, 0.1 / t), effect(0.1, 0.1)
+    inside = effect(0.0, MARGIN / stats.t.isf(0.03, 9))
+    one = pool([Cell(np.array([0.3]), "c", scenes=None)])
+    p = unclear.effect.p_value()
+    nan = pytest.approx(np.nan, nan_ok=True)
+    for found, given, expected in (
+        (None, (), (Verdict.NOT_TESTED, "no data", "", MARGIN, nan)),
+        (one, (), (Verdict.INCONCLUSIVE, "one network", "", MARGIN, nan)),
+        (clear, (), (Verdict.CONFIRMED, "", "", MARGIN, pytest.approx(0.02))),
+        (clear, (0.04,), (Verdict.CONFIRMED, "", "", MARGIN, 0.04)),
+        (clear, (0.05,), (Verdict.INCONCLUSIVE, "holds zero", "", MARGIN, 0.05)),
+        (unclear, (), (Verdict.INCONCLUSIVE, "holds zero", "", MARGIN, pytest.approx(p))),
+        (inside, (), (Verdict.NEGLIGIBLE, "", "", MARGIN, pytest.approx(0.03))),
+        (inside, (0.6, 0.04), (Verdict.NEGLIGIBLE, "", "", MARGIN, 0.04)),
+        (inside, (0.6, 0.05), (Verdict.INCONCLUSIVE, "holds zero", "", MARGIN, 0.6)),
+        (inside, (0.05, 0.04), (Verdict.NEGLIGIBLE, "", "", MARGIN, 0.04)),
+    ):
+        assert words(judge_ordering(found, MARGIN, *given)) == expected
+
+
 def test_without_a_margin_nothing_is_negligible():
     assert judge_ordering(effect(0.0, 0.0001), 0.0).verdict == Verdict.INCONCLUSIVE
     assert judge_ordering(effect(0.001, 0.0001), 0.0).verdict == Verdict.CONFIRMED
@@ -136,6 +165,28 @@ def test_factors_that_change_together_are_named_together():
     assert found.problem == "other factors change with it"
 
 
+def test_the_stronger_of_two_factors_that_both_decide_is_named():
+    """Both p-values are zero to nine digits; the differences are not the same cells'."""
+    sizes = {("1", "u"): 0.5, ("2", "u"): -0.1, ("1", "v"): 0.3, ("2", "v"): -0.4}
+    cells = [
+        Cell(values(size, 1e-4), str(key), dict(zip(("f", "g"), key, strict=True)), scenes=None)
+        for key, size in sizes.items()
+    ]
+    pooled = pool(cells)
+    assert max(one.p_value for one in pooled.interactions.values()) < 1e-9
+    # By f all levels are decided, with two signs; by g the second level is below zero, too.
+    assert judge_ordering(pooled, MARGIN).factor == "f"
+
+
+def test_levels_are_alike_only_by_verdicts_that_are_corrected_for_their_number():
+    """Each of two levels has p = 0.03, which together is no decision; 0.02 is one."""
+    pooled = grid(a=(0.09, 0.001), b=(0.051, 0.001))
+    for p, verdict in ((0.03, Verdict.DEPENDS), (0.02, Verdict.CONFIRMED)):
+        level = Estimate(0.1, 0.1 / stats.t.isf(p / 2, 9), 9.0)
+        found = replace(pooled, levels={"stride": {"a": level, "b": level}})
+        assert judge_ordering(found, MARGIN).verdict == verdict
+
+
 def test_several_factors_are_corrected_for():
     """An interaction of p = 0.03 among four factors is none."""
     pooled = grid(a=(0.09, 0.01), b=(0.051, 0.01))
@@ -166,6 +217,19 @@ def test_a_family_is_corrected_by_holm():
         judge_orderings([weak, strong], [MARGIN])
 
 
+def test_what_is_negligible_in_a_family_is_corrected_by_holm_too():
+    """p = 0.03 of being outside alone, 0.06 beside another with a margin; without one it does not count."""
+    inside, other = effect(0.0, MARGIN / stats.t.isf(0.03, 9)), effect(0.0, 0.1)
+    alone = (Verdict.NEGLIGIBLE, "", "", MARGIN, pytest.approx(0.03))
+    assert words(judge_orderings([inside], [MARGIN])[0]) == alone
+    assert words(judge_orderings([inside, other, None], [MARGIN, 0.0, MARGIN])[0]) == alone
+    both = judge_orderings([inside, other], [MARGIN, 0.2])
+    assert [one.verdict for one in both] == [Verdict.INCONCLUSIVE] * 2
+    assert [one.margin for one in both] == [MARGIN, 0.2]
+    # Each margin is its own claim's.
+    assert judge_orderings([other, inside], [MARGIN, 1.0])[1].verdict == Verdict.NEGLIGIBLE
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict", "problem"),
     [
@@ -174,6 +238,8 @@ def test_a_family_is_corrected_by_holm():
         (-0.01, 0.9, Verdict.INCONCLUSIVE, "holds zero"),
         (0.0, 0.5, Verdict.INCONCLUSIVE, "holds zero"),
         (-0.5, 0.0, Verdict.INCONCLUSIVE, "holds zero"),
+        (0.1, 0.1, Verdict.CONFIRMED, ""),
+        (0.2, 0.1, Verdict.INCONCLUSIVE, "no interval"),
         (np.nan, np.nan, Verdict.INCONCLUSIVE, "no interval"),
     ],
 )
@@ -209,10 +275,40 @@ def test_holm_rejects_what_its_step_by_step_rule_rejects(seed: int):
         (-0.05, 0.01, Verdict.CONTRADICTED),
         (0.0, 0.05, Verdict.INCONCLUSIVE),
         (0.03, 0.012, Verdict.INCONCLUSIVE),
+        (-0.03, 0.012, Verdict.INCONCLUSIVE),
     ],
 )
 def test_absence_is_shown_not_assumed(mean, error, verdict):
     assert judge_absence(effect(mean, error).effect, MARGIN).verdict == verdict
+
+
+def test_a_row_of_no_difference_has_its_margin_and_its_p_value():
+    inside, one = effect(0.001, 0.003).effect, pool([Cell(np.array([0.0]), "c", scenes=None)])
+    outside, wide = effect(0.05, 0.01).effect, effect(0.0, 0.05).effect
+    beyond = "reaches beyond the margin"
+    nan = pytest.approx(np.nan, nan_ok=True)
+    p = inside.p_negligible(MARGIN)
+    for found, given, expected in (
+        (None, (), (Verdict.NOT_TESTED, "no data", nan)),
+        (one.effect, (), (Verdict.INCONCLUSIVE, "one network", nan)),
+        (inside, (), (Verdict.CONFIRMED, "", pytest.approx(p))),
+        (inside, (0.04,), (Verdict.CONFIRMED, "", 0.04)),
+        (inside, (0.05,), (Verdict.INCONCLUSIVE, beyond, 0.05)),
+        (outside, (), (Verdict.CONTRADICTED, "", nan)),
+        (wide, (), (Verdict.INCONCLUSIVE, beyond, pytest.approx(wide.p_negligible(MARGIN)))),
+    ):
+        verdict, problem, p_value = expected
+        assert words(judge_absence(found, MARGIN, *given)) == (
+            *(verdict, problem, "", MARGIN, p_value),
+        )
+
+
+def test_an_interval_that_begins_at_the_margin_is_outside():
+    above, below = effect(0.05, 0.01).effect, effect(-0.05, 0.01).effect
+    assert judge_absence(above, above.low).verdict == Verdict.CONTRADICTED
+    assert judge_absence(below, -below.high).verdict == Verdict.CONTRADICTED
+    assert judge_absence(above, np.nextafter(above.low, 1)).verdict == Verdict.INCONCLUSIVE
+    assert judge_absence(below, np.nextafter(-below.high, 1)).verdict == Verdict.INCONCLUSIVE
 
 
 def test_absence_needs_a_margin_and_numbers():
