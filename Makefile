@@ -16,7 +16,7 @@ export VEBI_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
 CHECK_TEXT = PYTHONPATH=workflow $(VENV)/bin/python -m vebi.config.files
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults fuzz check wheel docs lock bench coverage pages clean-env
+.PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults fuzz mutants check wheel docs lock bench coverage pages clean-env
 help:
 	@echo "make quick       digits alone, to a report, in two minutes (needs no Blender)"
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
@@ -30,6 +30,7 @@ help:
 	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
 	@echo "make test-faults runs that are killed 30 times (KILLS=), then compared with an undisturbed one"
 	@echo "make fuzz        an hour of hostile input for every reader, with a summary by outcome (FUZZ=)"
+	@echo "make mutants     small changes of the code, each of which a test must find (AREA=statistics for one part)"
 	@echo "make check       lint, format, types, layers"
 	@echo "make wheel       the package in bare environments, with the oldest and the newest versions"
 	@echo "make docs        the documentation as a site, to site/"
@@ -118,6 +119,10 @@ test-faults: dev-env
 FUZZ ?= --minutes 60
 fuzz: dev-env
 	PYTHONPATH=workflow $(VENV)/bin/python -m tests.fuzz $(FUZZ)
+
+# Hours for all areas; a second call goes on.
+mutants: dev-env
+	$(VENV)/bin/python tools/mutants.py $(AREA)
 
 # Peers that are not dependencies are measured where they are installed: pip install spams-bin celer grad-cam
 bench: dev-env reproduce

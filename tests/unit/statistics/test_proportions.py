@@ -77,6 +77,27 @@ def test_the_design_effect_is_the_sandwich_variance_with_leverage():
         assert abs(share - end) == pytest.approx(t * np.sqrt(end * (1 - end) / trials))
 
 
+@pytest.mark.parametrize(
+    ("hits", "totals", "df"),
+    [
+        ([3, 5], [5, 6], 1),  # two scenes are enough
+        ([5, 5, 4, 5], [5, 5, 5, 5], 1),  # the only scene with a miss
+        ([0, 0, 1], [1, 1, 1], 1),  # less than one trial's variance in all
+        ([2, 5, 4, 5], [5, 5, 5, 5], 2),
+    ],
+)
+def test_few_scenes_have_the_degrees_of_freedom_of_those_that_tell(hits, totals, df):
+    hits, totals = np.array(hits, float), np.array(totals, float)
+    n = totals.sum()
+    share = hits.sum() / n
+    between = ((hits - share * totals) ** 2 / (1 - totals / n)).sum()
+    trials = n / max(1.0, between / (n * share * (1 - share)))
+    t = stats.t.ppf(0.975, df)
+    for end in clustered_proportion_interval(hits, totals):
+        assert 0 < end < 1
+        assert abs(share - end) == pytest.approx(t * np.sqrt(end * (1 - end) / trials))
+
+
 def test_clustered_intervals_of_many_rows_are_those_of_each():
     hits, totals = np.random.default_rng(0).integers(0, 9, (4, 6)), np.full(6, 8)
     low, high = clustered_proportion_interval(hits, totals)

@@ -32,6 +32,18 @@ def test_whole_clusters_change_sign_together():
     assert cluster_sign_flip_test(values, np.array([7, 7, 9, 9, 9]), 10, [0]) == 0.5
 
 
+def test_many_clusters_flip_by_the_patterns_of_their_key():
+    """Above 30 clusters patterns are drawn: as many as asked for, from the generator of the key."""
+    clusters = np.repeat(np.arange(40), 2)
+    values = np.random.default_rng(3).normal(0.2, 1, 80)
+    totals = values.reshape(40, 2).sum(1)
+    for n, key in ((99, [1]), (199, [1]), (199, [2, 3])):
+        expected = sign_flip_test(totals, n, key)
+        assert cluster_sign_flip_test(values, clusters, n, key) == expected
+        assert (expected * (n + 1)) == pytest.approx(round(expected * (n + 1)))
+    assert len({sign_flip_test(totals, 199, [i]) for i in range(5)}) > 1
+
+
 def test_sign_flips_reject_at_their_level():
     rng = np.random.default_rng(5)
     p = [sign_flip_test(rng.normal(size=20), 400, [i]) for i in range(400)]

@@ -218,7 +218,7 @@ def test_a_family_is_corrected_by_holm():
 
 
 def test_what_is_negligible_in_a_family_is_corrected_by_holm_too():
-    """p = 0.03 of being outside alone, 0.06 beside another with a margin; without one it does not count."""
+    """p = 0.03 of being outside alone, 0.06 beside another; what has no margin does not count."""
     inside, other = effect(0.0, MARGIN / stats.t.isf(0.03, 9)), effect(0.0, 0.1)
     alone = (Verdict.NEGLIGIBLE, "", "", MARGIN, pytest.approx(0.03))
     assert words(judge_orderings([inside], [MARGIN])[0]) == alone

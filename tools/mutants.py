@@ -1,0 +1,108 @@
+"""Small changes of the code that turns measurements into verdicts; a test must find each. `make mutants`.
+
+    python tools/mutants.py [AREA ...] [--cores 2] [--out build/mutants]
+
+mutmut changes one expression at a time in a copy of the repository and runs the tests that reach it,
+those of the area only. The summary counts per file; what survived stands in survivors.txt as a
+difference each: a missing test, or a change that changes nothing. A second call goes on where the
+first one stopped.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# What is changed, and the tests that must notice.
+AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "statistics": (("statistics/*.py",), ("statistics",)),
+    "claims": (("claims/*.py",), ("claims", "statistics/test_verdicts.py")),
+    "findings": (("report/findings.py",), ("report",)),
+    "iou": (("studies/iou/*.py",), ("studies/iou",)),
+    "ablation": (("studies/ablation/*.py",), ("studies/ablation",)),
+    "controls": (("studies/controls/*.py",), ("studies/controls",)),
+    "mcgill": (("studies/mcgill/*.py",), ("studies/mcgill",)),
+    "perturbation": (("studies/perturbation/*.py",), ("studies/perturbation",)),
+    "training": (("models/train.py",), ("models/test_train.py",)),
+}
+NEVER = ("*/__init__.py", "*/figures.py")
+# What the tests read besides the package. mutmut takes the name of a module from its place below src/.
+COPIED = ("tests", "config", "docs", "results/reference", "tools", "workflow")
+FILES = ("README.md", "Snakefile", "Makefile", "pyproject.toml", "CHANGELOG.md", "CONTRIBUTING.md")
+RESULT = re.compile(r"^\s*(vebi\S+)__mutmut_\d+: (.+)$", re.MULTILINE)
+
+
+def prepare(area: str, folder: Path) -> None:
+    """A copy of the repository with the settings of mutmut."""
+    changed, tests = AREAS[area]
+    shutil.copytree(ROOT / "workflow", folder / "src", dirs_exist_ok=True)
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    lists = {
+        "source_paths": ["src"],
+        "only_mutate": [f"src/vebi/{one}" for one in changed],
+        "do_not_mutate": NEVER,
+        "also_copy": [*COPIED, *FILES],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "pytest_add_cli_args_test_selection": [f"tests/unit/{one}" for one in tests],
+    }
+    text = "".join(f"{key} =\n" + "".join(f"    {v}\n" for v in of) for key, of in lists.items())
+    (folder / "setup.cfg").write_text(f"[mutmut]\n{text}", encoding="utf-8")
+
+
+def mutmut(folder: Path, *arguments: str, quiet: bool = True) -> str:
+    """Run mutmut in the copy; its output as text if `quiet`."""
+    # The changed copy is imported, also where the package is installed. Tests take one thread each.
+    environment = {**os.environ, "PYTHONPATH": str(folder / "mutants/src"), "OMP_NUM_THREADS": "1"}
+    (folder / "mutants/src").mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE if quiet else None
+    )
+    if done.returncode and not quiet:
+        raise SystemExit(f"mutmut failed in {folder}; its message stands above.")
+    return done.stdout or ""
+
+
+def summarise(area: str, folder: Path) -> None:
+    """Print killed and survived changes per file, and write what survived."""
+    found = RESULT.findall(mutmut(folder, "results", "--all", "true"))
+    counts = Counter((name.rsplit(".", 1)[0], status) for name, status in found)
+    for module in sorted({name for name, _ in counts}):
+        survived = counts[module, "survived"] + counts[module, "no tests"]
+        total = sum(n for (name, _), n in counts.items() if name == module)
+        print(f"{module}: {total - survived} of {total} found")
+    every = re.findall(r"(vebi\S+__mutmut_\d+): (?:survived|no tests)", mutmut(folder, "results"))
+    shown = [f"# {name}\n{mutmut(folder, 'show', name)}" for name in every]
+    (folder / "survivors.txt").write_text("\n".join(shown), encoding="utf-8")
+    print(
+        f"{area}: {len(found) - len(every)} of {len(found)} found; the rest: {folder}/survivors.txt"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}; all by default"
+    )
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("build/mutants"))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.areas) - set(AREAS):
+        parser.error(f"no area {', '.join(sorted(unknown))}; there are {', '.join(AREAS)}")
+    for area in arguments.areas or AREAS:
+        folder = (arguments.out / area).resolve()
+        prepare(area, folder)
+        mutmut(folder, "run", "--max-children", str(arguments.cores), quiet=False)
+        summarise(area, folder)
+
+
+if __name__ == "__main__":
+    main()
