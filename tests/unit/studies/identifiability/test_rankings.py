@@ -77,6 +77,9 @@ def test_matched_features_are_the_best_of_each_layer():
     assert matched(values, features, selected[:0]).shape == (0, 2)
     values[1] = np.nan
     assert matched(values, features, selected).tolist() == [[0, 0], [0, 2], [4, 0]]
+    # Equal values go by the other order, and only they.
+    then = np.array([0.0, 9.0, 0.0, 1.0, 2.0])
+    assert matched(values, features, selected, then).tolist() == [[0, 0], [0, 2], [4, 1]]
 
 
 def batch_of(net: nn.Module, images: torch.Tensor, classes: list[int], steps: int) -> LabelledBatch:

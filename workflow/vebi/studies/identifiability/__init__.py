@@ -79,10 +79,11 @@ STUDY = Study(
                 that predict the class from the descriptors (mean response, matching pursuit,
                 elastic net, sparse logistic probe), those by what the class score owes to a channel
                 (gradient x activation, relevance by LRP as in concept relevance propagation,
-                conductance), and random ones. *drop*: of mean class accuracy on test images;
-                *difference*: to that of the selected features, above 0 where the ranking's features
-                cost more, with its 95 % interval over scenes of this network. *overlap*: the part
-                of them that is selected.
+                conductance), and random ones. Where a sparse ranking gives too few features of a
+                layer a weight, those with the largest mean response follow. *drop*: of mean class
+                accuracy on test images; *difference*: to that of the selected features, above 0
+                where the ranking's features cost more, with its 95 % interval over scenes of this
+                network. *overlap*: the part of them that is selected.
             """),
             allowed=_DIFFERENCES,
         ),

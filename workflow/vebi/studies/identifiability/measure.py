@@ -23,6 +23,7 @@ from vebi.studies.identifiability.predictive import rank_by_prediction
 from vebi.studies.identifiability.rankings import (
     RANDOM,
     RANKINGS,
+    RESPONSE,
     SELECTED,
     matched,
     over_classes,
@@ -135,6 +136,8 @@ def _stability(
 class _Ranked:
     """The features of a network and every ranking's values of them.
 
+    Sparse rankings give most features no weight: these follow in the order of the mean response.
+
     Attributes:
         features: layer index and channel, int64 (m, 2).
         values: by ranking, (classes, m); those of the mu-Lasso are its weights.
@@ -151,10 +154,9 @@ class _Ranked:
 
     def for_network(self) -> dict[str, NDArray[np.int64]]:
         """By ranking, as many features per layer as are selected."""
-        return {
-            name: matched(over_classes(values, RANKINGS[name]), self.features, self.selected)
-            for name, values in self.values.items()
-        }
+        found = {name: over_classes(of, RANKINGS[name]) for name, of in self.values.items()}
+        then = found[RESPONSE.name]
+        return {name: matched(of, self.features, self.selected, then) for name, of in found.items()}
 
     def supporting(self, label: int) -> NDArray[np.int64]:
         """The features that the mu-Lasso gives a weight above 0 for a class: (n, 2)."""
@@ -162,8 +164,10 @@ class _Ranked:
 
     def for_class(self, label: int) -> dict[str, NDArray[np.int64]]:
         """By ranking, as many features per layer as support a class, those that support it most."""
-        own = self.supporting(label)
-        return {name: matched(of[label], self.features, own) for name, of in self.values.items()}
+        own, then = self.supporting(label), self.values[RESPONSE.name][label]
+        return {
+            name: matched(of[label], self.features, own, then) for name, of in self.values.items()
+        }
 
 
 def _rank(

@@ -39,18 +39,19 @@ class Ranking:
 
 
 SELECTED = Ranking(name="selected", label="selected (mu-Lasso)", kind="selected", either_sign=True)
+RESPONSE = Ranking(
+    name="response",
+    label="mean response",
+    kind="predictive",
+    function="vebi.studies.identifiability.predictive:response",
+)
 RANDOM = Ranking(name="random_layer_matched", label="random", kind="random")
 
 # In the order of the figure.
 RANKINGS = by_name(
     (
         SELECTED,
-        Ranking(
-            name="response",
-            label="mean response",
-            kind="predictive",
-            function="vebi.studies.identifiability.predictive:response",
-        ),
+        RESPONSE,
         Ranking(
             name="omp",
             label="matching pursuit",
@@ -110,15 +111,24 @@ def over_classes(values: NDArray[np.float64], ranking: Ranking) -> NDArray[np.fl
 
 
 def matched(
-    values: NDArray[np.float64], features: NDArray[np.int64], selected: NDArray[np.int64]
+    values: NDArray[np.float64],
+    features: NDArray[np.int64],
+    selected: NDArray[np.int64],
+    then: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
     """As many features per layer as are selected, those with the largest values: int64 (n, 2).
 
-    `features` (m, 2) are the layer and channel of each of `values` (m); equal values go by place.
+    Args:
+        values: of the features (m); NaN is the least.
+        features: their layers and channels (m, 2).
+        selected: the features whose number in each layer is taken (n, 2).
+        then: what orders features of equal values (m): those to which a sparse ranking gives no weight.
+            Features that are equal in this too go by place.
     """
+    then = np.zeros(len(values)) if then is None else then
     parts = [np.zeros((0, 2), np.int64)]
     for layer, count in zip(*np.unique(selected[:, 0], return_counts=True), strict=True):
         places = np.flatnonzero(features[:, 0] == layer)
-        best = places[np.argsort(-values[places], kind="stable")[:count]]
+        best = places[np.lexsort((-then[places], -values[places]))[:count]]
         parts.append(features[np.sort(best)])
     return np.concatenate(parts)
