@@ -17,7 +17,7 @@ from vebi.io.errors import VebiError
 from vebi.network.layers import list_layers
 from vebi.studies.identifiability.maps import METHODS, join, overlaps
 from vebi.studies.identifiability.rivals_file import Removal, Rivals, read_rivals, write_rivals
-from vebi.studies.identifiability.tables import _effects
+from vebi.studies.identifiability.tables import effects
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 
 FEATURE = st.tuples(st.integers(0, 3), st.integers(0, 5))
@@ -114,7 +114,7 @@ def test_features_on_the_mask_overlap_with_it_and_others_do_not(network):
 
 def rivals(seed: int, scene: np.ndarray) -> Rivals:
     rng = np.random.default_rng(seed)
-    names = ("selected", "taylor", "random_layer_matched")
+    names = ("selected", "omp", "taylor", "lrp", "random_layer_matched")
     removals = {name: Removal(rng.random(len(scene)), 3.0, 0.5) for name in names}
     areas = {"vebi": {name: rng.random(4) for name in names}}
     return Rivals(scene, removals, np.arange(4), 2.0, areas)
@@ -124,9 +124,10 @@ def test_effects_are_over_networks_where_every_image_is_a_scene(tmp_path):
     networks = [rivals(seed, np.arange(6)) for seed in range(4)]
     for number, item in enumerate(networks):
         write_rivals(tmp_path / f"{number}.h5", item)
-    rows = _effects([read_rivals(tmp_path / f"{number}.h5") for number in range(4)])
+    rows = effects([read_rivals(tmp_path / f"{number}.h5") for number in range(4)])
     keys = [(row["measure"], row["ranking"], row["reference"]) for row in rows]
-    assert len(set(keys)) == len(keys) == 2 * 4
+    # Five rankings and the means of two kinds against two of them, and one mean against the other.
+    assert len(set(keys)) == len(keys) == 2 * (2 * (5 + 2 - 1) + 1)
     for row in rows:
         values = [
             {name: removal.lost for name, removal in item.removals.items()}
@@ -134,6 +135,9 @@ def test_effects_are_over_networks_where_every_image_is_a_scene(tmp_path):
             else item.areas[row["measure"]]
             for item in networks
         ]
+        for of_network in values:
+            of_network["mean_predictive"] = of_network["omp"]
+            of_network["mean_relevance"] = (of_network["taylor"] + of_network["lrp"]) / 2
         of, against = ([v[row[k]].mean() for v in values] for k in ("ranking", "reference"))
         difference = np.subtract(of, against)
         low, high = stats.t.interval(0.95, 3, difference.mean(), stats.sem(difference))
@@ -147,4 +151,4 @@ def test_effects_are_over_networks_where_every_image_is_a_scene(tmp_path):
 
 def test_networks_of_one_experiment_are_paired_on_the_same_images():
     with pytest.raises(VebiError, match="same images"):
-        _effects([rivals(0, np.arange(6)), rivals(1, np.arange(6)[::-1])])
+        effects([rivals(0, np.arange(6)), rivals(1, np.arange(6)[::-1])])

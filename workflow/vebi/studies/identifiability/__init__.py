@@ -105,10 +105,11 @@ STUDY = Study(
             values=(*("kind", "mean", "mean_reference", "difference", *PAIRED, "over"),),
             text_values=("kind",),
             caption=paragraph("""
-                The rankings over all networks, against the selected features and against random
-                ones: *measure* is the drop of accuracy, or the area under the IoU curve of maps by a
-                method. *difference*: *ranking* minus *reference*, with its 95 % interval and p-value
-                over networks and scenes.
+                The rankings over all networks, and the means of the predictive ones and of those by
+                relevance, against the selected features and against random ones:
+                *measure* is the drop of accuracy, or the area under the IoU curve
+                of maps by a method. *difference*: *ranking* minus *reference*, with
+                its 95 % interval and p-value over networks and scenes.
             """),
             allowed=_DIFFERENCES,
         ),

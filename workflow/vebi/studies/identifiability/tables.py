@@ -12,10 +12,12 @@ from vebi.io.tables import stack_runs
 from vebi.run.plan import Run
 from vebi.statistics import check_same_images, over_images, paired_difference
 from vebi.studies.identifiability import STUDY
-from vebi.studies.identifiability.rankings import RANDOM, RANKINGS, SELECTED
+from vebi.studies.identifiability.rankings import RANDOM, RANKINGS, SELECTED, Kind
 from vebi.studies.identifiability.rivals_file import Rivals, read_rivals
 
 DROP = "drop"
+# Kinds of which there are several rankings, whose mean is compared, too.
+AVERAGED: tuple[Kind, ...] = ("predictive", "relevance")
 
 
 def tabulate(
@@ -42,7 +44,7 @@ def tabulate(
         [
             {"dataset": dataset, "model": model} | row
             for (dataset, model), group in networks.items()
-            for row in _effects(group)
+            for row in effects(group)
         ]
     )
     return tables
@@ -84,7 +86,7 @@ def _maps(item: Rivals) -> list[dict[str, Any]]:
     ]
 
 
-def _effects(networks: Sequence[Rivals]) -> list[dict[str, Any]]:
+def effects(networks: Sequence[Rivals]) -> list[dict[str, Any]]:
     """Rows of selection_rival_effects of the networks of one experiment."""
     lost = [{name: removal.lost for name, removal in m.removals.items()} for m in networks]
     rows = _compared(DROP, lost, [m.scene for m in networks])
@@ -99,24 +101,32 @@ def _compared(
     networks: Sequence[Mapping[str, NDArray[np.float64]]],
     scenes: Sequence[NDArray[np.int64]],
 ) -> list[dict[str, Any]]:
-    """Every ranking against the mu-Lasso and against random features, from scores of the same images."""
+    """Rankings, and the mean of those of a kind, against others, from scores of the same images."""
     check_same_images(f"rankings by {measure}", scenes)
-    rows = []
-    for reference in (SELECTED.name, RANDOM.name):
-        for name in networks[0]:
-            if name == reference:
-                continue
-            values = np.array([[of[name], of[reference]] for of in networks])
-            rows.append(
-                {
-                    "measure": measure,
-                    "ranking": name,
-                    "reference": reference,
-                    "kind": RANKINGS[name].kind,
-                    "mean": values[:, 0].mean(),
-                    "mean_reference": values[:, 1].mean(),
-                    **paired_difference("difference", values[:, 0] - values[:, 1], scenes[0]),
-                    "n_seeds": len(networks),
-                }
-            )
-    return rows
+    kinds = {name: RANKINGS[name].kind for name in networks[0]}
+    scores = {name: np.array([of[name] for of in networks]) for name in kinds}
+    for kind in AVERAGED:
+        own = [scores[name] for name in networks[0] if kinds[name] == kind]
+        if own:
+            scores[mean_of(kind)], kinds[mean_of(kind)] = np.mean(own, 0), kind
+    pairs = [(a, b) for b in (SELECTED.name, RANDOM.name) for a in scores if a != b]
+    pairs.append((mean_of("relevance"), mean_of("predictive")))
+    return [
+        {
+            "measure": measure,
+            "ranking": name,
+            "reference": reference,
+            "kind": kinds[name],
+            "mean": scores[name].mean(),
+            "mean_reference": scores[reference].mean(),
+            **paired_difference("difference", scores[name] - scores[reference], scenes[0]),
+            "n_seeds": len(networks),
+        }
+        for name, reference in pairs
+        if name in scores and reference in scores
+    ]
+
+
+def mean_of(kind: Kind) -> str:
+    """What the mean of the rankings of a kind is called."""
+    return f"mean_{kind}"
