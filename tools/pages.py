@@ -187,6 +187,19 @@ class Numbers:
             "difference": interval(left[MATCHED] - left[SELECTED], 2),
         }
 
+    def rival(self, dataset: str, measure: str, ranking: str, digits: int = 2) -> str:
+        """What the features of a ranking give, mean over networks."""
+        keys = {"dataset": dataset, "measure": measure, "ranking": ranking}
+        rows = self.rows("default", "selection_rival_effects", **keys)
+        return f"{rows['mean'].iloc[0]:.{digits}f}"
+
+    def against(self, dataset: str, measure: str, ranking: str, reference: str) -> str:
+        """The difference of two rankings with its 95 % interval over networks and scenes."""
+        keys = {"measure": measure, "ranking": ranking, "reference": reference}
+        rows = self.rows("default", "selection_rival_effects", dataset=dataset, **keys)
+        row = rows.to_dict("records")[0]
+        return f"{row['difference']:+.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+
     def claim(self, claim_id: str, what: str = "measured") -> str:
         """Of a claim: our number with its interval (`measured`), the verdict, the printed number."""
         rows = self.claims[self.claims["claim_id"] == claim_id]

@@ -2,18 +2,16 @@
 
 
 rule resample_selection:
-    """Bootstrap of the selection by the exact path; rival rankings, by ablation (VEBI 3.1, 4.1)."""
+    """Bootstrap of the selection by the exact path; rival rankings, by ablation and IoU (VEBI 3.1, 4.1, 4.3)."""
     input:
         dataset=RESULTS / "data/{dataset}/dataset.h5",
         model=RESULTS / "models" / RUN / "model.pt",
         descriptors=RESULTS / "descriptors" / RUN / "descriptors.h5",
         path=RESULTS / "selection" / RUN / CONFIG.heatmaps.scope / "path.h5",
     output:
-        expand(
-            RESULTS / "identifiability" / RUN / "{part}.csv",
-            part=("stability", "supports", "rivals"),
-            allow_missing=True,
-        ),
+        stability=RESULTS / "identifiability" / RUN / "stability.csv",
+        supports=RESULTS / "identifiability" / RUN / "supports.csv",
+        rivals=RESULTS / "identifiability" / RUN / "rivals.h5",
     log:
         RESULTS / "logs/identifiability" / RUN / "resample.log",
     benchmark:
@@ -32,6 +30,7 @@ rule resample_selection:
             "labels": CONFIG.selection.labels,
             "nonnegative": CONFIG.selection.nonnegative,
         },
+        thresholds=CONFIG.iou.thresholds,
         root_seed=CONFIG.seed,
         device=CONFIG.device,
         code=get_code("resample_selection.py"),

@@ -7,9 +7,10 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from vebi.compute.torchvision_ops import declare_missing_ops
-from vebi.heatmaps.relevance import class_relevance
+from vebi.heatmaps.relevance import class_relevance, layer_relevance
 from vebi.io.errors import VebiError
 from vebi.models.nets import NetSpec, build, initialise
+from vebi.network.layers import list_layers
 
 declare_missing_ops()  # zennit imports torchvision
 
@@ -60,6 +61,50 @@ def test_equal_to_zennit(norm: bool) -> None:
     assert theirs.abs().max() > 0
     ours = class_relevance(net, images, lambda _: classes)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_relevance_of_layers_equal_to_zennit(norm: bool) -> None:
+    net, images, classes = modules(norm=norm), torch.randn(3, 3, 32, 32), torch.tensor([0, 3, 2])
+    layers = list_layers(net, images)
+    responses: dict[str, Tensor] = {}
+
+    def keep(name: str, response: Tensor) -> None:
+        response.retain_grad()
+        responses[name] = response
+
+    handles = [
+        module.register_forward_hook(lambda _, __, out, name=name: keep(name, out))
+        for name, module in net.named_children()
+    ]
+    zennit_relevance(net, images, classes)
+    for handle in handles:
+        handle.remove()
+    ours = layer_relevance(net, images, classes, layers)
+    assert [layer.index for layer in layers] == list(ours)
+    for layer in layers:
+        # Folded into its convolution, which so has the relevance of what follows it.
+        name = layer.name
+        theirs = responses[name].grad
+        assert theirs is not None, name
+        assert theirs.abs().max() > 0, name
+        scale = float(theirs.abs().max())
+        torch.testing.assert_close(
+            ours[layer.index], theirs, rtol=1e-4, atol=1e-5 * scale, msg=name
+        )
+
+
+def test_relevance_of_a_layer_is_all_there_is_and_goes_on_to_the_image() -> None:
+    net = modules(bias=False)[5:]
+    images, classes = torch.randn(2, 8, 6, 6), torch.tensor([1, 3])
+    layers = list_layers(net, images)
+    found = layer_relevance(net, images, classes, layers[:1])
+    assert layers[0].type == "pool"
+    total = found[0].sum((1, 2, 3))
+    assert total == pytest.approx(
+        class_relevance(net, images, lambda _: classes).sum((1, 2, 3)).numpy(), rel=1e-4
+    )
+    assert total == pytest.approx([1, 1], abs=1e-4)
 
 
 def test_residual_network_equal_to_zennit() -> None:

@@ -30,7 +30,20 @@ class IdentifiabilityConfig(Strict):
         "this part of it",
     )
     images: int = Field(
-        200, ge=1, le=1_000_000, description="training images for rankings by gradients, likewise"
+        200, ge=1, le=1_000_000, description="training images for rankings by relevance, likewise"
+    )
+    conductance_steps: int = Field(
+        16,
+        ge=1,
+        le=10_000,
+        description="steps from the reference image to an image, for conductance",
+    )
+    map_images: int = Field(
+        96,
+        ge=1,
+        le=1_000_000,
+        description="test images, spread over the classes, whose masks are compared with maps of each "
+        "ranking's features",
     )
     repeats: int = Field(
         10, ge=1, le=1000, description="draws of random features, as many per layer"

@@ -9,15 +9,24 @@ Relevance travels as the gradient of a graph whose operations have their rule fo
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from vebi.io.errors import VebiError
 from vebi.network.call import Call
-from vebi.network.operations import ACTIVATIONS, ATTENTION, MAX_POOLINGS, NORMALISATIONS, WEIGHTED
+from vebi.network.layers import Layer
+from vebi.network.operations import (
+    ACTIVATIONS,
+    ATTENTION,
+    MAX_POOLINGS,
+    NORMALISATIONS,
+    WEIGHTED,
+    response_of,
+)
 from vebi.network.reading import COMPARISONS, MAKERS, NEGATIONS
 from vebi.network.running import as_written, leaf_of, run
 from vebi.network.watching import OperationMode
@@ -50,6 +59,41 @@ def class_relevance(
     return gradients_of(scores, classes_of(scores), [leaf])[0]
 
 
+def layer_relevance(
+    model: nn.Module, images: Tensor, classes: Tensor, layers: Sequence[Layer]
+) -> dict[int, Tensor]:
+    """Relevance of every response of some layers for the score of each image's class.
+
+    Summed over a channel's positions it is how much the concept that the channel stands for matters to
+    the class, by concept relevance propagation (Achtibat et al. 2023). It starts as 1 at the score, so
+    that all images weigh alike.
+
+    Args:
+        model: the network.
+        images: float (N, C, H, W).
+        classes: int64 (N).
+        layers: some of `list_layers`.
+
+    Returns:
+        By layer index, (N, *shape) each. A layer that no relevance arrives at is left out, as the queries
+        and keys of an attention.
+
+    Raises:
+        VebiError: naming it, for an operation without a rule that relevance arrives at.
+    """
+    leaf = leaf_of(images).contiguous().requires_grad_()
+    mode = _LayerRelevanceMode(model, layers)
+    scores = run(model, leaf, mode, gradients=True)
+    mode.check()
+    reached = [layer for layer in layers if layer.index in mode.edges]
+    found = gradients_or_none(scores, classes, [mode.edges[layer.index] for layer in reached])
+    return {
+        layer.index: layer.layout.apart(relevance)
+        for layer, relevance in zip(reached, found, strict=True)
+        if relevance is not None
+    }
+
+
 def gradients_of(
     scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
 ) -> tuple[Tensor, ...]:
@@ -66,17 +110,26 @@ def gradients_of(
     Raises:
         VebiError: the scores have no gradient path to one of the places.
     """
+    found = gradients_or_none(scores, classes, places)
+    given = tuple(gradient for gradient in found if gradient is not None)
+    if len(given) < len(found):
+        raise VebiError(
+            "The network's scores have no gradient path to its input: it detaches it, or computes "
+            "without gradients (quantised)."
+        )
+    return given
+
+
+def gradients_or_none(
+    scores: Tensor, classes: Tensor, places: Sequence[Tensor | GradientEdge]
+) -> tuple[Tensor | None, ...]:
+    """The same, None for a place that the scores have no path to."""
     with torch.inference_mode(False), torch.enable_grad():
         # A copy: autograd keeps no tensor of inference mode.
         total = scores.gather(1, classes.clone()[:, None]).sum()
-        if total.requires_grad:
-            found = torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
-            if all(gradient is not None for gradient in found):
-                return found
-    raise VebiError(
-        "The network's scores have no gradient path to its input: it detaches it, or computes without "
-        "gradients (quantised)."
-    )
+        if not places or not total.requires_grad:
+            return (None,) * len(places)
+        return torch.autograd.grad(total, places, allow_unused=True)  # type: ignore[arg-type]
 
 
 def stabilised(values: Tensor, epsilon: float = EPSILON) -> Tensor:
@@ -435,3 +488,21 @@ class _RelevanceMode(OperationMode):
 
     def _no_rule(self, what: str) -> VebiError:
         return VebiError(f"LRP has no rule for '{what}' after {self._last}. Use another method.")
+
+
+class _LayerRelevanceMode(_RelevanceMode):
+    """The same pass, which also keeps the places of layers in the graph, by layer index."""
+
+    def __init__(self, model: nn.Module, layers: Sequence[Layer]) -> None:
+        super().__init__(model)
+        self._layers = {layer.position: layer for layer in layers}
+        self.edges: dict[int, GradientEdge] = {}
+
+    def operation(self, position: int, call: Call) -> Any:
+        result, layer = super().operation(position, call), self._layers.get(position)
+        if layer is not None:
+            self.when_recorded(response_of(result), partial(self._keep, layer.index))
+        return result
+
+    def _keep(self, index: int, response: Tensor) -> None:
+        self.edges[index] = get_gradient_edge(response)

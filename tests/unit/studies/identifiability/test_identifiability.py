@@ -14,17 +14,17 @@ from torch import nn
 
 from vebi.config.identifiability import IdentifiabilityConfig
 from vebi.data.dataset import Images, open_dataset, write_dataset
+from vebi.data.subset import spread_over_classes
 from vebi.descriptors.describe import describe
 from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.tables import write_table
-from vebi.network.layers import list_layers
 from vebi.selection import MuLasso
 from vebi.selection.select import STANDARD, Problem, solve_paths
 from vebi.studies.identifiability import STUDY
-from vebi.studies.identifiability.figures import RANKING_NAMES, draw_identifiability
-from vebi.studies.identifiability.measure import KINDS, run_study
-from vebi.studies.identifiability.rankings import matched, rank_by_gradient, rank_by_prediction
+from vebi.studies.identifiability.figures import draw_identifiability
+from vebi.studies.identifiability.measure import run_study
+from vebi.studies.identifiability.rankings import RANKINGS
 from vebi.studies.identifiability.resampled import (
     Regression,
     draw_scenes,
@@ -33,7 +33,10 @@ from vebi.studies.identifiability.resampled import (
     stability_index,
     support_row,
 )
+from vebi.studies.identifiability.rivals_file import write_rivals
 from vebi.studies.identifiability.tables import tabulate
+
+TESTED = np.arange(42, 60)
 
 
 def kuncheva(selected: np.ndarray) -> float:
@@ -138,26 +141,8 @@ def test_a_wide_problem_is_solved_on_its_rows():
     assert weights[1, 17] == pytest.approx(0.5, abs=1e-6)
 
 
-def test_what_predicts_a_class_comes_first():
-    rng = np.random.default_rng(3)
-    labels = np.arange(300) % 3
-    X = rng.random((300, 12))
-    for label, column in enumerate((2, 5, 11)):
-        X[:, column] += 2.0 * (labels == label)
-    X[:, 0] = 0.5
-    found = rank_by_prediction(X, labels, 3, 3)
-    for name, values in found.items():
-        assert values.shape == (12,)
-        assert set(np.argsort(-values, kind="stable")[:3]) == {2, 5, 11}, name
-
-
-def test_one_class_alone_ranks_nothing():
-    found = rank_by_prediction(np.random.default_rng(0).random((9, 4)), np.ones(9, int), 3, 2)
-    assert all(len(set(values)) == 1 for values in found.values())
-
-
 class Linear(nn.Module):
-    """Linear behind its convolution: removing a channel changes the score by the Taylor value."""
+    """A small network with one hidden layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +162,9 @@ def network(tmp_path_factory):
     images = rng.integers(0, 200, (60, 8, 8, 1), np.uint8)
     labels = np.arange(60) % 3
     split = np.repeat([0, 1], [42, 18])
-    write_dataset(folder / "d.h5", Images(images, labels, split, ["a", "b", "c"]))
+    masks = np.zeros((60, 8, 8), bool)
+    masks[:, 2:5, 3:7] = True
+    write_dataset(folder / "d.h5", Images(images, labels, split, ["a", "b", "c"], {"masks": masks}))
     dataset = open_dataset(folder / "d.h5")
     describe(net, dataset, folder / "x.h5", variant="vebi_text", device=torch.device("cpu"))
     solution = solve_paths(folder / "x.h5", folder / "p.h5", mus=[2.0])
@@ -185,65 +172,76 @@ def network(tmp_path_factory):
     return InterpretedNetwork(net, dataset, descriptors, solution.weights_at(2.0))
 
 
-def test_the_taylor_value_of_a_channel_is_what_removing_it_costs(network):
-    net, dataset = network.model, network.dataset
-    rows = np.arange(42)
-    images = torch.from_numpy(dataset.read("images", rows).transpose(0, 3, 1, 2)).float()
-    layers = list_layers(net, images[:1])
-    found = rank_by_gradient(net, dataset, rows, layers, batch_size=5)
-    relu = next(layer for layer in layers if layer.name.startswith("relu"))
-    maps = net.relu(net.conv(images))
-    whole = net(images).gather(1, torch.from_numpy(dataset.labels[rows])[:, None])[:, 0]
-    for channel in range(4):
-        without = maps.clone()
-        without[:, channel] = 0
-        scores = net.fc(net.flat(without))
-        left = scores.gather(1, torch.from_numpy(dataset.labels[rows])[:, None])[:, 0]
-        cost = (whole - left).numpy()
-        by_class = [cost[dataset.labels[rows] == label].mean() for label in range(3)]
-        assert found[relu.index][channel] == pytest.approx(max(by_class), rel=1e-4)
-
-
-def test_matched_features_are_the_best_of_each_layer():
-    features = np.array([[0, 0], [0, 1], [0, 2], [4, 0], [4, 1]])
-    values = np.array([0.1, 0.9, 0.5, 0.2, 0.2])
-    selected = np.array([[0, 0], [0, 2], [4, 1]])
-    assert matched(values, features, selected).tolist() == [[0, 1], [0, 2], [4, 0]]
-    assert matched(values, features, selected[:0]).shape == (0, 2)
-
-
 def test_the_study_of_one_network(network, tmp_path):
-    settings = IdentifiabilityConfig(resamples=6, images=12, repeats=3, batch_size=7)
-    columns = np.arange(network.weights.shape[1])
-    found = run_study(network, settings, columns=columns, mu=2.0, problem=STANDARD, key=(0, 1))
-    chosen = int((network.weights != 0).sum())
-    assert len(found["stability"]) == chosen
-    assert found["stability"]["selected_share"].between(0, 1).all()
-    assert found["supports"]["n_selected"].sum() == chosen
-    rivals = found["rivals"].set_index("ranking")
-    assert list(rivals["kind"]) == [KINDS[name] for name in rivals.index]
-    assert set(rivals.index) == set(RANKING_NAMES) == set(KINDS)
-    union = int((network.weights != 0).any(0).sum())
-    assert (rivals["n_features"] == union).all()
-    assert (rivals.loc["selected", "overlap"], rivals.loc["selected", "difference"]) == (1, 0)
-    assert rivals["difference"].to_numpy() == pytest.approx(
-        rivals["drop"] - rivals.loc["selected", "drop"], abs=1e-12
+    settings = IdentifiabilityConfig(
+        resamples=6, images=12, repeats=3, batch_size=7, conductance_steps=3, map_images=9
     )
-    again = run_study(network, settings, columns=columns, mu=2.0, problem=STANDARD, key=(0, 1))
-    for name, table in found.items():
-        pd.testing.assert_frame_equal(table, again[name])
+    columns = np.arange(network.weights.shape[1])
+    options = {"columns": columns, "mu": 2.0, "problem": STANDARD, "key": (0, 1)}
+    found = run_study(network, settings, **options)
+    chosen = int((network.weights != 0).sum())
+    assert len(found.stability) == chosen
+    assert found.stability["selected_share"].between(0, 1).all()
+    assert found.supports["n_selected"].sum() == chosen
+    again = run_study(network, settings, **options)
+    pd.testing.assert_frame_equal(found.stability, again.stability)
+    pd.testing.assert_frame_equal(found.supports, again.supports)
+    found.stability.to_csv(tmp_path / "stability.csv", index=False)
+    found.supports.to_csv(tmp_path / "supports.csv", index=False)
+    for name, one in (("a", found), ("b", again)):
+        write_rivals(tmp_path / f"{name}.h5", one.rivals)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
-    paths = {}
-    for name, table in found.items():
-        table.to_csv(tmp_path / f"{name}.csv", index=False)
-        paths[name] = [tmp_path / f"{name}.csv"] * 2
-    tables = tabulate(**paths, runs=runs)
+    tables = tabulate(
+        [tmp_path / "stability.csv"] * 2,
+        [tmp_path / "supports.csv"] * 2,
+        [tmp_path / "a.h5", tmp_path / "b.h5"],
+        runs=runs,
+    )
     assert set(tables) == set(STUDY.tables)
     for name, table in tables.items():
         write_table(tmp_path / f"{name}.csv", table, STUDY.tables[name])
+    first = tables["selection_rivals"].query("seed == 0").set_index("ranking")
+    assert list(first["kind"]) == [RANKINGS[name].kind for name in first.index]
+    assert set(first.index) == set(RANKINGS)
+    union = int((network.weights != 0).any(0).sum())
+    assert (first["n_features"] == union).all()
+    assert (first.loc["selected", "overlap"], first.loc["selected", "difference"]) == (1, 0)
+    assert first["difference"].to_numpy() == pytest.approx(
+        first["drop"] - first.loc["selected", "drop"], abs=1e-12
+    )
+    maps = tables["selection_rival_maps"]
+    assert set(maps["ranking"]) == set(RANKINGS)
+    assert (maps["n_images"] == 9).all()
+    assert maps["auc"].between(0, 1).all()
+    labels = network.descriptors.predictions[spread_over_classes(network.dataset.labels, TESTED, 9)]
+    supporting = (network.weights > 0).sum(1)
+    assert maps["n_features"].to_numpy() == pytest.approx(supporting[labels].mean())
+    figure = draw_identifiability(
+        *(tables[name] for name in STUDY.figures["identifiability"].reads)
+    )
+    for axes in figure.axes[1:3]:
+        labels = [text.get_text() for text in axes.get_xticklabels()]
+        assert labels == [ranking.label for ranking in RANKINGS.values()]
+
+
+def test_without_masks_there_are_no_maps(network, tmp_path):
+    settings = IdentifiabilityConfig(resamples=2, images=6, repeats=1, conductance_steps=1)
+    columns = np.arange(network.weights.shape[1])
+    bare = replace(network, dataset=replace(network.dataset, has_masks=False))
+    found = run_study(bare, settings, columns=columns, mu=2.0, problem=STANDARD, key=(0, 1))
+    write_rivals(tmp_path / "r.h5", found.rivals)
+    found.stability.to_csv(tmp_path / "stability.csv", index=False)
+    found.supports.to_csv(tmp_path / "supports.csv", index=False)
+    stability, supports, rivals = (
+        [tmp_path / name] for name in ("stability.csv", "supports.csv", "r.h5")
+    )
+    run = {"dataset": "d", "model": "m", "seed": 0}
+    tables = tabulate(stability, supports, rivals, runs=[run])
+    assert set(tables) == set(STUDY.tables) - {"selection_rival_maps"}
+    assert set(tables["selection_rival_effects"]["measure"]) == {"drop"}
     figure = draw_identifiability(tables["selection_stability"], tables["selection_rivals"])
-    labels = [text.get_text() for text in figure.axes[1].get_xticklabels()]
-    assert labels == [RANKING_NAMES[name] for name in RANKING_NAMES]
+    assert len(figure.axes) == 2
 
 
 def test_what_was_regressed_on_is_resampled(network, tmp_path):
@@ -255,7 +253,7 @@ def test_what_was_regressed_on_is_resampled(network, tmp_path):
     settings = IdentifiabilityConfig(resamples=6, images=12, repeats=1)
     columns = np.arange(network.weights.shape[1])
     options = {"columns": columns, "mu": 2.0, "key": (0, 1)}
-    found = run_study(chosen, settings, problem=problem, **options)["supports"]
+    found = run_study(chosen, settings, problem=problem, **options).supports
     assert (found["median_excess"] >= -1e-9).all()
-    other = run_study(chosen, settings, problem=STANDARD, **options)["supports"]
+    other = run_study(chosen, settings, problem=STANDARD, **options).supports
     assert (other["median_excess"] < -1e-9).any()

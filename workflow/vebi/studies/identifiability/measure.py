@@ -1,6 +1,7 @@
 """One network's selection: how stable it is, and what removing other rankings' features costs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,25 +16,37 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.selection.select import Problem
-from vebi.statistics import draw_key, over_images
-from vebi.studies.ablation.ablate import ablate, class_weights
+from vebi.statistics import draw_key
 from vebi.studies.ablation.measure import draw_control
+from vebi.studies.identifiability.maps import overlaps
+from vebi.studies.identifiability.predictive import rank_by_prediction
 from vebi.studies.identifiability.rankings import (
-    CAUSAL,
-    PREDICTIVE,
+    RANDOM,
+    RANKINGS,
+    RESPONSE,
+    SELECTED,
     matched,
-    rank_by_gradient,
-    rank_by_prediction,
+    over_classes,
 )
+from vebi.studies.identifiability.relevance import rank_by_relevance
+from vebi.studies.identifiability.removal import remove
 from vebi.studies.identifiability.resampled import Regression, resample, support_row
+from vebi.studies.identifiability.rivals_file import Rivals
 
-SELECTED, RANDOM = "selected", "random_layer_matched"
-KINDS = {
-    SELECTED: "selected",
-    **dict.fromkeys(PREDICTIVE, "predictive"),
-    **dict.fromkeys(CAUSAL, "gradient"),
-    RANDOM: "random",
-}
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the study finds in one network; the tables are without the run's keys.
+
+    Attributes:
+        stability: of each selected feature.
+        supports: of each class.
+        rivals: what the features of each ranking do.
+    """
+
+    stability: pd.DataFrame
+    supports: pd.DataFrame
+    rivals: Rivals
 
 
 def run_study(
@@ -44,8 +57,9 @@ def run_study(
     mu: float,
     problem: Problem,
     key: Sequence[int],
-) -> dict[str, pd.DataFrame]:
-    """The tables of one network without the run's keys: stability, supports, rivals.
+    n_thresholds: int = 101,
+) -> Measured:
+    """How stable one network's selection is, and what the features of other rankings do.
 
     Args:
         network: with its selection at `mu`.
@@ -54,6 +68,7 @@ def run_study(
         mu: of the selection.
         problem: which form of Eq. 1 was solved: its sign of weights, and what is regressed on.
         key: names the network; part of the key of every draw.
+        n_thresholds: of the curves of maps' overlap with masks.
     """
     descriptors, dataset = network.descriptors, network.dataset
     train = dataset.indices(TRAIN)
@@ -83,17 +98,14 @@ def run_study(
         )
         for label in range(len(weights))
     ]
-    return {
-        "stability": _stability(weights, selected, features[columns], layers),
-        "supports": pd.DataFrame(supports),
-        "rivals": _rivals(
-            *(network, regression, settings),
-            layers=layers,
-            features=features[columns],
-            weights=weights,
-            key=key,
-        ),
-    }
+    ranked = _rank(
+        *(network, regression, settings), layers=layers, features=features[columns], weights=weights
+    )
+    return Measured(
+        _stability(weights, selected, features[columns], layers),
+        pd.DataFrame(supports),
+        _compare(network, ranked, settings, layers=layers, n_thresholds=n_thresholds, key=key),
+    )
 
 
 def _stability(
@@ -120,7 +132,45 @@ def _stability(
     )
 
 
-def _rivals(
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """The features of a network and every ranking's values of them.
+
+    Sparse rankings give most features no weight: these follow in the order of the mean response.
+
+    Attributes:
+        features: layer index and channel, int64 (m, 2).
+        values: by ranking, (classes, m); those of the mu-Lasso are its weights.
+    """
+
+    features: NDArray[np.int64]
+    values: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def selected(self) -> NDArray[np.int64]:
+        """The features that the mu-Lasso selects for any class: (n, 2), ascending."""
+        chosen = self.features[(self.values[SELECTED.name] != 0).any(0)]
+        return chosen[np.lexsort(chosen.T[::-1])]
+
+    def for_network(self) -> dict[str, NDArray[np.int64]]:
+        """By ranking, as many features per layer as are selected."""
+        found = {name: over_classes(of, RANKINGS[name]) for name, of in self.values.items()}
+        then = found[RESPONSE.name]
+        return {name: matched(of, self.features, self.selected, then) for name, of in found.items()}
+
+    def supporting(self, label: int) -> NDArray[np.int64]:
+        """The features that the mu-Lasso gives a weight above 0 for a class: (n, 2)."""
+        return self.features[self.values[SELECTED.name][label] > 0]
+
+    def for_class(self, label: int) -> dict[str, NDArray[np.int64]]:
+        """By ranking, as many features per layer as support a class, those that support it most."""
+        own, then = self.supporting(label), self.values[RESPONSE.name][label]
+        return {
+            name: matched(of[label], self.features, own, then) for name, of in self.values.items()
+        }
+
+
+def _rank(
     network: InterpretedNetwork,
     regression: Regression,
     settings: IdentifiabilityConfig,
@@ -128,69 +178,68 @@ def _rivals(
     layers: Sequence[Layer],
     features: NDArray[np.int64],
     weights: NDArray[np.float64],
-    key: Sequence[int],
-) -> pd.DataFrame:
-    """Every ranking's features, as many per layer as are selected, removed on the test images."""
-    dataset, model = network.dataset, network.model
-    chosen = features[(weights != 0).any(0)]
-    chosen = chosen[np.lexsort(chosen.T[::-1])]
+) -> _Ranked:
+    dataset = network.dataset
     train = spread_over_classes(dataset.labels, dataset.indices(TRAIN), settings.images)
-    used = [layer for layer in layers if layer.index in set(features[:, 0].tolist())]
-    taylor = rank_by_gradient(
-        *(model, dataset, train, used), batch_size=settings.batch_size, device=network.device
+    owed = rank_by_relevance(
+        *(network.model, dataset, train),
+        [layer for layer in layers if layer.index in set(features[:, 0].tolist())],
+        batch_size=settings.batch_size,
+        steps=settings.conductance_steps,
+        device=network.device,
     )
-    values = rank_by_prediction(
-        regression.X, regression.labels, regression.n_classes, max(1, len(chosen))
+    values = {SELECTED.name: weights}
+    values |= rank_by_prediction(
+        *(regression.X, regression.labels, regression.n_classes),
+        max(1, int((weights != 0).any(0).sum())),
     )
-    values["taylor"] = np.array([taylor[layer][channel] for layer, channel in features.tolist()])
-    conditions = {SELECTED: [chosen]}
-    conditions |= {name: [matched(one, features, chosen)] for name, one in values.items()}
-    conditions[RANDOM] = [
+    for name, of_layers in owed.items():
+        values[name] = np.column_stack([of_layers[layer][:, c] for layer, c in features.tolist()])
+    return _Ranked(features, values)
+
+
+def _compare(
+    network: InterpretedNetwork,
+    ranked: _Ranked,
+    settings: IdentifiabilityConfig,
+    *,
+    layers: Sequence[Layer],
+    n_thresholds: int,
+    key: Sequence[int],
+) -> Rivals:
+    """Every ranking's features, as many per layer as are selected: removed, and drawn."""
+    dataset = network.dataset
+    conditions = {name: [chosen] for name, chosen in ranked.for_network().items()}
+    conditions[RANDOM.name] = [
         draw_control(
-            RANDOM,
-            chosen,
-            features,
+            RANDOM.name,
+            ranked.selected,
+            ranked.features,
             np.random.default_rng(draw_key("identifiability: random features", *key, repeat)),
         )
         for repeat in range(settings.repeats)
     ]
-    return _costs(network, conditions, settings.batch_size, layers)
-
-
-def _costs(
-    network: InterpretedNetwork,
-    conditions: Mapping[str, Sequence[NDArray[np.int64]]],
-    batch_size: int,
-    layers: Sequence[Layer],
-) -> pd.DataFrame:
-    dataset = network.dataset
-    rows = dataset.indices(TEST)
-    labels, scenes = dataset.labels[rows], read_scenes(dataset, rows)
-    whole = np.zeros((0, 2), np.int64)
-    flat = [whole, *(one for drawn in conditions.values() for one in drawn)]
-    predictions = ablate(
-        *(network.model, dataset, rows, flat, batch_size), device=network.device, layers=layers
-    )
-    hits = class_weights(labels) * (predictions == labels)
-    first, found = 1, {}
-    for name, drawn in conditions.items():
-        found[name] = hits[first : first + len(drawn)].mean(0)
-        first += len(drawn)
-    members = set(map(tuple, conditions[SELECTED][0].tolist()))
-    table = []
-    for name, left in found.items():
-        effect = over_images((found[SELECTED] - left)[None], scenes)
-        common = [sum(tuple(f) in members for f in one.tolist()) for one in conditions[name]]
-        count = float(np.mean([len(one) for one in conditions[name]]))
-        table.append(
-            {
-                "ranking": name,
-                "kind": KINDS[name],
-                "n_features": count,
-                "overlap": float(np.mean(common)) / count if count else 0.0,
-                "drop": float((hits[0] - left).mean()),
-                **effect.columns("difference"),
-                "n_images": len(rows),
-            }
+    removals = remove(network, conditions, layers, settings.batch_size)
+    scene = read_scenes(dataset, dataset.indices(TEST))
+    if not dataset.has_masks:
+        return Rivals(scene, removals)
+    rows = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.map_images)
+    labels = network.descriptors.predictions[rows].tolist()
+    by_class = {label: ranked.for_class(label) for label in set(labels)}
+    chosen = {name: [by_class[label][name] for label in labels] for name in ranked.values}
+    chosen[RANDOM.name] = [
+        draw_control(
+            RANDOM.name,
+            ranked.supporting(label),
+            ranked.features,
+            np.random.default_rng(draw_key("identifiability: map of random features", *key, row)),
         )
-    return pd.DataFrame(table)
+        for row, label in zip(rows.tolist(), labels, strict=True)
+    ]
+    areas = overlaps(
+        *(network, rows, chosen, layers),
+        batch_size=settings.batch_size,
+        n_thresholds=n_thresholds,
+    )
+    drawn = float(np.mean([len(one) for one in chosen[SELECTED.name]]))
+    return Rivals(scene, removals, read_scenes(dataset, rows), drawn, areas)

@@ -1,135 +1,134 @@
-"""Other rankings of a network's features: by what predicts a class, and by what its score owes to them.
+"""The rankings of a network's features that the study compares.
 
-Each gives a value per class and feature; a feature's is the largest of its classes. Only the order within
-a layer is used, since layers are matched.
+Each gives a value per class and feature. Only the order within a layer is used, since as many features
+of each layer are taken as the mu-Lasso selects there.
 """
 
-from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from vebi.data.dataset import Dataset
-from vebi.heatmaps.relevance import gradients_of
-from vebi.network.batches import map_batches
-from vebi.network.layers import Layer
-from vebi.network.passes import LayerPass, to_network_input
-from vebi.network.running import leaf_of, run
+from vebi.catalogue.record import by_name
+from vebi.record import record
 
-PREDICTIVE = ("response", "omp", "elastic_net", "logistic")
-CAUSAL = ("taylor",)
-# Of the penalty that leaves no feature: most features get a weight, so that each layer has an order.
-ELASTIC_NET_SHARE = 0.01
+# What a ranking is made from: the mu-Lasso; descriptors and classes; what the class score owes to a
+# channel; nothing.
+Kind = Literal["selected", "predictive", "relevance", "random"]
 
 
-def rank_by_prediction(
-    X: NDArray[np.float64], labels: NDArray[np.int64], n_classes: int, n_features: int
-) -> dict[str, NDArray[np.float64]]:
-    """Values (m) of every predictive ranking, from descriptors X (N, m) and classes (N).
+@record
+class Ranking:
+    """A ranking of features.
 
-    `response`: the class's mean above that of all images, in standard deviations. `omp`: orthogonal
-    matching pursuit with up to `n_features` features a class. `elastic_net`: half of its penalty is l1.
-    `logistic`: l1-penalised logistic regression, one class against the rest. Columns are standardised and
-    weights are theirs.
+    Attributes:
+        name: in tables.
+        label: in figures.
+        kind: what it is made from.
+        function: `module:function` that gives the values. Of a predictive one: (m), of a class's
+            `OneAgainstRest`; of relevance: of every image of a `LabelledBatch`, (N, channels) by layer
+            index.
+        either_sign: a weight far below zero makes a feature as important as one far above.
     """
-    from sklearn.linear_model import ElasticNet, LogisticRegression, orthogonal_mp_gram
 
-    spread = X.std(0)
-    standard = (X - X.mean(0)) / np.where(spread > 0, spread, 1.0)
-    gram = standard.T @ standard
-    # Where nothing tells classes apart, all values are alike.
-    found = {name: [np.full(X.shape[1], -np.inf)] for name in PREDICTIVE}
-    for label in range(n_classes):
-        target = (labels == label).astype(np.float64)
-        if target.min() == target.max():
-            continue
-        centred = target - target.mean()
-        cross = standard.T @ centred
-        most = float(np.abs(cross).max()) / len(X)
-        net = ElasticNet(alpha=2 * ELASTIC_NET_SHARE * most, l1_ratio=0.5, fit_intercept=False)
-        probe = LogisticRegression(l1_ratio=1.0, solver="liblinear", random_state=0)
-        pursuit = orthogonal_mp_gram(gram, cross, n_nonzero_coefs=min(n_features, *X.shape))
-        found["response"].append(standard[labels == label].mean(0))
-        found["omp"].append(np.abs(pursuit))
-        found["elastic_net"].append(np.abs(net.fit(standard, centred).coef_))
-        found["logistic"].append(np.abs(probe.fit(standard, labels == label).coef_[0]))
-    return {name: np.max(values, axis=0) for name, values in found.items()}
+    name: str
+    label: str
+    kind: Kind
+    function: str = ""
+    either_sign: bool = False
 
 
-class _EdgePass(LayerPass):
-    """Keeps the responses of layers with their places in the graph."""
+SELECTED = Ranking(name="selected", label="selected (mu-Lasso)", kind="selected", either_sign=True)
+RESPONSE = Ranking(
+    name="response",
+    label="mean response",
+    kind="predictive",
+    function="vebi.studies.identifiability.predictive:response",
+)
+RANDOM = Ranking(name="random_layer_matched", label="random", kind="random")
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        super().__init__(layers)
-        self.responses: dict[int, Tensor] = {}
-        self.edges: dict[int, GradientEdge] = {}
+# In the order of the figure.
+RANKINGS = by_name(
+    (
+        SELECTED,
+        RESPONSE,
+        Ranking(
+            name="omp",
+            label="matching pursuit",
+            kind="predictive",
+            function="vebi.studies.identifiability.predictive:matching_pursuit",
+            either_sign=True,
+        ),
+        Ranking(
+            name="elastic_net",
+            label="elastic net",
+            kind="predictive",
+            function="vebi.studies.identifiability.predictive:elastic_net",
+            either_sign=True,
+        ),
+        Ranking(
+            name="logistic",
+            label="logistic probe",
+            kind="predictive",
+            function="vebi.studies.identifiability.predictive:logistic",
+            either_sign=True,
+        ),
+        Ranking(
+            name="taylor",
+            label="gradient x activation",
+            kind="relevance",
+            function="vebi.studies.identifiability.relevance:taylor",
+        ),
+        Ranking(
+            name="lrp",
+            label="relevance (LRP)",
+            kind="relevance",
+            function="vebi.studies.identifiability.relevance:lrp",
+        ),
+        Ranking(
+            name="conductance",
+            label="conductance",
+            kind="relevance",
+            function="vebi.studies.identifiability.relevance:conductance",
+        ),
+        RANDOM,
+    )
+)
 
-    def arrived(self, layer: Layer, response: Tensor) -> Tensor:
-        kept = response.detach()
-        self.responses[layer.index] = kept.clone() if layer.overwritten else kept
-        self.when_recorded(response, lambda maps: self._keep(layer.index, maps))
-        return response
 
-    def _keep(self, index: int, maps: Tensor) -> None:
-        self.edges[index] = get_gradient_edge(maps)
+def of_kind(kind: Kind) -> list[Ranking]:
+    """The rankings of a kind, in their order."""
+    return [ranking for ranking in RANKINGS.values() if ranking.kind == kind]
 
 
-def rank_by_gradient(
-    model: nn.Module,
-    dataset: Dataset,
-    rows: NDArray[np.int64],
-    layers: Sequence[Layer],
-    *,
-    batch_size: int,
-    device: torch.device | str = "cpu",
-) -> dict[int, NDArray[np.float64]]:
-    """The Taylor criterion (Molchanov et al. 2017, Eq. 8) of every channel, by layer index: (C).
+def over_classes(values: NDArray[np.float64], ranking: Ranking) -> NDArray[np.float64]:
+    """A feature's value for the network, the largest of its classes: (m) of values (classes, m).
 
-    What removing a channel changes to first order: activation times gradient of the score of the image's
-    class, summed over positions. Mean over the images at `rows` of a class; the largest class counts.
+    A class whose values are NaN, as one without images, has no say; -inf where none has any.
     """
-    n_classes = len(dataset.classes)
-    sums = {layer.index: np.zeros((n_classes, layer.n_channels)) for layer in layers}
-
-    def look(some: NDArray[np.int64], raw: NDArray[np.uint8]) -> dict[int, NDArray[np.float64]]:
-        images = leaf_of(to_network_input(raw, device)).contiguous().requires_grad_()
-        kept = _EdgePass(layers)
-        scores = run(model, images, kept, gradients=True)
-        classes = torch.from_numpy(dataset.labels[some]).to(scores.device)
-        there = [layer for layer in layers if layer.index in kept.edges]
-        gradients = gradients_of(scores, classes, [kept.edges[layer.index] for layer in there])
-        return {
-            layer.index: _per_channel(kept.responses[layer.index] * gradient, layer)
-            for layer, gradient in zip(there, gradients, strict=True)
-        }
-
-    for some, values in map_batches(dataset.batches(rows, batch_size), look):
-        for index, of_layer in values.items():
-            np.add.at(sums[index], dataset.labels[some], of_layer)
-    counts = np.bincount(dataset.labels[rows], minlength=n_classes)[:, None]
-    return {index: (of / np.maximum(counts, 1)).max(0) for index, of in sums.items()}
-
-
-def _per_channel(values: Tensor, layer: Layer) -> NDArray[np.float64]:
-    """Sums over positions: float64 (N, C)."""
-    if values.ndim > 2:
-        values = values.movedim(layer.channel_axis, 1).flatten(2).sum(2)
-    return values.double().cpu().numpy()
+    sizes = np.abs(values) if ranking.either_sign else values
+    return np.fmax.reduce(sizes, axis=0, initial=-np.inf)
 
 
 def matched(
-    values: NDArray[np.float64], features: NDArray[np.int64], selected: NDArray[np.int64]
+    values: NDArray[np.float64],
+    features: NDArray[np.int64],
+    selected: NDArray[np.int64],
+    then: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
     """As many features per layer as are selected, those with the largest values: int64 (n, 2).
 
-    `features` (m, 2) are the layer and channel of each of `values` (m); equal values go by place.
+    Args:
+        values: of the features (m); NaN is the least.
+        features: their layers and channels (m, 2).
+        selected: the features whose number in each layer is taken (n, 2).
+        then: what orders features of equal values (m): those to which a sparse ranking gives no weight.
+            Features that are equal in this too go by place.
     """
+    then = np.zeros(len(values)) if then is None else then
     parts = [np.zeros((0, 2), np.int64)]
     for layer, count in zip(*np.unique(selected[:, 0], return_counts=True), strict=True):
         places = np.flatnonzero(features[:, 0] == layer)
-        best = places[np.argsort(-values[places], kind="stable")[:count]]
+        best = places[np.lexsort((-then[places], -values[places]))[:count]]
         parts.append(features[np.sort(best)])
     return np.concatenate(parts)
