@@ -414,8 +414,8 @@ def benchmark(
     """
     from vebi.benchmark.compare import benchmark as compare
     from vebi.benchmark.compare import methods_of
+    from vebi.benchmark.measures import names_of
     from vebi.benchmark.page import about, page, shown_table
-    from vebi.benchmark.score import ARTEFACTS, FAITHFULNESS, LOCALISATION
     from vebi.io.files import write_text
 
     found = compare(
@@ -429,8 +429,8 @@ def benchmark(
     console = Console(highlight=False)
     for name, table in found.table.groupby("model", sort=False):
         console.print(f"\n[bold]{name}[/bold]: {about(table)}")
-        for measures in (LOCALISATION, (*FAITHFULNESS, *ARTEFACTS)):
-            _show(shown_table(table, measures))
+        for groups in (("localisation",), ("faithfulness", "artefact")):
+            _show(shown_table(table, names_of(*groups)))
     text = found.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_text(out / "benchmark.csv", text)
     write_text(out / "benchmark.html", page(found, dataset))

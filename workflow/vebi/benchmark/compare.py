@@ -1,8 +1,9 @@
 """What `vebi benchmark` does: anyone's methods beside known ones and controls, by every measure."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,12 @@ YOURS, KNOWN, NEGATIVE, POSITIVE = "yours", "known", "negative control", "positi
 class Comparison:
     """Methods, known ones and controls on the same networks and scenes.
 
-    `scores` as `score.SCORES`, in no order; `seconds` per image of the user's methods.
+    `scores` as `score.SCORES`, in no order; `seconds` per image by network's name and method, of the
+    user's methods.
     """
 
     scores: pd.DataFrame
-    seconds: Mapping[str, float]
+    seconds: Mapping[tuple[str, str], float]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -96,6 +98,7 @@ def benchmark(
     if run_folder is not None:
         return compare(open_run(run_folder, dataset, model, factories), methods)
     known = reference.read_scores(dataset, model)
+    _check_names(methods, known["method"].unique())
     return compare(reference.open_networks(dataset, model), methods, known)
 
 
@@ -112,14 +115,9 @@ def compare(
     Raises:
         VebiError: a method that fails, or has a known one's name.
     """
-    names = benches[0].known if known is None else known["method"].unique()
-    if taken := [one.name for one in methods if one.name in names]:
-        raise VebiError(
-            f"'{taken[0]}' is in the table already, as a known method. To see yours beside it, give it "
-            f"another name: --method 'mine: {taken[0]}'."
-        )
+    _check_names(methods, benches[0].known if known is None else known["method"].unique())
     found = [] if known is None else [known]
-    seconds: dict[str, list[float]] = {}
+    seconds: dict[tuple[str, str], list[float]] = {}
     with further_methods(methods):
         for bench in benches:
             for one in methods:
@@ -130,12 +128,24 @@ def compare(
                 started = time.perf_counter()
                 maps = make()
                 if kind == YOURS:
-                    seconds.setdefault(name, []).append((time.perf_counter() - started) / len(maps))
+                    took = (time.perf_counter() - started) / len(maps)
+                    seconds.setdefault((bench.name, name), []).append(took)
                 scores = score(bench, maps, _alike(bench, name, kind, maps))
-                about = {"model": bench.name, "seed": bench.seed, "method": name, "kind": kind}
-                found.append(scores.assign(**about))
-    mean = {name: float(np.mean(values)) for name, values in seconds.items()}
+                found.append(
+                    scores.assign(model=bench.name, seed=bench.seed, method=name, kind=kind)
+                )
+    mean = {key: float(np.mean(values)) for key, values in seconds.items()}
     return Comparison(pd.concat(found, ignore_index=True), mean)
+
+
+def _check_names(methods: Sequence[Method], known: Iterable[str]) -> None:
+    """Raise VebiError for a method of the user's that has a known one's name."""
+    if taken := {one.name for one in methods}.intersection(known):
+        name = min(taken)
+        raise VebiError(
+            f"'{name}' is in the table already, as a known method. To see yours beside it, give it "
+            f"another name: --method 'mine: {name}'."
+        )
 
 
 Entry = tuple[str, str, Callable[[], Maps]]
@@ -143,7 +153,7 @@ Entry = tuple[str, str, Callable[[], Maps]]
 
 def _yours(bench: Bench, methods: Sequence[Method]) -> Iterator[Entry]:
     for one in methods:
-        yield one.name, YOURS, lambda one=one: bench.explain(one.name)
+        yield one.name, YOURS, partial(bench.explain, one.name)
 
 
 def _others(bench: Bench) -> Iterator[Entry]:
@@ -151,7 +161,7 @@ def _others(bench: Bench) -> Iterator[Entry]:
         yield name, KNOWN, make
     for kind, made in ((NEGATIVE, controls.NEGATIVE), (POSITIVE, controls.POSITIVE)):
         for name, draw in made.items():
-            yield name, kind, lambda draw=draw: draw(bench)
+            yield name, kind, partial(draw, bench)
 
 
 def _alike(bench: Bench, name: str, kind: str, maps: Maps) -> NDArray[np.float64]:

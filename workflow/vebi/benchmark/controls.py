@@ -26,8 +26,8 @@ def brightness(bench: Bench) -> Maps:
 
 def edges(bench: Bench) -> Maps:
     """Length of the brightness's gradient, by Sobel's filters."""
-    grey = _grey(bench)
-    return _scaled(np.hypot(sobel(grey, 1), sobel(grey, 2)))
+    # Image by image: the filter smooths along every axis that it does not differentiate.
+    return _scaled(np.stack([np.hypot(sobel(one, 0), sobel(one, 1)) for one in _grey(bench)]))
 
 
 def true_mask(bench: Bench) -> Maps:

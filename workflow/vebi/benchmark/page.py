@@ -2,41 +2,16 @@
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from vebi.benchmark.compare import Comparison
+from vebi.benchmark.measures import MEASURES
 from vebi.benchmark.ranks import rank_table
-from vebi.benchmark.score import LESS_IS_BETTER, MEASURES
 
-TITLES = {
-    "auc": "area under the IoU curve",
-    "best_iou": "IoU at the best threshold",
-    "relevance_mass": "relevance mass",
-    "relevance_rank": "relevance rank",
-    "pointing": "pointing game",
-    "rank_correlation": "follows true effects",
-    "single_deletion": "follows removal",
-    "wrong_order": "ignored above used (less is better)",
-    "grid": "grid of the strides (less is better)",
-    "sanity": "alike after all weights are random (less is better)",
-}
-# What a measure can't see, for whoever reads one column alone.
-BLIND_SPOTS = (
-    "Area, IoU, mass, rank and pointing compare a map with the mask of the part that makes the label. "
-    "A network may look elsewhere: then a map that shows where it looks loses. The threshold of the best "
-    "IoU is chosen on the images that it is scored on.",
-    "The three columns of effects compare the parts of an image with each other. They don't see where "
-    "in a part a map is high, and an edge of a part counts as its inside.",
-    "Effects are of one change at a time. Where either of two parts is enough for the network, each "
-    "alone has little effect.",
-    "The grid's share is that of the network's widest lattice; a smooth map has none, whatever it shows. "
-    "A map that changes with the weights need not be right about them.",
-    "A measure on which a negative control is ahead of a method does not tell a good map from one that "
-    "knows nothing of the network.",
-)
+# Of rows that are methods and no controls.
+METHOD_KINDS = ("yours", "known")
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>vebi benchmark</title><style>
 body {{ font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; }}
@@ -46,7 +21,9 @@ th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) {{ text-align: 
 tr.yours {{ background: #eef6ff; font-weight: 600; }} tr.control {{ color: #666; }}
 </style></head><body><h1>Explanation methods on {dataset}</h1>
 {networks}
-<h2>What the measures can't see</h2><ul>{blind}</ul></body></html>
+<h2>What each measure asks, and what it can't see</h2><ul>{measures}</ul>
+<p>A measure on which a control that should lose is ahead of a method does not tell a good map from one
+that knows nothing of the network.</p></body></html>
 """
 NETWORK = """<h2>{model}</h2>
 <p>{about}</p>
@@ -71,12 +48,12 @@ def about(table: pd.DataFrame) -> str:
     return f"{first['n_networks']} networks, {images}: {over}."
 
 
-def shown_table(table: pd.DataFrame, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+def shown_table(table: pd.DataFrame, measures: Iterable[str] = tuple(MEASURES)) -> pd.DataFrame:
     """The table with each mean and its interval in one cell, and titles for columns."""
     shown = pd.DataFrame({"method": table["method"], "kind": table["kind"]})
     for name in measures:
         ends = table[f"{name}_ci_low"], table[f"{name}_ci_high"]
-        shown[TITLES[name]] = [cell(*row) for row in zip(table[name], *ends, strict=True)]
+        shown[MEASURES[name].title] = [cell(*row) for row in zip(table[name], *ends, strict=True)]
     if table["seconds_per_image"].notna().any():
         shown["ms per image"] = [
             "" if math.isnan(value) else f"{1000 * value:.1f}"
@@ -89,6 +66,8 @@ def cell(value: float, low: float, high: float) -> str:
     """`0.42 (0.37 to 0.47)`; without an interval where there is none, `-` without a value."""
     if math.isnan(value):
         return "-"
+    # A zero is added so that what rounds to zero has no sign.
+    value, low, high = (round(number, 2) + 0.0 for number in (value, low, high))
     return f"{value:.2f}" if math.isnan(low) else f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
@@ -102,37 +81,33 @@ def shown_ranks(ranks: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
         row = {"method": method}
         for _, one in ranks[ranks["method"] == method].iterrows():
             star = "" if one["differs"] else " *"
-            row[TITLES[one["measure"]]] = (
+            row[MEASURES[one["measure"]].title] = (
                 f"{one['rank']} ({one['ci_low']} to {one['ci_high']}){star}"
             )
         rows.append(row)
-    columns = [title for name, title in TITLES.items() if name in set(ranks["measure"])]
+    columns = [one.title for name, one in MEASURES.items() if name in set(ranks["measure"])]
     return pd.DataFrame(rows, columns=["method", *columns]).fillna("-")
 
 
-def behind_controls(table: pd.DataFrame) -> Mapping[str, tuple[str, list[str]]]:
-    """By measure: the best of the controls that should lose, and the methods that are behind it."""
-    found = {}
-    controls = table[table["kind"] == "negative control"]
-    methods = table[table["kind"].isin(["yours", "known"])]
-    for name in MEASURES:
-        sign = -1 if name in LESS_IS_BETTER else 1
-        values = (sign * controls[name]).to_numpy()
-        if np.isnan(values).all():
-            continue
-        best = int(np.nanargmax(values))
-        losers = methods[sign * methods[name] < values[best]]["method"]
-        if len(losers):
-            found[name] = str(controls["method"].iloc[best]), list(losers)
-    return found
+def ahead_of(table: pd.DataFrame, control: str, measure: str) -> list[str] | None:
+    """The methods of one network that a control is ahead of by a measure; None where it has no value."""
+    sign = -1 if MEASURES[measure].less_is_better else 1
+    value = sign * table.loc[table["method"] == control, measure].iloc[0]
+    if math.isnan(value):
+        return None
+    methods = table[table["kind"].isin(METHOD_KINDS)]
+    return list(methods[sign * methods[measure] < value]["method"])
 
 
 def warnings(table: pd.DataFrame) -> list[str]:
-    """The same as sentences."""
-    return [
-        f"{TITLES[name]}: {control.replace('_', ' ')} is ahead of {', '.join(losers)}."
-        for name, (control, losers) in behind_controls(table).items()
-    ] or ["No measure: every method is ahead of all of them."]
+    """By each measure of one network the methods that a control which should lose is ahead of."""
+    found = []
+    for name, measure in MEASURES.items():
+        for control in table[table["kind"] == "negative control"]["method"]:
+            if losers := ahead_of(table, control, name):
+                shown = control.replace("_", " ")
+                found.append(f"{measure.title}: {shown} is ahead of {', '.join(losers)}.")
+    return found or ["No measure: every method is ahead of all of them."]
 
 
 def page(comparison: Comparison, dataset: str) -> str:
@@ -140,7 +115,7 @@ def page(comparison: Comparison, dataset: str) -> str:
     ranks = rank_table(comparison.scores)
     networks = []
     for model, table in comparison.table.groupby("model", sort=False):
-        methods = table[table["kind"].isin(["yours", "known"])]["method"]
+        methods = table[table["kind"].isin(METHOD_KINDS)]["method"]
         kinds = dict(zip(table["method"], table["kind"], strict=True))
         networks.append(
             NETWORK.format(
@@ -154,7 +129,11 @@ def page(comparison: Comparison, dataset: str) -> str:
     return PAGE.format(
         dataset=html.escape(dataset),
         networks="".join(networks),
-        blind="".join(f"<li>{html.escape(text)}</li>" for text in BLIND_SPOTS),
+        measures="".join(
+            f"<li><b>{html.escape(one.title)}</b>: {html.escape(one.asks)} Blind spots: "
+            f"{html.escape(one.blind)}</li>"
+            for one in MEASURES.values()
+        ),
     )
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vebi.benchmark.score import LESS_IS_BETTER, MEASURES, by_network, estimate
+from vebi.benchmark.measures import MEASURES
+from vebi.benchmark.score import by_network, estimate
 from vebi.statistics import ALPHA, draw_key, holm
 
 DRAWS = 2000
@@ -33,15 +34,15 @@ def rank_table(scores: pd.DataFrame, kinds: Sequence[str] = ("known", "yours")) 
     rows = []
     for model, of_model in scores[scores["kind"].isin(kinds)].groupby("model", sort=False):
         by_method = dict(iter(of_model.groupby("method", sort=True)))
-        for measure in MEASURES:
+        for measure, about in MEASURES.items():
             values = {name: by_network(one, measure) for name, one in by_method.items()}
             names = [name for name, value in values.items() if not np.isnan(value).all()]
             if not names:
                 continue
-            sign = -1.0 if measure in LESS_IS_BETTER else 1.0
+            sign = -1.0 if about.less_is_better else 1.0
             found = _ranks(sign * np.stack([values[name] for name in names]))
-            about = {"model": model, "measure": measure, "method": names}
-            rows.append(pd.DataFrame({**about, **found}))
+            keys = {"model": model, "measure": measure, "method": names}
+            rows.append(pd.DataFrame({**keys, **found}))
     return pd.concat(rows, ignore_index=True)
 
 

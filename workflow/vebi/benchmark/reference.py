@@ -50,7 +50,7 @@ def find(dataset: str, name: str) -> Path:
     """
     folder = folder_of(dataset)
     lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    sums = dict(reversed(line.split("  ", 1)) for line in lines)
+    sums = {file: digest for digest, file in (line.split("  ", 1) for line in lines)}
     path = folder / name
     if not path.is_file() or sha256(path) != sums[name]:
         raise VebiError(f"{path} is not the file that was published: install vebi again.")

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vebi.benchmark.bench import Bench, Maps
+from vebi.benchmark.measures import MEASURES, names_of
 from vebi.io.tables import Table
 from vebi.statistics import Estimate, over_networks_and_scenes, over_scenes, scene_means
 from vebi.studies.artefacts.score import grid_artefact_score
@@ -14,14 +15,6 @@ from vebi.studies.interventions.parts import shares_on_parts
 from vebi.studies.interventions.tables import faithfulness_of
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 from vebi.studies.iou.localisation import mass_shares, pointing, relevance_rank
-
-# What the label says, by the mask of the part that carries the class; then what the network does.
-LOCALISATION = ("auc", "best_iou", "relevance_mass", "relevance_rank", "pointing")
-FAITHFULNESS = ("rank_correlation", "single_deletion", "wrong_order")
-# What a map shows of the network's strides, and of a network that has learnt nothing.
-ARTEFACTS = ("grid", "sanity")
-MEASURES = (*LOCALISATION, *FAITHFULNESS, *ARTEFACTS)
-LESS_IS_BETTER = ("wrong_order", *ARTEFACTS)
 
 # Means over the images of each scene, by network and method.
 SCORES = Table(
@@ -55,7 +48,7 @@ def score(bench: Bench, maps: Maps, alike: NDArray[np.float64]) -> pd.DataFrame:
         "relevance_mass": mass_shares(maps, bench.masks[:, None])[:, 0],
         "relevance_rank": relevance_rank(maps, bench.masks),
         "pointing": pointing(maps, bench.masks),
-        **{name: faithful[name] for name in FAITHFULNESS},
+        **{name: faithful[name] for name in names_of("faithfulness")},
         "grid": _grid(maps, bench.period),
         "sanity": alike,
     }
@@ -82,12 +75,14 @@ def estimate(values: NDArray[np.float64]) -> Estimate:
     return over_scenes(values[0]) if len(values) == 1 else over_networks_and_scenes(values)
 
 
-def summarise(scores: pd.DataFrame, seconds: Mapping[str, float] | None = None) -> pd.DataFrame:
+def summarise(
+    scores: pd.DataFrame, seconds: Mapping[tuple[str, str], float] | None = None
+) -> pd.DataFrame:
     """One row per network's name and method: each measure with its 95 % interval.
 
     Args:
         scores: as SCORES.
-        seconds: per image, of the methods that were timed.
+        seconds: per image by network's name and method, of those that were timed.
 
     Returns:
         `model`, `method`, `kind`; each measure and its `_ci_low` and `_ci_high`, over scenes where
@@ -102,7 +97,7 @@ def summarise(scores: pd.DataFrame, seconds: Mapping[str, float] | None = None) 
         networks, scenes = found["seed"].nunique(), found["scene"].nunique()
         row |= {
             "best_threshold": found["best_threshold"].mean(),
-            "seconds_per_image": (seconds or {}).get(str(method), np.nan),
+            "seconds_per_image": (seconds or {}).get((str(model), str(method)), np.nan),
             "n_networks": networks,
             "n_scenes": scenes,
             "n_images": int(found["n_images"].sum()) // networks,
@@ -110,5 +105,6 @@ def summarise(scores: pd.DataFrame, seconds: Mapping[str, float] | None = None) 
         rows.append(row)
     table = pd.DataFrame(rows)
     table["place"] = table["model"].map({name: i for i, name in enumerate(table["model"].unique())})
-    order = {"by": ["place", "rank_correlation"], "ascending": [True, False]}
-    return table.sort_values(**order, kind="stable", ignore_index=True).drop(columns="place")
+    by = ["place", "rank_correlation"]
+    ordered = table.sort_values(by, ascending=[True, False], kind="stable", ignore_index=True)
+    return ordered.drop(columns="place")
