@@ -6,7 +6,8 @@
 
 `define` takes the networks of one seed and the data set from the configuration's run; Blender draws the
 interventions, into a folder that a second call goes on from (`--work`). `score` needs nothing but what is
-published, and captum and zennit: after a change of a method, or of a measure, it is the only one to run.
+published, and captum and zennit: after a change of a measure it is the only one to run. After a change of
+a method, or for a new one, `--methods NAME` scores that and the controls alone.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ from torch import nn
 
 import vebi
 from vebi.benchmark.known import NAMES, score_known
-from vebi.benchmark.reference import INTERVENTIONS, KNOWN_SCORES, ROOT, write_sums
+from vebi.benchmark.reference import INTERVENTIONS, KNOWN_SCORES, ROOT, read_scores, write_sums
 from vebi.benchmark.score import SCORES
 from vebi.config import Config, parse_config
 from vebi.config.datasets import An8FlowerConfig
@@ -196,9 +198,13 @@ def publish_interventions(origin: Origin, chosen: NDArray[np.int64], out: Path, 
         raise VebiError(f"images in {work} are not those of {origin.data.path}. Delete {work}.")
 
 
-def score(dataset: str) -> None:
-    """Write the scores of known methods and controls on what is published."""
-    write_table(ROOT / dataset / KNOWN_SCORES, score_known(dataset, names=NAMES), SCORES)
+def score(dataset: str, names: Sequence[str]) -> None:
+    """Write the scores of known methods and controls; those of others than `names` stay as they are."""
+    found = score_known(dataset, names=names)
+    if set(names) != set(NAMES):
+        others = read_scores(dataset).query("kind == 'known' and method not in @names")
+        found = pd.concat([others[others["method"].isin(NAMES)], found], ignore_index=True)
+    write_table(ROOT / dataset / KNOWN_SCORES, found, SCORES)
 
 
 def read_config(path: Path) -> Config:
@@ -212,13 +218,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("define", "score"))
     parser.add_argument("dataset", help="its name in the configuration")
+    parser.add_argument("--methods", nargs="*", choices=NAMES, default=NAMES, help="default: all")
     parser.add_argument("--config", type=Path, default=CONFIGURATIONS / "flowers.yaml")
     parser.add_argument("--seed", type=int, default=0, help="of the networks")
     parser.add_argument("--results", type=Path, help="default: results/RUN")
     parser.add_argument("--work", type=Path, help="default: results/benchmark-DATASET")
     given = parser.parse_args()
     if given.what == "score":
-        score(given.dataset)
+        score(given.dataset, given.methods)
         return
     config = read_config(given.config)
     results = given.results or Path("results") / config.run

@@ -415,7 +415,7 @@ def benchmark(
     from vebi.benchmark.compare import benchmark as compare
     from vebi.benchmark.compare import methods_of
     from vebi.benchmark.measures import names_of
-    from vebi.benchmark.page import about, page, shown_table
+    from vebi.benchmark.page import about, narrow_table, page
     from vebi.io.files import write_text
 
     found = compare(
@@ -430,7 +430,9 @@ def benchmark(
     for name, table in found.table.groupby("model", sort=False):
         console.print(f"\n[bold]{name}[/bold]: {about(table)}")
         for groups in (("localisation",), ("faithfulness", "artefact")):
-            _show(shown_table(table, names_of(*groups)))
+            _show(narrow_table(table, names_of(*groups)))
+        for _, one in table[table["kind"] == "yours"].iterrows():
+            console.print(f"{one['method']}: {1000 * one['seconds_per_image']:.1f} ms per image")
     text = found.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_text(out / "benchmark.csv", text)
     write_text(out / "benchmark.html", page(found, dataset))

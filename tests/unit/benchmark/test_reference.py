@@ -1,5 +1,6 @@
 """The published networks, scenes and scores: what they promise, and that they are made of each other."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from vebi.benchmark.known import NAMES
 from vebi.benchmark.measures import MEASURES
 from vebi.benchmark.score import SCORES
 from vebi.cli import app
+from vebi.data.an8flower.launch import INTERVENTION_RENDERER, render
 from vebi.data.an8flower.scene import sample_scene, split_of_base
 from vebi.data.dataset import TEST
 from vebi.io.errors import VebiError
@@ -31,6 +33,9 @@ from vebi.studies.interventions.measure import effects_on
 DATASET, CHEAP = "an8flower-double-12c", "gradient_x_input"
 FOLDER = reference.ROOT / DATASET
 SCENES = (0, 5)
+RENDER_PYTHON = Path(
+    os.environ.get("VEBI_RENDER_PYTHON", Path(__file__).parents[3] / ".venv-render/bin/python")
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +94,30 @@ def test_images_are_test_images_of_the_set(pictures) -> None:
         assert not differs.all()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not RENDER_PYTHON.is_file(), reason=f"no rendering environment at {RENDER_PYTHON}"
+)
+def test_blender_draws_the_published_scenes(pictures, monkeypatch, tmp_path: Path) -> None:
+    """One image and its interventions again, bit by bit."""
+    monkeypatch.setenv("VEBI_RENDER_PYTHON", str(RENDER_PYTHON))
+    one = pictures[1]
+    arguments = ["--set", "double-12c", "--seed", "0", "--size", "112", "--samples", "6"]
+    arguments += ["--views-per-base", "3", "--images", str(one.index), "--device", "cpu"]
+    out = tmp_path / "again.h5"
+    render([*arguments, "--out", str(out)], tmp_path / "log", INTERVENTION_RENDERER)
+    (again,) = read_interventions(out)
+    np.testing.assert_array_equal(again.image, one.image)
+    np.testing.assert_array_equal(again.changed, one.changed)
+    np.testing.assert_array_equal(again.applies, one.applies)
+    assert all((again.masks[name] == one.masks[name]).all() for name in one.masks)
+
+
 def test_scores_are_of_all_methods_controls_and_scenes() -> None:
     scores = reference.read_scores(DATASET)
     names = set(scores["model"])
     assert len(scores) == len(names) * 12 * (len(NAMES) + len(CONTROLS))
+    # `tools/benchmark_reference.py score` makes those that are missing.
     assert set(scores["method"]) == {*NAMES, *CONTROLS}
     assert scores.groupby(["model", "method"])["n_images"].sum().eq(48).all()
     for name in MEASURES:

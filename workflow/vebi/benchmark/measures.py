@@ -13,6 +13,7 @@ class Measure:
     Args:
         name: in tables.
         title: for people.
+        short: at the head of a narrow column, on two lines.
         group: what it is about: where the class's part is, which parts the network uses, or what a map
             shows besides.
         asks: its question.
@@ -22,6 +23,7 @@ class Measure:
 
     name: str
     title: str
+    short: str
     group: Literal["localisation", "faithfulness", "artefact"]
     asks: str
     blind: str
@@ -36,6 +38,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="auc",
             title="area under the IoU curve",
+            short="area",
             group="localisation",
             asks=paragraph("""
                 How well do the pixels above a threshold cover the part that carries the class, over
@@ -47,6 +50,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="best_iou",
             title="IoU at the best threshold",
+            short="best\nIoU",
             group="localisation",
             asks="The same at the one threshold, for all images, that is best for the method.",
             blind=f"{_LABEL} The threshold is chosen on the images that it is scored on.",
@@ -54,6 +58,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="relevance_mass",
             title="relevance mass",
+            short="mass",
             group="localisation",
             asks=paragraph("""
                 Which share of the map's sum lies on the part that carries the class (Arras et al.
@@ -64,6 +69,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="relevance_rank",
             title="relevance rank",
+            short="rank",
             group="localisation",
             asks=paragraph("""
                 Of the highest pixels, as many as that part has, which share lies on it (Arras et al.
@@ -74,6 +80,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="pointing",
             title="pointing game",
+            short="points",
             group="localisation",
             asks="Does the highest pixel lie on that part (Zhang et al. 2016)?",
             blind=f"{_LABEL} All pixels but one.",
@@ -81,6 +88,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="rank_correlation",
             title="follows true effects",
+            short="follows\neffects",
             group="faithfulness",
             asks=paragraph("""
                 Do parts with more relevance per pixel lower the class's score more when the renderer
@@ -93,6 +101,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="single_deletion",
             title="follows removal",
+            short="follows\nremoval",
             group="faithfulness",
             asks="The same of a part's total relevance and its removal alone.",
             blind=f"{_PARTS} A large part has a large total in any map; removing a part also shows what "
@@ -101,6 +110,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="wrong_order",
             title="ignored above used (less is better)",
+            short="wrong\norder",
             group="faithfulness",
             asks=paragraph("""
                 In which share of the pairs of a part that the network uses and one that it ignores
@@ -113,6 +123,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="grid",
             title="grid of the strides (less is better)",
+            short="grid",
             group="artefact",
             asks=paragraph("""
                 Which share of a map's energy is a lattice with the period of the network's strides
@@ -124,6 +135,7 @@ MEASURES: dict[str, Measure] = by_name(
         Measure(
             name="sanity",
             title="alike after all weights are random (less is better)",
+            short="alike",
             group="artefact",
             asks=paragraph("""
                 How alike (rank correlation of pixels) is the map of the same network with random

@@ -71,6 +71,25 @@ def cell(value: float, low: float, high: float) -> str:
     return f"{value:.2f}" if math.isnan(low) else f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
+def narrow_table(table: pd.DataFrame, measures: Iterable[str]) -> pd.DataFrame:
+    """The same for a terminal of 80 columns: `0.42±.05` is a mean and half its interval."""
+    marks = {"yours": "> ", "known": ""}
+    names = [
+        marks.get(kind, "control: ") + name
+        for kind, name in zip(table["kind"], table["method"], strict=True)
+    ]
+    shown = pd.DataFrame({"method": names})
+    for name in measures:
+        # Student's intervals reach as far on both sides.
+        halves = table[f"{name}_ci_high"] - table[name]
+        shown[MEASURES[name].short] = [
+            cell(value, math.nan, math.nan)
+            + ("" if math.isnan(half) else f"±{half:.2f}".replace("0.", "."))
+            for value, half in zip(table[name], halves, strict=True)
+        ]
+    return shown
+
+
 def shown_ranks(ranks: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Rank and its interval by measure, a row per method, of the ranks of one network.
 
