@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from snakemake.utils import update_config
 
 from vebi.benchmark import reference
+from vebi.benchmark.known import ADAPTED
 from vebi.benchmark.measures import MEASURES, names_of
 from vebi.benchmark.page import about, ahead_of, shown_ranks, shown_table
 from vebi.benchmark.ranks import rank_table
@@ -325,6 +326,7 @@ def pages(root: Path) -> dict[str, str]:
     environment.globals |= {
         "benchmark": Benchmark("an8flower-double-12c"),
         "MEASURES": MEASURES,
+        "ADAPTED": ADAPTED,
         "n_claims": len(numbers.claims),
         "count_table": count_table(numbers.claims).strip(),
         "claim_table": claim_table(numbers.claims).strip(),
