@@ -132,7 +132,7 @@ bench: dev-env reproduce
 
 # The written page's tables come from it, too.
 coverage: env
-	$(VENV)/bin/python tools/coverage.py
+	$(VENV)/bin/python tools/interval_coverage.py
 
 pages: env
 	$(VENV)/bin/python tools/pages.py

@@ -47,6 +47,13 @@ def make():
         nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
     )
 """
+METHOD = """
+import torch
+def explain(model, images, targets):
+    images.requires_grad_()
+    scores = model(images).gather(1, targets[:, None])
+    return torch.autograd.grad(scores.sum(), images)[0].clamp(min=0)
+"""
 
 
 class Bare:
@@ -116,6 +123,9 @@ def check_alone(bare: Bare) -> None:
         "vebi", "flowers", "--set", "single-6c", "--images", "150", "--out", "f", code=2, says="bpy"
     )
     check_diff(bare)
+    (bare.place / "method.py").write_text(METHOD, encoding="utf-8")
+    scored = ("--method", "method.py:explain", "--model", "an8flower-inferred", "--out", "scored")
+    bare.run("vebi", "benchmark", *scored, says="yours")
     own = ("--factory", "net.py:make", "--classes", "3", "--size", "32", "image.png")
     bare.run("vebi", "explain", *own, "--method", "lrp", says="explanation")
     named = ("--architecture", "torchvision:resnet18", "--weights", "weights.pth", *own[2:])

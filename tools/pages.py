@@ -1,4 +1,4 @@
-"""The pages whose numbers come from tables: docs/claims.md, docs/results.md, and README's findings.
+"""The pages whose numbers come from tables: docs/{claims,results,benchmark}.md, and README's findings.
 
     python tools/pages.py          # or: make pages
 
@@ -21,6 +21,12 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from snakemake.utils import update_config
 
+from vebi.benchmark import reference
+from vebi.benchmark.known import ADAPTED
+from vebi.benchmark.measures import MEASURES, names_of
+from vebi.benchmark.page import about, ahead_of, shown_ranks, shown_table
+from vebi.benchmark.ranks import rank_table
+from vebi.benchmark.score import summarise
 from vebi.claims.facts import facts_of
 from vebi.claims.merge import merge, read_claims
 from vebi.claims.show import claim_table, count_table, measured, published, reason
@@ -33,7 +39,11 @@ from vebi.statistics import over_networks
 
 # In the order in which equal evidence counts.
 RUNS = ("default", "mnist", "robustness", "mcgill", "resampling", "photographs")
-PAGES = {"docs/claims.md": "claims.md.j2", "docs/results.md": "results.md.j2"}
+PAGES = {
+    "docs/claims.md": "claims.md.j2",
+    "docs/results.md": "results.md.j2",
+    "docs/benchmark.md": "benchmark.md.j2",
+}
 START, END = "<!-- findings: made by tools/pages.py -->\n", "<!-- end -->\n"
 # The section of docs/results.md that is about a table, by the start of its name.
 SECTIONS = {
@@ -235,6 +245,72 @@ class Numbers:
         return int(self.claims["verdict"].isin(verdicts).sum())
 
 
+class Benchmark:
+    """What the template of docs/benchmark.md may call: the published scores, as text."""
+
+    def __init__(self, dataset: str) -> None:
+        scores = reference.read_scores(dataset)
+        table, ranks = summarise(scores), rank_table(scores)
+        self.dataset = dataset
+        self.models = list(table["model"].unique())
+        self._tables = {model: table[table["model"] == model] for model in self.models}
+        self._ranks = {model: ranks[ranks["model"] == model] for model in self.models}
+        self.n_methods = table[table["kind"] == "known"]["method"].nunique()
+
+    def about(self, model: str) -> str:
+        """Images, scenes, and what the intervals range over."""
+        return about(self._tables[model])
+
+    def values(self, model: str, *groups: str) -> str:
+        """A table of the measures of some groups, with intervals."""
+        return markdown(shown_table(self._tables[model], names_of(*groups)))
+
+    def ranks(self, model: str, *groups: str) -> str:
+        """Ranks with intervals among the methods."""
+        table, ranks = self._tables[model], self._ranks[model]
+        methods = table[table["kind"] == "known"]["method"]
+        of_groups = ranks[ranks["measure"].isin(names_of(*groups))]
+        return markdown(shown_ranks(of_groups, list(methods)))
+
+    def first(self, model: str, measure: str) -> str:
+        """The first method by a measure, and those that can't be told from it."""
+        rows = self._ranks[model]
+        rows = rows[(rows["measure"] == measure) & ~rows["differs"]].sort_values("rank")
+        names = [f"`{name}`" for name in rows["method"]]
+        if not names:
+            return "-"
+        return ", not told from it: ".join([names[0], ", ".join(names[1:])][: len(names)])
+
+    def ahead(self, model: str, control: str, measure: str) -> str:
+        """`3 of 16`: how many methods a control is ahead of."""
+        behind = ahead_of(self._tables[model], control, measure)
+        known = self._tables[model]
+        n = int(known.loc[known["kind"] == "known", measure].notna().sum())
+        return "-" if behind is None else f"{len(behind)} of {n}"
+
+    def mostly_ahead(self, control: str) -> str:
+        """The measures by which a control is ahead of most methods, and in how many networks."""
+        found = []
+        for name, measure in MEASURES.items():
+            counts = [
+                (len(behind), int(table.loc[table["kind"] == "known", name].notna().sum()))
+                for table in self._tables.values()
+                if (behind := ahead_of(table, control, name)) is not None
+            ]
+            if won := sum(2 * ahead > n for ahead, n in counts):
+                found.append(f"{measure.title} ({won} of {len(counts)} networks)")
+        return "; ".join(found) or "none"
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table of texts as Markdown; names of methods as code."""
+    rows = [
+        [f"`{row.iloc[0]}`", *(str(value) for value in row.iloc[1:])] for _, row in frame.iterrows()
+    ]
+    lines = [list(frame.columns), ["---"] * len(frame.columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def anchor(table: str) -> str:
     """The link to the section of docs/results.md about a table."""
     heading = SECTIONS[table.split("_")[0]].lower()
@@ -261,6 +337,9 @@ def pages(root: Path) -> dict[str, str]:
     public = (name for name in dir(numbers) if not name.startswith("_"))
     environment.globals |= {name: getattr(numbers, name) for name in public}
     environment.globals |= {
+        "benchmark": Benchmark("an8flower-double-12c"),
+        "MEASURES": MEASURES,
+        "ADAPTED": ADAPTED,
         "n_claims": len(numbers.claims),
         "count_table": count_table(numbers.claims).strip(),
         "claim_table": claim_table(numbers.claims).strip(),

@@ -380,47 +380,62 @@ def benchmark(
         typer.Option(help="my_method.py:explain, captum:Saliency, ...; 'NAME: FUNCTION' names it."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for benchmark.csv and benchmark.html.")],
-    run: Annotated[
-        Path, typer.Option(help="A finished run with interventions: config/interventions.yaml.")
-    ] = Path("results/interventions"),
-    dataset: Annotated[str, typer.Option(help="Its data set.")] = "an8flower-double-12c",
+    dataset: Annotated[
+        str, typer.Option(help="A data set of the benchmark, or of --run.")
+    ] = "an8flower-double-12c",
     model: Annotated[
-        str,
-        typer.Option(help="Its network; or yours: module:function or file.py:function returns it."),
-    ] = "an8flower-strided",
+        str | None,
+        typer.Option(
+            help="One of its networks, default: all; or yours: module:function or file.py:function "
+            "returns it."
+        ),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Weights of your network: a file with its state dict.")
     ] = None,
     negative: Annotated[
         Negative, typer.Option(help="Negative values: dropped, their size counts, an error.")
     ] = Negative.positive,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="A finished run of config/interventions.yaml, for its networks and scenes instead of "
+            "the published ones."
+        ),
+    ] = None,
     factory: Annotated[
-        list[str] | None, typer.Option(help="Code that the run's networks are made with.")
+        list[str] | None, typer.Option(help="With --run: code that its networks are made with.")
     ] = None,
 ) -> None:
-    """Score explanation methods beside those of a run: by masks, and by interventions.
+    """Score explanation methods beside known ones: by masks, and by true effects of interventions.
 
-    Measures, intervals over networks and scenes, negative and positive controls; docs/methods.md.
+    Networks, scenes and the known methods' scores come with the package. Measures, intervals over
+    scenes, negative and positive controls: docs/benchmark.md.
     """
+    from vebi.benchmark.compare import benchmark as compare
+    from vebi.benchmark.compare import methods_of
+    from vebi.benchmark.measures import names_of
+    from vebi.benchmark.page import about, narrow_table, page
     from vebi.io.files import write_text
-    from vebi.studies.interventions.benchmark import (
-        ARTEFACTS,
-        FAITHFULNESS,
-        LOCALISATION,
-        methods_of,
-    )
-    from vebi.studies.interventions.benchmark import benchmark as score
-    from vebi.studies.interventions.benchmark_page import page, shown_table
 
-    methods = methods_of(method, negative.value)
-    table = score(
-        run, methods, dataset=dataset, model=model, factories=factory or (), weights=weights
+    found = compare(
+        methods_of(method, negative.value),
+        dataset=dataset,
+        model=model,
+        weights=weights,
+        run_folder=run,
+        factories=factory or (),
     )
-    for measures in (LOCALISATION, (*FAITHFULNESS, *ARTEFACTS)):
-        _show(shown_table(table, measures))
-    text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    console = Console(highlight=False)
+    for name, table in found.table.groupby("model", sort=False):
+        console.print(f"\n[bold]{name}[/bold]: {about(table)}")
+        for groups in (("localisation",), ("faithfulness", "artefact")):
+            _show(narrow_table(table, names_of(*groups)))
+        for _, one in table[table["kind"] == "yours"].iterrows():
+            console.print(f"{one['method']}: {1000 * one['seconds_per_image']:.1f} ms per image")
+    text = found.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_text(out / "benchmark.csv", text)
-    write_text(out / "benchmark.html", page(table, f"{dataset}, {model}"))
+    write_text(out / "benchmark.html", page(found, dataset))
     Console(stderr=True).print(f"benchmark.csv and benchmark.html are in {out}")
 
 

@@ -237,6 +237,10 @@ def test_captum_s_methods_are_captum_s() -> None:
     cam = captum.attr.LayerGradCam(net, net[2]).attribute(images.clone(), target=targets)
     assert cam.shape[2:] == (12, 12)
     torch.testing.assert_close(signal("captum:LayerGradCam"), upsampled(cam).clamp(min=0))
+    windows = {"sliding_window_shapes": (1, 3, 3), "strides": (1, 2, 2)}
+    occluded = captum.attr.Occlusion(net).attribute(images.clone(), target=targets, **windows)
+    ours = signal("captum:Occlusion(sliding_window_shapes=[1, 3, 3], strides=[1, 2, 2])")
+    torch.testing.assert_close(ours, occluded.clamp(min=0))
     first = captum.attr.LayerGradCam(net, net[0]).attribute(images.clone(), target=targets)
     ours = signal("captum:LayerGradCam(layer='0')", "absolute")
     torch.testing.assert_close(ours, upsampled(first).abs())

@@ -12,7 +12,9 @@ from vebi.statistics import MARGINS
 
 @pytest.fixture(scope="module")
 def tool(root) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulated_coverage", root / "tools/coverage.py")
+    spec = importlib.util.spec_from_file_location(
+        "simulated_coverage", root / "tools/interval_coverage.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -45,7 +45,11 @@ def attribute(what: str, call: Call, model: nn.Module, images: Tensor, targets: 
 
 def _captum(what: str, call: Call, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     kind = _find(what, "captum.attr", "captum", call.function)
-    given = dict(call.arguments)
+    # Shapes and strides are tuples there, which a call's text has no form for.
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in call.arguments.items()
+    }
     parameters = inspect.signature(kind).parameters
     if "layer" in parameters:
         given["layer"] = _layer(what, model, images, given.pop("layer", None))

@@ -18,7 +18,18 @@ from vebi.record import record
 RUN_KEYS = ("dataset", "model", "seed")
 # Key columns that hold numbers. The others are names, also where they look like a number.
 NUMBER_KEYS = frozenset(
-    ("seed", "mu", "class", "channel", "repeat", "threshold", "covered_fraction", "k", "epoch")
+    (
+        "seed",
+        "mu",
+        "class",
+        "channel",
+        "repeat",
+        "threshold",
+        "covered_fraction",
+        "k",
+        "epoch",
+        "scene",
+    )
 )
 # Other columns that mean the same in every table: those of text, and those with a format of their own.
 TEXT_VALUES = frozenset(("over", "verdict"))

@@ -1,7 +1,7 @@
 """What rendered interventions do to a network, its selected features, and where the maps lie."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,59 +62,74 @@ def measure(
     Raises:
         VebiError: the interventions are on other images than the data set's, or heatmaps are missing.
     """
-    observed = _Observer.of(network, settings)
-    write_effects(out, _effects(observed, network.dataset, interventions, heatmaps, seed))
-
-
-def effects_on(model: nn.Module, dataset: Dataset, interventions: Path) -> Effects:
-    """What interventions do to any network that takes the data set's images; no features, no maps.
-
-    Raises:
-        VebiError: the interventions are on other images than the data set's.
-    """
-    return _effects(_Observer.without_features(model), dataset, interventions, {}, 0)
-
-
-def _effects(
-    observed: "_Observer",
-    dataset: Dataset,
-    interventions: Path,
-    heatmaps: Mapping[str, Path],
-    seed: int,
-) -> Effects:
-    parts, kinds = read_changes(interventions)
-    images, index = _read_images(interventions, dataset)
-    names = list(images[0].masks)
-    masks = np.stack([[one.masks[name] for name in names] for one in images])
-    fill = mean_fill(dataset, "mean_colour")[:, 0, 0].numpy()
-    found = [
-        _observe(observed, one, parts, kinds, fill)
-        for one in tqdm(images, "interventions", unit="image", disable=None)
-    ]
+    dataset = network.dataset
+    pictures, index = _read_pictures(interventions, dataset)
+    masks = np.stack([np.stack(list(one.masks.values())) for one in pictures])
     shares = {
         name: shares_on_parts(read_heatmaps(path, index), masks)
         for name, path in sorted(heatmaps.items())
     }
     chance = random_maps(index, dataset.image_shape[:2], seed)
     shares[CHANCE.name] = shares_on_parts(chance, masks)
+    effects = _effects(
+        _Observer.of(network, settings),
+        pictures,
+        read_changes(interventions),
+        scene=read_scenes(dataset, index),
+        fill=mean_fill(dataset, "mean_colour")[:, 0, 0].numpy(),
+    )
+    mass = {name: mass for name, (mass, _) in shares.items()}
+    density = {name: density for name, (_, density) in shares.items()}
+    write_effects(out, replace(effects, mass=mass, density=density))
+
+
+def effects_on(
+    model: nn.Module, pictures: Sequence[Intervened], changes: tuple[Sequence[str], Sequence[str]]
+) -> Effects:
+    """What interventions do to any network that takes these images; no boxes, no features, no maps.
+
+    Args:
+        model: gives a score per class, before softmax.
+        pictures: images with their interventions.
+        changes: part and kind of each, from `read_changes`.
+    """
+    scene = np.array([one.scene.base for one in pictures], np.int64)
+    return _effects(_Observer.without_features(model), pictures, changes, scene=scene, fill=None)
+
+
+def _effects(
+    observed: "_Observer",
+    pictures: Sequence[Intervened],
+    changes: tuple[Sequence[str], Sequence[str]],
+    *,
+    scene: NDArray[np.int64],
+    fill: NDArray[np.float32] | None,
+) -> Effects:
+    """The effects on images of these scenes (n), without maps; of boxes too if they have a colour."""
+    parts, kinds = changes
+    names = list(pictures[0].masks)
+    found = [
+        _observe(observed, one, parts, kinds, fill)
+        for one in tqdm(pictures, "interventions", unit="image", disable=None)
+    ]
     columns = {name: np.stack([one[name] for one in found]) for name in found[0]}
     return Effects(
-        image_index=index,
-        scene=read_scenes(dataset, index),
-        class_part=np.array([names.index(one.scene.part) for one in images]),
+        image_index=np.array([one.index for one in pictures], np.int64),
+        scene=scene,
+        class_part=np.array([names.index(one.scene.part) for one in pictures]),
         change_parts=np.array(parts),
         change_kinds=np.array(kinds),
         parts=np.array(names),
-        area=masks.mean((2, 3)),
+        area=np.stack([[mask.mean() for mask in one.masks.values()] for one in pictures]),
         features=observed.chosen,
         weights=observed.weights,
-        mass={name: mass for name, (mass, _) in shares.items()},
-        density={name: density for name, (_, density) in shares.items()},
+        mass={},
+        density={},
         **columns,
     )
 
 
-def _read_images(
+def _read_pictures(
     interventions: Path, dataset: Dataset
 ) -> tuple[list[Intervened], NDArray[np.int64]]:
     """The rendered images and their rows in the data set; VebiError if it has others there."""
@@ -207,17 +222,11 @@ def _observe(
     one: Intervened,
     parts: Sequence[str],
     kinds: Sequence[str],
-    fill: NDArray[np.float32],
+    fill: NDArray[np.float32] | None,
 ) -> dict[str, NDArray[np.float64]]:
-    """The fields of `Effects` that one image has."""
+    """The fields of `Effects` that one image has; `fill` is the colour of boxes, None: there are none."""
     k = len(parts)
-    boxed = [
-        change
-        for change, (part, kind) in enumerate(zip(parts, kinds, strict=True))
-        if kind == "removed" and part not in BACKGROUND and one.applies[change]
-        if one.masks[part].any()
-    ]
-    covered = [under_boxes(one.image, one.masks[parts[change]], fill) for change in boxed]
+    boxed, covered = _under_boxes(one, parts, kinds, fill)
     scores, responded = observer.look(np.concatenate([one.image[None], one.changed, *covered]))
     label = int(scores[0].argmax())
     likely = probabilities(torch.from_numpy(scores))[:, label].numpy()
@@ -235,6 +244,24 @@ def _observe(
         "response": before,
         "response_drop": np.where(one.applies[:, None], lost, np.nan),
     }
+
+
+def _under_boxes(
+    one: Intervened,
+    parts: Sequence[str],
+    kinds: Sequence[str],
+    fill: NDArray[np.float32] | None,
+) -> tuple[list[int], list[NDArray[np.uint8]]]:
+    """Numbers of the removals that boxes can stand in for, and for each the image under BOXES."""
+    if fill is None:
+        return [], []
+    boxed = [
+        change
+        for change, (part, kind) in enumerate(zip(parts, kinds, strict=True))
+        if kind == "removed" and part not in BACKGROUND and one.applies[change]
+        if one.masks[part].any()
+    ]
+    return boxed, [under_boxes(one.image, one.masks[parts[change]], fill) for change in boxed]
 
 
 def random_maps(index: NDArray[np.integer], shape: Sequence[int], seed: int) -> NDArray[np.float64]:

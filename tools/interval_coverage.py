@@ -1,6 +1,6 @@
 """How often the intervals of `vebi.statistics` hold the truth, and what its verdicts say of known truths.
 
-    python tools/coverage.py --out results/reference/statistics
+    python tools/interval_coverage.py --out results/reference/statistics
 
 writes `coverage.csv` (a row per interval and setting) and `verdicts.csv` (a row per truth and
 design), and puts the tables of docs/statistics.md in place, in a few CPU minutes.
