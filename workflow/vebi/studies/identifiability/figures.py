@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.palette import BLUE, GREEN, GREY, PURPLE, VERMILION
 from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of
+from vebi.figures.names import title_of
 from vebi.figures.style import NOTE, SMALL, WIDTH, styled
 
 RANKING_NAMES = {
@@ -36,7 +37,7 @@ def draw_identifiability(stability: pd.DataFrame, rivals: pd.DataFrame) -> Figur
         above.plot(size, features["selected_share"], "o", ms=4, color=PURPLE, alpha=0.5, mew=0)
         networks = features["seed"].nunique()
         counted = f"{networks} networks" if networks > 1 else "one network"
-        above.set_title(f"{experiment[0]}\n{experiment[1]}\n{counted}, {len(features)} features")
+        above.set_title(f"{title_of(*experiment)}\n{counted}, {len(features)} features")
         above.set(ylim=(-0.03, 1.03), xlabel="size of the weight", xscale="log")
         rows = rows_of(rivals, *experiment)
         names = [name for name in RANKING_NAMES if name in set(rows["ranking"])]
