@@ -12,8 +12,6 @@ SLURM := .venv-slurm
 LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 # Ctrl-C says how to go on.
 export VEBI_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
-# Snakemake ends in a traceback where a file is not UTF-8.
-CHECK_TEXT = PYTHONPATH=workflow $(VENV)/bin/python -m vebi.config.files
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
 .PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults fuzz mutants check wheel docs lock bench coverage pages clean-env
@@ -82,7 +80,6 @@ quick: $(VENV)/.installed
 	$(RUN_SNAKEMAKE) --configfile config/quick.yaml
 
 reproduce: env
-	@$(CHECK_TEXT) config/config.yaml $(CONFIG)
 	$(RUN_SNAKEMAKE) $(if $(filter-out config/config.yaml,$(CONFIG)),--configfile $(CONFIG))
 
 smoke: env

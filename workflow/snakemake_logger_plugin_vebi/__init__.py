@@ -3,6 +3,8 @@
 A job's tqdm bars go to its log, once a second; what stands last in the logs of running jobs is drawn
 here. Finished rules fold away, and Ctrl-C ends in two lines. Snakemake finds this module by its name,
 among installed ones: `pip install -e .` puts the folder there.
+
+Snakemake imports it in any case, before it reads the configuration, which is looked at here first.
 """
 
 import json
@@ -30,6 +32,10 @@ from rich.progress import (
 from rich.text import Text
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_rich import LogHandler as RichLogger
+
+from snakemake_logger_plugin_vebi.configuration_text import check_command_line
+
+check_command_line()
 
 # `vebi.run.job_context.VARIABLE`. Nothing of `vebi` is imported here: Snakemake loads this before the
 # Snakefile, whose own copy of the package is the one to be used.

@@ -1,9 +1,6 @@
-import subprocess
-import sys
-
 import pytest
 
-from vebi.config.files import check_keys_once, check_text
+from vebi.config.files import check_keys_once
 from vebi.io.errors import VebiError
 
 
@@ -54,17 +51,3 @@ def test_aliases_that_stand_for_billions_are_looked_at_once(tmp_path):
     with pytest.raises(VebiError) as caught:
         check_keys_once([path])
     assert len(str(caught.value).splitlines()) == 2
-
-
-def test_a_file_that_is_not_utf_8_is_named_with_its_line(tmp_path):
-    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
-    good.write_text("run: Müller\n", encoding="utf-8")
-    bad.write_bytes(b"run: a\n# one\nname: M\xfcller\n")
-    check_text([good, tmp_path / "absent.yaml"])
-    with pytest.raises(VebiError, match=r"bad\.yaml, line 3: the byte 0xfc is not UTF-8") as caught:
-        check_text([good, bad])
-    assert "\n" not in str(caught.value)
-    command = [sys.executable, "-W", "error", "-m", "vebi.config.files", str(good), str(bad)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{caught.value}\n"

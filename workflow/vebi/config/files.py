@@ -1,6 +1,5 @@
 """Configuration files as text: what is lost once they have been read."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,27 +10,6 @@ from vebi.io.files import read_bounded
 
 LARGEST_FILE = 10_000_000
 _MERGE = "tag:yaml.org,2002:merge"
-
-
-def check_text(paths: Iterable[str | Path]) -> None:
-    """Raise VebiError for the first file that is not UTF-8: a message with file and line number.
-
-    Snakemake reads the files before any code of this package runs, and ends in a traceback then.
-    """
-    for path in paths:
-        try:
-            content = read_bounded(path, LARGEST_FILE)
-        except OSError:
-            # Snakemake says which file is not there.
-            continue
-        try:
-            content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise VebiError(
-                f"{path}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8. Save the file "
-                "as UTF-8."
-            ) from error
 
 
 def check_keys_once(paths: Iterable[str | Path]) -> None:
@@ -73,10 +51,3 @@ def _repeated_keys(path: str | Path) -> Iterator[str]:
             if name in first:
                 yield f"{path}, line {line}: '{key.value}' stands in line {first[name]} already"
             first.setdefault(name, line)
-
-
-if __name__ == "__main__":
-    try:
-        check_text(sys.argv[1:])
-    except VebiError as error:
-        sys.exit(str(error))
