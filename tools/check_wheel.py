@@ -72,6 +72,12 @@ class Bare:
             [self.bin / "python", "-m", "pip", "install", *quiet, *arguments], check=True
         )
 
+    def uninstall(self, *packages: str) -> None:
+        """`pip uninstall PACKAGES`, as far as they are there."""
+        subprocess.run(
+            [self.bin / "python", "-m", "pip", "uninstall", "-qy", *packages], check=True
+        )
+
     def run(
         self, *command: str, code: int = 0, says: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
@@ -95,11 +101,17 @@ class Bare:
         return done
 
 
+def requirements() -> tuple[list[str], list[str]]:
+    """What pyproject.toml says that the package needs, and that its extras need besides."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = (project["optional-dependencies"][name] for name in EXTRAS.split(","))
+    return project["dependencies"], sorted({one for extra in extras for one in extra})
+
+
 def lower_bounds() -> list[str]:
     """The oldest versions that pyproject.toml allows, but for torch and torchvision."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [project["optional-dependencies"][name] for name in EXTRAS.split(",")]
-    stated = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    needed, optional = requirements()
+    stated = [*needed, *optional]
     return [one.replace(">=", "==") for one in stated if not one.startswith("torch")]
 
 
@@ -218,6 +230,9 @@ def main() -> None:
         subprocess.run(build, check=True)
         (wheel,) = folder.glob("vebi-*.whl")
         bare = Bare((arguments.into or folder / "venv").absolute(), folder / "place")
+        if arguments.into:
+            # An environment that was there may have the extras.
+            bare.uninstall(*(one.partition(">=")[0] for one in requirements()[1]))
         print(f"Python {sys.version.split()[0]}, {arguments.versions} versions", flush=True)
         bare.install(f"torch=={arguments.torch}")
         bounds = folder / "bounds.txt"

@@ -25,6 +25,7 @@ for _study, _name, _figure in drawn_figures():
         params:
             draw=_figure.draw,
             settings=get_figure_settings(_figure),
+            shown_as=CONFIG.shown_as,
             tables={name: _study.tables[name] for name in _figure.reads},
             code=get_code("draw.py", _figure.draw),
             compute_threads=CONFIG.compute_threads,

@@ -1,6 +1,7 @@
 """Tables and files to a figure, by the function that the figure's record names."""
 
 from vebi.catalogue.record import resolve
+from vebi.figures.names import named
 from vebi.figures.style import save
 from vebi.io.tables import read_table
 from vebi.run.job import job
@@ -11,4 +12,6 @@ with job(snakemake) as task:
     if "model" in files:
         # A network may be made by the user's own code.
         files["factories"] = task.factories
-    save(resolve(params.draw)(*tables, **files, **params.settings), task.output[0])
+    with named(params.shown_as):
+        figure = resolve(params.draw)(*tables, **files, **params.settings)
+    save(figure, task.output[0])

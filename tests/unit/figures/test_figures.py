@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures import style
 from vebi.figures.images import pick_examples
+from vebi.figures.names import name_of, named, say_names
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
 from vebi.studies.iou.figures import draw_distractors, draw_iou_curves, draw_localisation
@@ -219,3 +221,45 @@ def test_drawing_changes_nothing_of_the_user_s_process(name, tmp_path):
     assert matplotlib.get_backend() == backend
     # None of them is kept in pyplot's list.
     assert not matplotlib.pyplot.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("n", "masked", "shape"),
+    [
+        *((20, False, (4, 5)), (24, False, (3, 8)), (3, False, (1, 3)), (22, False, (3, 8))),
+        *((24, True, (6, 4)), (7, True, (2, 4)), (1, True, (1, 1))),
+    ],
+)
+def test_a_montage_fills_its_rows_and_no_more_than_a_page(n, masked, shape):
+    masks = np.ones((n, 5, 5), bool) if masked else None
+    made = draw_montage(np.zeros((n, 5, 5, 3), np.uint8), ["a"] * n, masks)
+    grid = made.axes[0].get_gridspec()
+    assert (grid.nrows, grid.ncols // (1 + masked)) == shape
+    assert made.get_figwidth() <= style.WIDTH
+
+
+def test_figures_call_data_sets_and_networks_as_people_do():
+    shown = {"d": "Some Data", "m": "a network"}
+    with named(shown):
+        texts = [text.get_text() for text in FIGURES["iou"]().findobj(Text)]
+    assert any(text.startswith("Some Data\na network") for text in texts)
+    assert any(t.get_text().startswith("d\nm") for t in FIGURES["iou"]().findobj(Text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("keras-8 0.5; keras-80, keras-8-b", "Keras 8 0.5; keras-80, B"),
+        ("keras-8.", "Keras 8."),
+        ("keras-8.csv, results/keras-8/, x.keras-8", "keras-8.csv, results/keras-8/, x.keras-8"),
+        ("keras-8-b minus keras-8 0.1", "B minus Keras 8 0.1"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_names_in_sentences_are_whole_words(text, said):
+    assert say_names(text) == text
+    with named({"keras-8": "Keras 8", "keras-8-b": "B"}):
+        assert say_names(text) == said
+        assert name_of("keras-8") == "Keras 8"
+        assert name_of("other") == "other"
+    assert name_of("keras-8") == "keras-8"

@@ -11,6 +11,7 @@ from matplotlib.transforms import Bbox
 
 from vebi.catalogue.record import resolve
 from vebi.config import parse_config
+from vebi.figures.names import named
 from vebi.figures.style import SMALL, WIDTH
 from vebi.io.tables import read_table
 from vebi.run.plan import Plan
@@ -53,7 +54,8 @@ def draw(root, run: str, name: str) -> Figure:
     figure = study.figures[name]
     folder = root / "results/reference" / run / "tables"
     tables = [read_table(folder / f"{t}.csv", study.tables[t]) for t in figure.reads]
-    made = resolve(figure.draw)(*tables, **figure.settings(plan, None))
+    with named(plan.config.shown_as):
+        made = resolve(figure.draw)(*tables, **figure.settings(plan, None))
     FigureCanvasAgg(made).draw()
     return made
 

@@ -133,8 +133,8 @@ def test_paths_are_the_solution_and_the_strongest_features_come_first(tmp_path):
     write_solution(tmp_path / "path.h5", solution)
     found = weight_paths(Selected("d", "m", 0, tmp_path / "path.h5", ("red", "blue"), 1.5))
     first, second = found["classes"]
-    assert [f["name"] for f in first["features"]] == ["conv1/7", "conv1/0"]
-    assert [f["name"] for f in second["features"]] == ["fc/2"]
+    assert [f["name"] for f in first["features"]] == ["conv1, channel 7", "conv1, channel 0"]
+    assert [f["name"] for f in second["features"]] == ["fc, channel 2"]
     for mu, y, z, n in zip(
         found["x"],
         first["features"][0]["y"],

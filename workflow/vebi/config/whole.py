@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from math import prod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,8 @@ from vebi.record import paragraph
 
 # A network's responses to a batch take some ten times the memory of its pixels.
 MOST_BATCH_BYTES = 8 * 2**30
+# As much as stands over a panel of a figure.
+Shown = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$", max_length=60)]
 # Sections that measure something of each experiment.
 NEED_EXPERIMENTS = ("average", "artefacts", "occlusion", "sanity", "resampling", "feature_counts")
 
@@ -76,6 +78,13 @@ class Config(Strict):
     )
     models: dict[Name, ModelConfig] = Field(
         min_length=1, description="networks and how they are trained, by name; see below"
+    )
+    shown_as: dict[Name, Shown] = Field(
+        {},
+        description=paragraph("""
+            what figures and the report call data sets and models, by their names; others keep those.
+            Files, folders and tables have the names
+        """),
     )
     experiments: list[ExperimentConfig] = Field(
         description=paragraph("""
@@ -164,6 +173,7 @@ class Config(Strict):
                 f"heatmaps.scope: '{self.heatmaps.scope}' is not in selection.scopes "
                 f"({', '.join(self.selection.scopes)})"
             )
+        problems += self._shown_problems()
         if self.ask_for_gpu and self.device == "cpu":
             problems.append(
                 "ask_for_gpu: true, but device is 'cpu'; allowed with it: false or null"
@@ -184,6 +194,22 @@ class Config(Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _shown_problems(self) -> list[str]:
+        """Each is of something that is there, and tells it apart."""
+        known = {**self.datasets, **self.models}
+        problems = [
+            _unknown("shown_as", name, known) for name in self.shown_as if name not in known
+        ]
+        names: dict[str, str] = {}
+        for name in known:
+            shown = self.shown_as.get(name, name)
+            if names.setdefault(shown, name) != name:
+                problems.append(
+                    f"shown_as: '{name}' and '{names[shown]}' would both be shown as '{shown}'; "
+                    "give each its own"
+                )
+        return problems
 
     def _empty_class_problems(self) -> list[str]:
         """Classes without images have no annotations that a mu-Lasso could be about."""

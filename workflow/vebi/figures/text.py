@@ -21,6 +21,11 @@ def layer_label(name: str, layer_type: str = "") -> str:
     return f"{own} ({layer_type})" if is_place and layer_type else own
 
 
+def feature_label(layer: str, channel: int, layer_type: str = "") -> str:
+    """A feature in running text: `conv2, channel 14`."""
+    return f"{layer_label(layer, layer_type)}, channel {channel}"
+
+
 @cache
 def text_width(text: str, size: float) -> float:
     """Width in points of a line of text in the style's font at `size` points."""

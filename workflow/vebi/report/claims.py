@@ -10,6 +10,7 @@ import pandas as pd
 
 from vebi.claims.show import reason
 from vebi.claims.tabulate import CLAIMS
+from vebi.figures.names import say_names
 from vebi.statistics import Verdict
 
 # Of the page; what these works do not hold follows by name. What we add stands with the first of them.
@@ -64,13 +65,15 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
                 else f"{_format(measured)}{interval}",
                 verdict=_text(row["verdict"]),
                 comparability=_text(row.get("comparability")),
-                reason=reason(
-                    {**row, "factor": _text(row["factor"]), "problem": _text(row["problem"])}
+                reason=say_names(
+                    reason(
+                        {**row, "factor": _text(row["factor"]), "problem": _text(row["problem"])}
+                    )
                 ),
                 margin="" if margin is None else _format(margin),
                 rule=_text(row.get("rule")),
                 table=_text(row.get("table")),
-                note=_text(row.get("note")),
+                note=say_names(_text(row.get("note"))),
                 plot=draw(published, measured, low, high),
                 tables=tuple(_text(row.get("tables")).split()),
             )

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vebi.catalogue.methods import CHANCE, DRAWN, in_order
+from vebi.figures.names import name_of
+from vebi.figures.text import feature_label
 from vebi.selection.path import ClassPath
 from vebi.selection.path_file import read_solution
 
@@ -46,8 +48,8 @@ def iou_curves(table: pd.DataFrame) -> list[dict[str, Any]]:
             )
         plots.append(
             {
-                "dataset": dataset,
-                "model": model,
+                "dataset": name_of(str(dataset)),
+                "model": name_of(str(model)),
                 "networks": seeds,
                 "x": _rounded(part["threshold"].drop_duplicates().sort_values(), 4),
                 "series": series,
@@ -76,7 +78,7 @@ def weight_paths(files: Selected) -> dict[str, Any]:
     """
     solution = read_solution(files.path)
     labels = [
-        f"{layer}/{c}"
+        feature_label(layer, c)
         for layer, c in zip(solution.index.layer, solution.index.channel, strict=True)
     ]
     numbers = np.arange(len(solution.classes))
@@ -100,8 +102,8 @@ def weight_paths(files: Selected) -> dict[str, Any]:
             }
         )
     return {
-        "dataset": files.dataset,
-        "model": files.model,
+        "dataset": name_of(files.dataset),
+        "model": name_of(files.model),
         "seed": files.seed,
         "scope": solution.scope,
         "mu": files.mu,

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from vebi.catalogue.methods import CHANCE, DRAWN, METHODS, OURS, PEER, Method
+from vebi.figures.names import name_of
 from vebi.statistics import ALPHA, Ordering, judge_difference
+from vebi.studies.robustness.comparisons import say_comparison
 
 Tables = Mapping[str, pd.DataFrame]
 Tone = Ordering | Literal["in part", ""]
@@ -89,7 +91,8 @@ def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each experiment's rows; the model is named only where a data set has several."""
     models = table.groupby("dataset")["model"].nunique().to_dict()
     for (dataset, model), part in table.groupby(["dataset", "model"], sort=True):
-        yield str(dataset) if models[dataset] == 1 else f"{dataset}, {model}", part
+        names = [name_of(str(dataset)), *([name_of(str(model))] if models[dataset] > 1 else [])]
+        yield ", ".join(names), part
 
 
 def _training(table: pd.DataFrame) -> Iterator[Finding]:
@@ -197,12 +200,13 @@ def _robustness(table: pd.DataFrame) -> Iterator[Finding]:
     for row in _rows(table[table["factor"] == "all"]):
         good, bad, total = row["n_holds"], row["n_reversed"], row["n_settings"]
         text = f"holds in {good} of {total} settings, reversed in {bad}"
-        yield Finding(str(row["comparison"]), "all settings", text, _tone(good, bad, total))
+        statement = say_comparison(str(row["comparison"]))
+        yield Finding(statement, "all settings", text, _tone(good, bad, total))
 
 
 def _mcgill(table: pd.DataFrame) -> Iterator[Finding]:
     for row in _rows(table):
-        place = f"{row['model']} (reduced)" if row["reduced"] else str(row["model"])
+        place = name_of(str(row["model"])) + " (reduced)" * bool(row["reduced"])
         yield Finding("Is the tipping point the network's?", place, str(row["conclusion"]))
 
 

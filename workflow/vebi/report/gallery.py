@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from vebi.catalogue.methods import in_order
 from vebi.data.dataset import open_dataset
 from vebi.figures.images import read_rows
+from vebi.figures.names import name_of
+from vebi.figures.text import feature_label
 from vebi.io.hdf5 import open_hdf5
 from vebi.report.pictures import encode_image, encode_map, encode_mask
 from vebi.studies.iou.curve import area_under_curve
@@ -72,8 +74,8 @@ def collect(files: Explained) -> dict[str, Any]:
     areas = _areas(files.iou, methods, rows)
     features = {m: _features(files.heatmaps[m], rows, layers) for m in methods}
     return {
-        "dataset": files.dataset,
-        "model": files.model,
+        "dataset": name_of(files.dataset),
+        "model": name_of(files.model),
         "seed": files.seed,
         "classes": list(dataset.classes),
         "shown": sorted({int(dataset.labels[i]) for i in index[rows]}),
@@ -112,4 +114,6 @@ def _features(path: Path, rows: NDArray[np.integer], layers: Sequence[str]) -> l
         if "features" not in file:
             return [[] for _ in rows]
     found = read_rows(path, "features", rows)
-    return [[f"{layers[layer]}/{c}" for layer, c in image if layer >= 0] for image in found]
+    return [
+        [feature_label(layers[layer], c) for layer, c in image if layer >= 0] for image in found
+    ]

@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from vebi.catalogue.methods import DRAWN
+from vebi.figures.names import name_of, named, title_of
 from vebi.io.errors import VebiError
 from vebi.io.files import write_text
 from vebi.io.optional import require
@@ -121,17 +122,22 @@ def write_report(path: Path, sources: Sources) -> None:
 
 def render(sources: Sources) -> str:
     """The page as HTML."""
+    manifest = _read_manifest(sources.manifest)
+    with named(manifest.get("config", {}).get("shown_as", {})):
+        return _render(sources, manifest)
+
+
+def _render(sources: Sources, manifest: Mapping[str, Any]) -> str:
     tables = {
         p.stem: read_table(p, TABLES[p.stem]) if p.stem in TABLES else read_rows(p)
         for p in sources.tables
     }
-    manifest = _read_manifest(sources.manifest)
     own = _own_networks(manifest.get("config", {}))
     claims = read_claims(tables["claims"]) if "claims" in tables else []
     if own:
         # The works say nothing about somebody's own images, but for what was tested on them.
         claims = [claim for claim in claims if claim.verdict != Verdict.NOT_TESTED]
-    sections = _sections(sources, tables, claims)
+    sections = _sections(sources, tables, claims, _places(manifest.get("config", {})))
     gallery = [collect(files) for files in sources.explained]
     # Of somebody's own images a reader wants to know what was found there, not what the works claim.
     leads = [] if own else lead_claims(claims)
@@ -191,7 +197,10 @@ def _of_claims(claims: list[Claim]) -> dict[str, Any]:
 
 
 def _sections(
-    sources: Sources, tables: Mapping[str, pd.DataFrame], claims: Sequence[Claim]
+    sources: Sources,
+    tables: Mapping[str, pd.DataFrame],
+    claims: Sequence[Claim],
+    places: Mapping[str, str],
 ) -> list[Section]:
     found = {study.name: Section(study, find(study.name, tables)) for study in sections()}
     families: dict[str, FigureFamily] = {}
@@ -201,7 +210,8 @@ def _sections(
             caption = Markup(to_paragraphs(caption_of_figure(family)))
             families[family] = FigureFamily(family, _label(family), caption, [])
             found[section_of(study).name].figures.append(families[family])
-        about = path.stem.removeprefix(family).strip("_").replace("_", ", ")
+        rest = path.stem.removeprefix(family).strip("_")
+        about = places.get(rest, rest.replace("_", ", "))
         families[family].figures.append(ShownFigure(path.stem, about, read_figure(path)))
     for path in sources.tables:
         if path.stem == "claims":
@@ -255,7 +265,15 @@ def _own_networks(config: Mapping[str, Any]) -> list[str]:
     kinds = {data.get("kind") for data in config.get("datasets", {}).values()}
     if kinds != {"image_folder"}:
         return []
-    return [f"{one['model']} on {one['dataset']}" for one in config.get("experiments", [])]
+    experiments = config.get("experiments", [])
+    return [title_of(one["model"], one["dataset"], " on ") for one in experiments]
+
+
+def _places(config: Mapping[str, Any]) -> dict[str, str]:
+    """What people read for the end of a figure's name: a data set, or one and a network."""
+    pairs = [(one["dataset"], one["model"]) for one in config.get("experiments", [])]
+    whole = {f"{data}_{model}": title_of(data, model, ", ") for data, model in pairs}
+    return {data: name_of(data) for data in config.get("datasets", {})} | whole
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

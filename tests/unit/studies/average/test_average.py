@@ -18,7 +18,12 @@ from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network import feature_index, list_layers, responses, to_network_input
 from vebi.studies.average import patches
-from vebi.studies.average.figures import draw_average_rows, draw_average_sheet, sheet_name
+from vebi.studies.average.figures import (
+    draw_average_rows,
+    draw_average_sheet,
+    place_in_rows,
+    sheet_name,
+)
 from vebi.studies.average.patches import crop_patch, read_average, write_average
 from vebi.studies.average.strongest import Strongest, choose_features
 
@@ -259,3 +264,25 @@ def test_figures_of_all_kinds_of_sheets(spots, tmp_path) -> None:
     assert sheet_name(7, "cup / mug ünit") == "007_cup-mug-nit.png"
     assert sheet_name(0, "../..") == "000_class.png"
     assert len(list(tmp_path.glob("*.png"))) == 4
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=24), st.integers(1, 7))
+def test_classes_fill_the_rows_of_a_page(sizes: list[int], most: int) -> None:
+    places = place_in_rows(sizes, most)
+    cells = [cell for some in places for cell in some]
+    assert [len(some) for some in places] == sizes
+    # In reading order, each cell once, and no class is torn that fits into a row.
+    assert cells == sorted(set(cells))
+    rows, columns = (1 + max(cell[i] for cell in cells) for i in (0, 1))
+    assert columns <= most
+    torn = [some for some in places if len({row for row, _ in some}) > 1]
+    assert all(len(some) > columns and some[0][1] == 0 for some in torn)
+    # A row of its own for each class is one of the layouts.
+    if max(sizes) <= most:
+        assert rows * columns <= len(sizes) * max(sizes)
+
+
+def test_classes_of_one_size_leave_no_cell_empty() -> None:
+    for n in (1, 2, 3, 5, 6):
+        cells = [cell for some in place_in_rows([n] * 12) for cell in some]
+        assert (1 + max(cells)[0]) * (1 + max(c for _, c in cells)) == 12 * n

@@ -421,7 +421,7 @@
         if (!chosen.has(m)) return;
         const notes = [];
         if (item.areas && item.areas[i] !== null) notes.push(`area ${item.areas[i].toFixed(2)}`);
-        if (item.features[i].length) notes.push(item.features[i].join(", "));
+        if (item.features[i].length) notes.push(item.features[i].join("; "));
         pictures.push(tile(data.methods[m].name, item.maps[i], `Map by ${data.methods[m].name}: ${what}`, notes, over.checked ? item.image : null));
       });
       return make("li", { class: "item" }, make("h3", {}, label, chip, make("span", { class: "meta" }, `test image ${item.index}`)),

@@ -24,7 +24,9 @@ from vebi.figures.grid import (
     share_limits,
 )
 from vebi.figures.images import explain_colours, show_image
+from vebi.figures.names import title_of
 from vebi.figures.style import HEATMAP, LAYER_COLOURS, SMALL, new_figure, styled
+from vebi.figures.text import layer_label
 from vebi.io.arrays import AnyArray
 from vebi.models.model_file import load_model
 from vebi.studies.artefacts.artefacts_file import read_artefacts
@@ -72,7 +74,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
                 text = f"grid score {round(score, 3) + 0:.3f}"
                 axes[2 * number, column].set_xlabel(text, fontsize=SMALL, labelpad=1)
         axes[2 * number, 0].set_ylabel(
-            f"{drawn.layer}\nlayer {drawn.layer_number}, channel {drawn.channel}",
+            f"{layer_label(drawn.layer)}\nlayer {drawn.layer_number}, channel {drawn.channel}",
             fontsize=SMALL,
             color="white",
             bbox={"facecolor": LAYER_COLOURS["conv"], "edgecolor": "none", "pad": 2},
@@ -104,7 +106,7 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
         finished = part["layer_number"] == 0
         _draw_layers(upper, part[~finished])
         counts = describe_sample(part["n_images"].max(), part["seed"].nunique())
-        title = f"{dataset}\n{model}\n{counts}"
+        title = f"{title_of(dataset, model)}\n{counts}"
         upper.set(title=title, xlabel="layer of the feature (its stride)")
         for row, method in enumerate(methods):
             rows = part[finished & (part["method"] == method)]
@@ -141,7 +143,7 @@ def _draw_layers(axis: Axes, part: pd.DataFrame) -> None:
             _draw_interval(axis, rows, at, DRAWN[method].colour, label=label)
         if place % 2:
             axis.axvspan(place - 0.5, place + 0.5, color="#f6f6f6", lw=0, zorder=0)
-        layers.loc[layers["layer_number"] == number, "text"] = f"{name} ({stride:g})"
+        layers.loc[layers["layer_number"] == number, "text"] = f"{layer_label(name)} ({stride:g})"
     if len(layers):
         turn = 90 if len(layers) > MOST_UPRIGHT else 0
         axis.set_xticks(range(len(layers)), layers["text"], fontsize=SMALL, rotation=turn)

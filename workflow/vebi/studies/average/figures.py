@@ -1,4 +1,4 @@
-"""Average images: a row per class, and a sheet for each class (the paper's Fig. 5)."""
+"""Average images: all classes in one figure, and a sheet for each class (the paper's Fig. 5)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from vebi.figures.images import show_image, title_feature
 from vebi.figures.style import SMALL, get_layer_colour, new_figure, styled
-from vebi.figures.text import layer_label
+from vebi.figures.text import fit_text, layer_label
 
 if TYPE_CHECKING:
     from vebi.studies.average.patches import Tile
 
-# Classes in one figure.
-MOST_ROWS = 24
+# Classes in one figure, and its columns, which fill a page.
+MOST_CLASSES = 24
+MOST_COLUMNS = 6
 
 
 def _show_patch(axis: Axes, pixels: NDArray[np.uint8]) -> None:
@@ -42,27 +43,71 @@ def _show_mean(axis: Axes, tile: Tile) -> None:
     )
 
 
+def place_in_rows(sizes: Sequence[int], most: int = MOST_COLUMNS) -> list[list[tuple[int, int]]]:
+    """Where the pictures of each class stand: classes one behind another, in rows.
+
+    A class begins a row where it does not fit into the last one, and goes on in the next one where it is
+    longer than a row. Of the possible numbers of columns the one that leaves the fewest cells empty is
+    taken, the largest of several.
+
+    Args:
+        sizes: pictures of each class, 1 at least.
+        most: columns, at most.
+
+    Returns:
+        Row and column of each picture, a list per class.
+    """
+    fewest, largest = min(max(sizes), most), min(sum(sizes), most)
+    layouts = [_fill_rows(sizes, columns) for columns in range(largest, fewest - 1, -1)]
+    return min(layouts, key=_count_empty)
+
+
+def _fill_rows(sizes: Sequence[int], columns: int) -> list[list[tuple[int, int]]]:
+    at, places = 0, []
+    for n in sizes:
+        left = -at % columns
+        if n > left:
+            at += left
+        places.append([divmod(at + i, columns) for i in range(n)])
+        at += n
+    return places
+
+
+def _count_empty(places: Sequence[Sequence[tuple[int, int]]]) -> int:
+    cells = [cell for of_class in places for cell in of_class]
+    return (1 + max(r for r, _ in cells)) * (1 + max(c for _, c in cells)) - len(cells)
+
+
 @styled
 def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
-    """Every class a row: the mean patches of its features, highest weight first.
+    """The mean patches of every class's features, highest weight first, classes one behind another.
 
-    More than 6 classes stand in two blocks. Of very many, some are enough: see MOST_ROWS.
+    Of very many classes, some are enough: see MOST_CLASSES.
     """
-    width = max(1, max(len(tiles) for _, tiles in sheets))
-    blocks = 2 if len(sheets) > 6 else 1
-    rows = -(-len(sheets) // blocks)
-    figure, axes = new_figure(rows, blocks * width, figsize=(1.5 * blocks * width, 2.0 * rows))
+    places = place_in_rows([max(1, len(tiles)) for _, tiles in sheets])
+    rows, columns = (1 + max(cell[i] for some in places for cell in some) for i in (0, 1))
+    figure, axes = new_figure(rows, columns, figsize=(1.5 * columns, 2.0 * rows))
     for axis in axes.flat:
         axis.axis("off")
-    for number, (name, tiles) in enumerate(sheets):
-        block, row = divmod(number, rows)
-        cells = axes[row, block * width : (block + 1) * width]
-        for axis, tile in zip(cells, tiles, strict=False):
-            _show_mean(axis, tile)
-        cells[0].text(
-            *(-0.12, 0.5), name, rotation=90, ha="right", va="center", transform=cells[0].transAxes
+    for (name, tiles), cells in zip(sheets, places, strict=True):
+        for cell, tile in zip(cells, tiles, strict=False):
+            _show_mean(axes[cell], tile)
+        first = axes[cells[0]]
+        if not tiles:
+            _say_nothing(first)
+        first.text(
+            *(-0.12, 0.5),
+            fit_text(name, 72 * 1.5, 9),
+            rotation=90,
+            ha="right",
+            va="center",
+            transform=first.transAxes,
         )
     return figure
+
+
+def _say_nothing(axis: Axes) -> None:
+    axis.text(0.5, 0.5, "no feature with\na positive weight", ha="center", fontsize=SMALL)
 
 
 @styled
@@ -79,7 +124,7 @@ def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
             _show_patch(axis, example)
             axis.set_xlabel(f"patch {rank}", fontsize=SMALL, labelpad=2)
     if not tiles:
-        axes[0, 0].text(0.5, 0.5, "no feature with\na positive weight", ha="center", fontsize=SMALL)
+        _say_nothing(axes[0, 0])
     figure.suptitle(f"{name}: mean patch, then the patches of highest response", fontsize=9)
     return figure
 

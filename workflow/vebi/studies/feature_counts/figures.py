@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vebi.figures.grid import new_grid
+from vebi.figures.names import title_of
 from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, SMALL, VERMILION, WIDTH, styled
 
 # Features selected at mu = 10 on the four data sets of the paper's Fig. 4: All, OnlyConv. Which pair
@@ -44,8 +45,9 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
         axis.grid(axis="x", visible=False)
         axis.set_ylim(bottom=0)
         networks = part["seed"].nunique()
+        counted = f"{networks} network{'s' if networks > 1 else ''}"
         axis.set(
-            title=f"{dataset}, {model}\nμ = {mu:g}, {networks} network{'s' if networks > 1 else ''}",
+            title=f"{title_of(dataset, model, ', ')}\nμ = {mu:g}, {counted}",
             ylabel="features selected by any class",
         )
         axis.legend(fontsize=SMALL, loc="upper left")

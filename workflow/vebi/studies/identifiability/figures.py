@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from vebi.catalogue.methods import get_method
 from vebi.catalogue.palette import BLUE, GREEN, GREY, PURPLE, VERMILION
 from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of
+from vebi.figures.names import title_of
 from vebi.figures.style import NOTE, SMALL, WIDTH, styled
 from vebi.studies.identifiability.rankings import RANKINGS
 
@@ -34,8 +35,7 @@ def draw_identifiability(
         features = rows_of(stability, *experiment)
         networks = features["seed"].nunique()
         counted = f"{networks} networks" if networks > 1 else "one network"
-        title = f"{experiment[0]}\n{experiment[1]}\n{counted}, {len(features)} features"
-        column[0].set_title(title)
+        column[0].set_title(f"{title_of(*experiment)}\n{counted}, {len(features)} features")
         _draw_stability(column[0], features)
         _draw_bars(column[1], [rows_of(rivals, *experiment)], "drop")
         if maps is not None:

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.catalogue.palette import BLUE, GREY, VERMILION
 from vebi.figures.grid import get_experiments, new_grid, rows_of
+from vebi.figures.names import title_of
 from vebi.figures.style import SMALL, styled
+from vebi.figures.text import feature_label
 
 TITLES = {
     "rank_correlation": "rank correlation\nper pixel",
@@ -46,7 +48,7 @@ def draw_faithfulness(pooled: pd.DataFrame, networks: pd.DataFrame) -> Figure:
         row[0].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
         n = part.iloc[0]
         counts = f"{n['n_networks']} networks, {n['n_scenes']} scenes"
-        row[0].set_ylabel(f"{dataset}\n{model}\n{counts}", fontsize=SMALL)
+        row[0].set_ylabel(f"{title_of(dataset, model)}\n{counts}", fontsize=SMALL)
     return figure
 
 
@@ -71,7 +73,7 @@ def draw_part_effects(table: pd.DataFrame) -> Figure:
                 _draw_changes(axis, of_change, place, str(change))
         axis.axvline(0, color=GREY, lw=0.8)
         axis.set_yticks(range(len(parts)), parts)
-        axis.set(ylim=(len(parts) - 0.5, -0.5), title=f"{dataset}\n{model}")
+        axis.set(ylim=(len(parts) - 0.5, -0.5), title=title_of(dataset, model))
         axis.set_xlabel("drop of the predicted class's score")
         for name, colour in {**CHANGES, "another change": GREY}.items():
             axis.plot([], [], "o", ms=3, color=colour, label=name)
@@ -104,10 +106,10 @@ def draw_feature_parts(table: pd.DataFrame) -> Figure:
     figure, axes = new_grid(len(experiments), 1, width=size[0], height=size[1])
     for axis, (dataset, model), grid in zip(axes[0], experiments, grids, strict=True):
         image = axis.imshow(grid.to_numpy(), cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        labels = [f"class {c}: {layer} / {channel}" for c, layer, channel in grid.index]
+        labels = [f"class {c}: {feature_label(layer, channel)}" for c, layer, channel in grid.index]
         axis.set_yticks(range(len(grid)), labels, fontsize=SMALL)
         axis.set_xticks(range(len(parts)), parts, rotation=90, fontsize=SMALL)
-        axis.set_title(f"{dataset}\n{model}", fontsize=8)
+        axis.set_title(title_of(dataset, model), fontsize=8)
         axis.grid(visible=False)
         for place, row in enumerate(grid.to_numpy()):
             if not np.isnan(row).all():

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import CHANCE, DRAWN, OURS, in_order
 from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
+from vebi.figures.names import title_of
 from vebi.figures.style import GREEN, GREY, SMALL, VERMILION, WIDTH, styled
 
 MEASURES = {
@@ -41,7 +42,7 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
             for method in methods:
                 _draw_curve(axis, part, area, method, 1.6 if method in paper else 1.1)
             counts = describe_sample(area["n_images"].iloc[0], area["seed"].nunique())
-            title = f"{dataset}\n{model}, {counts}"
+            title = f"{title_of(dataset, model)}, {counts}"
             axis.set_title(title if row == 0 else "other methods and VEBI")
             axis.set(
                 xlabel="threshold on the heatmap", ylabel="mean IoU with the mask", xlim=(0, 1)
@@ -107,7 +108,7 @@ def draw_localisation(table: pd.DataFrame) -> Figure:
             axis.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), title=title)
             axis.set_yticks(range(len(methods)), [""] * len(methods))
         row[0].set_yticks(range(len(methods)), [DRAWN[m].label for m in methods])
-        row[0].set_ylabel(f"{dataset}\n{model}")
+        row[0].set_ylabel(title_of(dataset, model))
         row[-1].annotate(
             f"{describe_sample(part['n_images'].iloc[0], len(seeds))}; dotted: chance",
             (1, 0),
@@ -158,7 +159,7 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
         axis.spines["bottom"].set_bounds(0, 1)
         axis.grid(axis="y", visible=False)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-        axis.set_title(f"{dataset}, {model}\n{counts} (black marks)", pad=34)
+        axis.set_title(f"{title_of(dataset, model, ', ')}\n{counts} (black marks)", pad=34)
         axis.set_xlabel("share of the heatmap's mass")
         axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=SMALL)
     return figure

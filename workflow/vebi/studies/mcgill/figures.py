@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from vebi.catalogue.descriptors import DESCRIPTORS
 from vebi.figures.grid import draw_legend, label_rows, new_grid, share_legend
+from vebi.figures.names import name_of
 from vebi.figures.style import (
     BLACK,
     BLUE,
@@ -54,7 +55,9 @@ def _title(table: pd.DataFrame, model: str, kinds: Kinds) -> str:
     facts = table[table["model"] == model]
     reduced = ", reduced" if facts["reduced"].iloc[0] else ""
     filters = facts["n_filters" if "n_filters" in facts else "filters"].max()
-    return f"{model}\n{filters:.0f} filters (report: {REPORTED[kinds[model]].total}){reduced}"
+    return (
+        f"{name_of(model)}\n{filters:.0f} filters (report: {REPORTED[kinds[model]].total}){reduced}"
+    )
 
 
 @styled
@@ -279,7 +282,7 @@ def draw_invariance(table: pd.DataFrame, kinds: Kinds) -> Figure:
             axis.set_xlim(-0.6, len(names) - 0.4)
             axis.set_ylim(0, 1.1 * max(0.1, rows[["jaccard"]].to_numpy().max()) + 0.08)
             sizes = f"{rows['n_first'].mean():.0f} of {rows['n_filters'].iloc[0]} filters"
-            axis.set_title(f"{model}, mu = {mu:g}\nselected: {sizes}")
+            axis.set_title(f"{name_of(model)}, mu = {mu:g}\nselected: {sizes}")
             axis.grid(axis="x", visible=False)
     label_rows(axes, "Jaccard index")
     share_legend(figure, axes, 3)
@@ -314,7 +317,7 @@ def draw_sensitivity(table: pd.DataFrame, kinds: Kinds) -> Figure:
         over_n.minorticks_off()
         # Above the panel: curves may lie anywhere in it.
         over_mu.legend(
-            fontsize=SMALL, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), title=model
+            fontsize=SMALL, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), title=name_of(model)
         )
         _draw_levels(axes[2, column], part, "descriptor", largest)
         _draw_levels(axes[3, column], part, "labels", largest)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from vebi.data.dataset import TEST, TRAIN, open_dataset, open_datasets
 from vebi.figures.grid import describe_sample, label_rows, new_grid
 from vebi.figures.images import pick_examples, show_image
+from vebi.figures.names import title_of
 from vebi.figures.style import BLUE, SMALL, new_figure, styled
+from vebi.figures.text import fit_text
 from vebi.io.tables import read_rows
 from vebi.run.plan import Run
 
@@ -53,7 +55,7 @@ def draw_histories(
                 history["epoch"], history["test_accuracy"], "o-", ms=2.5, color=BLUE, alpha=0.6
             )
         counts = describe_sample(n_images[experiment[0]], len(own))
-        axis.set(title=f"{experiment[0]}\n{experiment[1]}\n{counts}", xlabel="epoch")
+        axis.set(title=f"{title_of(*experiment)}\n{counts}", xlabel="epoch")
         # From 0.9 at least: the difference of one test image should not look like a collapse.
         axis.set_ylim(min(0.9, axis.get_ylim()[0]), 1.003)
     label_rows(axes, "test accuracy, a line per seed")
@@ -62,13 +64,15 @@ def draw_histories(
 
 @styled
 def draw_montage(
-    images: NDArray[np.uint8],
-    titles: Sequence[str],
-    masks: NDArray[np.bool_] | None,
-    columns: int = 6,
+    images: NDArray[np.uint8], titles: Sequence[str], masks: NDArray[np.bool_] | None
 ) -> Figure:
-    """Images (N, H, W, C), each next to its mask (N, H, W) where there is one."""
-    each = 1 if masks is None else 2
+    """Images (N, H, W, C), each next to its mask (N, H, W) where there is one.
+
+    As many columns as fill the rows best, of those that fit on a page.
+    """
+    each, most = (1, 8) if masks is None else (2, 4)
+    fewest = min(len(images), most // 2)
+    columns = min(range(most, fewest - 1, -1), key=lambda n: -len(images) % n)
     rows = -(-len(images) // columns)
     figure, axes = new_figure(rows, columns * each, figsize=(1.05 * columns * each, 1.3 * rows))
     for axis in axes.flat:
@@ -77,7 +81,7 @@ def draw_montage(
         row, column = divmod(number, columns)
         axis = axes[row, column * each]
         show_image(axis, image)
-        axis.set_title(title, fontsize=SMALL, pad=2)
+        axis.set_title(fit_text(title, 72 * 0.95 * each, SMALL), fontsize=SMALL, pad=2)
         if masks is not None:
             show_image(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
     return figure
@@ -87,8 +91,9 @@ def draw_montage(
 def draw_data_set(dataset: Path) -> Figure:
     """Some images of a data set's file, next to their masks where it has any."""
     data = open_dataset(dataset)
-    # Two of each class; of many classes some, or the figure would have thousands of images.
-    n = min(max(24, 2 * len(data.classes)), 48)
+    # As many of each class, two at least; of many classes some, or the figure would have thousands.
+    each = max(2, 24 // len(data.classes))
+    n = min(each * len(data.classes), 48)
     chosen = pick_examples(data.labels, data.split, TRAIN, n)
     masks = data.read("masks", chosen) if data.has_masks else None
     titles = [data.classes[data.labels[i]] for i in chosen]

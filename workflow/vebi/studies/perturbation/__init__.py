@@ -64,7 +64,7 @@ def _k(plan: Plan, _: ExperimentConfig | None) -> dict[str, Any]:
 
 def _scatter_settings(plan: Plan, experiment: ExperimentConfig | None) -> dict[str, Any]:
     assert experiment is not None
-    return {**_k(plan, None), "where": f"{experiment.dataset}, {experiment.model}"}
+    return {**_k(plan, None), "where": [experiment.dataset, experiment.model]}
 
 
 def _copies_settings(plan: Plan, _: ExperimentConfig | None) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of, share_legend
 from vebi.figures.images import show_image
+from vebi.figures.names import name_of, title_of
 from vebi.figures.style import NOTE, SMALL, WIDTH, new_figure, styled
+from vebi.figures.text import layer_label
 from vebi.perturbation.choose import CHOICES
 from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
 from vebi.studies.perturbation.metrics_file import read_metrics
@@ -101,11 +103,11 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         above.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
         images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
         networks = f"{seeds} networks" if seeds > 1 else "one network"
-        above.set_title(f"{experiment[0]}\n{experiment[1]}, {images:.0f} images, {networks}")
+        above.set_title(f"{title_of(*experiment)}, {images:.0f} images, {networks}")
         first = rows[(rows["perturbation"] == perturbations[0]) & (rows["layer"] != ALL_LAYERS)]
         layers = list(dict.fromkeys(first["layer"]))
         _bars(below, first, layers, "layer", choices)
-        below.set_xticks(range(len(layers)), layers)
+        below.set_xticks(range(len(layers)), list(map(layer_label, layers)))
         below.set_title(PERTURBATIONS[perturbations[0]].label.replace("\n", " "))
     label_rows(axes[:1], "score drop,\nall layers together", most=2)
     label_rows(axes[1:], "score drop,\none layer alone", most=2)
@@ -140,7 +142,7 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
         axis.grid(axis="x", visible=False)
         names = [PERTURBATIONS[name].label.replace("\n", " ") for name in perturbations]
         axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
-        axis.set_title(f"{experiment[0]}\n{experiment[1]}")
+        axis.set_title(title_of(*experiment))
         axis.set_ylim(0, 1)
     label_rows(axes, "share of other images\non which a channel fires", most=2)
     note = "filled: images of the same class, open: of other classes; lines: 95 % over scenes"
@@ -171,9 +173,9 @@ def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
             axis.hlines(
                 part["common_null"], at - 0.12, at + 0.12, color=BLACK, lw=1.4, label=chance
             )
-        axis.set_xticks(range(len(layers)), layers)
+        axis.set_xticks(range(len(layers)), list(map(layer_label, layers)))
         axis.grid(axis="x", visible=False)
-        axis.set_title(f"{experiment[0]}\n{experiment[1]}, {rows['n_images'].iloc[0]:.0f} images")
+        axis.set_title(f"{title_of(*experiment)}, {rows['n_images'].iloc[0]:.0f} images")
     label_rows(axes, f"channels in common, of {k}")
     share_legend(figure, axes)
     return figure
@@ -209,7 +211,7 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
                 above.plot(end, PUBLISHED_ACCURACY[choice], "D", mfc="none", ms=5, color=colour,
                            clip_on=False)  # fmt: skip
         count = rows["n_patch_images"].iloc[0]
-        above.set_title(f"{experiment[0]}\n{experiment[1]}, {count:.0f} test images")
+        above.set_title(f"{title_of(*experiment)}, {count:.0f} test images")
         lowest = min(rows["patch_ci_low"].min(), min(PUBLISHED_ACCURACY.values()))
         above.set(ylim=(max(0, lowest - 0.35), 1.03), xlabel="epoch of the network")
         above.legend(fontsize=SMALL, loc="lower right")
@@ -232,7 +234,7 @@ def _draw_similarity(axis: Axes, rows: pd.DataFrame, end: float) -> None:
         together = layer == ALL_LAYERS
         colour = BLACK if together else shades[number % len(shades)]
         width = 2.0 if together else 1.0
-        name = "all layers" if together else layer
+        name = "all layers" if together else layer_label(layer)
         axis.plot(line.index, line["published"], "o-", ms=3, color=colour, lw=width, label=name)
         if together:
             axis.plot(line.index, line["published_null"], ":", color=BLACK, lw=1, label="chance")
@@ -273,7 +275,7 @@ def draw_scatter(
         none = (~finite).mean()
         axis.axhline(low / 1.7, color="#999999", lw=0.6, ls=":")
         channels = correlation.shape[1]
-        axis.set_title(f"{layer} ({channels} channels)\n{none:.0%} without precision")
+        axis.set_title(f"{layer_label(layer)} ({channels} channels)\n{none:.0%} without precision")
         axis.set_xlabel("mean |correlation| with the output")
     axes[0, 0].set_ylabel("precision (1 / variance)")
     figure.suptitle(title, fontsize=9.5)
@@ -325,11 +327,12 @@ def _legend(figure: Figure, choices: Mapping[str, str], note: str) -> None:
 
 
 @styled
-def draw_run_scatter(metrics: Path, k: int, where: str) -> Figure:
+def draw_run_scatter(metrics: Path, k: int, where: Sequence[str]) -> Figure:
     """Every channel of one network, from its file; `where` names data set and model."""
     perturbation, found = read_metrics(metrics)
     images = len(next(iter(found.values()))["correlation"])
-    title = f"{where}: every channel of {images} images, {perturbation.replace('_', ' ')}"
+    made = PERTURBATIONS[perturbation].label.replace("\n", " ")
+    title = f"{', '.join(map(name_of, where))}: every channel of {images} images, {made}"
     return draw_scatter(found, k, title)
 
 

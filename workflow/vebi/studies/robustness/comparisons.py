@@ -1,5 +1,6 @@
 """The paper's orderings as pairs of arms, image by image."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -45,3 +46,16 @@ COMPARISONS: dict[str, tuple[Arm, Arm]] = {
     "selected > random (OnlyConv)": (_drop("selected", "conv"), _drop("random", "conv")),
     "All > OnlyConv": (_drop("selected", "all"), _drop("selected", "conv")),
 }
+
+# Short enough for the rows of a figure.
+_SHORT = {
+    "vebi": "VEBI",
+    "upsampled_activation": "upsampled",
+    "deconv_gb": "deconv + GB",
+    "random_layer_matched": "random per layer",
+}
+
+
+def say_comparison(name: str) -> str:
+    """A comparison's name for people: `vebi > deconv_gb` is `VEBI > deconv + GB`."""
+    return re.sub(r"\w+", lambda found: _SHORT.get(found[0], found[0]), name)

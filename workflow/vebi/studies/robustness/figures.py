@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from vebi.figures.names import title_of
 from vebi.figures.style import GREY, SMALL, VERDICT_COLOURS, WIDTH, new_figure, styled
 from vebi.statistics import ORDERINGS
-from vebi.studies.robustness.comparisons import COMPARISONS
+from vebi.studies.robustness.comparisons import COMPARISONS, say_comparison
 
 _MEANING = {
     "holds": "holds: 95 % interval above zero",
@@ -60,7 +61,7 @@ def draw_robustness(table: pd.DataFrame) -> Figure:
         n_areas = sum(not name.startswith(("selected", "All")) for name in names)
         axis.axhline(n_areas - 0.5, color=GREY, lw=0.8)
         axis.set_xticks([*range(len(columns)), len(columns) + 0.2], ticks, fontsize=SMALL)
-        axis.set_yticks(range(len(names)), [_name(name) for name in names])
+        axis.set_yticks(range(len(names)), [say_comparison(name) for name in names])
         axis.grid(visible=False)
         axis.tick_params(length=0)
         for spine in axis.spines.values():
@@ -96,17 +97,7 @@ def _signed(value: float) -> str:
     return "0.0" if text.endswith("0.0") and len(text) == 4 else text
 
 
-def _name(comparison: str) -> str:
-    for old, new in (
-        ("upsampled_activation", "upsampled"),
-        ("random_layer_matched", "random per layer"),
-        ("deconv_gb", "deconv + GB"),
-    ):
-        comparison = comparison.replace(old, new)
-    return comparison
-
-
 def _title(dataset: str, model: str, part: pd.DataFrame) -> str:
     seeds, images, scenes = (part[f"n_{name}"].iloc[0] for name in ("seeds", "images", "scenes"))
     views = f"{images} test images" + (f" of {scenes} scenes" if scenes < images else "")
-    return f"{dataset}, {model}\n{seeds} network{'s' if seeds > 1 else ''}, {views}"
+    return f"{title_of(dataset, model, ', ')}\n{seeds} network{'s' if seeds > 1 else ''}, {views}"

@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.figures.grid import describe_sample, get_experiments, new_grid, share_legend
+from vebi.figures.names import title_of
 from vebi.figures.style import SMALL, styled
+from vebi.figures.text import layer_label
 from vebi.studies.sanity.sanity_file import ONLY, RANDOM_LABELS
 from vebi.studies.sanity.tables import KEPT, LOST
 
@@ -33,7 +35,7 @@ def draw_sanity(table: pd.DataFrame) -> Figure:
             axis = axes[row, column]
             _draw_panel(axis, part, methods, group)
             if column == 0:
-                axis.set_title(f"{dataset}, {model}\n{counts}", loc="left")
+                axis.set_title(f"{title_of(dataset, model, ', ')}\n{counts}", loc="left")
                 axis.set_ylabel("rank correlation with\nthe trained network's map")
     note = (
         "layers randomised, from the class scores down (cumulative); diamonds: network trained on "
@@ -77,7 +79,7 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, methods: list[str], group: list[
         rows = labelled[labelled["method"] == method]["rank_correlation"]
         if len(rows):
             axis.plot(len(layers) + 1.3, rows.mean(), "D", ms=4, color=colour)
-    names = ["none", *layers]
+    names = ["none", *map(layer_label, layers)]
     ticks = [float(place) for place in places]
     if len(labelled):
         names.append("random\nlabels")
