@@ -85,7 +85,8 @@ explanations = explainer.explain(images[500:503], method="vebi", top=3)
 display(explanations)
 
 # %% [markdown]
-# As the paper's Fig. 6; `explainer.panel(images, "panel.png")` also writes it to a file.
+# As the paper's Fig. 6, a matplotlib figure. `explainer.panel(images, "panel.png")` explains, draws and writes
+# it at once.
 
 # %%
 explanations.panel()
@@ -118,6 +119,17 @@ for method in ("vebi", "upsampled_activation", "lrp", "grad_cam"):
 print(f"{'(share of the image)':22s} {(pixels[500:] > 200).mean():.2f}")
 
 # %% [markdown]
+# ## Later
+#
+# The selection is kept as HDF5, without pickle. The network is code and weights of yours, so it is given again;
+# another one, or one with other weights, is refused.
+
+# %%
+explainer.save("explainer.h5")
+again = vebi.Explainer.load("explainer.h5", model)
+print(again)
+
+# %% [markdown]
 # ## Your own
 #
 # - **Images** may also be uint8 (N, H, W, C) together with `preprocess=`, a function from float pixels
@@ -126,4 +138,4 @@ print(f"{'(share of the image)':22s} {(pixels[500:] > 200).mean():.2f}")
 # - **From the command line**, with a folder of images per class:
 #   `vebi explain --factory my_nets.py:make --weights W.pt --data FOLDER IMAGE...`
 # - **The whole protocol** (ablation with controls, sanity checks, occlusion, a report) runs on your
-#   network with [22 lines of configuration](../../examples/README.md).
+#   network with [a short configuration](../../examples/README.md).

@@ -99,6 +99,7 @@ def draw_average_rows(sheets: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
             *(-0.12, 0.5),
             fit_text(name, 72 * 1.5, 9),
             rotation=90,
+            multialignment="center",
             ha="right",
             va="center",
             transform=first.transAxes,
