@@ -33,6 +33,7 @@ from vebi.claims.show import claim_table, count_table, measured, published, reas
 from vebi.claims.table import CLAIMS_TABLE
 from vebi.claims.tabulate import tabulate
 from vebi.config import parse_config
+from vebi.figures.names import named
 from vebi.io.tables import read_rows, write_table
 from vebi.report.places import TABLES
 from vebi.statistics import over_networks
@@ -327,6 +328,14 @@ def interval(values: pd.Series, digits: int = 3) -> str:
 def pages(root: Path) -> dict[str, str]:
     """Every page by its path in the repository, with its text."""
     numbers = Numbers(root / "results/reference")
+    configs = configurations(root)
+    shown = (item for run in RUNS for item in configs[run]["shown_as"].items())
+    with named(dict(shown)):
+        return render(root, numbers)
+
+
+def render(root: Path, numbers: Numbers) -> dict[str, str]:
+    """Every page, with the names of data sets and networks that hold where it is called."""
     environment = Environment(
         loader=FileSystemLoader(root / "tools/templates"),
         undefined=StrictUndefined,
@@ -352,12 +361,20 @@ def pages(root: Path) -> dict[str, str]:
     return {**made, "README.md": f"{head}{START}{findings}{END}{tail}"}
 
 
-def retabulate(root: Path) -> None:
-    """Write claims.csv of every committed run from its tables and its configuration."""
+def configurations(root: Path) -> dict[str, dict[str, Any]]:
+    """Every configuration of the repository by the name of its run, each on top of the default one."""
     default = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
+    found = {}
     for path in sorted((root / "config").glob("*.yaml")):
         config = deepcopy(default)
         update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
+        found[config["run"]] = config
+    return found
+
+
+def retabulate(root: Path) -> None:
+    """Write claims.csv of every committed run from its tables and its configuration."""
+    for config in configurations(root).values():
         folder = root / "results/reference" / config["run"] / "tables"
         files = {table.stem: table for table in folder.glob("*.csv") if table.stem != "claims"}
         if files:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vebi.claims.claim import describe_reduced
 from vebi.claims.tabulate import CLAIMS
+from vebi.figures.names import say_names
 from vebi.statistics import Verdict
 
 VERDICTS = tuple(str(verdict) for verdict in Verdict)
@@ -66,7 +67,7 @@ def reason(row: Mapping[Any, Any]) -> str:
         parts.append(f"on {row['factor']}: {row['contrast']} {by}")
     if row["problem"]:
         parts.append(str(row["problem"]))
-    return "; ".join(parts)
+    return say_names("; ".join(parts))
 
 
 def counts(claims: pd.DataFrame) -> dict[str, int]:

@@ -65,10 +65,8 @@ def read_claims(table: pd.DataFrame) -> list[Claim]:
                 else f"{_format(measured)}{interval}",
                 verdict=_text(row["verdict"]),
                 comparability=_text(row.get("comparability")),
-                reason=say_names(
-                    reason(
-                        {**row, "factor": _text(row["factor"]), "problem": _text(row["problem"])}
-                    )
+                reason=reason(
+                    {**row, "factor": _text(row["factor"]), "problem": _text(row["problem"])}
                 ),
                 margin="" if margin is None else _format(margin),
                 rule=_text(row.get("rule")),
