@@ -1,4 +1,4 @@
-"""The pages whose numbers come from tables: docs/{claims,results,benchmark}.md, and README's findings.
+"""The pages whose numbers come from tables: docs/{claims,results,benchmark,speed}.md, README's findings.
 
     python tools/pages.py          # or: make pages
 
@@ -44,6 +44,7 @@ PAGES = {
     "docs/claims.md": "claims.md.j2",
     "docs/results.md": "results.md.j2",
     "docs/benchmark.md": "benchmark.md.j2",
+    "docs/speed.md": "speed.md.j2",
 }
 START, END = "<!-- findings: made by tools/pages.py -->\n", "<!-- end -->\n"
 # The section of docs/results.md that is about a table, by the start of its name.
@@ -312,6 +313,48 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+class Speed:
+    """What the page about speed may call: rows of results/reference/bench/summary.csv, as text."""
+
+    def __init__(self, reference: Path) -> None:
+        self._rows = pd.read_csv(reference / "bench/summary.csv", keep_default_na=False)
+
+    def table(self, area: str) -> str:
+        """The rows of one area, in the order in which they were measured; missed goals in bold."""
+        lines = ["| work | peer | ours | peer's | ratio | goal |", "|---|---|---|---|---|---|"]
+        for row in self._rows[self._rows["area"] == area].itertuples():
+            peer = f"{row.peer_tool} ({row.note})" if row.note else row.peer_tool
+            ratio = readable(float(str(row.ratio)))
+            goal = f"{float(str(row.goal)):.2g}{'' if row.met else ', **missed**'}"
+            lines.append(f"| {row.work} | {peer} | {row.ours} | {row.peer} | {ratio} | {goal} |")
+        return "\n".join(lines)
+
+    def met(self, area: str, work: str = "", peer: str = "") -> str:
+        """`3 of 4`: how many rows reach their goal."""
+        rows = self._chosen(area, work, peer)
+        return f"{int(rows['met'].sum())} of {len(rows)}"
+
+    def ours(self, area: str, work: str, peer: str = "") -> str:
+        """What ours needs, as the only row that fits says."""
+        (text,) = self._chosen(area, work, peer)["ours"].unique()
+        return str(text)
+
+    def _chosen(self, area: str, work: str, peer: str) -> pd.DataFrame:
+        rows = self._rows[self._rows["area"] == area]
+        has = [
+            work in one and peer in two
+            for one, two in zip(rows["work"], rows["peer_tool"], strict=True)
+        ]
+        if not any(has):
+            raise KeyError(f"no row of {area} about '{work}' and '{peer}' in bench/summary.csv")
+        return rows[has]
+
+
+def readable(ratio: float) -> str:
+    """Two significant digits, as 0.89, 1.1 and 11,000."""
+    return f"{float(f'{ratio:.2g}'):,.10g}"
+
+
 def anchor(table: str) -> str:
     """The link to the section of docs/results.md about a table."""
     heading = SECTIONS[table.split("_")[0]].lower()
@@ -352,6 +395,7 @@ def render(root: Path, numbers: Numbers) -> dict[str, str]:
         "n_claims": len(numbers.claims),
         "count_table": count_table(numbers.claims).strip(),
         "claim_table": claim_table(numbers.claims).strip(),
+        "speed": Speed(root / "results/reference"),
     }
     made = {path: environment.get_template(name).render() for path, name in PAGES.items()}
     readme = (root / "README.md").read_text(encoding="utf-8")

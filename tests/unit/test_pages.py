@@ -77,3 +77,23 @@ def test_no_template_holds_a_number_of_ours(root):
         prose = re.sub(r"\(\.\./[^)]*\)|`[^`]*`|an8flower\S*", "", prose)
         typed = set(re.findall(r"(?<![\w.])\d+\.?\d+(?![\w.]\w)", prose))
         assert typed <= set(known.split()), f"{name}: {sorted(typed - set(known.split()))}"
+
+
+def test_the_page_about_speed_shows_goals_that_are_missed(tool, tmp_path):
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/summary.csv").write_text(
+        "area,work,peer_tool,ours,peer,ratio,goal,note,met\n"
+        "explanation,a map,captum,9 CPU ms,8 CPU ms,0.8889,1,,False\n"
+        "explanation,a batch,captum,2 CPU ms,3 CPU ms,1.5,1.3,extrapolated,True\n"
+        "IoU,curves,loop,1 images/s,2 images/s,12345,20,,True\n"
+    )
+    speed = tool.Speed(tmp_path)
+    assert speed.table("explanation").splitlines()[2:] == [
+        "| a map | captum | 9 CPU ms | 8 CPU ms | 0.89 | 1, **missed** |",
+        "| a batch | captum (extrapolated) | 2 CPU ms | 3 CPU ms | 1.5 | 1.3 |",
+    ]
+    assert speed.met("explanation") == "1 of 2"
+    assert speed.ours("explanation", "a map") == "9 CPU ms"
+    assert speed.table("IoU").endswith("| 12,000 | 20 |")
+    with pytest.raises(KeyError, match="no row of IoU about 'maps'"):
+        speed.met("IoU", "maps")
