@@ -322,7 +322,7 @@ def test_maps_of_features_name_them_and_have_their_area(visit, sources):
     page.click("#g-all")
     captions = page.locator(".item").first.locator("figcaption").all_inner_texts()
     of_vebi = next(text for text in captions if text.startswith("VEBI"))
-    assert "conv1/3, fc2/2" in of_vebi
+    assert "conv1, channel 3; fc2, channel 2" in of_vebi
     with h5py.File(sources.explained[0].iou) as file:
         curve = file["vebi/curves"][0]
     assert f"area {np.trapezoid(curve, dx=0.1):.2f}" in of_vebi
@@ -406,7 +406,7 @@ def test_curves_are_read_with_the_arrow_keys(visit, sources):
     page.keyboard.press("End")
     assert path.locator(".at").inner_text() == "mu = 4.00: 2 features with a weight"
     values = [re.sub(r"\s+", " ", t) for t in path.locator(".legend button").all_inner_texts()]
-    assert values == ["conv1/7 1.000", "fc2/0 −3.000"]
+    assert values == ["conv1, channel 7 1.000", "fc2, channel 0 −3.000"]
 
 
 def test_the_whole_page_is_used_without_a_mouse(visit):

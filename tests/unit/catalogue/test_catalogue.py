@@ -154,7 +154,8 @@ def test_the_catalogue_and_the_configuration_import_neither_numpy_nor_torch():
 ABOUT_METHODS = {
     *("claims/vebi_paper.py", "report/findings.py"),
     *("studies/robustness/comparisons.py", "studies/robustness/robustness_file.py"),
-    "studies/robustness/figures.py",
+    # A ranking of features by relevance has the name of the method that it is from.
+    *("studies/identifiability/rankings.py", "studies/identifiability/rivals_file.py"),
 }
 
 

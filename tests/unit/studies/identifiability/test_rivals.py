@@ -15,8 +15,14 @@ from vebi.heatmaps.draw import heatmaps
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
 from vebi.network.layers import list_layers
-from vebi.studies.identifiability.maps import METHODS, join, overlaps
-from vebi.studies.identifiability.rivals_file import Removal, Rivals, read_rivals, write_rivals
+from vebi.studies.identifiability.maps import join, overlaps
+from vebi.studies.identifiability.rivals_file import (
+    METHODS,
+    Removal,
+    Rivals,
+    read_rivals,
+    write_rivals,
+)
 from vebi.studies.identifiability.tables import effects
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 

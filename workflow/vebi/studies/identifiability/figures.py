@@ -13,11 +13,11 @@ from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of
 from vebi.figures.names import title_of
 from vebi.figures.style import NOTE, SMALL, WIDTH, styled
 from vebi.studies.identifiability.rankings import RANKINGS
+from vebi.studies.identifiability.rivals_file import METHODS
 
 KIND_COLOURS = {"selected": VERMILION, "predictive": BLUE, "relevance": GREEN, "random": GREY}
 # How strong the colours of bars side by side are, the first one's and the second one's.
 STRENGTHS = (0.6, 0.25)
-METHODS = ("vebi", "upsampled_activation")
 
 
 @styled
@@ -40,13 +40,13 @@ def draw_identifiability(
         _draw_bars(column[1], [rows_of(rivals, *experiment)], "drop")
         if maps is not None:
             rows = rows_of(maps, *experiment)
-            _draw_bars(column[2], [rows[rows["method"] == name] for name in METHODS], "auc")
+            _draw_bars(column[2], [rows[rows["method"] == name] for name in METHODS[::-1]], "auc")
     label_rows(axes[:1], "share of resamples\nthat select it again")
     label_rows(axes[1:2], "drop of accuracy\nwithout its features")
     label_rows(axes[2:], "overlap with the mask\nof its features' maps")
     note = "as many features per layer as are selected; a dot is a network"
     if maps is not None:
-        pair = " and, pale, ".join(get_method(name).label for name in METHODS)
+        pair = " and, pale, ".join(get_method(name).label for name in METHODS[::-1])
         note = f"{note}\nlast row: maps by {pair}"
     figure.supxlabel(note, **NOTE)
     return figure

@@ -13,10 +13,9 @@ from vebi.heatmaps.maps import merge
 from vebi.network.batches import map_batches
 from vebi.network.layers import Layer
 from vebi.network.passes import to_network_input
+from vebi.studies.identifiability.rivals_file import METHODS
 from vebi.studies.iou.curve import area_under_curve, iou_curves
 
-# The paper's, and its baseline.
-METHODS = ("upsampled_activation", "vebi")
 # The features of a ranking in every image: (k, 2) each, layer index and channel.
 Chosen = Sequence[NDArray[np.int64]]
 

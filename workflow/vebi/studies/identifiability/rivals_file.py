@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from vebi.io.hdf5 import create_hdf5, open_hdf5
 
+# How the features of a ranking are drawn: the paper's baseline, and its own.
+METHODS = ("upsampled_activation", "vebi")
+
 
 @dataclass(frozen=True, eq=False)
 class Removal:
