@@ -119,6 +119,7 @@ fuzz: dev-env
 
 # Hours for all areas; a second call goes on.
 mutants: dev-env
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.txt -r requirements-mutants.txt
 	$(VENV)/bin/python tools/mutants.py $(AREA)
 
 # Peers that are not dependencies are measured where they are installed: pip install spams-bin celer grad-cam

@@ -96,6 +96,8 @@ AT_IMPORT = {"lazy_loader"}
 AT_HELP = AT_IMPORT | {
     *("typer", "click", "annotated_doc", "shellingham", "colorama"),
     *("rich", "pygments", "markdown_it", "mdurl", "attr"),
+    # markdown_it takes it along where another package has installed it.
+    *("linkify_it", "uc_micro"),
 }
 ROOMS_AT_HELP = {"catalogue", "cli", "io", "record", "version"}
 

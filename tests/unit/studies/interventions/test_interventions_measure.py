@@ -156,7 +156,7 @@ def test_figures(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
     assert len(figure.axes) == len(MEASURES)
     assert len(draw_part_effects(tables["interventions"]).axes) == 1
     grid = draw_feature_parts(tables["feature_parts"]).axes[0]
-    assert [t.get_text() for t in grid.get_yticklabels()] == ["class 0: conv / 0"]
+    assert [t.get_text() for t in grid.get_yticklabels()] == ["class 0: conv, channel 0"]
     panels = draw_run_panels(folder / "interventions.h5", folder / "effects.h5", 2)
     titles = [axis.get_title() for axis in panels.axes]
     assert titles.count("image") == 2
