@@ -105,6 +105,8 @@ def planned(checkout):
 AFTER_IOU = {
     *("measure_iou", "tabulate_iou", "draw_iou_curves", "draw_examples", "draw_localisation"),
     *("draw_distractors", "study_robustness", "tabulate_robustness", "draw_robustness"),
+    # Rankings of features are judged by the overlap of their maps, too.
+    *("resample_selection", "tabulate_identifiability", "draw_identifiability"),
     *("tabulate_claims", "write_manifest", "write_report"),
 }
 AFTER_ABLATION = {
