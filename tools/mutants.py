@@ -34,7 +34,9 @@ NEVER = ("*/__init__.py", "*/figures.py")
 # What the tests read besides the package. mutmut takes the name of a module from its place below src/.
 COPIED = ("tests", "config", "docs", "results/reference", "tools", "workflow")
 FILES = ("README.md", "Snakefile", "Makefile", "pyproject.toml", "CHANGELOG.md", "CONTRIBUTING.md")
-RESULT = re.compile(r"^\s*(vebi\S+)__mutmut_\d+: (.+)$", re.MULTILINE)
+RESULT = re.compile(r"^\s*(vebi\S+__mutmut_\d+): (.+)$", re.MULTILINE)
+# In mutmut's words. A change that hangs or ends the process has been noticed, too.
+FOUND, LEFT = {"killed", "timeout", "segfault"}, {"survived", "no tests", "suspicious"}
 
 
 def prepare(area: str, folder: Path) -> None:
@@ -72,18 +74,19 @@ def mutmut(folder: Path, *arguments: str, quiet: bool = True) -> str:
 
 
 def summarise(area: str, folder: Path) -> None:
-    """Print killed and survived changes per file, and write what survived."""
-    found = RESULT.findall(mutmut(folder, "results", "--all", "true"))
-    counts = Counter((name.rsplit(".", 1)[0], status) for name, status in found)
-    for module in sorted({name for name, _ in counts}):
-        survived = counts[module, "survived"] + counts[module, "no tests"]
-        total = sum(n for (name, _), n in counts.items() if name == module)
-        print(f"{module}: {total - survived} of {total} found")
-    every = re.findall(r"(vebi\S+__mutmut_\d+): (?:survived|no tests)", mutmut(folder, "results"))
-    shown = [f"# {name}\n{mutmut(folder, 'show', name)}" for name in every]
+    """Print how many changes the tests find per file, and write what they don't."""
+    statuses = dict(RESULT.findall(mutmut(folder, "results", "--all", "true")))
+    tried = {name: status for name, status in statuses.items() if status in FOUND | LEFT}
+    modules = Counter(name.rsplit(".", 1)[0] for name in tried)
+    found = Counter(name.rsplit(".", 1)[0] for name in tried if tried[name] in FOUND)
+    for module, total in sorted(modules.items()):
+        print(f"{module}: {found[module]} of {total} found")
+    left = [name for name, status in tried.items() if status in LEFT]
+    shown = [f"# {name}: {tried[name]}\n{mutmut(folder, 'show', name)}" for name in left]
     (folder / "survivors.txt").write_text("\n".join(shown), encoding="utf-8")
     print(
-        f"{area}: {len(found) - len(every)} of {len(found)} found; the rest: {folder}/survivors.txt"
+        f"{area}: {found.total()} of {len(tried)} found ({len(statuses) - len(tried)} not tried); "
+        f"the rest: {folder}/survivors.txt"
     )
 
 

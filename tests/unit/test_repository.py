@@ -98,3 +98,22 @@ def test_links_between_the_pages_lead_somewhere(root):
                 assert heading in anchors, f"{page.name}: {target}"
             seen += 1
     assert seen > 20
+
+
+# Files that are no text, by ending, and the folders that they belong in.
+BINARY = {
+    ".png": ("results/reference/", "docs/"),
+    ".h5": ("workflow/vebi/benchmark/",),
+    ".pt": ("workflow/vebi/benchmark/",),
+}
+
+
+def test_only_figures_and_the_benchmark_are_no_text(root):
+    """Nothing that was downloaded or built has slipped in."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("no git repository: the files of the project can't be told from others")
+    for name in listed.stdout.decode().split("\0")[:-1]:
+        path = root / name
+        if path.is_file() and b"\0" in path.read_bytes()[:8000]:
+            assert name.startswith(BINARY.get(path.suffix, ())), name
