@@ -104,7 +104,7 @@ class Bench:
 
     def first(self, n: int) -> "Bench":
         """The same with the first n images alone."""
-        return replace(self, pictures=self.pictures[:n], effects=self.effects, known={})
+        return replace(self, pictures=self.pictures[:n], known={})
 
     def explain(self, method: str, *, unlearnt: bool = False) -> Maps:
         """A method's maps of the images for the predicted classes: float32 (n, H, W) in [0, 1].
