@@ -7,7 +7,7 @@ logger plugins have been imported, whether they are used or not.
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -17,21 +17,30 @@ DEFAULT = "config/config.yaml"
 
 
 def files_on_command_line(arguments: Sequence[str]) -> Iterator[str]:
-    """The values of `--configfile` and `--configfiles`, each of which takes one file or more.
+    """The configurations that Snakemake is going to read.
 
     Args:
         arguments: of the command `snakemake`, without its name.
     """
-    is_file = False
+    # Options can be cut short, but not to `--config`, which is another one.
+    yield from _values(arguments, lambda option: option.startswith("--configf"))
+    named = list(_values(arguments, lambda option: option in ("-s", "--snakefile")))
+    # Another project may keep something else under that name.
+    if (Path(named[-1] if named else "Snakefile").parent / "workflow/vebi").is_dir():
+        yield DEFAULT
+
+
+def _values(arguments: Sequence[str], is_wanted: Callable[[str], bool]) -> Iterator[str]:
+    """The values of an option that takes one or more."""
+    is_value = False
     for argument in arguments:
         if argument.startswith("-"):
             option, equals, value = argument.partition("=")
-            # Options can be cut short, but not to `--config`, which is another one.
-            is_file = option.startswith("--configf")
-            if is_file and equals:
-                is_file = False
+            is_value = is_wanted(option)
+            if is_value and equals:
+                is_value = False
                 yield value
-        elif is_file:
+        elif is_value:
             yield argument
 
 
@@ -80,5 +89,10 @@ def end_if_unreadable(paths: Iterable[str | Path]) -> None:
 
 
 def check_command_line() -> None:
-    """End the program if it was given a configuration that Snakemake can't read."""
-    end_if_unreadable([DEFAULT, *files_on_command_line(sys.argv[1:])])
+    """End Snakemake if it was given a configuration that it can't read.
+
+    Other programs import the plugin, too; their arguments are their own.
+    """
+    program = Path(sys.argv[0])
+    if program.name == "snakemake" or program.parts[-2:] == ("snakemake", "__main__.py"):
+        end_if_unreadable(files_on_command_line(sys.argv[1:]))

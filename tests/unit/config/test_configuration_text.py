@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[3]
         ("", []),
     ],
 )
-def test_files_are_those_of_the_command_line(arguments, files):
+def test_files_are_those_of_the_command_line(arguments, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert list(files_on_command_line(arguments.split())) == files
 
 
@@ -95,3 +96,29 @@ def test_so_it_does_for_the_default_configuration(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("config/config.yaml, line 1: the byte 0xe9 is not UTF-8")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_only_this_project_s_default_configuration_is_looked_at(tmp_path, monkeypatch):
+    """The plugin comes with the package, and so into other projects' environments and programs."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_bytes(b"# \xe9\n")
+    (tmp_path / "Snakefile").write_text("rule all:\n")
+    monkeypatch.chdir(tmp_path)
+    ours = str(ROOT / "Snakefile")
+    assert list(files_on_command_line([])) == []
+    assert list(files_on_command_line(["-s", "other/Snakefile"])) == []
+    for given in (["-s", ours], ["--snakefile", ours, "-n"], [f"--snakefile={ours}"]):
+        assert list(files_on_command_line(given)) == ["config/config.yaml"]
+    for command in (["-m", "snakemake", "-n"], ["-c", "import snakemake_logger_plugin_vebi"]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_imports_the_plugin_keeps_its_arguments(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(b"# \xe9\n")
+    code = "import snakemake_logger_plugin_vebi"
+    command = [sys.executable, "-c", code, "--configfile", str(path)]
+    subprocess.run(command, cwd=ROOT, check=True)
