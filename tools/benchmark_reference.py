@@ -77,9 +77,11 @@ class Origin:
     @property
     def flowers(self) -> An8FlowerConfig:
         """How the data set was rendered."""
-        found = self.config.datasets[self.dataset]
+        found = self.config.datasets.get(self.dataset)
         if not isinstance(found, An8FlowerConfig):
-            raise VebiError(f"{self.dataset} is not a rendered set, whose scenes could be changed.")
+            raise VebiError(
+                f"{self.dataset} is no rendered set of {self.config.run}: its scenes can't be changed."
+            )
         return found
 
     @property
@@ -90,12 +92,15 @@ class Origin:
 
 def define(origin: Origin, work: Path) -> None:
     """Write networks, selections, interventions, checksums and README of a data set."""
+    # Before anything is replaced.
+    flowers, data = origin.flowers, origin.data
+    experiments = [one for one in origin.config.experiments if one.dataset == origin.dataset]
+    if not experiments:
+        raise VebiError(f"no experiment of {origin.config.run} is on {origin.dataset}.")
     folder = ROOT / origin.dataset
     folder.mkdir(exist_ok=True)
     for old in (path for path in folder.iterdir() if path.name != KNOWN_SCORES):
         old.unlink()
-    data, flowers = origin.data, origin.flowers
-    experiments = [one for one in origin.config.experiments if one.dataset == origin.dataset]
     networks = []
     for one in experiments:
         place = Path(origin.dataset, one.model, f"seed{origin.seed}", "model.pt")
