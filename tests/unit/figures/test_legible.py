@@ -32,7 +32,10 @@ def overlay(below: dict, above: dict) -> dict:
 
 
 def drawn(root) -> list[tuple[str, str]]:
-    """Every figure that only reads tables, in the first and the last run that has them committed."""
+    """Every figure that only reads tables, in the first and the last run that has them committed.
+
+    And in that of one network, whose figures have one panel to a row.
+    """
     found: dict[str, list[str]] = {}
     for run in RUNS:
         tables = root / "results/reference" / run / "tables"
@@ -41,8 +44,8 @@ def drawn(root) -> list[tuple[str, str]]:
                 here = figure.draw and figure.reads and figure.per == "run"
                 if here and all((tables / f"{table}.csv").is_file() for table in figure.reads):
                     found.setdefault(name, []).append(run)
-    ends = ((name, {runs[0], runs[-1]}) for name, runs in found.items())
-    return [(run, name) for name, runs in ends for run in sorted(runs)]
+    chosen = ((name, {runs[0], runs[-1], *({"mnist"} & {*runs})}) for name, runs in found.items())
+    return [(run, name) for name, runs in chosen for run in sorted(runs)]
 
 
 def draw(root, run: str, name: str) -> Figure:

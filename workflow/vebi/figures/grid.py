@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.style import SMALL, WIDTH, AxesGrid, new_figure
+from vebi.figures.style import NOTE, SMALL, WIDTH, AxesGrid, new_figure
 
 # Columns of panels that fit on a page with type that can be read.
 MOST_COLUMNS = 3
@@ -78,17 +78,26 @@ def draw_legend(
     if entries:
         room = figure.get_figwidth()
         fitting = int(room / (max(map(len, entries)) / LETTERS + 0.5))
-        lines = (title or "").split("\n")
-        wrapped = [fill(line, int(room * LETTERS)) for line in lines]
         figure.legend(
             list(entries.values()),
             list(entries),
             loc="outside lower center",
             ncols=max(1, min(n_columns, len(entries), fitting)),
             fontsize=SMALL,
-            title="\n".join(wrapped),
+            title=_in_lines(figure, title or "", SMALL),
             title_fontsize=SMALL,
         )
+
+
+def add_note(figure: Figure, text: str) -> None:
+    """What holds for the whole figure, below it: sentences, on as many lines as they need."""
+    figure.supxlabel(_in_lines(figure, text, NOTE["fontsize"]), **NOTE)
+
+
+def _in_lines(figure: Figure, text: str, size: float) -> str:
+    """A text of one line or more, each broken to the figure's width at `size` points."""
+    letters = int(figure.get_figwidth() * LETTERS * SMALL / size)
+    return "\n".join(fill(line, letters) for line in text.split("\n"))
 
 
 def get_experiments(table: pd.DataFrame) -> list[tuple[str, str]]:

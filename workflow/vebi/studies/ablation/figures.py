@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vebi.figures.grid import (
+    add_note,
     describe_sample,
     get_experiments,
     label_rows,
@@ -13,7 +14,7 @@ from vebi.figures.grid import (
     share_legend,
 )
 from vebi.figures.names import name_of
-from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, NOTE, SCOPE_NAMES, SMALL, styled
+from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES, SMALL, styled
 from vebi.studies.ablation.controls import CONTROLS
 
 
@@ -101,5 +102,5 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         "in the bars: mean number of features removed; dots: the networks, means over draws; "
         "mu: that of each data set's heatmaps"
     )
-    figure.supxlabel(note, **NOTE)
+    add_note(figure, note)
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import get_method
 from vebi.catalogue.palette import BLUE, GREEN, GREY, PURPLE, VERMILION
-from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of
+from vebi.figures.grid import add_note, get_experiments, label_rows, new_grid, rows_of
 from vebi.figures.names import title_of
 from vebi.figures.style import NOTE, SMALL, WIDTH, styled
 from vebi.studies.identifiability.rankings import RANKINGS
@@ -48,7 +48,7 @@ def draw_identifiability(
     if maps is not None:
         pair = " and, pale, ".join(get_method(name).label for name in METHODS[::-1])
         note = f"{note}\nlast row: maps by {pair}"
-    figure.supxlabel(note, **NOTE)
+    add_note(figure, note)
     return figure
 
 

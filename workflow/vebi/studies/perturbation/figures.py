@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.data.dataset import TEST, open_dataset
-from vebi.figures.grid import get_experiments, label_rows, new_grid, rows_of, share_legend
+from vebi.figures.grid import add_note, get_experiments, label_rows, new_grid, rows_of, share_legend
 from vebi.figures.images import show_image
 from vebi.figures.names import name_of, title_of
-from vebi.figures.style import NOTE, SMALL, WIDTH, new_figure, styled
+from vebi.figures.style import SMALL, WIDTH, new_figure, styled
 from vebi.figures.text import layer_label
 from vebi.perturbation.choose import CHOICES
 from vebi.perturbation.perturbations import PERTURBATIONS, some_copies
@@ -218,9 +218,9 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
         _draw_similarity(below, rows_of(similarity, *experiment), end)
     label_rows(axes[:1], "test accuracy of a classifier\ntrained on the patches", most=2)
     label_rows(axes[1:], "similarity of the two selections\n(as published, at most 0.5)", most=2)
-    figure.supxlabel(
+    add_note(
+        figure,
         "diamonds: where the authors' curves end (62 epochs, INRIA person); bands: 95 % over images",
-        **NOTE,
     )
     return figure
 
