@@ -121,7 +121,10 @@ def test_bars_show_the_means_and_the_counts():
     axis = draw_ablation_bars(ablation_table(), {("d", "m"): 10.0}).axes[0]
     heights = [patch.get_height() for patch in cast(list[Rectangle], axis.patches)]
     assert heights == pytest.approx([0.55, 0.55, 0.55, 0.55, 0.55, 1.0])
-    assert [text.get_text() for text in axis.texts] == ["3", "3", "3", "3", "3", "0"]
+    names = [label.get_text() for label in axis.get_xticklabels()]
+    assert [name.rpartition(" ")[2] for name in names] == ["(3)"] * 5 + ["(0)"]
+    assert [name.rpartition(" ")[0] for name in names][::5] == ["All", "whole network"]
+    assert not axis.texts, "a number in a short bar would lie under its dots"
 
 
 def test_iou_legend_names_every_method_with_its_area():

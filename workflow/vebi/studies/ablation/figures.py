@@ -90,8 +90,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
             axis.bar(position, networks.mean(), 0.7, color=colour, alpha=0.75)
             places = position + np.linspace(-0.2, 0.2, len(networks) + 2)[1:-1]
             axis.plot(places, networks, "o", ms=3, color="black", clip_on=False)
-            axis.text(position, 0.02, f"{rows['n_ablated'].mean():.0f}", ha="center")
-        names = [name for name, _, _ in bars]
+        names = [f"{name} ({rows['n_ablated'].mean():.0f})" for name, rows, _ in bars]
         axis.set_xticks(range(len(bars)), names, rotation=35, ha="right", fontsize=SMALL)
         axis.grid(axis="x", visible=False)
         axis.set_ylim(0, 1)
@@ -99,7 +98,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         axis.set_title(f"{name_of(dataset)}, mu = {mu:g}\n{counts}")
     label_rows(axes, "mean class accuracy")
     note = (
-        "in the bars: mean number of features removed; dots: the networks, means over draws; "
+        "in brackets: mean number of features removed; dots: the networks, means over draws; "
         "mu: that of each data set's heatmaps"
     )
     add_note(figure, note)
