@@ -32,6 +32,7 @@ from torch.nn import functional
 
 import vebi
 from vebi.catalogue.methods import METHODS
+from vebi.claims.table import EXPLANATION_TIMES_TABLE
 from vebi.compute.memory import keep_freed_memory
 from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.io.files import write_text
@@ -39,9 +40,6 @@ from vebi.models.nets import NetSpec, build, initialise
 from vebi.models.torchvision_nets import MEAN, SCALE
 from vebi.network import to_network_input
 
-COLUMNS = (
-    "network", "method", "batch", "tool", "milliseconds", "cpu_milliseconds", "times_peer", "note",
-)  # fmt: skip
 TOP = 3
 Work = Callable[[np.ndarray], Any]
 
@@ -226,7 +224,7 @@ def run(out_csv: str | Path, quick: bool) -> pd.DataFrame:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
                     rows += pool.apply(measure, (network, method, batch, rounds))
                 print(rows[-2], rows[-1]["cpu_milliseconds"], flush=True)
-    table = pd.DataFrame(rows)[list(COLUMNS)]
+    table = pd.DataFrame(rows)[list(EXPLANATION_TIMES_TABLE.columns)]
     write_text(out_csv, table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
     return table
 

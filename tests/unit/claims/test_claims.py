@@ -14,7 +14,7 @@ from vebi.claims.facts import facts_of
 from vebi.claims.merge import ADDED, merge, read_claims
 from vebi.claims.print_claims import run_claims
 from vebi.claims.rules import ABSENCE, COST, ORDER, QUESTION, VALUE
-from vebi.claims.run import Run
+from vebi.claims.run import SOURCE_TABLES, Run
 from vebi.claims.show import counts, reason, to_markdown
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
@@ -130,8 +130,9 @@ def test_what_no_work_claims_is_marked_as_ours():
 
 # The committed runs.
 
-RUNS = {name: name for name in ("distractors", "mcgill", "mnist", "resampling", "robustness")} | {
-    "default": "config"
+RUNS = {"default": "config"} | {
+    name: name
+    for name in ("distractors", "mcgill", "mnist", "photographs", "resampling", "robustness")
 }
 
 
@@ -144,6 +145,18 @@ def retabulated(facts) -> dict[str, pd.DataFrame]:
         files = {path.stem: path for path in paths if path.stem != "claims"}
         found[run] = tabulate(files, facts(configuration))
     return found
+
+
+def test_committed_claims_about_time_are_those_of_the_committed_times(facts, tmp_path):
+    times = REFERENCE / "bench/explain.csv"
+    claims = tabulate({"explain": times}, facts("config"))
+    write_table(tmp_path / "claims.csv", claims, TABLES["claims"])
+    assert (tmp_path / "claims.csv").read_text() == times.with_name("claims.csv").read_text()
+    tested = claims[claims["verdict"] != Verdict.NOT_TESTED]
+    assert tested["claim_id"].tolist() == ["vebi.real_time"]
+    ours = pd.read_csv(times).query("tool == 'vebi' and method == 'vebi' and batch == 1")
+    assert tested["measured"].item() == pytest.approx(1000 / ours["cpu_milliseconds"].max())
+    assert tested["networks"].item() == len(ours) == 2
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +175,8 @@ def test_every_verdict_follows_from_its_row(retabulated):
     for row in pd.concat(retabulated.values()).to_dict("records"):
         claim = BY_ID[row["claim_id"]]
         word, low, high = row["verdict"], row["ci_low"], row["ci_high"]
-        assert all(name in STUDY_TABLES for name in row["tables"].split())
-        named = [name for name in re.findall(r"(\w+)\.csv", row["table"]) if name in STUDY_TABLES]
+        assert all(name in SOURCE_TABLES for name in row["tables"].split())
+        named = [name for name in re.findall(r"(\w+)\.csv", row["table"]) if name in SOURCE_TABLES]
         assert list(dict.fromkeys(named)) == row["tables"].split()
         if row["comparability"] in (Comparability.NO_DATA, Comparability.VACUOUS):
             assert word == Verdict.NOT_TESTED

@@ -303,6 +303,35 @@ def test_grids_are_those_of_the_first_layer_and_of_the_heatmap(sign, verdict, wr
         assert row["verdict"] == verdict
 
 
+@pytest.mark.parametrize(("sign", "verdict"), [(1, Verdict.CONFIRMED), (-1, Verdict.CONTRADICTED)])
+def test_higher_layers_are_the_upper_half_by_vebi_s_lead_there(sign, verdict, write, flowers):
+    # How far vebi's maps are ahead of upsampled ones by seed; in the lower layers they are far behind.
+    lead = {"conv1": (-0.5,) * 3, "conv2": (-0.4,) * 3, "conv3": (0.05, 0.06, 0.07)}
+    lead |= {"conv4": (0.10, 0.11, 0.15), "heatmap": (NAN,) * 3}
+    rows = [
+        {"dataset": S, "model": STRIDED, "seed": seed, "layer": layer, "method": method}
+        | {"mask_overlap": 0.4 + sign * ahead * (method == "vebi")}
+        for layer, values in lead.items()
+        for seed, ahead in enumerate(values)
+        for method in ("upsampled_activation", "deconv_gb", "vebi")
+    ]
+    paired = [
+        {"dataset": S, "model": STRIDED, "layer": layer, "layer_number": number}
+        | {"method": "vebi", "reference": reference, "overlap_ci_low": NAN, "overlap_ci_high": NAN}
+        for layer, number in (("conv10", 10), *((f"conv{n}", n) for n in (4, 2, 3, 1)))
+        for reference in ("upsampled_activation", "deconv_gb")
+        if layer != "conv10" or reference == "deconv_gb"
+    ]
+    paired.append({**paired[0], "layer": "heatmap", "layer_number": 0})
+    files = write(artefacts=pd.DataFrame(rows), artefacts_paired=pd.DataFrame(paired))
+    row = tabulate(files, flowers).set_index("claim_id").loc["vebi.higher_layers"]
+    both = np.mean([lead["conv3"], lead["conv4"]], axis=0)
+    mean, low, high = student(both)
+    expected = [sign * mean, *sorted((sign * low, sign * high))]
+    assert numbers(row) == pytest.approx(expected, abs=1e-6)
+    assert (row["verdict"], row["networks"]) == (verdict, 3)
+
+
 # The McGill report.
 
 WITH, WITHOUT = "keras-a", "keras-b"

@@ -7,9 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from vebi.claims.table import EXPLANATION_TIMES_TABLE
 from vebi.io.errors import VebiError
-from vebi.io.tables import read_rows
+from vebi.io.tables import Table, read_rows
 from vebi.studies.registry import STUDY_TABLES
+
+# Every table that a claim may read.
+SOURCE_TABLES: dict[str, Table] = {**STUDY_TABLES, "explain": EXPLANATION_TIMES_TABLE}
 
 
 class Run:
@@ -22,7 +26,7 @@ class Run:
 
     def _read(self, name: str) -> pd.DataFrame:
         """A table with all columns of its record, empty where a run of an earlier version has none."""
-        table = STUDY_TABLES[name]
+        table = SOURCE_TABLES[name]
         if name not in self._files:
             return pd.DataFrame(columns=table.columns)
         path = self._files[name]

@@ -1,4 +1,4 @@
-"""The record of claims.csv."""
+"""The records of claims.csv, and of the one table that claims read and no run makes."""
 
 from vebi.io.tables import Allowed, Table, allow
 
@@ -57,5 +57,16 @@ CLAIMS_TABLE = Table(
         Allowed("*ci_*", "close", atol=0.1, rtol=0.1, why="ends of intervals over few seeds"),
         Allowed("interaction", "close", atol=0.1, rtol=0.1, why="a difference of such numbers"),
         Allowed("p_*", "close", atol=0.3, why="follows how the intervals lie"),
+    ),
+)
+
+# Made by `make bench`: times are no results of a run, since no two runs have the same.
+EXPLANATION_TIMES_TABLE = Table(
+    keys=("network", "method", "batch", "tool"),
+    values=("milliseconds", "cpu_milliseconds", "times_peer", "note"),
+    text_values=("note",),
+    caption=(
+        "Time from pixels to predicted classes and maps, on one thread, *batch* images at a time, by "
+        "this package and by its peer; *times_peer*: the peer's CPU time over the tool's."
     ),
 )

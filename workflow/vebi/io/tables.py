@@ -29,6 +29,7 @@ NUMBER_KEYS = frozenset(
         "k",
         "epoch",
         "scene",
+        "batch",
     )
 )
 # Other columns that mean the same in every table: those of text, and those with a format of their own.

@@ -115,6 +115,28 @@ def test_where_the_scores_are_known(plain: Path) -> None:
     np.testing.assert_allclose(heatmap["vebi"], 0, atol=1e-6)
 
 
+def test_maps_that_are_known_lie_on_their_masks_as_far_as_they_do(tmp_path: Path) -> None:
+    """On plain images VEBI's first map is flat, so it marks nothing; the other's is a dot in four."""
+    images = np.full((36, 64, 64, 3), 100, np.uint8)
+    masks = np.zeros((36, 64, 64), bool)
+    masks[::2, :, :16] = True
+    data = Images(
+        images, np.arange(36) % 3, np.arange(36) % 9 > 2, ["a", "b", "c"], {"masks": masks}
+    )
+    write_dataset(tmp_path / "dataset.h5", data)
+    found = scored(tmp_path, strided(), "strided")
+    marked = found.image_index % 2 == 0
+    assert 0 < marked.sum() < len(marked)
+    overlap = {m: found.overlap[:, 0, i] for i, m in enumerate(found.methods)}
+    assert np.isnan(found.overlap[~marked]).all()
+    # At threshold 0 a whole map counts, a quarter of it inside; above it only what is lit.
+    inside = 16 * 64
+    above = {"vebi": 0.0, "deconv_gb": inside / 4 / (inside + 3 * inside / 4)}
+    for method, level in above.items():
+        area = (0.25 + level) / 2 / 100 + 0.99 * level
+        np.testing.assert_allclose(overlap[method][marked], area, atol=1e-6)
+
+
 def test_the_pooling_s_lattice_is_gone_too() -> None:
     """The last row and column of the windows win nowhere, which leaves an edge: 2 pixels of zero."""
     net, images = strided(), torch.full((1, 3, 64, 64), 90.0)
@@ -240,6 +262,7 @@ def artefacts_of(seed: int, n: int = 40) -> Artefacts:
         selected=np.stack([np.arange(n) < n // 4, np.zeros(n, bool)], axis=1),
         methods=METHODS,
         scores=scores,
+        overlap=rng.uniform(0, 1, (n, 2, 4)),
         heatmap_methods=(*METHODS, "grad_cam"),
         heatmap_period=np.array([4.0, 8.0]),
         heatmap_scores=rng.normal(0.1, 0.05, (n, 5)),
@@ -279,6 +302,17 @@ def test_tables_and_figures(tmp_path: Path) -> None:
     assert (row["n_seeds"], row["n_images"], row["n_scenes"]) == (2, 40, 20)
     assert row["over"] == "networks and scenes"
     assert set(tables["artefacts"]["over"]) == {"scenes"}
+    assert np.isnan(paired.loc[(HEATMAP, "vebi", "deconv_gb"), "overlap_difference"])
+    row = paired.loc[("pool", "vebi", "upsampled_activation")]
+    both = np.array([item.overlap[:, 1, 2] - item.overlap[:, 1, 0] for item in items])
+    found = over_images(both, items[0].scene)
+    assert row["overlap_difference"] == pytest.approx(both.mean())
+    ends = row[["overlap_ci_low", "overlap_ci_high", "overlap_p_value"]].tolist()
+    assert ends == pytest.approx([found.low, found.high, found.p_value()])
+    row = table.loc[(0, "conv", "deconv_gb")]
+    found = over_images(items[0].overlap[None, :, 0, 1], items[0].scene)
+    ends = row[["mask_overlap", "mask_overlap_ci_low", "mask_overlap_ci_high"]].tolist()
+    assert ends == pytest.approx([items[0].overlap[:, 0, 1].mean(), found.low, found.high])
     # Vebi and vebi_conv are drawn from one distribution here; grad_cam has whole heatmaps only.
     assert paired.loc[(HEATMAP, "grad_cam", "deconv_gb"), "p_value"] > 0.01
     assert ("conv", "grad_cam", "deconv_gb") not in paired.index

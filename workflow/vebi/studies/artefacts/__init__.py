@@ -1,9 +1,9 @@
 """Grid artefacts: what strides leave in heatmaps (VEBI 3.3, Figs. 2 and 7)."""
 
-from vebi.io.tables import RUN_KEYS, Allowed, Table
+from vebi.io.tables import RUN_KEYS, Allowed, Table, allow
 from vebi.record import paragraph
 from vebi.run.plan import RUN
-from vebi.studies.columns import PAIRED
+from vebi.studies.columns import PAIRED, interval, with_interval
 from vebi.studies.record import Figure, Study, Tabulation
 
 STUDY = Study(
@@ -18,32 +18,39 @@ STUDY = Study(
     tables={
         "artefacts_paired": Table(
             keys=("dataset", "model", "layer", "method", "reference"),
-            values=("score_difference", *PAIRED, "cumulative_stride", "layer_number", "over"),
+            values=(
+                *("score_difference", *PAIRED, "cumulative_stride", "layer_number", "over"),
+                *("overlap_difference", *interval("overlap"), "overlap_p_value"),
+            ),
             caption=paragraph("""
                 Differences of the grid-artefact score between two methods on the same images; below
                 0: *method* has less grid than *reference*. Interval and p-value are over what
                 *over* says: networks and scenes, or the scenes of one network.
+                *overlap_difference*: of the same maps' overlap with the mask; above 0 those of
+                *method* lie more on what decides.
             """),
             allowed=(
                 Allowed("score_difference", "interval", atol=0.02),
-                Allowed("ci_*", "close", atol=0.05),
-                Allowed("p_value", "show", why="the interval decides"),
+                Allowed("overlap_difference", "interval", atol=0.02),
+                Allowed("*ci_*", "close", atol=0.05),
+                Allowed("*p_value", "show", why="the interval decides"),
             ),
         ),
         "artefacts": Table(
             keys=(*RUN_KEYS, "method", "layer"),
             values=(
                 *("cumulative_stride", "grid_artefact_score", "ci_low", "ci_high", "n_images"),
-                *("layer_number", "share_selected", "over"),
+                *("layer_number", "share_selected", "over", *with_interval("mask_overlap")),
             ),
             caption=paragraph("""
                 Grid-artefact score of each network and method in each layer; layer *heatmap* is the
                 whole explanation. *share_selected*: how often the layer is among the features
-                explained. Intervals: 95 % over scenes.
+                explained. *mask_overlap*: area under the IoU curve of the same maps with the mask.
+                Intervals: 95 % over scenes.
             """),
             allowed=(
-                Allowed("grid_artefact_score", "interval", atol=0.02),
-                Allowed("ci_*", "close", atol=0.05),
+                *allow("grid_artefact_score", "mask_overlap", kind="interval", atol=0.02),
+                Allowed("*ci_*", "close", atol=0.05),
                 Allowed(
                     "share_selected", "close", atol=0.2, why="depends on the selected features"
                 ),

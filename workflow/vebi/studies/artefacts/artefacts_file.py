@@ -17,8 +17,9 @@ class Artefacts:
 
     `period` (L, 2) vertical and horizontal, in pixels; `features` int64 (N, L, 2) layer index and
     channel; `selected` bool (N, L): the mu-Lasso gives it a positive weight for the predicted class;
-    `scores` (N, L, M) of single features; `heatmap_scores` (N, K) of the finished heatmaps of K
-    methods, for `heatmap_period` (2), the widest; both are empty where no layer has a lattice.
+    `scores` (N, L, M) of single features and `overlap` (N, L, M), the area under the IoU curve of the
+    same maps with the image's mask, NaN without one; `heatmap_scores` (N, K) of the finished heatmaps of
+    K methods, for `heatmap_period` (2), the widest; both are empty where no layer has a lattice.
     """
 
     image_index: NDArray[np.int64]
@@ -30,6 +31,7 @@ class Artefacts:
     selected: NDArray[np.bool_]
     methods: tuple[str, ...]
     scores: NDArray[np.float64]
+    overlap: NDArray[np.float64]
     heatmap_methods: tuple[str, ...]
     heatmap_period: NDArray[np.float64]
     heatmap_scores: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Grid-artefact scores of single features and of whole heatmaps."""
+"""Grid-artefact scores of single features, their overlap with masks, and scores of whole heatmaps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vebi.config.artefacts import ArtefactScoreConfig
-from vebi.data.dataset import TEST
+from vebi.data.dataset import TEST, Dataset
 from vebi.data.scenes import read_scenes
 from vebi.data.subset import spread_over_classes
 from vebi.descriptors.descriptor_file import layers_of
@@ -23,6 +23,7 @@ from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import continued_fields, receptive_fields
 from vebi.studies.artefacts.artefacts_file import Artefacts, write_artefacts
 from vebi.studies.artefacts.score import grid_artefact_score, is_measurable
+from vebi.studies.iou.curve import area_under_curve, iou_curves
 
 # Layers whose maps are in memory at once.
 GROUP = 8
@@ -88,11 +89,12 @@ def drawing_methods(names: Iterable[str]) -> list[str]:
 
 
 class _Scored(NamedTuple):
-    """Of N images, L layers and M methods: features (N, L, 2), selected (N, L), scores (N, L, M)."""
+    """Of N images, L layers, M methods: features (N, L, 2), selected (N, L), the others (N, L, M)."""
 
     features: NDArray[np.int64]
     selected: NDArray[np.bool_]
     scores: NDArray[np.float64]
+    overlap: NDArray[np.float64]
 
 
 def measure(
@@ -147,6 +149,7 @@ def measure(
         selected=scored.selected,
         methods=tuple(methods),
         scores=scored.scores,
+        overlap=scored.overlap,
         heatmap_methods=tuple(finished),
         heatmap_period=widest,
         heatmap_scores=np.stack(list(finished.values()), axis=1)
@@ -182,6 +185,7 @@ def _score_features(
         np.zeros((len(chosen), len(used), 2), np.int64),
         np.zeros((len(chosen), len(used)), bool),
         np.zeros((len(chosen), len(used), len(methods))),
+        np.full((len(chosen), len(used), len(methods)), np.nan),
     )
 
     def score(rows: NDArray[np.int64], raw: NDArray[np.uint8]) -> _Scored:
@@ -194,6 +198,8 @@ def _score_features(
         )
         images = to_network_input(raw, network.device)
         scores = np.zeros((len(rows), len(used), len(methods)))
+        overlap = np.full(scores.shape, np.nan)
+        masks, marked = _masks_of(network.dataset, rows)
         for first in range(0, len(used), GROUP):
             group = range(first, min(first + GROUP, len(used)))
             part = features[:, group.start : group.stop]
@@ -203,7 +209,10 @@ def _score_features(
                     drawn = maps[name][:, slot].cpu().numpy()
                     period = (periods[layer, 0], periods[layer, 1])
                     scores[:, layer, m] = grid_artefact_score(drawn, period)
-        return _Scored(features, selected, scores)
+                    if marked.any():
+                        curves = iou_curves(drawn[marked], masks[marked])
+                        overlap[marked, layer, m] = area_under_curve(curves)
+        return _Scored(features, selected, scores, overlap)
 
     start = 0
     for rows, done in map_batches(network.dataset.batches(chosen, batch_size), score):
@@ -211,6 +220,16 @@ def _score_features(
             whole[start : start + len(rows)] = part
         start += len(rows)
     return result
+
+
+def _masks_of(
+    dataset: Dataset, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The masks (N, H, W) of some images, and which of them mark anything."""
+    if not dataset.has_masks:
+        return np.zeros((len(rows), 0, 0), bool), np.zeros(len(rows), bool)
+    masks = np.asarray(dataset.read("masks", rows), bool)
+    return masks, np.asarray(masks.any((1, 2)))
 
 
 def _score_file(

@@ -1,5 +1,7 @@
 """The tables artefacts and artefacts_paired: scores with intervals, and methods compared.
 
+Beside the score of each layer's features stands how far the same maps lie on the mask.
+
 Images of one base scene are alike, so the interval of one network is over base scenes, that of several
 over networks and scenes.
 """
@@ -8,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from vebi.catalogue.methods import pairs_of
@@ -43,6 +46,7 @@ def score_table(item: Artefacts) -> pd.DataFrame:
     for place in _places(item):
         for method, values in place["scores"].items():
             found = over_images(values[None], item.scene)
+            overlap = over_images(place["overlap"][method][None], item.scene)
             rows.append(
                 {
                     "method": method,
@@ -53,6 +57,7 @@ def score_table(item: Artefacts) -> pd.DataFrame:
                     "layer_number": place["number"],
                     "share_selected": place["selected"],
                     "over": found.over,
+                    **overlap.columns("mask_overlap", "mask_overlap_"),
                 }
             )
     columns = [
@@ -71,7 +76,11 @@ def paired_table(items: Sequence[Artefacts]) -> pd.DataFrame:
     rows = []
     for places in zip(*(_places(item) for item in items), strict=True):
         for method, reference in pairs_of("artefacts", places[0]["scores"]):
-            differences = [place["scores"][method] - place["scores"][reference] for place in places]
+            differences, overlaps = (
+                [place[what][method] - place[what][reference] for place in places]
+                for what in ("scores", "overlap")
+            )
+            overlap = over_images(np.array(overlaps), scene)
             rows.append(
                 {
                     "layer": places[0]["layer"],
@@ -81,6 +90,8 @@ def paired_table(items: Sequence[Artefacts]) -> pd.DataFrame:
                     "n_seeds": len(items),
                     "cumulative_stride": places[0]["stride"],
                     "layer_number": places[0]["number"],
+                    **overlap.columns("overlap_difference", "overlap_"),
+                    "overlap_p_value": overlap.p_value(),
                 }
             )
     columns = [c for c in STUDY.tables["artefacts_paired"].columns if c not in ("dataset", "model")]
@@ -88,9 +99,10 @@ def paired_table(items: Sequence[Artefacts]) -> pd.DataFrame:
 
 
 def _places(item: Artefacts) -> Iterator[dict[str, Any]]:
-    """Every layer and then the finished heatmaps, with the scores (N) of each method.
+    """Every layer and then the finished heatmaps, with the scores and overlaps (N) of each method.
 
-    A stride that differs between the axes is given by its larger value.
+    The overlap of finished heatmaps is another study's, and NaN here. A stride that differs between the
+    axes is given by its larger value.
     """
     for number, name in enumerate(item.layer_names):
         yield {
@@ -99,6 +111,7 @@ def _places(item: Artefacts) -> Iterator[dict[str, Any]]:
             "stride": float(item.period[number].max()),
             "selected": float(item.selected[:, number].mean()),
             "scores": {m: item.scores[:, number, i] for i, m in enumerate(item.methods)},
+            "overlap": {m: item.overlap[:, number, i] for i, m in enumerate(item.methods)},
         }
     if item.heatmap_methods:
         yield {
@@ -107,4 +120,5 @@ def _places(item: Artefacts) -> Iterator[dict[str, Any]]:
             "stride": float(item.heatmap_period.max()),
             "selected": float("nan"),
             "scores": {m: item.heatmap_scores[:, i] for i, m in enumerate(item.heatmap_methods)},
+            "overlap": dict.fromkeys(item.heatmap_methods, np.full(len(item.image_index), np.nan)),
         }
