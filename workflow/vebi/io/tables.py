@@ -1,19 +1,23 @@
 """Result tables: what one consists of, and one way to write and to read it.
 
 Every table is UTF-8 CSV with LF line ends, rows sorted by the key columns and floats in a fixed
-format, so that equal results are equal bytes.
+format, so that equal results are equal bytes. Rules read the records of tables, so pandas is imported
+only where a table itself is read or written.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from vebi.io.errors import VebiError
 from vebi.io.files import atomic_path
 from vebi.record import record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_KEYS = ("dataset", "model", "seed")
 # Key columns that hold numbers. The others are names, also where they look like a number.
@@ -112,6 +116,8 @@ def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
     Raises:
         VebiError: other columns than the table's, or two rows with one key.
     """
+    from pandas.api.types import is_float_dtype
+
     name = Path(path).stem
     if set(frame.columns) != set(table.columns):
         raise VebiError(
@@ -123,7 +129,7 @@ def write_table(path: str | Path, frame: pd.DataFrame, table: Table) -> None:
         raise VebiError(f"table {name} has two rows with the key {repeated}.")
     ordered = frame[table.columns].sort_values(keys, kind="stable", ignore_index=True)
     for column in ordered.columns:
-        if pd.api.types.is_float_dtype(ordered[column]):
+        if is_float_dtype(ordered[column]):
             form = table.format_of(column)
             # A zero is a zero: rounding must not leave a sign that differs between machines.
             text = [(form % value).replace("nan", "") for value in ordered[column]]
@@ -141,6 +147,8 @@ def read_rows(path: str | Path, *tables: Table) -> pd.DataFrame:
     Raises:
         ValueError, OSError: as pandas does.
     """
+    import pandas as pd
+
     text = frozenset[str]().union(*(table.text for table in tables))
     columns = pd.read_csv(path, nrows=0).columns
     return pd.read_csv(
@@ -185,6 +193,8 @@ def stack_runs(
     `parts` are in the order of `runs`, the same number of files for each. `last_row_only` keeps the
     end of a training history, with the number of its epochs.
     """
+    import pandas as pd
+
     per_run = len(parts) // len(runs)
     frames = []
     for number, part in enumerate(parts):
