@@ -610,7 +610,8 @@ def _higher_layers(run: Run) -> Found | None:
             interval = {name: row[f"overlap_{name}"] for name in ("ci_low", "ci_high")}
             values = include_scenes((ours - upsampled).dropna(), {**row, **interval})
             label = f"{_label(place, places)}, {row['layer']}"
-            numbers.append(Numbers(label, values, _levels(place), _name(place)))
+            levels = {**_levels(place), "layer": row["layer"]}
+            numbers.append(Numbers(label, values, levels, _name(place)))
     numbers = [one for one in numbers if len(one.values)]
     if not numbers:
         return None
@@ -652,7 +653,7 @@ def _further_claims() -> list[Claim]:
             "vebi.higher_layers",
             SOURCE,
             "4.2: qualitative comparison",
-            "In higher layers VEBI's maps are more precise than upsampled activations",
+            "In higher layers VEBI's maps are more precise than upsampled ones (overlap with masks)",
             None,
             ORDER,
             _higher_layers,
