@@ -129,6 +129,25 @@ def test_a_missing_table_is_a_difference(runs, tolerances):
         assert (report.exit_code, report.missing_tables) == (1, ["tables/more.csv"])
 
 
+def test_a_table_that_is_left_out_on_purpose_is_said_and_no_difference(runs, tolerances):
+    for name in ("more", "other"):
+        shutil.copy(runs[0] / "tables" / "iou_auc.csv", runs[0] / "tables" / f"{name}.csv")
+    (runs[1] / "left_out.txt").write_text("tables/more.csv\ntables/absent.csv\n")
+    for one, other in (runs, runs[::-1]):
+        report = compare(one, other, tolerances)
+        assert (report.exit_code, report.missing_tables) == (1, ["tables/other.csv"])
+        assert report.notes[-1] == "Left out of one side on purpose: tables/more.csv."
+        assert not any("left_out.txt" in name for name in report.only_a + report.only_b)
+        assert compare(one, other, tolerances, strict=True).missing == 2
+    (runs[0] / "tables" / "other.csv").unlink()
+    assert compare(*runs, tolerances).exit_code == 0
+    # A table that both have is compared, whatever is said of it.
+    shutil.copy(runs[0] / "tables" / "more.csv", runs[1] / "tables" / "more.csv")
+    text = (runs[1] / "tables" / "more.csv").read_text()
+    (runs[1] / "tables" / "more.csv").write_text(text.replace("0.5", "0.9"))
+    assert compare(*runs, tolerances).exit_code == 1
+
+
 def test_provenance_is_listed_apart(runs, tolerances, capsys):
     manifest = {"config": {"mu": 20}, "seeds": [0, 1], "measured": {"s": 1}, "results": {"x": 1}}
     (runs[1] / "manifest.json").write_text(json.dumps(manifest))

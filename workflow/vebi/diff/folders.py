@@ -17,7 +17,7 @@ from vebi.diff.report import FileResult, Report, Verdict
 from vebi.diff.terminal import plain, print_report
 from vebi.diff.tolerances import Tolerances, default_path, read_tolerances
 from vebi.io.errors import VebiError
-from vebi.io.files import write_text
+from vebi.io.files import read_bounded, write_text
 from vebi.io.tables import Table
 
 
@@ -28,6 +28,10 @@ class Known:
     tables: Mapping[str, Table]
     tolerances: Tolerances
 
+
+# A file of a results folder: paths of tables, one on a line, that it does without.
+LEFT_OUT = "left_out.txt"
+LARGEST_LIST = 1 << 16
 
 NOTHING_KNOWN = Known({}, Tolerances([]))
 
@@ -104,10 +108,14 @@ def _compare_sides(
     manifest_b = files_b.pop(manifests.MANIFEST, None)
     report.provenance, notes = manifests.compare_manifests(manifest_a, manifest_b)
     report.notes += notes
+    left_out = _left_out(files_a, files_b)
     report.only_a = sorted(files_a.keys() - files_b.keys())
     report.only_b = sorted(files_b.keys() - files_a.keys())
     # Tables are what every results folder promises; a reference has nothing but them and figures.
-    report.missing_tables = [name for name in report.only_a + report.only_b if _is_table(name)]
+    one_side = report.only_a + report.only_b
+    report.missing_tables = [n for n in one_side if _is_table(n) and n not in left_out]
+    if not_compared := sorted(left_out.intersection(one_side)):
+        report.notes.append(f"Left out of one side on purpose: {', '.join(not_compared)}.")
     both = [name for name in files_a if name in files_b]
     if not both and not report.missing_tables:
         raise VebiError(f"{report.a} and {report.b}: no file of the same name in both.")
@@ -115,6 +123,13 @@ def _compare_sides(
         result, verdicts = compare_files(name, files_a[name], files_b[name], tolerances, known)
         report.files.append(result)
         report.verdicts += verdicts
+
+
+def _left_out(*sides: dict[str, Path]) -> set[str]:
+    """Tables that a side leaves out on purpose, as a reference does of many networks: see LEFT_OUT."""
+    lists = [files.pop(LEFT_OUT) for files in sides if LEFT_OUT in files]
+    texts = (read_bounded(path, LARGEST_LIST).decode("utf-8", "replace") for path in lists)
+    return {line.strip() for text in texts for line in text.splitlines()}
 
 
 def _is_table(name: str) -> bool:
