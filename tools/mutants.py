@@ -4,8 +4,8 @@
 
 mutmut changes one expression at a time in a copy of the repository and runs the tests that reach it,
 those of the area only. The summary counts per file; what survived stands in survivors.txt as a
-difference each: a missing test, or a change that changes nothing. A second call goes on where the
-first one stopped.
+difference each, a missing test; those that change nothing whatever the test (see NEUTRAL) stand in
+neutral.txt, each with the reason. A second call goes on where the first one stopped.
 """
 
 import argparse
@@ -36,6 +36,12 @@ COPIED = ("tests", "config", "docs", "results/reference", "tools", "workflow")
 FILES = ("README.md", "Snakefile", "Makefile", "pyproject.toml", "CHANGELOG.md", "CONTRIBUTING.md")
 RESULT = re.compile(r"^\s*(vebi\S+__mutmut_\d+): (.+)$", re.MULTILINE)
 # In mutmut's words. A change that hangs or ends the process has been noticed, too.
+# A piece, what stands for it, and why the code does the same with any such piece (or with none).
+NEUTRAL = (
+    (r"strict=\w+", "", "strict= guards against lengths that differ, which these never do"),
+    (r"replace=(False|None)", "replace", "None is taken for False"),
+    (r"np\.finfo\((float|None)\)", "finfo", "None is taken for float"),
+)
 FOUND, LEFT = {"killed", "timeout", "segfault"}, {"survived", "no tests", "suspicious"}
 
 
@@ -73,6 +79,18 @@ def mutmut(folder: Path, *arguments: str, quiet: bool = True) -> str:
     return done.stdout or ""
 
 
+def why_neutral(difference: str) -> str:
+    """Why a change, as a difference of two files, changes nothing; "" where it may."""
+    lines = [line for line in difference.splitlines() if line[:3] not in ("---", "+++")]
+    old, new = ("".join(line[1:] for line in lines if line[:1] == sign) for sign in "-+")
+    for piece, other, reason in NEUTRAL:
+        # Commas and spaces around a piece go with it.
+        left = [re.sub(r"[\s,]", "", re.sub(piece, other, text)) for text in (old, new)]
+        if old and left[0] == left[1]:
+            return reason
+    return ""
+
+
 def summarise(area: str, folder: Path) -> None:
     """Print how many changes the tests find per file, and write what they don't."""
     statuses = dict(RESULT.findall(mutmut(folder, "results", "--all", "true")))
@@ -82,11 +100,18 @@ def summarise(area: str, folder: Path) -> None:
     for module, total in sorted(modules.items()):
         print(f"{module}: {found[module]} of {total} found")
     left = [name for name, status in tried.items() if status in LEFT]
-    shown = [f"# {name}: {tried[name]}\n{mutmut(folder, 'show', name)}" for name in left]
-    (folder / "survivors.txt").write_text("\n".join(shown), encoding="utf-8")
+    shown: dict[str, list[str]] = {"survivors": [], "neutral": []}
+    for name in left:
+        difference = mutmut(folder, "show", name)
+        reason = why_neutral(difference)
+        text = f"# {name}: {reason or tried[name]}\n{difference}"
+        shown["neutral" if reason else "survivors"].append(text)
+    for name, texts in shown.items():
+        (folder / f"{name}.txt").write_text("\n".join(texts), encoding="utf-8")
+    effective = len(tried) - len(shown["neutral"])
     print(
-        f"{area}: {found.total()} of {len(tried)} found ({len(statuses) - len(tried)} not tried); "
-        f"the rest: {folder}/survivors.txt"
+        f"{area}: {found.total()} of {effective} found, {len(shown['neutral'])} change nothing, "
+        f"{len(statuses) - len(tried)} not tried; the rest: {folder}/survivors.txt"
     )
 
 

@@ -140,12 +140,12 @@ def test_a_table_that_is_left_out_on_purpose_is_said_and_no_difference(runs, tol
         assert not any("left_out.txt" in name for name in report.only_a + report.only_b)
         assert compare(one, other, tolerances, strict=True).missing == 2
     (runs[0] / "tables" / "other.csv").unlink()
-    assert compare(*runs, tolerances).exit_code == 0
+    assert compare(runs[0], runs[1], tolerances).exit_code == 0
     # A table that both have is compared, whatever is said of it.
     shutil.copy(runs[0] / "tables" / "more.csv", runs[1] / "tables" / "more.csv")
     text = (runs[1] / "tables" / "more.csv").read_text()
     (runs[1] / "tables" / "more.csv").write_text(text.replace("0.5", "0.9"))
-    assert compare(*runs, tolerances).exit_code == 1
+    assert compare(runs[0], runs[1], tolerances).exit_code == 1
 
 
 def test_provenance_is_listed_apart(runs, tolerances, capsys):

@@ -12,7 +12,8 @@ from vebi.descriptors.descriptor_file import open_descriptors
 from vebi.models.nets import NetSpec, build
 from vebi.network.layers import list_layers
 from vebi.studies.ablation.ablate import ablate, mean_class_accuracy
-from vebi.studies.ablation.measure import get_pool
+from vebi.studies.ablation.measure import draw_control, get_pool
+from vebi.studies.controls import STUDY
 from vebi.studies.controls.draws import (
     CONTROLS,
     NEAREST,
@@ -21,6 +22,7 @@ from vebi.studies.controls.draws import (
     draw_share_matched,
 )
 from vebi.studies.controls.measure import describe_draws, mean_norms, run_study
+from vebi.studies.controls.tables import tabulate
 
 SIZE, CLASSES = 16, 3
 
@@ -87,6 +89,7 @@ def test_a_draw_has_each_feature_once_and_only_the_pools(network, control, seed)
     assert drawn.tolist() == sorted(drawn.tolist())
     if control != "random_share_matched":
         assert len(drawn) == len(features.selected)
+    assert drawn.dtype == np.int64
     if control in ("random_norm_matched", "random_share_matched"):
         assert not pairs(drawn) & pairs(features.selected)
 
@@ -118,6 +121,73 @@ def test_shares_of_a_matched_draw_are_those_of_the_selection(network):
         found, counts = np.unique(drawn[:, 0], return_counts=True)
         shares = sorted(n / width[layer] for layer, n in zip(found.tolist(), counts, strict=True))
         assert shares == [0.25, 0.5]
+
+
+def test_a_share_below_one_channel_takes_one(network):
+    """One of 64 channels is a quarter of one of 16, or half of one of 32."""
+    _, layers = network
+    width = {layer.index: layer.n_channels for layer in layers}
+    widest = max(width, key=lambda index: width[index])
+    features = make_features(layers, {widest: 1})
+    sizes = set()
+    for seed in range(30):
+        drawn = draw_share_matched(features, layers, np.random.default_rng(seed))
+        sizes.add((width[int(drawn[0, 0])], len(drawn)))
+    assert {n for _, n in sizes} == {1}
+    assert min(size for size, _ in sizes) < width[widest]
+
+
+def test_a_control_that_there_is_not_is_refused(network):
+    _, layers = network
+    features = make_features(layers, {0: 2})
+    for name in ("Random", "", "none"):
+        with pytest.raises(ValueError, match=f"no control '{name}'"):
+            draw_control(name, features.selected, features.pool, np.random.default_rng(0))
+
+
+def test_every_draw_has_a_key_of_its_own_and_batches_change_nothing(network, data, tmp_path):
+    """Two scopes whose selections are the same: their draws differ by the scope's place in the key."""
+    net, layers = network
+    dataset, descriptors = data
+    conv = next(layer for layer in layers if layer.type == "conv")
+    table = pd.DataFrame({"mu": 5.0, "layer": conv.name, "channel": [0, 3, 5], "class": 0})
+    selections = {"conv": table, "all": table}
+    settings = ControlsConfig(repeats=3, batch_size=7)
+
+    def study(key: list[int], **changed: int) -> pd.DataFrame:
+        options = settings.model_copy(update=changed)
+        return run_study(net, dataset, descriptors, selections, options, mu=5.0, key=key)
+
+    found = study([0, 1])
+    assert found[["scope", "control"]].to_numpy().tolist() == [
+        [scope, control] for scope in ("all", "conv") for control in CONTROLS
+    ]
+    pd.testing.assert_frame_equal(found, study([0, 1], batch_size=30))
+    drawn = ["norm_control", "overlap"]
+    others = {name: study(key)[drawn].to_numpy() for name, key in (("a", [0, 2]), ("b", [7, 1]))}
+    assert all((other != found[drawn].to_numpy()).any() for other in others.values())
+    by_scope = {scope: rows.set_index("control") for scope, rows in found.groupby("scope")}
+    matched = [by_scope[scope].loc["random_layer_matched", "norm_control"] for scope in by_scope]
+    assert matched[0] != matched[1]
+    # With one draw a control is that draw; three draws that were one would have its mean.
+    single = study([0, 1], repeats=1)
+    assert (single["norm_control"] != found["norm_control"]).any()
+
+    # The table of two networks, and of each row what does not depend on draws.
+    paths = [tmp_path / f"{seed}.csv" for seed in (4, 5)]
+    for path in paths:
+        path.write_text(found.to_csv(index=False))
+    runs = [{"dataset": "d", "model": "m", "seed": seed} for seed in (4, 5)]
+    (name, stacked), *more = tabulate(paths, runs).items()
+    assert (name, more) == ("ablation_controls", [])
+    assert stacked.columns.tolist() == STUDY.tables[name].columns
+    assert stacked["seed"].tolist() == [4] * len(found) + [5] * len(found)
+    assert set(stacked["mu"]) == {5.0}
+    assert set(stacked["repeats"]) == {3}
+    assert set(stacked["n_selected"]) == {3}
+    assert set(stacked["n_images"]) == {len(dataset.indices(1))}
+    same_size = stacked[stacked["control"] != "random_share_matched"]
+    assert set(same_size["n_control"]) == {3.0}
 
 
 def test_a_layer_that_is_selected_whole_leaves_nothing_to_compare(network, data):
@@ -164,6 +234,23 @@ def test_overlap_and_share_by_hand(network):
     norm = {tuple(f): n for f, n in zip(features.pool.tolist(), features.norm, strict=True)}
     sums = [sum(norm[f] for f in pairs(draw)) for draw in drawn]
     assert found["norm_control"] == pytest.approx(np.mean(sums))
+
+
+def test_a_control_that_is_half_the_selection_leaves_nothing(network):
+    _, layers = network
+    features = make_features(layers, {0: 4})
+    half, less = np.array([[0, 0], [0, 9]]), np.array([[0, 0], [0, 9], [0, 10]])
+    assert describe_draws(features, [half], layers)["leaves_something"] == "no"
+    assert describe_draws(features, [less], layers)["leaves_something"] == "yes"
+
+
+def test_a_control_of_nothing_or_of_one_feature(network):
+    _, layers = network
+    features = make_features(layers, {0: 4})
+    nothing = np.zeros((0, 2), np.int64)
+    found = describe_draws(features, [nothing], layers)
+    assert [found[key] for key in ("n_control", "overlap", "largest_layer_share")] == [0, 0, 0]
+    assert describe_draws(features, [np.array([[0, 1]])], layers)["overlap"] == 1.0
 
 
 def test_mean_norms_are_the_columns_means(network, data):

@@ -49,7 +49,12 @@ def draw_control(
 
     `random` draws from the whole pool; `random_selected_layers` from the layers that have any selected
     feature; `random_layer_matched` as many per layer as are selected there.
+
+    Raises:
+        ValueError: another control.
     """
+    if control not in ("random", "random_selected_layers", "random_layer_matched"):
+        raise ValueError(f"There is no control '{control}'.")
     if control == "random_selected_layers":
         pool = pool[np.isin(pool[:, 0], selected[:, 0])]
     if control != "random_layer_matched":
