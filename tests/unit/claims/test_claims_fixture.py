@@ -332,6 +332,31 @@ def test_higher_layers_are_the_upper_half_by_vebi_s_lead_there(sign, verdict, wr
     assert (row["verdict"], row["networks"]) == (verdict, 3)
 
 
+def test_gaps_are_those_of_vebi_and_may_depend_on_the_digits(write, facts):
+    places = [tuple(pair) for pair in facts("config")["experiments"]]
+    place = next(pair for pair in places if "digits" in pair)
+    excess = {("2", "0"): (1.0, 1.1, 1.3), ("6", "4"): (-1.0, -1.2, -1.1)}
+    rows = [
+        {"dataset": place[0], "model": place[1], "seed": seed, "method": method}
+        | {"digit": digit, "other": other, "gap_excess": value + 9 * (method == "lrp")}
+        for (digit, other), values in excess.items()
+        for seed, value in enumerate(values)
+        for method in ("vebi", "lrp")
+    ]
+
+    def claim(some: list[dict]) -> pd.Series:
+        table = tabulate(write(gaps=pd.DataFrame(some)), facts("config"))
+        return table.set_index("claim_id").loc["vebi.digits.gaps"]
+
+    row = claim(rows)
+    assert (row["verdict"], row["factor"], row["networks"]) == (Verdict.DEPENDS, "digits", 3)
+    both = np.mean(list(excess.values()), axis=0)
+    assert numbers(row) == pytest.approx(student(both), abs=1e-6)
+    one = claim([row for row in rows if row["digit"] == "2"])
+    assert one["verdict"] == Verdict.CONFIRMED
+    assert numbers(one) == pytest.approx(student(excess["2", "0"]), abs=1e-6)
+
+
 # The McGill report.
 
 WITH, WITHOUT = "keras-a", "keras-b"
