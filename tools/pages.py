@@ -54,6 +54,7 @@ SECTIONS = {
     "iou": "Overlap with exact masks (the paper's Fig. 8)",
     "robustness": "Overlap with exact masks (the paper's Fig. 8)",
     "artefacts": "Grid artefacts (Figs. 2 and 7), as a number",
+    "gaps": "Gaps in digits (Fig. 6)",
     "ablation": "Removing features (4.1, Fig. 4)",
     "selection": "Removing features (4.1, Fig. 4)",
     "occlusion": "Covering what a map marks (4.2)",
