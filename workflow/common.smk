@@ -133,7 +133,7 @@ def in_report(path):
         category=place.category,
         subcategory=place.subcategory,
         caption=os.path.relpath(CAPTIONS / f"{place.caption}.rst", WORKFLOW / "rules"),
-        labels=place.labels,
+        labels=lambda wildcards: place.labels_of(wildcards, CONFIG.shown_as),
     )
 
 

@@ -179,6 +179,7 @@ def test_snakemakes_own_report_needs_no_network_and_holds_every_figure_and_table
     for study in STUDIES:
         assert study.section or study.title in page
     assert "Overlap of maps and masks" in page, "captions"
+    assert "an8Flower-double-12c with distractors, strided network" in page, "names for people"
 
 
 def test_a_lost_result_is_made_again_with_the_same_bytes(finished):

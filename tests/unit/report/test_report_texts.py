@@ -89,7 +89,10 @@ def test_results_that_no_study_knows_are_shown_at_the_end():
 def test_wildcards_of_a_figure_become_its_label():
     place = place_in_report(Path("r/figures/panels_{dataset}_{model}.png"))
     assert (place.subcategory, place.caption) == ("figures", "figure_panels")
-    assert place.labels == {"figure": "panels", "of": "{dataset} {model}"}
+    assert place.labels == {"figure": "panels", "of": "{dataset}, {model}"}
+    names = {"dataset": "d-1", "model": "net", "seed": "0"}
+    labels = place.labels_of(names, {"d-1": "flowers {2}"})
+    assert labels == {"figure": "panels", "of": "flowers {2}, net"}
 
 
 def test_categories_sort_in_the_order_of_the_studies():

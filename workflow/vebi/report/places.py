@@ -1,5 +1,6 @@
 """Where both reports show a result, and what they say of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,16 @@ class Place:
     caption: str
     labels: dict[str, str]
 
+    def labels_of(self, names: Mapping[str, str], shown_as: Mapping[str, str]) -> dict[str, str]:
+        """The labels of one result, with what people call what its file is named after.
+
+        Args:
+            names: by wildcard.
+            shown_as: names for people by names in the configuration; others stay.
+        """
+        words = {key: shown_as.get(name, name) for key, name in names.items()}
+        return {key: label.format_map(words) for key, label in self.labels.items()}
+
 
 def place_in_report(path: Path) -> Place:
     """Where Snakemake's report shows a figure or table.
@@ -42,7 +53,7 @@ def place_in_report(path: Path) -> Place:
         study, name = study_of_figure(path.stem)
         kind, rest = "figure", path.stem.removeprefix(name).strip("_")
     number, title = (1, "Claims") if name == "claims" else _number(section_of(study))
-    labels = {kind: name.replace("_", " "), "of": rest.replace("}_{", "} {") or "all"}
+    labels = {kind: name.replace("_", " "), "of": rest.replace("}_{", "}, {") or "all"}
     return Place(f"{number:02d} {title}", f"{kind}s", f"{kind}_{name}", labels)
 
 
