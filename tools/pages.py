@@ -39,7 +39,7 @@ from vebi.report.places import TABLES
 from vebi.statistics import over_networks
 
 # In the order in which equal evidence counts.
-RUNS = ("default", "mnist", "robustness", "mcgill", "resampling", "photographs")
+RUNS = ("default", "flowers", "mnist", "robustness", "mcgill", "resampling", "photographs")
 # Not a run: times of `make bench`, which claims about speed rest on.
 BENCH = "bench"
 PAGES = {
@@ -115,6 +115,16 @@ class Numbers:
             for method in (a, b)
         )
         return ", ".join(f"{value:+.3f}" for value in first - second)
+
+    def ranked(self, run: str, model: str, a: str, b: str) -> str:
+        """Difference of two methods when maps are replaced by ranks, over networks and scenes."""
+        row = self.rows(run, "iou_paired", model=model, method=a, reference=b).iloc[0]
+        ends = f"{row['ranked_ci_low']:.3f} to {row['ranked_ci_high']:.3f}"
+        return f"{row['ranked_difference']:+.3f} ({ends})"
+
+    def networks(self, run: str, model: str) -> str:
+        """Of how many networks a run has an architecture."""
+        return str(self.rows(run, "training", model=model)["seed"].nunique())
 
     def covered(self, run: str, dataset: str, method: str) -> str:
         """Confidence under a method's boxes minus that under those of deconvnet with GB."""

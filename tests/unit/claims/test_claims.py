@@ -132,7 +132,15 @@ def test_what_no_work_claims_is_marked_as_ours():
 
 RUNS = {"default": "config"} | {
     name: name
-    for name in ("distractors", "mcgill", "mnist", "photographs", "resampling", "robustness")
+    for name in (
+        "distractors",
+        "flowers",
+        "mcgill",
+        "mnist",
+        "photographs",
+        "resampling",
+        "robustness",
+    )
 }
 
 

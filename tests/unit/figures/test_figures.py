@@ -15,7 +15,7 @@ from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures import style
 from vebi.figures.images import pick_examples
-from vebi.figures.names import name_of, named, say_names
+from vebi.figures.names import name_of, named, say_names, short_title
 from vebi.studies.ablation.effect import CONTROLS
 from vebi.studies.ablation.figures import draw_ablation, draw_ablation_bars
 from vebi.studies.iou.figures import draw_distractors, draw_iou_curves, draw_localisation
@@ -265,4 +265,8 @@ def test_names_in_sentences_are_whole_words(text, said):
         assert say_names(text) == said
         assert name_of("keras-8") == "Keras 8"
         assert name_of("other") == "other"
+        pairs = [("d", "keras-8"), ("d", "other"), ("e", "other")]
+        assert short_title("d", "keras-8", pairs) == "d, Keras 8"
+        assert short_title("e", "other", pairs) == "e"
+        assert short_title("d", "other", [*pairs[1:], ("d", "other")]) == "d"
     assert name_of("keras-8") == "keras-8"

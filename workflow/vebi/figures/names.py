@@ -5,7 +5,7 @@ others, which hold for what is drawn or written inside `named`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -35,6 +35,12 @@ def name_of(name: str) -> str:
 def title_of(first: str, second: str, between: str = "\n") -> str:
     """What people read for a data set and a network, on two lines or with `between`."""
     return f"{name_of(first)}{between}{name_of(second)}"
+
+
+def short_title(dataset: str, model: str, experiments: Iterable[tuple[str, str]]) -> str:
+    """What people read for one of several experiments: the network where the data set has more."""
+    networks = {other for data, other in experiments if data == dataset}
+    return title_of(dataset, model, ", ") if len(networks) > 1 else name_of(dataset)
 
 
 def say_names(text: str) -> str:

@@ -13,7 +13,7 @@ from vebi.figures.grid import (
     rows_of,
     share_legend,
 )
-from vebi.figures.names import name_of
+from vebi.figures.names import short_title
 from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES, SMALL, styled
 from vebi.studies.ablation.controls import CONTROLS
 
@@ -51,7 +51,8 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
             axis.minorticks_off()
             axis.set_xlabel("mu (features removed, mean over seeds)")
             counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-            axis.set_title(f"{name_of(dataset)}\n{SCOPE_NAMES[scope]}, {counts}")
+            title = short_title(dataset, model, experiments)
+            axis.set_title(f"{title}\n{SCOPE_NAMES[scope]}, {counts}")
     label_rows(axes, "mean class accuracy")
     share_legend(figure, axes)
     return figure
@@ -95,7 +96,8 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         axis.grid(axis="x", visible=False)
         axis.set_ylim(0, 1)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-        axis.set_title(f"{name_of(dataset)}, mu = {mu:g}\n{counts}")
+        title = short_title(dataset, model, experiments)
+        axis.set_title(f"{title}\nmu = {mu:g}, {counts}")
     label_rows(axes, "mean class accuracy")
     note = (
         "in brackets: mean number of features removed; dots: the networks, means over draws; "
