@@ -121,7 +121,10 @@ def test_the_run_on_slurm_has_every_rule_of_its_profile(checkout, root):
     config = root / "tests/workflow/slurm/config.yaml"
     profile = yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())
     planned = checkout.plan("--configfile", str(config))
-    assert set(planned) - {"all"} == set(profile["set-resources"])
+    # This table is of digits, and an experiment on them would only add jobs of rules that are there.
+    of_digits = {"tabulate_explanations"}
+    assert set(planned) - {"all"} == set(profile["set-resources"]) - of_digits
+    assert profile["groups"].keys() >= of_digits
 
 
 def test_nothing_outside_the_last_group_on_slurm_waits_for_a_job_in_it(checkout, root):
