@@ -35,13 +35,13 @@ NEVER = ("*/__init__.py", "*/figures.py")
 COPIED = ("tests", "config", "docs", "results/reference", "tools", "workflow")
 FILES = ("README.md", "Snakefile", "Makefile", "pyproject.toml", "CHANGELOG.md", "CONTRIBUTING.md")
 RESULT = re.compile(r"^\s*(vebi\S+__mutmut_\d+): (.+)$", re.MULTILINE)
-# In mutmut's words. A change that hangs or ends the process has been noticed, too.
 # A piece, what stands for it, and why the code does the same with any such piece (or with none).
 NEUTRAL = (
     (r"strict=\w+", "", "strict= guards against lengths that differ, which these never do"),
     (r"replace=(False|None)", "replace", "None is taken for False"),
     (r"np\.finfo\((float|None)\)", "finfo", "None is taken for float"),
 )
+# In mutmut's words. A change that hangs or ends the process has been noticed, too.
 FOUND, LEFT = {"killed", "timeout", "segfault"}, {"survived", "no tests", "suspicious"}
 
 

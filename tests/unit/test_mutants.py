@@ -1,19 +1,13 @@
 """Which changes `make mutants` leaves out of its count, and that it leaves out no other."""
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 
 
 @pytest.fixture(scope="module")
-def tool(root) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mutants_tool", root / "tools/mutants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool) -> ModuleType:
+    return load_tool("mutants")
 
 
 def difference(old: str, new: str) -> str:

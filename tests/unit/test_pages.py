@@ -1,6 +1,5 @@
 """Pages whose numbers come from tables: none has drifted, and none was typed."""
 
-import importlib.util
 import re
 from types import ModuleType
 
@@ -8,14 +7,12 @@ import pandas as pd
 import pytest
 
 from vebi.claims.run import SOURCE_TABLES
+from vebi.statistics.margins import MARGINS
 
 
 @pytest.fixture(scope="module")
-def tool(root) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("made_pages", root / "tools/pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool) -> ModuleType:
+    return load_tool("pages")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +42,23 @@ def test_every_table_that_decides_a_claim_has_a_section(tool, numbers, root):
     starts = {name.split("_")[0] for name in tables & set(SOURCE_TABLES)}
     assert len(starts) > 5
     assert starts - {"feature", "explain", "training"} <= set(tool.SECTIONS)
+
+
+def test_what_is_said_of_ranks_is_what_their_intervals_say(numbers):
+    """README and docs/results.md say in words which method is ahead by the order of the pixels."""
+
+    def ends(model: str, a: str, b: str) -> tuple[float, float]:
+        rows = numbers.rows("flowers", "iou_paired", model=model, method=a, reference=b)
+        return rows["ranked_ci_low"].item(), rows["ranked_ci_high"].item()
+
+    closest, strided = "an8flower-inferred", "an8flower-strided"
+    order = ("vebi", "deconv_gb", "upsampled_activation")
+    for pair in ((order[0], order[1]), (order[1], order[2]), (order[0], order[2])):
+        assert ends(closest, *pair)[0] > 0, pair
+    assert ends(strided, "deconv_gb", "upsampled_activation")[1] < 0
+    low, high = ends(strided, "vebi", "upsampled_activation")
+    assert low < 0 < high
+    assert max(-low, high) < MARGINS["iou_area"].size
 
 
 def test_a_row_that_is_not_there_is_an_error_and_not_a_blank(numbers):

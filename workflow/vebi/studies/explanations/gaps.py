@@ -41,13 +41,14 @@ def tabulate(
     Raises:
         VebiError: a file lacks heatmaps of some test images.
     """
-    by_name = {path.parent.name: open_dataset(path) for path in datasets}
+    found_in = {
+        path.parent.name: {pair: find_gaps(open_dataset(path), *pair) for pair in PAIRS}
+        for path in datasets
+    }
     rows = []
     for number, run in enumerate(runs):
-        dataset = by_name[run["dataset"]]
         files = paths[number * len(methods) : (number + 1) * len(methods)]
-        for digit, other in PAIRS:
-            images, gaps = find_gaps(dataset, digit, other)
+        for (digit, other), (images, gaps) in found_in[run["dataset"]].items():
             for method, path in zip(methods, files, strict=True):
                 # A digit without test images is one image without a number.
                 excess = [float("nan")]
