@@ -652,7 +652,7 @@ KINDS: dict[str, Kind] = {
 def prepare(scratch: Path) -> None:
     """Make what is damaged, once: whole files of every kind; and import what the commands import."""
     for name in (
-        *("generated", "diff.command", "diff.isolated", "diff.html", "claims.command", "run.crate"),
+        *("generated", "diff.folders", "diff.isolated", "diff.html", "claims.run", "run.crate"),
         *(
             "run.manifest",
             "explanation.image_files",
