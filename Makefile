@@ -8,13 +8,14 @@ ARGS ?=
 VENV := .venv
 RENDER := .venv-render
 SLURM := .venv-slurm
+STORE := .venv-store
 # Progress bars for people; plain lines for log files.
 LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 # Ctrl-C says how to go on.
 export VEBI_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env quick reproduce smoke verify reference test test-slurm test-faults fuzz mutants check wheel docs lock bench coverage pages clean-env
+.PHONY: help env dev-env slurm-env store-env quick reproduce smoke verify reference test test-slurm test-faults fuzz mutants check wheel docs lock bench coverage pages clean-env
 help:
 	@echo "make quick       digits alone, to a report, in two minutes (needs no Blender)"
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
@@ -26,6 +27,7 @@ help:
 	@echo "make test        every test that this machine can run"
 	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
 	@echo "make slurm-env   .venv-slurm, to submit to a cluster with Slurm"
+	@echo "make store-env   .venv-store, to keep a run's files in S3"
 	@echo "make test-faults runs that are killed 30 times (KILLS=), then compared with an undisturbed one"
 	@echo "make fuzz        an hour of hostile input for every reader, with a summary by outcome (FUZZ=)"
 	@echo "make mutants     small changes of the code, each of which a test must find (AREA=statistics for one part)"
@@ -60,19 +62,21 @@ $(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# On top of the main one: what is installed there is seen, and not installed again.
-$(SLURM)/.installed: requirements-slurm.txt $(VENV)/.installed
-	$(PYTHON) -m venv --without-pip $(SLURM)
+# On top of the main one: what is installed there is seen, and not installed again. Plugins that would slow down
+# every start of snakemake stand in such an environment: to submit to Slurm, to keep files in S3.
+.venv-%/.installed: requirements-%.txt $(VENV)/.installed
+	$(PYTHON) -m venv --without-pip $(@D)
 	packages='import sysconfig; print(sysconfig.get_path("purelib"))'; \
 	  echo "import site; site.addsitedir('$$($(VENV)/bin/python -c "$$packages")')" \
-	  >"$$($(SLURM)/bin/python -c "$$packages")/vebi-main.pth"
-	$(SLURM)/bin/python -m pip install -q --disable-pip-version-check -r requirements-slurm.txt
-	printf '#!/bin/sh\nexec "%s" -m snakemake "$$@"\n' "$(CURDIR)/$(SLURM)/bin/python" >$(SLURM)/bin/snakemake
-	chmod +x $(SLURM)/bin/snakemake
+	  >"$$($(@D)/bin/python -c "$$packages")/vebi-main.pth"
+	$(@D)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	printf '#!/bin/sh\nexec "%s" -m snakemake "$$@"\n' "$(CURDIR)/$(@D)/bin/python" >$(@D)/bin/snakemake
+	chmod +x $(@D)/bin/snakemake
 	@touch $@
 
 env: $(VENV)/.installed $(RENDER)/.installed
 slurm-env: env $(SLURM)/.installed
+store-env: env $(STORE)/.installed
 dev-env: env $(VENV)/.dev-installed
 
 # Needs no Blender.
@@ -102,7 +106,7 @@ reference: reproduce
 	  $(wildcard results/$(RUN)/figures/*.png)) results/reference/$(RUN)/figures/
 
 # A file's tests share what they made, so a worker takes whole files, the long ones of the workflow first.
-test: dev-env
+test: dev-env store-env
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A real Slurm on this machine, started and ended by the tests; exit code 3 means that none can be installed.
@@ -168,4 +172,4 @@ wheel: $(VENV)/.installed
 	$(PYTHON) tools/check_wheel.py
 
 clean-env:
-	rm -rf $(VENV) $(RENDER) $(SLURM)
+	rm -rf $(VENV) $(RENDER) $(SLURM) $(STORE)
