@@ -26,9 +26,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from tests.fuzz.cases import KINDS, OUTSIDE, Refused, prepare
 
+from vebi.io import guard
 from vebi.io.errors import VebiError
 
 SECONDS = 10
@@ -41,7 +43,20 @@ LONGEST_LINE = 40_000
 
 
 def run_case(number: int, root: Path) -> tuple[str, str, str]:
-    """One case in a folder of its own below `root`: its kind, its outcome and what it said."""
+    """One case in a folder of its own below `root`: its kind, its outcome and what it said.
+
+    Commands read files from strangers in a process of their own first, which costs more than all the rest
+    of a case: only where a case crashes or hangs without it, the case is run again with it.
+    """
+    with mock.patch.object(guard, "_is_risky", return_value=False):
+        kind, outcome, said = _run_case(number, root)
+    if outcome in ("crash", "hang"):
+        shutil.rmtree(root / str(number))
+        kind, outcome, said = _run_case(number, root)
+    return kind, outcome, said
+
+
+def _run_case(number: int, root: Path) -> tuple[str, str, str]:
     kind = list(KINDS)[number % len(KINDS)]
     # Seeded by a text, which is hashed: numbers in equal steps give first draws that are alike.
     rng = random.Random(f"{kind} {number}")

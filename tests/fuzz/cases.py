@@ -42,6 +42,7 @@ from vebi.models.matconvnet import read_matconvnet
 from vebi.models.model_file import load_model, save_model
 from vebi.models.nets import NetSpec, build
 from vebi.models.weights import read_weights
+from vebi.run.checksums import check_files
 from vebi.run.manifest import build_manifest, write_manifest
 from vebi.selection.path_file import read_solution
 from vebi.selection.select import select
@@ -286,6 +287,7 @@ def dataset_file(rng: random.Random, folder: Path) -> Act:
     _write_hostile(rng, folder / "in/d.h5", arrays, {"classes": ["a", "b"]})
 
     def act() -> str:
+        check_files("in/d.h5")
         data = open_dataset("in/d.h5")
         images = data.read("images")
         masks = data.read("masks") if data.has_masks else None
@@ -301,6 +303,7 @@ def descriptors_of_a_run(rng: random.Random, folder: Path) -> Act:
     _write_hostile(rng, folder / "in/x.h5", *_descriptors(rng))
 
     def act() -> str:
+        check_files("in/x.h5")
         found = open_descriptors("in/x.h5")
         rows = found.rows(np.arange(len(found.labels)))
         return (
@@ -326,6 +329,7 @@ def path_file(rng: random.Random, folder: Path) -> Act:
     (folder / "in/path.h5").write_bytes(damage(rng, _path_file(str(folder.parent / "scratch"))))
 
     def act() -> str:
+        check_files("in/path.h5")
         solution = read_solution("in/path.h5")
         weights = solution.weights_at(min(1.0, solution.mu_max))
         return "" if np.isfinite(weights).all() else "weights are not finite"
@@ -451,7 +455,8 @@ def _mat() -> tuple[bytes, ...]:
     for packed in (False, True):
         stream = io.BytesIO()
         savemat(stream, {"layers": layers}, do_compression=packed)
-        found.append(stream.getvalue())
+        # Its first bytes say when it was made, and a case is made from its number alone.
+        found.append(b"MATLAB 5.0".ljust(116) + stream.getvalue()[116:])
     return tuple(found)
 
 

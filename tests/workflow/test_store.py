@@ -60,7 +60,8 @@ def store(root):
             urlopen(Request(f"{address}/vebi", method="PUT"), timeout=10).close()
             break
         except OSError:
-            assert server.poll() is None and time.monotonic() < deadline
+            assert server.poll() is None
+            assert time.monotonic() < deadline
             time.sleep(0.2)
     yield address, python
     server.terminate()

@@ -1,6 +1,5 @@
 """Claims of several runs as one table: of the runs that tested a claim, the one most like the work's."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from vebi.claims.table import CLAIMS_TABLE, FACT_COLUMNS, FURTHER_COLUMNS
 from vebi.claims.tabulate import CLAIMS, tabulate
 from vebi.config import parse_config
 from vebi.io.errors import VebiError
-from vebi.io.files import read_bounded
+from vebi.io.files import parse_json, read_bounded
 from vebi.io.tables import read_table
 from vebi.run.checksums import check_files
 from vebi.run.manifest import LARGEST_MANIFEST, MANIFEST
@@ -96,7 +95,7 @@ def _from_tables(run: Path) -> pd.DataFrame:
 def _config_of(manifest: Path) -> Any:
     """The configuration in a manifest of any version."""
     try:
-        return json.loads(read_bounded(manifest, LARGEST_MANIFEST))["config"]
+        return parse_json(read_bounded(manifest, LARGEST_MANIFEST))["config"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise VebiError(f"{manifest}: no configuration can be read from it. Run again.") from error
 

@@ -35,6 +35,7 @@ from vebi.io.hdf5 import (
     open_hdf5,
     read_array,
     read_rows_at,
+    read_text_attribute,
 )
 
 TRAIN, TEST = 0, 1
@@ -215,8 +216,8 @@ def open_dataset(path: str | Path) -> Dataset:
         first = get_array(file, key)
         n, *shape = first.shape or (0,)
         try:
-            classes = _texts(file, "classes")
-            class_ids = _texts(file, "class_ids") if "class_ids" in file.attrs else classes
+            classes = read_text_attribute(file, "classes")
+            class_ids = read_text_attribute(file, "class_ids") or classes
             files = _image_files(path, file) if key == "file" else None
         except BROKEN as error:
             raise VebiError(
@@ -276,10 +277,6 @@ def _check_index(path: Path, file: h5py.File, n: int) -> None:
                 f"{data.shape}."
             )
         check_form(str(path), sizes, get_array(file, sizes), (n,), "iu")
-
-
-def _texts(file: h5py.File, key: str) -> tuple[str, ...]:
-    return tuple(str(name) for name in file.attrs[key])
 
 
 def _image_files(path: Path, file: h5py.File) -> ImageFiles:

@@ -6,7 +6,6 @@ torchvision, whose data sets it behaves like.
 
 import csv
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from vebi.data.an8flower.parts import masks_of_map, part_map
 from vebi.data.an8flower.scene import Scene, get_flower_set
 from vebi.io.arrays import AnyArray
 from vebi.io.errors import VebiError
+from vebi.io.files import parse_json
 from vebi.io.hdf5 import open_hdf5
 
 SPLITS = ("train", "test", "all")
@@ -78,7 +78,7 @@ class Flowers:
         self.split, self.transform, self.target_transform = split, transform, target_transform
         self.masks = masks
         self.class_to_idx = {name: label for label, name in enumerate(self.classes)}
-        about = json.loads((self.folder / VERSION_FILE).read_text(encoding="utf-8"))
+        about = parse_json((self.folder / VERSION_FILE).read_bytes())
         self.version = str(about["version"])
         self.part_names = tuple(about["part_names"])
         with (self.folder / LABELS_FILE).open(encoding="utf-8", newline="") as stream:

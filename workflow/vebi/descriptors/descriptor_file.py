@@ -15,6 +15,7 @@ from vebi.io.hdf5 import (
     open_hdf5,
     read_array,
     read_rows_at,
+    read_text_attribute,
     read_texts,
 )
 from vebi.network.layers import Layer
@@ -62,7 +63,6 @@ def open_descriptors(path: str | Path) -> DescriptorFile:
         names, types = (read_texts(file, key) for key in ("layer_names", "layer_types"))
         try:
             variant = str(file.attrs["descriptor"])
-            classes = tuple(str(name) for name in file.attrs.get("classes", ()))
         except BROKEN as error:
             raise VebiError(
                 f"{path} can't be read as a descriptor file ({error}). Delete it and run again."
@@ -78,7 +78,7 @@ def open_descriptors(path: str | Path) -> DescriptorFile:
             layer_types=types,
             layer_spatial=read_array(file, "layer_spatial", (len(names),), "b"),
             variant=variant,
-            classes=classes,
+            classes=read_text_attribute(file, "classes"),
         )
     layers = found.feature_layer
     if len(types) != len(names) or not 0 <= layers.min() <= layers.max() < len(names):

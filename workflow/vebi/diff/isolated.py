@@ -23,6 +23,7 @@ from typing import Any
 from vebi.diff.report import FileResult, Finding
 from vebi.diff.tolerances import Row, Tolerance, Tolerances
 from vebi.io.errors import VebiError
+from vebi.io.guard import child_environment
 
 # A block of a million numbers is read in well under a second; a slow network disk may take longer.
 SILENCE = 30.0
@@ -74,9 +75,6 @@ class Worker:
             process.wait()
 
     def _start(self) -> "subprocess.Popen[str]":
-        package = str(Path(__file__).resolve().parents[2])
-        paths = [package, os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vebi.diff.isolated"],
             stdin=subprocess.PIPE,
@@ -84,7 +82,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env=environment,
+            env=child_environment(),
         )
         # A queue of its own for every child: the last words of an old one must not be heard.
         self._lines = queue.Queue()

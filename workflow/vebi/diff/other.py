@@ -11,6 +11,7 @@ from vebi.diff.arrays import compare_arrays
 from vebi.diff.report import FileResult, Finding
 from vebi.diff.tolerances import Tolerances
 from vebi.io.errors import VebiError
+from vebi.io.files import parse_json
 
 JSON_LIMIT = 256 << 20
 DEEPEST = 200
@@ -21,7 +22,7 @@ def read_json(path: Path, name: str) -> Any:
     if path.stat().st_size > JSON_LIMIT:
         raise VebiError(f"{name}: more than 256 MiB of JSON.")
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     # json raises RecursionError for lists nested thousands deep.
     except (ValueError, RecursionError) as error:
         raise VebiError(f"{name}: broken JSON ({error}).") from error

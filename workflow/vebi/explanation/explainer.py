@@ -35,6 +35,7 @@ from vebi.network.batches import map_batches, split_batches
 from vebi.network.known_layers import known_layers
 from vebi.network.layers import Layer, feature_index
 from vebi.network.passes import to_network_input
+from vebi.run.checksums import check_files
 from vebi.selection.path_file import Solution, over_all_columns, read_solution
 from vebi.selection.select import solve
 from vebi.selection.statistics import (
@@ -237,6 +238,7 @@ class Explainer:
         Raises:
             VebiError: another file, or another network: other parameters, weights, layers or channels.
         """
+        check_files(path)
         saved = read_saved(path)
         check_network(path, saved, model)
         get_descriptor(saved.descriptor)
@@ -385,6 +387,7 @@ def load(
     """
     if not Path(selection).is_file():
         raise VebiError(f"{selection}: no such file; expected a path.h5 of `vebi select`.")
+    check_files(descriptors, selection)
     file, solution = open_descriptors(descriptors), read_solution(selection)
     names = tuple(classes) if classes is not None else file.classes
     if not names:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from vebi.io.errors import VebiError
 
@@ -191,6 +192,18 @@ def read_bounded(path: str | Path, limit: int) -> bytes:
     if len(content) > limit:
         raise VebiError(f"{path}: larger than {limit:,} bytes, the limit for this kind of file.")
     return content
+
+
+def parse_json(content: bytes) -> Any:
+    """What JSON says, in UTF-8.
+
+    Raises:
+        ValueError: no JSON, or half a character, which JSON can spell and no file can be written with.
+        RecursionError: lists in lists, thousands deep.
+    """
+    value = json.loads(content)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def sha256(path: str | Path) -> str:

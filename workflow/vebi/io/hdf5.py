@@ -152,6 +152,21 @@ def read_texts(file: h5py.File, name: str) -> tuple[str, ...]:
         raise unreadable(f"{file.filename}: {name}", error) from error
 
 
+def read_text_attribute(file: h5py.File, name: str) -> tuple[str, ...]:
+    """An attribute that is a list of texts; empty where there is none.
+
+    Raises:
+        VebiError: something else.
+    """
+    try:
+        values = np.asarray(file.attrs.get(name, ()), dtype=object)
+    except (*BROKEN, MemoryError) as error:
+        raise unreadable(f"{file.filename}: {name}", error) from error
+    if values.ndim != 1 or not all(isinstance(value, str) for value in values):
+        raise VebiError(f"{file.filename}: {name} must be a list of texts.")
+    return tuple(map(str, values))
+
+
 def check_form(filename: str, name: str, data: Any, shape: Sequence[int | str], kinds: str) -> None:
     """Raise VebiError unless an array has the `shape` (a letter: any size) and one of numpy's `kinds`."""
     found = data.shape

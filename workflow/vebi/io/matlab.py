@@ -9,6 +9,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from vebi.io.guard import check_survives
+
 LARGEST = 4 << 30
 DEEPEST = 32
 _MATRIX, _COMPRESSED = 14, 15
@@ -16,7 +18,7 @@ _CELL, _STRUCT, _OBJECT, _SPARSE = 1, 2, 3, 5
 
 
 def load_mat(path: str | Path, **options: Any) -> dict[str, Any]:
-    """What `scipy.io.loadmat` reads, which runs no code; ValueError for a file made to do harm.
+    """What `scipy.io.loadmat` reads, which runs no code; an error for a file made to do harm.
 
     `options` are scipy's. Raises whatever scipy does for files that are none, or damaged.
     """
@@ -29,6 +31,7 @@ def load_mat(path: str | Path, **options: Any) -> dict[str, Any]:
     if path.stat().st_size > LARGEST:
         raise ValueError(f"it has more than {LARGEST / 2**30:g} GiB")
     _look_through(path)
+    check_survives([path])
     return loadmat(path, **options)
 
 

@@ -58,6 +58,8 @@ def read_matconvnet(path: str | Path) -> MatConvNetFile:
         content = load_mat(path, struct_as_record=False)
     except NotImplementedError as error:
         raise _problem(path, "it is in MATLAB's v7.3 format; save it with -v7") from error
+    except VebiError:
+        raise
     # A damaged file fails in any way it likes.
     except Exception as error:
         raise _problem(path, f"it can't be read ({error})") from error
@@ -76,14 +78,14 @@ def read_matconvnet(path: str | Path) -> MatConvNetFile:
         name = _text(layer.get("name")) or f"layer {number}"
         try:
             operations.append(_operation(layer, name, kind))
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
             raise _problem(path, f"'{name}' can't be understood ({error})") from error
     meta = _Struct(root.get("meta"))
     normalization = _Struct(meta.get("normalization", root.get("normalization")))
     labels = _Struct(meta.get("classes", root.get("classes")))
     try:
         mean = _mean(normalization.get("averageImage"))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _problem(path, f"averageImage can't be understood ({error})") from error
     return MatConvNetFile(
         path=path,

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from vebi.catalogue.methods import DRAWN
 from vebi.figures.names import name_of, named, title_of
 from vebi.io.errors import VebiError
-from vebi.io.files import write_text
+from vebi.io.files import parse_json, write_text
 from vebi.io.optional import require
 from vebi.io.tables import read_rows, read_table
 from vebi.report.captions import to_paragraphs
@@ -278,7 +278,7 @@ def _places(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise VebiError(
             f"{path} can't be read as a manifest ({error}). Run again to rebuild it."

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vebi.io.errors import VebiError
 from vebi.io.files import read_bounded, sha256, write_text
+from vebi.io.guard import check_survives
 from vebi.io.inside import first_link, leads_inside, remove_file
 
 FOLDER = ".checksums"
@@ -92,13 +93,15 @@ def check(path: str | Path) -> None:
 
 
 def check_files(*paths: str | Path) -> None:
-    """Compare the files that a command is about to open with their checksums.
+    """Look at the files that a command is about to open: their checksums, or if they survive reading.
 
     Raises:
         DamagedFileError: the first that is not as it was written.
+        VebiError: a file without a checksum that crashes, or hangs, the library that reads it.
     """
     for path in paths:
         check(path)
+    check_survives([path for path in paths if not recorded(Path(path))])
 
 
 def recorded(output: Path) -> list[Entry]:

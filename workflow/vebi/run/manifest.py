@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vebi.io.errors import VebiError
-from vebi.io.files import read_bounded, sha256, write_text
+from vebi.io.files import parse_json, read_bounded, sha256, write_text
 from vebi.io.inside import first_link, leads_inside, remove_file
 from vebi.io.json_output import write_json
 from vebi.io.results import list_result_files
@@ -263,7 +263,7 @@ def read_manifest(run_dir: Path, whole: bool = False) -> dict[str, Any]:
     if not run_dir.is_dir():
         raise VebiError(f"{run_dir}: no such folder. Give a run's folder, such as results/default.")
     try:
-        manifest = json.loads(read_bounded(path, LARGEST_MANIFEST))
+        manifest = parse_json(read_bounded(path, LARGEST_MANIFEST))
     except FileNotFoundError as error:
         raise VebiError(
             f"{path}: not there, so nothing can be checked. Run the pipeline to its end: it writes "

@@ -32,6 +32,7 @@ from vebi.io.hdf5 import (
     get_array,
     open_hdf5,
     read_array,
+    read_text_attribute,
     read_texts,
 )
 
@@ -297,7 +298,7 @@ def read_targets(
         )
         if labels == "predictions":
             # Any image to be explained may be taken for any of them.
-            n_classes = max(n_classes, len(file.attrs.get("classes", ())))
+            n_classes = max(n_classes, len(read_text_attribute(file, "classes")))
         rows = np.arange(n)
         if split is not None and "split" in file:
             rows = np.flatnonzero(read_array(file, "split", (n,), "iuf") == split)

@@ -54,7 +54,7 @@ from vebi.data.flowers import (
     checksum,
 )
 from vebi.io.errors import VebiError
-from vebi.io.files import write_text
+from vebi.io.files import parse_json, write_text
 from vebi.run.code_digest import code_digest
 
 IMAGES_PER_CHUNK = 60
@@ -111,7 +111,7 @@ def publish(
     folder = Path(out) / request.flower_set
     about = {"format": form, **asdict(request)}
     if (folder / VERSION_FILE).is_file():
-        found = json.loads((folder / VERSION_FILE).read_text(encoding="utf-8"))
+        found = parse_json((folder / VERSION_FILE).read_bytes())
         differing = [key for key, value in about.items() if found.get(key) != value]
         if differing:
             key = differing[0]

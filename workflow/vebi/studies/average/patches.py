@@ -14,7 +14,7 @@ from vebi.data.dataset import TRAIN, Dataset
 from vebi.descriptors.descriptor_file import layers_of
 from vebi.heatmaps.interpreted_network import InterpretedNetwork
 from vebi.io.errors import VebiError
-from vebi.io.hdf5 import create_hdf5, open_hdf5
+from vebi.io.hdf5 import create_hdf5, open_hdf5, read_text_attribute
 from vebi.network.layers import Layer, list_layers
 from vebi.network.passes import to_network_input
 from vebi.network.receptive_field import Axis, continued_fields, receptive_fields
@@ -234,7 +234,7 @@ def read_average(
     Of more than `most` classes, that many are taken at equal steps. One class is in memory at a time.
     """
     with open_hdf5(path) as file:
-        classes = [str(name) for name in file.attrs["classes"]]
+        classes = read_text_attribute(file, "classes")
         n = len(classes) if most is None else min(most, len(classes))
         for label in np.linspace(0, len(classes) - 1, n).round().astype(int).tolist():
             group = file[f"class_{label}"]
