@@ -1,4 +1,8 @@
-"""Damaged files, full and read-only disks, two runs at once: said clearly, repaired by the next call."""
+"""Damaged files, full disks, two runs at once, want of memory: said clearly, repaired by the next call.
+
+And surroundings that change nothing: another user without a home, a full folder for temporary files, no
+locks, a clock that goes back, `python -O`.
+"""
 
 import hashlib
 import os
@@ -7,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,7 @@ PLACE = "digits/matconvnet-digits/seed0"
 DATASET, MODEL = "data/digits/dataset.h5", f"models/{PLACE}/model.pt"
 DESCRIPTORS, PATH = f"descriptors/{PLACE}/descriptors.h5", f"selection/{PLACE}/all/path.h5"
 HISTORY = f"models/{PLACE}/history.csv"
+FILES = (DATASET, MODEL, HISTORY, DESCRIPTORS, PATH)
 
 UNSHARE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 CAN_MOUNT = (
@@ -74,7 +80,7 @@ def two_runs(make_checkout):
 
 
 def test_two_runs_side_by_side_make_the_same_bytes(two_runs):
-    for name in (DATASET, MODEL, HISTORY, DESCRIPTORS, PATH):
+    for name in FILES:
         first, second = (two_runs.folder / "results" / run / name for run in "ab")
         assert digest(first) == digest(second)
 
@@ -176,3 +182,134 @@ def test_a_read_only_results_folder_is_one_clear_error(make_checkout):
     assert done.returncode != 0
     assert "results/tiny can't be written: the file system is read-only" in said(done)
     assert "Traceback" not in said(done)
+
+
+@pytest.fixture(scope="module")
+def expected(two_runs):
+    """What an undisturbed run has made."""
+    return digests(two_runs, "a")
+
+
+def digests(checkout, run="tiny"):
+    return {name: digest(checkout.folder / "results" / run / name) for name in FILES}
+
+
+def call(checkout, target=PATH, prefix=(), without=(), **environment):
+    """Run Snakemake by `prefix`, another program; returns the finished process."""
+    inherited = {key: value for key, value in os.environ.items() if key not in without}
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "snakemake", f"results/tiny/{target}", *TINY],
+        cwd=checkout.folder,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_assertions_the_bytes_are_the_same(make_checkout, expected):
+    checkout = make_checkout("optimised")
+    done = call(checkout, PYTHONOPTIMIZE="1")
+    assert done.returncode == 0, said(done)
+    assert digests(checkout) == expected
+
+
+@needs_mount
+def test_another_user_without_a_home_makes_the_same_bytes(make_checkout, expected):
+    checkout = make_checkout("stranger")
+    nobody = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
+    done = call(checkout, prefix=nobody, without=("HOME", "USER", "LOGNAME"))
+    assert done.returncode == 0, said(done)
+    assert digests(checkout) == expected
+
+
+@needs_mount
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("TMPDIR", "small can't be written: the disk is full; make room and run again"),
+        # Snakemake's own cache, before it reads the workflow.
+        ("XDG_CACHE_HOME", "No space left on device"),
+    ],
+)
+def test_full_folders_outside_are_named_and_room_is_all_it_takes(
+    make_checkout, expected, variable, says
+):
+    checkout = make_checkout(variable)
+    (checkout.folder / "small").mkdir()
+    script = 'mount -t tmpfs -o size=64k tmpfs small; cat /dev/zero >small/x 2>/dev/null; "$@"'
+    small = {variable: str(checkout.folder / "small")}
+    failed = call(checkout, prefix=(*UNSHARE, "bash", "-c", script, "bash"), **small)
+    assert failed.returncode != 0
+    assert says in said(failed)
+    done = call(checkout, **small)
+    assert done.returncode == 0, said(done)
+    assert digests(checkout) == expected
+
+
+NO_LOCKS = """
+import errno, fcntl
+
+def flock(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+fcntl.flock = fcntl.lockf = flock
+"""
+
+
+def test_where_there_are_no_locks_a_line_says_so_and_the_bytes_are_the_same(
+    make_checkout, expected, tmp_path
+):
+    (tmp_path / "sitecustomize.py").write_text(NO_LOCKS)
+    checkout = make_checkout("no-locks")
+    places = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = call(checkout, PYTHONPATH=places)
+    assert done.returncode == 0, said(done)
+    assert "can't be locked" in said(done)
+    assert digests(checkout) == expected
+
+
+def test_a_clock_that_goes_back_changes_no_byte(make_checkout, expected):
+    checkout = make_checkout("clock")
+    assert call(checkout, MODEL).returncode == 0
+    tomorrow = time.time() + 86_400
+    for path in checkout.folder.rglob("*"):
+        os.utime(path, (tomorrow, tomorrow), follow_symlinks=False)
+    done = call(checkout)
+    assert done.returncode == 0, said(done)
+    assert digests(checkout) == expected
+
+
+@contextmanager
+def limited(controller, limit, value):
+    """A prefix for a command whose processes together get no more than `value`, and then all there is."""
+    group = Path(f"/sys/fs/cgroup/{controller}/vebi-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here ({error})")
+    try:
+        (group / limit).write_text(str(value))
+        yield ("bash", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "bash")
+    finally:
+        deadline = time.monotonic() + 60
+        while (group / "cgroup.procs").read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        group.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("controller", "limit", "value"),
+    [("memory", "memory.limit_in_bytes", 260 << 20), ("pids", "pids.max", 12)],
+    ids=["memory", "threads"],
+)
+def test_a_run_without_memory_or_threads_goes_on_when_there_are_some(
+    make_checkout, expected, controller, limit, value
+):
+    checkout = make_checkout(controller)
+    with limited(controller, limit, value) as prefix:
+        failed = call(checkout, prefix=prefix)
+        assert failed.returncode != 0
+    done = call(checkout)
+    assert done.returncode == 0, said(done)
+    assert digests(checkout) == expected

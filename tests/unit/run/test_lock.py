@@ -57,3 +57,13 @@ def test_a_lock_that_is_a_link_or_a_fifo_is_refused_and_nothing_is_written(tmp_p
     assert lock.is_fifo()
     assert (tmp_path / "victim").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "victim"]
+
+
+def test_a_folder_for_temporary_files_that_can_not_be_written_is_named_before_any_work(
+    tmp_path, monkeypatch
+):
+    absent = tmp_path / "absent"
+    monkeypatch.setenv("TMPDIR", str(absent))
+    with pytest.raises(VebiError, match=rf"temporary files {absent} can't be written.*TMPDIR"):
+        hold_run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ After a `kill -9` Snakemake's own lock would stay; this one goes with its proces
 import fcntl
 import os
 import platform
+import tempfile
 from pathlib import Path
 from typing import TextIO
 
@@ -23,9 +24,10 @@ def hold_run(run: Path) -> None:
     The lock is the kernel's (flock), which forgets it with the process: there is never one to remove.
 
     Raises:
-        VebiError: another process has the folder, it can't be written, or the lock's file is a link or
-            anything else that is not a regular file.
+        VebiError: another process has the folder, it or the folder for temporary files can't be written,
+            or the lock's file is a link or anything else that is not a regular file.
     """
+    _check_temporary_folder()
     try:
         run.mkdir(parents=True, exist_ok=True)
         lock = run / LOCK
@@ -54,3 +56,17 @@ def hold_run(run: Path) -> None:
     stream.write(f"process {os.getpid()} on {platform.node()}\n")
     stream.flush()
     _held.append(stream)
+
+
+def _check_temporary_folder() -> None:
+    """Raise VebiError if it is full or can't be written: Snakemake's scheduler needs it."""
+    folder = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(4096))
+    except OSError as error:
+        reason = why_unwritable(error) or error
+        raise VebiError(
+            f"The folder for temporary files {folder} can't be written: {reason}. Or set TMPDIR to "
+            "another."
+        ) from error
