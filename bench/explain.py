@@ -1,4 +1,4 @@
-"""One image, and a batch, explained from pixels to maps: vebi beside captum and zennit.
+"""One image, and a batch, explained from pixels to maps: vebi alongside captum and zennit.
 
     python bench/explain.py [--quick] [--out results/bench/explain.csv]
 

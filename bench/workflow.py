@@ -7,7 +7,7 @@ rule's script needs before its first line of work (Python and its imports, `star
 Snakemake itself spends per job on a workflow of empty scripts (`snakemake`). `overhead` is both over
 everything, the share that more and smaller jobs would raise. `core_seconds` is how long the jobs held
 their core: they have one thread each, and Snakemake's own `cpu_time` is a sample of every 30 seconds that
-misses the end of each job. So the run should have had the machine for itself. `wall_seconds` is from
+misses the end of each job. So the run should have had the machine to itself. `wall_seconds` is from
 the start of its first job to the end of its last, and means something if it was made in one go.
 """
 

@@ -80,7 +80,7 @@ class Origin:
         found = self.config.datasets.get(self.dataset)
         if not isinstance(found, An8FlowerConfig):
             raise VebiError(
-                f"{self.dataset} is no rendered set of {self.config.run}: its scenes can't be changed."
+                f"{self.dataset} is not a rendered set of {self.config.run}: its scenes can't be changed."
             )
         return found
 

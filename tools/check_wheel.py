@@ -137,7 +137,7 @@ def check_alone(bare: Bare) -> None:
     check_diff(bare)
     (bare.place / "method.py").write_text(METHOD, encoding="utf-8")
     scored = ("--method", "method.py:explain", "--model", "an8flower-inferred", "--out", "scored")
-    bare.run("vebi", "benchmark", *scored, says="yours")
+    bare.run("vebi", "benchmark", *scored, says="> method.py:explain")
     own = ("--factory", "net.py:make", "--classes", "3", "--size", "32", "image.png")
     bare.run("vebi", "explain", *own, "--method", "lrp", says="explanation")
     named = ("--architecture", "torchvision:resnet18", "--weights", "weights.pth", *own[2:])

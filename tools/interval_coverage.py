@@ -5,7 +5,7 @@
 writes `coverage.csv` (a row per interval and setting) and `verdicts.csv` (a row per truth and
 design), and puts the tables of docs/statistics.md in place, in a few CPU minutes.
 tests/unit/statistics/test_coverage.py asserts the same on a smaller grid. Older rules that no table
-should use stand beside those in use.
+should use stand alongside those in use.
 
 Spreads are standard deviations of networks, scenes and what neither explains, in this order. In the
 flowers' areas under the IoU curve the first is 3 to 16 times and the second 1 to 5 times the third.

@@ -3,8 +3,8 @@
     python tools/mutants.py [AREA ...] [--cores 2] [--out build/mutants]
 
 mutmut changes one expression at a time in a copy of the repository and runs the tests that reach it,
-those of the area only. The summary counts per file; what survived stands in survivors.txt as a
-difference each, a missing test; those that change nothing whatever the test (see NEUTRAL) stand in
+those of the area only. The summary counts per file; what survived is in survivors.txt as a
+difference each, a missing test; those that change nothing whatever the test (see NEUTRAL) are in
 neutral.txt, each with the reason. A second call goes on where the first one stopped.
 """
 

@@ -1,8 +1,8 @@
 """What mkdocs makes next to the pages of docs/ (a hook of mkdocs.yml).
 
 - README.md, CHANGELOG.md and their like are pages, too, each from its own file. Links between files of
-  the repository become links between pages; figures that a page shows come along; what is no page (code,
-  a folder of results) is named, not linked.
+  the repository become links between pages; figures that a page shows come along; anything else (code, a
+  folder of results) is named, not linked.
 - The tutorials are notebooks in docs/tutorials/*.py. They are executed, and shown with their output.
 - The commands' and the Python reference are made from the code.
 """
@@ -64,7 +64,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _source(file: File) -> Path | None:
-    """Where a page stands in the repository; None for one that is made."""
+    """Where a page is in the repository; None for one that is made."""
     if file.src_uri in ELSEWHERE:
         return ROOT / ELSEWHERE[file.src_uri]
     notebook = (ROOT / "docs" / file.src_uri).with_suffix(".py")

@@ -168,7 +168,7 @@ def _other_array(rng: random.Random, file: h5py.File, name: str, values: np.ndar
 
 
 def _no_array(rng: random.Random, file: h5py.File, name: str, values: np.ndarray) -> None:
-    """A link, a group, or an array whose values stand in another file."""
+    """A link, a group, or an array whose values are in another file."""
     outside = Path(file.filename).parents[2] / OUTSIDE
     match rng.choice(("external", "soft", "group", "virtual", "raw")):
         case "external":
@@ -277,7 +277,7 @@ def heatmaps(rng: random.Random, folder: Path) -> Act:
 
 
 def dataset_file(rng: random.Random, folder: Path) -> Act:
-    """A dataset.h5, and all that stands in it."""
+    """A dataset.h5, and all that is in it."""
     arrays = {
         "images": np.zeros((4, 3, 3, 3), np.uint8),
         "labels": np.array([0, 1, 0, 1]),

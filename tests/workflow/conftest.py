@@ -60,7 +60,7 @@ NO_INPUTS = (
     (r"workflow/.*", "code and the report's page: digests among the parameters"),
     (r"\.snakemake/.*", "Snakemake's own"),
     (r"results/[^/]+/\.checksums/.*", "they follow the files that are declared"),
-    (r"resources/.*", "downloads, whose checksums stand in the code"),
+    (r"resources/.*", "downloads, whose checksums are in the code"),
     (
         r"results/[^/]+/(benchmarks|logs)/.*",
         "what a run cost: no result depends on it",
@@ -137,5 +137,5 @@ def smoke(root, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def undeclared():
-    """What jobs of a traced run read beside what their rules declare; see `undeclared_reads`."""
+    """What jobs of a traced run read besides what their rules declare; see `undeclared_reads`."""
     return undeclared_reads

@@ -103,7 +103,7 @@ def test_a_dot_in_a_name_is_a_dot(checkout):
     (checkout.folder / "extra.yaml").write_text(yaml.safe_dump(extra))
     target = "results/default/models/a.b/matconvnet-digits/seed0/model.pt"
     assert checkout.plan(target, "--configfile", "extra.yaml")["train"] == 1
-    # A name that no data set has, though a dot would match it, is no data set's.
+    # A name that no data set has, though a dot would match it, is not a data set's.
     wrong = target.replace("a.b", "a-b")
     done = checkout.snakemake("-n", wrong, "--configfile", "extra.yaml", check=False)
     assert "MissingRuleException" in done.stdout + done.stderr
@@ -113,7 +113,7 @@ def test_a_key_that_stands_twice_ends_with_its_line(checkout):
     (checkout.folder / "twice.yaml").write_text("seeds: [0]\nseed: 1\nseeds: [1]\n")
     done = checkout.snakemake("-n", "--configfile", "twice.yaml", check=False)
     assert done.returncode != 0
-    assert "twice.yaml, line 3: 'seeds' stands in line 1 already" in done.stdout + done.stderr
+    assert "twice.yaml, line 3: 'seeds' is already set in line 1" in done.stdout + done.stderr
 
 
 def test_the_run_on_slurm_has_every_rule_of_its_profile(checkout, root):

@@ -577,7 +577,7 @@ def test_the_page_opens_with_an_image_and_findings_and_the_gallery_is_near(visit
         "deconvnet + guided backprop",
     ]
     assert page.locator(".example").bounding_box()["y"] < 500
-    # Of each verdict one, in the works' order; what was not tested is no finding.
+    # Of each verdict one, in the works' order; what was not tested is not a finding.
     leads = page.locator(".leads li")
     assert [text.split(" ")[1] for text in leads.locator(".chip").all_inner_texts()] == [
         *("confirmed", "contradicted", "contradicted", "contradicted"),

@@ -407,7 +407,7 @@ def benchmark(
         list[str] | None, typer.Option(help="With --run: code that its networks are made with.")
     ] = None,
 ) -> None:
-    """Score explanation methods beside known ones: by masks, and by true effects of interventions.
+    """Score explanation methods alongside known ones: by masks, and by true effects of interventions.
 
     Networks, scenes and the known methods' scores come with the package. Measures, intervals over
     scenes, negative and positive controls: docs/benchmark.md.

@@ -12,7 +12,7 @@ def record(cls: type[T]) -> type[T]:
 
     A field counts for the digest of a script (`vebi.run.code_digest`) only if the script reaches code
     that reads an attribute of that name, so that a new colour or caption reruns nothing that does not
-    show it. Hence: no `asdict` or `getattr` on records.
+    show it. So: no `asdict` or `getattr` on records.
     """
     return dataclass(frozen=True, kw_only=True)(cls)
 

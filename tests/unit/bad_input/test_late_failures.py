@@ -259,7 +259,7 @@ def test_a_dollar_in_a_name_is_a_dollar(tmp_path, monkeypatch):
         return parse(parser, text, *rest, **options)
 
     monkeypatch.setattr(mpl.mathtext.MathTextParser, "parse", noted)
-    # As mathematics the first is no formula, and the second would be in italics.
+    # As mathematics the first is not a formula, and the second would be in italics.
     for name in (r"$\frac$", "a$b$"):
         save(_figure(name), tmp_path / "x.png")
     assert parsed

@@ -1,4 +1,4 @@
-"""Methods beside those of a run, on a network that is known to use one part alone."""
+"""Methods alongside those of a run, on a network that is known to use one part alone."""
 
 from pathlib import Path
 

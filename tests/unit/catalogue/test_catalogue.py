@@ -131,7 +131,7 @@ def test_a_name_stands_once():
     class Thing:
         name: str
 
-    with pytest.raises(ValueError, match="'a' stands in the catalogue twice"):
+    with pytest.raises(ValueError, match="'a' is in the catalogue twice"):
         by_name([Thing(name="a"), Thing(name="b"), Thing(name="a")])
     with pytest.raises(TypeError):
         Thing("a")  # type: ignore[call-arg]

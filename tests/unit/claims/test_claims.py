@@ -247,7 +247,7 @@ def test_the_closest_replication_has_rows_of_its_own(retabulated):
             half = interval_half(other, "ci_low", "ci_high", 5)
             assert (row["ci_high"] - row["ci_low"]) / 2 == pytest.approx(half, abs=1e-6)
             assert row["networks"] == 5
-            # Beside it stands the mean over both networks, each with its own number.
+            # Alongside it stands the mean over both networks, each with its own number.
             both = rows.loc[f"vebi.fig8.{role}.{pair}"]
             assert both["networks"] == 10
             assert "an8flower-inferred" in both["note"]

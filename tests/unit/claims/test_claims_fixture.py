@@ -1,4 +1,4 @@
-"""One run that is not degenerate, through every kind of verdict and finding, with right values beside it.
+"""One run that is not degenerate, through every kind of verdict and finding, with the right values.
 
 Seeds are unlike, so that the first, the largest and the mean differ; two networks and two controls with
 different numbers of draws; one network explained on few scenes and one without an interval; a network

@@ -61,7 +61,7 @@ def test_a_fault_is_one_line_with_file_and_line(tmp_path, content, fault):
     [
         b"",
         b"\xef\xbb\xbfrun: a\n",  # a mark of UTF-8, which YAML allows
-        b'{\n\t"run": "a"\n}\n',  # JSON, which is no YAML with tabs
+        b'{\n\t"run": "a"\n}\n',  # JSON, which is not YAML: it has tabs
         b"run: a\nrun: b\n",  # the Snakefile says so
         b"a: " + b"[" * 5000 + b"]" * 5000,
         b"__use_yte__: true\n?if True:\n  a: 1\n",

@@ -17,10 +17,10 @@ def test_a_key_that_stands_twice_is_named_with_its_lines(tmp_path):
         line.strip(" -").removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()
     ]
     assert sorted(said[1:]) == [
-        "x.yaml, line 10: 'a' stands in line 8 already",
-        "x.yaml, line 3: 'epochs' stands in line 3 already",
-        "x.yaml, line 5: 'run' stands in line 1 already",
-        "y.yaml, line 3: 'seed' stands in line 1 already",
+        "x.yaml, line 10: 'a' is already set in line 8",
+        "x.yaml, line 3: 'epochs' is already set in line 3",
+        "x.yaml, line 5: 'run' is already set in line 1",
+        "y.yaml, line 3: 'seed' is already set in line 1",
     ]
 
 

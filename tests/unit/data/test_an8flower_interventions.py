@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name][:] for name in file}
 
 
-# For each scene: every change drawn whole from an empty Blender as it were, and in a window
+# For each scene: every change drawn whole, as from an empty Blender, and in a window
 # after another scene; and the parts and light before and after, sixteen times as fine.
 TWINS = """
 import sys, numpy as np

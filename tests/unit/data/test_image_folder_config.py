@@ -183,7 +183,7 @@ def test_a_stand_in_is_used_exactly_where_the_folder_is_not(tmp_path, monkeypatc
         "left out: matconvnet-digits on kuzushiji, which stands in for photos where that is not here"
     ]
     with pytest.raises(
-        VebiError, match=r"instead_of: 'photo' is no image folder .*allowed: photos"
+        VebiError, match=r"instead_of: 'photo' is not an image folder .*allowed: photos"
     ):
         configure(experiment, others={"kuzushiji": {**stand_in, "instead_of": "photo"}})
 

@@ -1,23 +1,47 @@
-"""Every figure of tables, drawn from the committed ones: type that can be read, nothing in its way."""
+"""Every figure: type that can be read, nothing in its way.
 
-from itertools import combinations
+Those of tables are drawn from the committed ones, those of a run's files from made ones with long names.
+"""
 
+from collections.abc import Iterator
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import pytest
 import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from vebi.catalogue.methods import METHODS
 from vebi.catalogue.record import resolve
 from vebi.config import parse_config
+from vebi.explanation.explanation import Explanation, FeatureExplanation
+from vebi.explanation.panels import draw_panels
 from vebi.figures.names import named
 from vebi.figures.style import SMALL, WIDTH
 from vebi.io.tables import read_table
+from vebi.perturbation.perturbations import PERTURBATIONS
 from vebi.run.plan import Plan
+from vebi.studies.artefacts.examples import DrawnFeature
+from vebi.studies.artefacts.figures import draw_artefact_maps
+from vebi.studies.average.figures import draw_average_rows, draw_average_sheet
+from vebi.studies.average.patches import Tile
+from vebi.studies.explanations.figures import draw_examples
+from vebi.studies.networks.figures import draw_histories, draw_montage
+from vebi.studies.perturbation.figures import draw_contact_sheet, draw_scatter
 from vebi.studies.registry import STUDIES
+from vebi.studies.selection.figures import draw_selection_path
 
-RUNS = ("default", "distractors", "mcgill", "mnist", "resampling", "robustness")
+# Those that have a configuration of the same name.
+RUNS = (
+    *("default", "distractors", "flowers", "mcgill", "mnist", "photographs"),
+    *("resampling", "robustness"),
+)
 # Web Content Accessibility Guidelines 2.1, 1.4.3.
 LEAST_CONTRAST = 4.5
 
@@ -31,21 +55,14 @@ def overlay(below: dict, above: dict) -> dict:
     return both
 
 
-def drawn(root) -> list[tuple[str, str]]:
-    """Every figure that only reads tables, in the first and the last run that has them committed.
-
-    And in that of one network, whose figures have one panel to a row.
-    """
-    found: dict[str, list[str]] = {}
-    for run in RUNS:
+def drawn(root) -> Iterator[tuple[str, str]]:
+    """Every figure that only reads tables, in every run that has them committed."""
+    for run, study in product(RUNS, STUDIES):
         tables = root / "results/reference" / run / "tables"
-        for study in STUDIES:
-            for name, figure in study.figures.items():
-                here = figure.draw and figure.reads and figure.per == "run"
-                if here and all((tables / f"{table}.csv").is_file() for table in figure.reads):
-                    found.setdefault(name, []).append(run)
-    chosen = ((name, {runs[0], runs[-1], *({"mnist"} & {*runs})}) for name, runs in found.items())
-    return [(run, name) for name, runs in chosen for run in sorted(runs)]
+        for name, figure in study.figures.items():
+            here = figure.draw and figure.reads and figure.per == "run"
+            if here and all((tables / f"{table}.csv").is_file() for table in figure.reads):
+                yield run, name
 
 
 def draw(root, run: str, name: str) -> Figure:
@@ -58,9 +75,7 @@ def draw(root, run: str, name: str) -> Figure:
     folder = root / "results/reference" / run / "tables"
     tables = [read_table(folder / f"{t}.csv", study.tables[t]) for t in figure.reads]
     with named(plan.config.shown_as):
-        made = resolve(figure.draw)(*tables, **figure.settings(plan, None))
-    FigureCanvasAgg(made).draw()
-    return made
+        return resolve(figure.draw)(*tables, **figure.settings(plan, None))
 
 
 def texts_of(figure: Figure) -> list[tuple[Text, Bbox]]:
@@ -85,31 +100,112 @@ def luminance(colour) -> float:
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
-def contrast(colour) -> float:
-    """With white, on which all text of these figures stands that is not black."""
-    return 1.05 / (luminance(colour) + 0.05)
+def contrast(text: Text) -> float:
+    """With its own box, or with white, on which all other text of these figures stands."""
+    box = text.get_bbox_patch()
+    ground = luminance(box.get_facecolor()) if isinstance(box, Patch) else 1.0
+    lower, higher = sorted((luminance(text.get_color()), ground))
+    return (higher + 0.05) / (lower + 0.05)
 
 
-def pytest_generate_tests(metafunc) -> None:
-    root = metafunc.config.rootpath
-    metafunc.parametrize(("run", "name"), drawn(root))
-
-
-def test_text_can_be_read(root, run: str, name: str) -> None:
-    figure = draw(root, run, name)
+def check(figure: Figure) -> None:
+    FigureCanvasAgg(figure).draw()
     assert figure.get_figwidth() <= WIDTH + 1e-9
     page = Bbox.from_bounds(0, 0, *figure.canvas.get_width_height())
     texts = texts_of(figure)
     assert texts
     for text, box in texts:
         assert text.get_fontsize() >= SMALL, text
-        assert contrast(text.get_color()) >= LEAST_CONTRAST, text
+        assert contrast(text) >= LEAST_CONTRAST, text
         assert page.x0 - 1 <= box.x0 <= box.x1 <= page.x1 + 1, f"cut off: {text}"
         assert page.y0 - 1 <= box.y0 <= box.y1 <= page.y1 + 1, f"cut off: {text}"
-    for (one, box), (other, beside) in combinations(texts, 2):
+    for (one, box), (other, neighbour) in combinations(texts, 2):
         if one.get_rotation() % 90 or other.get_rotation() % 90:
             # The box of a slanted text is mostly empty.
             continue
-        width = min(box.x1, beside.x1) - max(box.x0, beside.x0)
-        height = min(box.y1, beside.y1) - max(box.y0, beside.y0)
-        assert not (width > 1 and height > 2), f"{one} lies on {other}"
+        width = min(box.x1, neighbour.x1) - max(box.x0, neighbour.x0)
+        height = min(box.y1, neighbour.y1) - max(box.y0, neighbour.y0)
+        assert not (width > 1 and height > 2), f"{one} overlaps {other}"
+
+
+def pytest_generate_tests(metafunc) -> None:
+    if "run" in metafunc.fixturenames:
+        metafunc.parametrize(("run", "name"), drawn(metafunc.config.rootpath))
+
+
+def test_figures_of_tables_can_be_read(root, run: str, name: str) -> None:
+    check(draw(root, run, name))
+
+
+RNG = np.random.default_rng(0)
+MAPS = RNG.random((6, 9, 9)).astype(np.float32)
+IMAGES = RNG.integers(0, 256, (6, 9, 9, 3), dtype=np.uint8)
+CLASS = "white-throated needletail of the north"
+SHOWN_AS = {"d": "A data set, 60,000 images", "m": "Network with global average pooling"}
+LAYER = "backbone.layer4.2.conv3"
+LINE = {0: (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))}
+EXPERIMENTS = [("d", "m"), ("d", "n"), ("e", "m")]
+FEATURE = FeatureExplanation(
+    layer_number=128,
+    layer=LAYER,
+    layer_type="conv",
+    spatial=True,
+    channel=1024,
+    heatmap=MAPS[0],
+    metric="relevance",
+    value=0.1,
+    weight=0.5,
+    response=0.2,
+    share=0.8,
+)
+TILES = [
+    Tile(12, LAYER, kind, True, 512, 0.5, 100, MAPS[0] * 255, IMAGES[:5]) for kind in ("conv", "fc")
+]
+OF_FILES = {
+    "training": lambda: draw_histories(
+        {
+            (*e, 0): pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.5, 0.9]})
+            for e in EXPERIMENTS
+        },
+        {"d": 10_000, "e": 10_000},
+    ),
+    "selection_path": lambda: draw_selection_path(
+        {(*e, scope): LINE for e in EXPERIMENTS for scope in ("all", "conv")},
+        dict.fromkeys(EXPERIMENTS, 60_000),
+    ),
+    "montage": lambda: draw_montage(IMAGES, [CLASS] * 6, MAPS > 0.5),
+    "panels": lambda: draw_panels(
+        [Explanation(IMAGES[0], CLASS, 0.9, (FEATURE,) * 3, MAPS[0], "vebi")] * 2
+    ),
+    "examples": lambda: draw_examples(
+        IMAGES,
+        MAPS > 0.5,
+        dict.fromkeys(METHODS, MAPS),
+        [CLASS] * 6,
+        dict.fromkeys(METHODS, np.full(6, 0.5)),
+        distractors=MAPS > 0.5,
+    ),
+    "artefact_maps": lambda: draw_artefact_maps(
+        [
+            DrawnFeature(
+                *(IMAGES[0], "petals-magenta", 12, "relu3", 113, 8, True),
+                {name: MAPS[0] for name, method in METHODS.items() if method.paper},
+                dict.fromkeys(METHODS, 0.5),
+            )
+        ]
+    ),
+    "average": lambda: draw_average_rows([(CLASS, TILES)] * 5),
+    "average_sheet": lambda: draw_average_sheet(CLASS, TILES),
+    "perturbations": lambda: draw_contact_sheet(
+        IMAGES[0], {name: (0.5, range(6), IMAGES.astype(np.float32)) for name in PERTURBATIONS}
+    ),
+    "resampling_scatter": lambda: draw_scatter(
+        {f"{LAYER}.{n}": {"correlation": MAPS[0], "precision": MAPS[1]} for n in range(6)}, 3, CLASS
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_figures_of_files_can_be_read(name: str) -> None:
+    with named(SHOWN_AS):
+        check(OF_FILES[name]())

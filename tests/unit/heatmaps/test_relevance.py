@@ -236,7 +236,7 @@ def test_operations_without_a_rule_are_named(net: nn.Module, says: str) -> None:
 
 
 class Block(nn.Module):
-    """A transformer as others write them; `held` is the twin that stands beside LRP's definition.
+    """A transformer as others write them; `held` is the twin that stands alongside LRP's definition.
 
     There the weights of attention, the deviations of normalisations, and how much of its input GELU lets
     through are constants: with the epsilon rule everywhere LRP is gradient x input of this network

@@ -36,7 +36,7 @@ def test_the_names_are_those_of_torchvision_s_weights():
     expected = SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
     assert [row["name"] for row in rows] == expected
     wnids = [row["id"] for row in rows]
-    # The outputs stand in the order of the wnids: torchvision sorts the folders.
+    # The outputs are in the order of the wnids: torchvision sorts the folders.
     assert wnids == sorted(set(wnids))
     for wnid, names in Imagenette._WNID_TO_CLASS.items():
         assert rows[wnids.index(wnid)]["name"] in names

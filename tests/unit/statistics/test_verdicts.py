@@ -125,7 +125,7 @@ def test_no_numbers_one_network_and_equal_networks():
 
 
 def test_an_effect_at_one_level_and_none_at_the_other_depends():
-    """The strided network gains 0.098, the other 0.007: their mean is no finding."""
+    """The strided network gains 0.098, the other 0.007: their mean is not a finding."""
     found = judge_ordering(grid(strided=(0.098, 0.01), inferred=(0.007, 0.01)), MARGIN)
     assert (found.verdict, found.factor) == (Verdict.DEPENDS, "stride")
     low, high = found.interaction.difference.interval()
@@ -179,7 +179,7 @@ def test_the_stronger_of_two_factors_that_both_decide_is_named():
 
 
 def test_levels_are_alike_only_by_verdicts_that_are_corrected_for_their_number():
-    """Each of two levels has p = 0.03, which together is no decision; 0.02 is one."""
+    """Each of two levels has p = 0.03, which together decides nothing; 0.02 would."""
     pooled = grid(a=(0.09, 0.001), b=(0.051, 0.001))
     for p, verdict in ((0.03, Verdict.DEPENDS), (0.02, Verdict.CONFIRMED)):
         level = Estimate(0.1, 0.1 / stats.t.isf(p / 2, 9), 9.0)
@@ -203,7 +203,7 @@ def test_several_factors_are_corrected_for():
 
 
 def test_a_family_is_corrected_by_holm():
-    """p = 0.03 is confirmed alone, not among ten claims; a strong one beside it stays."""
+    """p = 0.03 is confirmed alone, not among ten claims; a strong one alongside it stays."""
     weak = effect(0.1, 0.1 / stats.t.isf(0.015, 9))
     strong, nothing = effect(0.1, 0.01), effect(0.0, 0.1)
     assert weak.effect.p_value() == pytest.approx(0.03)
@@ -218,7 +218,7 @@ def test_a_family_is_corrected_by_holm():
 
 
 def test_what_is_negligible_in_a_family_is_corrected_by_holm_too():
-    """p = 0.03 of being outside alone, 0.06 beside another; what has no margin does not count."""
+    """p = 0.03 of being outside alone, 0.06 alongside another; what has no margin does not count."""
     inside, other = effect(0.0, MARGIN / stats.t.isf(0.03, 9)), effect(0.0, 0.1)
     alone = (Verdict.NEGLIGIBLE, "", "", MARGIN, pytest.approx(0.03))
     assert words(judge_orderings([inside], [MARGIN])[0]) == alone

@@ -2,8 +2,8 @@
 
 Everything lives in one folder of its own, on ports that were free, and ends with the tests. Only
 /etc/slurm/slurm.conf stands elsewhere, since the executor's inner srun looks nowhere else. The
-configuration is locked for as long as its tests run: what a killed run left behind is told from a
-Slurm in use by that, and removed.
+configuration is locked for as long as its tests run: that tells what a killed run
+left behind from a Slurm in use, and the former is removed.
 """
 
 import contextlib
@@ -203,7 +203,7 @@ PartitionName=gpu Nodes=gpu[1-2] MaxTime=INFINITE State=UP
         # Held until this process ends, however it ends; children don't get it.
         self._lock = self._config.open()
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # slurmdbd reads its own file from beside slurm.conf.
+        # slurmdbd reads its own file next to slurm.conf.
         os.environ["SLURM_CONF"] = str(self._config)
         SYSTEM_CONFIG.parent.mkdir(exist_ok=True)
         remove_what_a_killed_run_left(SYSTEM_CONFIG)

@@ -2,7 +2,7 @@
 
 For `make test` alone: the folder that VEBI_TRACE names gets a text for each process, with a line `r` or
 `w`, a tab and a path for each file. HDF5 opens its files without Python, so that h5py's own class is
-watched beside the interpreter's audit events.
+watched alongside the interpreter's audit events.
 """
 
 import importlib.util

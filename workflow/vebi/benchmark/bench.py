@@ -49,7 +49,7 @@ class Bench:
         model: in evaluation mode.
         pictures: the images, with the masks of their parts.
         effects: what the interventions do to this network.
-        known: maps (n, H, W) in [0, 1] of the methods to score beside the user's, made when asked for.
+        known: maps (n, H, W) in [0, 1] of the methods to score alongside the user's, made when asked for.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What `vebi benchmark` does: anyone's methods beside known ones and controls, by every measure."""
+"""What `vebi benchmark` does: anyone's methods alongside known ones and controls, by every measure."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def benchmark(
     run_folder: Path | None = None,
     factories: Sequence[str] = (),
 ) -> Comparison:
-    """Score methods beside known ones and controls.
+    """Score methods alongside known ones and controls.
 
     Without a run the networks and scenes are those published with the package, and known methods and
     controls have their published scores. With a network of the user's, the effects of the interventions
@@ -143,7 +143,7 @@ def _check_names(methods: Sequence[Method], known: Iterable[str]) -> None:
     if taken := {one.name for one in methods}.intersection(known):
         name = min(taken)
         raise VebiError(
-            f"'{name}' is in the table already, as a known method. To see yours beside it, give it "
+            f"'{name}' is in the table already, as a known method. To see yours alongside it, give it "
             f"another name: --method 'mine: {name}'."
         )
 

@@ -9,7 +9,7 @@ from vebi.io.errors import VebiError
 
 
 class Named(Protocol):
-    """What can stand in a catalogue."""
+    """What can be in a catalogue."""
 
     @property
     def name(self) -> str: ...
@@ -23,7 +23,7 @@ def by_name(records: Iterable[N]) -> dict[str, N]:
     found: dict[str, N] = {}
     for one in records:
         if one.name in found:
-            raise ValueError(f"'{one.name}' stands in the catalogue twice.")
+            raise ValueError(f"'{one.name}' is in the catalogue twice.")
         found[one.name] = one
     return found
 

@@ -1,4 +1,4 @@
-"""The McGill report on reproducing VEBI: every row of its Figs. 3 and 4, and what it says beside them."""
+"""The McGill report on reproducing VEBI: every row of its Figs. 3 and 4, and what it says about them."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -167,7 +167,7 @@ def _less_than_random(kind: str, rows: str, mu: float, run: Run) -> Found | None
     return _found(network, (numbers,), source, **_dead(row))
 
 
-# What it says beside them.
+# What it says about them.
 
 
 def _consistent(run: Run) -> Found | None:
@@ -430,7 +430,7 @@ TIPPING = tuple(
     )
     for kind in FIGURES
 )
-# What it says beside its tables.
+# What it says besides its tables.
 FURTHER: tuple[Claim, ...] = (
     Claim(
         "mcgill.keras.dropout",

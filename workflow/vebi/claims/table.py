@@ -24,7 +24,7 @@ CLAIMS_TABLE = Table(
         "Every checkable claim of the three works: the published number, ours with its 95 % interval, "
         "how like the published experiment ours is (*comparability*), and a *verdict* by the rule in the "
         "column *rule*, the same for every claim of its kind. *problem* says why nothing was decided, or "
-        "what to know beside the word; *factor* on what a difference depends, *interaction* by how "
+        "what qualifies the word; *factor* on what a difference depends, *interaction* by how "
         "much; *margin* below what size it is negligible."
     ),
     allowed=(

@@ -13,15 +13,15 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def check_keys_once(paths: Iterable[str | Path]) -> None:
-    """Raise VebiError where a key stands twice in one section: YAML would drop the first.
+    """Raise VebiError where a key appears twice in one section: YAML would drop the first.
 
-    The message has a line for each such key, with file and line number. What is no YAML at all is left
+    The message has a line for each such key, with file and line number. What is not YAML at all is left
     to Snakemake, which says so.
     """
     lines = [line for path in paths for line in _repeated_keys(path)]
     if lines:
         raise VebiError(
-            "A key stands twice in a section of the configuration; keep one of each:\n"
+            "A key appears twice in a section of the configuration; keep one of each:\n"
             + "\n".join(f"  - {line}" for line in lines)
         )
 
@@ -49,5 +49,5 @@ def _repeated_keys(path: str | Path) -> Iterator[str]:
                 continue
             line, name = key.start_mark.line + 1, (key.tag, key.value)
             if name in first:
-                yield f"{path}, line {line}: '{key.value}' stands in line {first[name]} already"
+                yield f"{path}, line {line}: '{key.value}' is already set in line {first[name]}"
             first.setdefault(name, line)

@@ -142,7 +142,7 @@ def _describe(item: Any) -> list[str]:
 def _hint(text: str) -> str:
     """Why something that looks like a number is text."""
     if re.fullmatch(r"[+-]?[\d.]+[eE][+-]?\d+", text):
-        return " (YAML wants 1.0e-3, not 1e-3)"
+        return " (in YAML write 1.0e-3, not 1e-3)"
     if re.fullmatch(r"[+-]?\d+", text):
         return (
             " (a number in quotes is text, and so are all in a list that --config gives; "

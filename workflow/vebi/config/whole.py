@@ -231,8 +231,8 @@ class Config(Strict):
             if not isinstance(self.datasets.get(data.instead_of), ImageFolderConfig):
                 folders = [k for k, d in self.datasets.items() if isinstance(d, ImageFolderConfig)]
                 problems.append(
-                    f"datasets.{name}.instead_of: '{data.instead_of}' is no image folder of datasets; "
-                    f"allowed: {', '.join(folders) or 'none here'} or null"
+                    f"datasets.{name}.instead_of: '{data.instead_of}' is not an image folder "
+                    f"of datasets; allowed: {', '.join(folders) or 'none here'} or null"
                 )
         return problems
 

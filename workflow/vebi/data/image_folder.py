@@ -61,7 +61,7 @@ def write(config: ImageFolderConfig, path: str | Path, cache: Path) -> None:
 def index_images(config: ImageFolderConfig, whole: bool = False) -> ImageIndex:
     """Find, choose, split and check the images of a data set; decode none (unless told to).
 
-    Images stand in the order of split, class and path. `whole`: no image is left for testing, all are in
+    Images are in the order of split, class and path. `whole`: no image is left for testing, all are in
     the training split; one per class is enough.
 
     Raises:

@@ -80,7 +80,7 @@ def list_csv(
 ) -> list[Listed]:
     """A CSV with the columns `path`, `label` and (not needed) `split`, in any order, and others.
 
-    `train` and `test` are what stands in `split`, in capitals or not.
+    `train` and `test` are what is in `split`, in capitals or not.
     """
     path = root / table
     splits = {train.casefold(): TRAIN, test.casefold(): TEST}

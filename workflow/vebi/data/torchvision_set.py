@@ -212,7 +212,7 @@ def _label(sample: Any, config: TorchvisionConfig) -> int:
     label = sample[1] if isinstance(sample, tuple) and len(sample) == 2 else None
     if isinstance(label, bool) or not isinstance(label, int | np.integer):
         raise VebiError(
-            f"torchvision's {config.name} is no classification set: an image's label is {label!r}, a "
+            f"torchvision's {config.name} is not a classification set: an image's label is {label!r}, a "
             "whole number is expected (some sets have one with another `target_type` under kwargs)."
         )
     if not 0 <= label < config.n_classes:

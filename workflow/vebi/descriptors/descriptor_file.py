@@ -1,4 +1,4 @@
-"""The descriptor file `descriptors.h5`; its layout stands in `describe`."""
+"""The descriptor file `descriptors.h5`; its layout is described in `describe`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

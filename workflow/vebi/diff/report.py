@@ -94,7 +94,7 @@ class FileResult:
 
     @property
     def listed(self) -> int:
-        """Number of differences that are told but don't count."""
+        """Number of differences that are reported but don't count."""
         return sum(count for (_, mode), count in self.counts.items() if mode == "listed")
 
     @property

@@ -62,6 +62,6 @@ def draw_panels(explanations: Sequence[Explanation]) -> Figure:
 
 
 def _set_title(axis: Axes, name: str, *below: str) -> None:
-    """Up to two lines of a name, which is no mathematics whatever signs it has, and what stands below."""
+    """Up to two lines of a name, never read as mathematics, and what is below it."""
     lines = [fit_text(name, 72 * _TEXT, SMALL), *below]
     axis.set_title("\n".join(lines), fontsize=SMALL, parse_math=False)

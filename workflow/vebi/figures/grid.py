@@ -10,7 +10,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.style import NOTE, SMALL, WIDTH, AxesGrid, new_figure
+from vebi.figures.style import NOTE, SMALL, STYLE, WIDTH, AxesGrid, new_figure
+from vebi.figures.text import fit_text
 
 # Columns of panels that fit on a page with type that can be read.
 MOST_COLUMNS = 3
@@ -18,6 +19,8 @@ MOST_COLUMNS = 3
 MOST_UPRIGHT = 4
 # The smallest type's letters to an inch.
 LETTERS = 17.0
+# Inches of a panel's column that the labels of its y axis take.
+LABELS = 0.55
 
 
 def new_grid(
@@ -42,6 +45,17 @@ def new_grid(
     for unused in axes[:, n_columns:].flat:
         unused.remove()
     return figure, axes[:, :n_columns]
+
+
+def title_panel(axis: Axes, title: str, pad: float | None = None) -> None:
+    """A panel's title, each line broken to the panel's width: a wider one would run into the next."""
+    figure, grid = axis.figure, axis.get_gridspec()
+    assert figure is not None
+    assert grid is not None
+    room = 72 * (figure.bbox.width / figure.dpi / grid.ncols - LABELS)
+    size = STYLE["axes.titlesize"]
+    lines = [fit_text(line, room, size, lines=3) for line in title.split("\n")]
+    axis.set_title("\n".join(lines), pad=pad)
 
 
 def label_rows(axes: AxesGrid, label: str, most: int = MOST_COLUMNS, **options: object) -> None:

@@ -1,6 +1,6 @@
 """One look for all figures: sizes, colours, names, and how a figure is saved.
 
-Colours, lines and names of heatmap methods stand in their records (`vebi.catalogue.methods`).
+Colours, lines and names of heatmap methods are in their records (`vebi.catalogue.methods`).
 """
 
 import base64

@@ -117,7 +117,7 @@ def _find(what: str, module: str, library: str, name: str) -> Any:
         found = importlib.import_module(module)
     except ImportError as error:
         raise VebiError(
-            f"{what} needs {library}, which can't be imported ({error}). Install it beside vebi."
+            f"{what} needs {library}, which can't be imported ({error}). Install it alongside vebi."
         ) from error
     if name.startswith("_") or not inspect.isclass(getattr(found, name, None)):
         known = [one for one, value in vars(found).items() if inspect.isclass(value)]

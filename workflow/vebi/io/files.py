@@ -30,7 +30,7 @@ FULL = {number: REMEDIES[number] for number in (errno.ENOSPC, errno.EDQUOT, errn
 
 @contextmanager
 def atomic_path(path: str | Path, survives_power_cut: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it to `path` if the block succeeds.
+    """Yield a temporary path next to `path`; move it to `path` if the block succeeds.
 
     The content is flushed to disk before the rename, so that a killed process or a power cut leaves
     either the old file, the whole new one, or none. On an exception the temporary file is removed;
@@ -99,7 +99,7 @@ def _streamed(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replaced(target: Path, survives_power_cut: bool) -> Iterator[Path]:
-    """Yield a temporary path beside `target`, which is not a link; move it there at the end."""
+    """Yield a temporary path next to `target`, which is not a link; move it there at the end."""
     temporary: Path | None = None
     is_ours = True
     try:

@@ -104,7 +104,7 @@ def _is_of_h5py(error: BaseException) -> bool:
 
 
 def get_array(file: h5py.File, name: str) -> h5py.Dataset:
-    """The array `name` of an open file, whose values stand in this file and are no larger than it.
+    """The array `name` of an open file, whose values are in this file and are no larger than it.
 
     Raises:
         VebiError: no such array; a link to another file; values in other files; a declared size that

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def call_factory(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
     """Import what `name` says, call it with `kwargs` and return the network.
 
-    A module is looked for among the installed ones, then in the working directory. Modules beside
+    A module is looked for among the installed ones, then in the working directory. Modules next to
     it can be imported by it. Raises VebiError for everything that can go wrong on the way.
     """
     # Rules look for a factory's file, and must not wait for torch.
@@ -58,7 +58,7 @@ def split_factory(name: str) -> tuple[str, str]:
 
 
 def find_source(name: str) -> Path | None:
-    """The file in the working directory that a factory stands in; None for installed modules.
+    """The file in the working directory that a factory is in; None for installed modules.
 
     Nothing is imported.
     """

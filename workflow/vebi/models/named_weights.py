@@ -41,7 +41,7 @@ def read_named_weights(architecture: str, name: str) -> Weights:
     entry = _find_entry(network, name)
     weights = read_weights(_find_file(network, name, str(entry.url)))
     if not isinstance(weights.content, Mapping):
-        raise VebiError(f"{weights.path} is no state dict.")
+        raise VebiError(f"{weights.path} is not a state dict.")
     preset = entry.transforms()
     return Weights(
         weights.path,

@@ -59,7 +59,7 @@ def user_function(
 
 
 def source_of(module_name: str) -> Path | None:
-    """The file in the working directory that a module stands in; None for installed modules.
+    """The file in the working directory that a module is in; None for installed modules.
 
     Nothing is imported.
     """

@@ -313,7 +313,7 @@ def _with_map(
 
 
 def _grid(places: NDArray[np.int32], width: int) -> NDArray[np.int64] | None:
-    """Positions (h, w) of the places of a regular map; None if they make none. -1 is no place."""
+    """Positions (h, w) of the places of a regular map; None if they make none. -1 is not a place."""
     at = np.flatnonzero(places >= 0)
     rows, row = np.unique(places[at] // width, return_inverse=True)
     columns, column = np.unique(places[at] % width, return_inverse=True)

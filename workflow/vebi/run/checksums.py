@@ -1,6 +1,6 @@
 """Checksums that a run keeps of its files, so that damage is found before a number is made of it.
 
-Every job writes down the SHA-256 of what it made and compares what it reads. They stand in the
+Every job writes down the SHA-256 of what it made and compares what it reads. They are in the
 run's folder `.checksums`, one text for each declared output, in the form of `sha256sum`. A file
 without one (made elsewhere, or by an older version) is not checked.
 

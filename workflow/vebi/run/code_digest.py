@@ -122,7 +122,7 @@ def code_digest(*entries: str | Path, versions: bool = False) -> str:
 
     An entry is the path of a script, the name of a module of the package (all of it counts), or that of
     a function, `module:function`. With `versions` those of the libraries count that the reached modules
-    import, as far as they decide results (NUMERICAL): after an upgrade nothing old stands beside new.
+    import, as far as they decide results (NUMERICAL): after an upgrade old and new do not mix.
     """
     all_found = _Found()
     for entry in entries:

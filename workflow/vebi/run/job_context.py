@@ -10,7 +10,7 @@ VARIABLE = "VEBI_JOB"
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job must know besidessss its own parameters.
+    """What a job must know besides its own parameters.
 
     Attributes:
         runs: folders of runs, whose files get checksums: more than one where a project uses the workflow

@@ -82,7 +82,7 @@ def build_manifest(
     runs that should give the same numbers; what may vary is under `machine` and `measured`.
 
     Args:
-        run_dir: `results/<run>`; what its jobs took stands in its folder `benchmarks`.
+        run_dir: `results/<run>`; what its jobs took is in its folder `benchmarks`.
         config: the configuration as resolved, defaults filled in; JSON values.
         package_digest: digest of the package's code.
         device: where the networks ran, see `device_of_networks`.

@@ -23,7 +23,7 @@ def sign_flip_test(
         n_resamples: random sign patterns where p is not exact; the observed one is counted, so that p
             is never zero.
         key: seeds them.
-        exact_up_to: with up to so many differences p is exact, over all 2^N sign patterns.
+        exact_up_to: with up to this many differences p is exact, over all 2^N sign patterns.
 
     Returns:
         p; 1.0 if all differences are zero.

@@ -56,7 +56,7 @@ class Judgement:
     Args:
         verdict: the word.
         problem: why nothing was decided ("one network", "holds zero", "too wide", ...), or what a
-            reader must know beside the word; "" for nothing.
+            reader must know to judge the word; "" for nothing.
         factor: on what an effect depends; "" for none.
         margin: below what size a difference is negligible; NaN where the rule has none.
         interaction: the difference between levels of `factor` with its interval.

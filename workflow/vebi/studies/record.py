@@ -116,7 +116,7 @@ class Study:
     Attributes:
         name: of its package, its rule file and its folder of results.
         title: of its section in the reports.
-        place: where the question stands in the published works.
+        place: where the question is asked in the published works.
         question: what is asked and how it is measured, for a reader who knows neither.
         tables: by name, the first is the one to read first.
         figures: by name, in the order of the reports.

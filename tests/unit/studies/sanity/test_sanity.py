@@ -359,7 +359,7 @@ def test_tables_of_files(setting):
     sanity = tables["sanity"]
     assert len(sanity) == 2 * len(items) * len(stages)
     assert set(sanity["randomised_up_to"]) == set(stages)
-    # A map that can't change has no spread, hence no interval.
+    # A map that can't change has no spread, and so no interval.
     spread = sanity[sanity["ci_low"].notna()]
     assert len(spread) >= len(sanity) / 2
     assert (spread["ci_low"] < spread["rank_correlation"]).all()

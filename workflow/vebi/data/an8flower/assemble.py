@@ -138,7 +138,7 @@ def _check_alike(path: Path, chunk: h5py.File, first_path: Path, first: h5py.Fil
 
 
 def _count_images(chunks: Sequence[tuple[int, int, Path]]) -> int:
-    """Images of all chunks, which must follow one another."""
+    """Images of all chunks, which must be consecutive."""
     expected, before = 0, ""
     for start, stop, path in chunks:
         if start != expected:

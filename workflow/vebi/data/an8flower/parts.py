@@ -19,7 +19,7 @@ from vebi.data.an8flower.scene import (
 COMPANION_SUFFIX = "2"
 OBJECT_NAMES = tuple(f"object{k}" for k in range(MAX_OBJECTS))
 # What the pixels of `parts` number: sky is what no ray hits, the other parts are objects. New names
-# come last: the numbers stand in files.
+# come last: the numbers are stored in files.
 PART_NAMES = (
     "sky",
     *(part for part in PARTS if part not in ("sky", "horizon")),

@@ -3,7 +3,7 @@
 Image i shows class i mod C and base scene (i // C) // V, for C classes and V views per base. The
 plant's shape belongs to the base scene and is shared by all classes; camera, light and colours
 belong to the image. So a class differs from another only in what its name says, and the split by
-base scene keeps near-duplicates together. What each set's classes mean stands in `FLOWER_SETS`.
+base scene keeps near-duplicates together. What each set's classes mean is in `FLOWER_SETS`.
 
 Only `Generator.random` and `math` are used: both give the same bits for every numpy version, so the
 rendering environment and the main one draw the same scenes.

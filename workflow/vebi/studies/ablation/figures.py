@@ -12,6 +12,7 @@ from vebi.figures.grid import (
     new_grid,
     rows_of,
     share_legend,
+    title_panel,
 )
 from vebi.figures.names import short_title
 from vebi.figures.style import CONDITION_COLOURS, CONDITION_NAMES, SCOPE_NAMES, SMALL, styled
@@ -52,7 +53,7 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
             axis.set_xlabel("mu (features removed, mean over seeds)")
             counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
             title = short_title(dataset, model, experiments)
-            axis.set_title(f"{title}\n{SCOPE_NAMES[scope]}, {counts}")
+            title_panel(axis, f"{title}\n{SCOPE_NAMES[scope]}, {counts}")
     label_rows(axes, "mean class accuracy")
     share_legend(figure, axes)
     return figure
@@ -97,7 +98,7 @@ def draw_ablation_bars(table: pd.DataFrame, mu_of: dict[tuple[str, str], float])
         axis.set_ylim(0, 1)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
         title = short_title(dataset, model, experiments)
-        axis.set_title(f"{title}\nmu = {mu:g}, {counts}")
+        title_panel(axis, f"{title}\nmu = {mu:g}, {counts}")
     label_rows(axes, "mean class accuracy")
     note = (
         "in brackets: mean number of features removed; dots: the networks, means over draws; "

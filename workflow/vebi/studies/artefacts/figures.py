@@ -22,6 +22,7 @@ from vebi.figures.grid import (
     new_grid,
     share_legend,
     share_limits,
+    title_panel,
 )
 from vebi.figures.images import explain_colours, show_image
 from vebi.figures.names import title_of
@@ -57,7 +58,7 @@ def draw_artefact_maps(features: Sequence[DrawnFeature]) -> Figure:
     methods = in_order(features[0].maps) if features else []
     columns = 1 + len(methods)
     rows = max(1, 2 * len(features))
-    figure, axes = new_figure(rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 0.75))
+    figure, axes = new_figure(rows, columns, figsize=(1.55 * columns + 0.3, 1.6 * rows + 1.1))
     for axis in axes.flat:
         axis.axis("off")
     if not features:
@@ -107,7 +108,8 @@ def draw_artefact_scores(table: pd.DataFrame) -> Figure:
         _draw_layers(upper, part[~finished])
         counts = describe_sample(part["n_images"].max(), part["seed"].nunique())
         title = f"{title_of(dataset, model)}\n{counts}"
-        upper.set(title=title, xlabel="layer of the feature (its stride)")
+        title_panel(upper, title)
+        upper.set_xlabel("layer of the feature (its stride)")
         for row, method in enumerate(methods):
             rows = part[finished & (part["method"] == method)]
             if len(rows):

@@ -1,6 +1,6 @@
 """The tables artefacts and artefacts_paired: scores with intervals, and methods compared.
 
-Beside the score of each layer's features stands how far the same maps lie on the mask.
+With the score of each layer's features: how far the same maps lie on the mask.
 
 Images of one base scene are alike, so the interval of one network is over base scenes, that of several
 over networks and scenes.

@@ -58,7 +58,7 @@ def draw_share_matched(
     """As large a part of other layers, of features that were not selected: (k, 2).
 
     The shares of the layers that are selected from are dealt to layers drawn at random from the scope;
-    each loses that part of its channels, rounded, at least one, as far as it has so many to draw from.
+    each loses that part of its channels, rounded, at least one, as far as it has that many to draw from.
     """
     width = {layer.index: layer.n_channels for layer in layers}
     found, counts = np.unique(features.selected[:, 0], return_counts=True)

@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from vebi.catalogue.methods import CHANCE, DRAWN, in_order
 from vebi.data.dataset import TEST, open_dataset
 from vebi.figures.images import explain_colours, pick_examples, read_rows, show_image
-from vebi.figures.style import HEATMAP, SMALL, new_figure, styled
+from vebi.figures.style import HEATMAP, SMALL, WIDTH, new_figure, styled
+from vebi.figures.text import fit_text
 from vebi.studies.iou.curve import area_under_curve
 from vebi.studies.iou.iou_file import read_curves
+
+# Methods side by side, with names that can be read.
+MOST_METHODS = 6
 
 
 @styled
@@ -27,27 +31,32 @@ def draw_examples(
 ) -> Figure:
     """The paper's Fig. 9: image, mask and each method's map (N, H, W), with its area under the IoU.
 
-    `distractors` bool (N, H, W) are shown grey next to the white mask.
+    Methods that do not fit on the page's width stand below, all images once more. `distractors` bool
+    (N, H, W) are shown grey next to the white mask.
     """
     methods = in_order(heatmaps)
-    n_columns = 2 + len(methods)
-    width = 1.5 if len(methods) < 6 else 1.15
-    size = (width * n_columns, (width + 0.12) * len(images) + 0.75)
-    figure, axes = new_figure(len(images), n_columns, figsize=size)
+    blocks = -(-len(methods) // MOST_METHODS)
+    each = -(-len(methods) // blocks)
+    width = min(1.5, WIDTH / (2 + each))
+    size = (width * (2 + each), blocks * ((width + 0.12) * len(images) + 0.3) + 0.45)
+    figure, axes = new_figure(blocks * len(images), 2 + each, figsize=size)
     shown = masks if distractors is None else masks + 0.45 * distractors
-    for row, image in enumerate(images):
-        show_image(axes[row, 0], image)
-        axes[row, 0].set_ylabel(row_titles[row], fontsize=SMALL)
-        show_image(axes[row, 1], shown[row], vmin=0, vmax=1)
-        for column, method in enumerate(methods, start=2):
-            show_image(axes[row, column], heatmaps[method][row], cmap=HEATMAP, vmin=0, vmax=1)
-            axes[row, column].set_xlabel(
-                f"area {areas[method][row]:.2f}", fontsize=SMALL, labelpad=1
-            )
     mask = "mask" if distractors is None else "mask,\ndistractors grey"
-    names = ["image", mask, *(DRAWN[m].short for m in methods)]
-    for axis, name in zip(axes[0], names, strict=True):
-        axis.set_title(name, fontsize=SMALL)
+    for axis in axes.flat:
+        axis.axis("off")
+    for block in range(blocks):
+        of_block = methods[block * each : (block + 1) * each]
+        rows = axes[block * len(images) : (block + 1) * len(images)]
+        for i, (row, image) in enumerate(zip(rows, images, strict=True)):
+            show_image(row[0], image)
+            row[0].set_ylabel(fit_text(row_titles[i], 72 * width, SMALL), fontsize=SMALL)
+            show_image(row[1], shown[i], vmin=0, vmax=1)
+            for axis, method in zip(row[2:], of_block, strict=False):
+                show_image(axis, heatmaps[method][i], cmap=HEATMAP, vmin=0, vmax=1)
+                axis.set_xlabel(f"area {areas[method][i]:.2f}", fontsize=SMALL, labelpad=1)
+        names = ["image", mask, *(DRAWN[m].short for m in of_block)]
+        for axis, name in zip(rows[0], names, strict=False):
+            axis.set_title(name, fontsize=SMALL)
     explain_colours(figure)
     return figure
 

@@ -1,6 +1,6 @@
 """Do maps mark where a digit has no ink but another one would (VEBI 4.2, Fig. 6)?
 
-A stroke draws heat to its edges, and gaps lie beside strokes. So a gap is compared with other empty
+A stroke draws heat to its edges, and gaps lie next to strokes. So a gap is compared with other empty
 pixels of the same image that are as far from the ink.
 """
 

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vebi.figures.grid import new_grid
+from vebi.figures.grid import new_grid, title_panel
 from vebi.figures.names import title_of
 from vebi.figures.style import BLUE, GREY, SCOPE_NAMES, SMALL, VERMILION, WIDTH, styled
 
@@ -46,10 +46,8 @@ def draw_feature_counts(table: pd.DataFrame) -> Figure:
         axis.set_ylim(bottom=0)
         networks = part["seed"].nunique()
         counted = f"{networks} network{'s' if networks > 1 else ''}"
-        axis.set(
-            title=f"{title_of(dataset, model, ', ')}\nμ = {mu:g}, {counted}",
-            ylabel="features selected by any class",
-        )
+        title_panel(axis, f"{title_of(dataset, model, ', ')}\nμ = {mu:g}, {counted}")
+        axis.set_ylabel("features selected by any class")
         axis.legend(fontsize=SMALL, loc="upper left")
     return figure
 

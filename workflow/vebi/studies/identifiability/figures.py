@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import get_method
 from vebi.catalogue.palette import BLUE, GREEN, GREY, PURPLE, VERMILION
-from vebi.figures.grid import add_note, get_experiments, label_rows, new_grid, rows_of
+from vebi.figures.grid import add_note, get_experiments, label_rows, new_grid, rows_of, title_panel
 from vebi.figures.names import title_of
 from vebi.figures.style import NOTE, SMALL, WIDTH, styled
 from vebi.studies.identifiability.rankings import RANKINGS
@@ -35,7 +35,7 @@ def draw_identifiability(
         features = rows_of(stability, *experiment)
         networks = features["seed"].nunique()
         counted = f"{networks} networks" if networks > 1 else "one network"
-        column[0].set_title(f"{title_of(*experiment)}\n{counted}, {len(features)} features")
+        title_panel(column[0], f"{title_of(*experiment)}\n{counted}, {len(features)} features")
         _draw_stability(column[0], features)
         _draw_bars(column[1], [rows_of(rivals, *experiment)], "drop")
         if maps is not None:

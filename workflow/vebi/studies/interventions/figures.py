@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.catalogue.palette import BLUE, GREY, VERMILION
-from vebi.figures.grid import get_experiments, new_grid, rows_of
+from vebi.figures.grid import get_experiments, new_grid, rows_of, title_panel
 from vebi.figures.names import title_of
 from vebi.figures.style import SMALL, styled
 from vebi.figures.text import feature_label
@@ -73,7 +73,8 @@ def draw_part_effects(table: pd.DataFrame) -> Figure:
                 _draw_changes(axis, of_change, place, str(change))
         axis.axvline(0, color=GREY, lw=0.8)
         axis.set_yticks(range(len(parts)), parts)
-        axis.set(ylim=(len(parts) - 0.5, -0.5), title=title_of(dataset, model))
+        title_panel(axis, title_of(dataset, model))
+        axis.set_ylim(len(parts) - 0.5, -0.5)
         axis.set_xlabel("drop of the predicted class's score")
         for name, colour in {**CHANGES, "another change": GREY}.items():
             axis.plot([], [], "o", ms=3, color=colour, label=name)
@@ -109,7 +110,7 @@ def draw_feature_parts(table: pd.DataFrame) -> Figure:
         labels = [f"class {c}: {feature_label(layer, channel)}" for c, layer, channel in grid.index]
         axis.set_yticks(range(len(grid)), labels, fontsize=SMALL)
         axis.set_xticks(range(len(parts)), parts, rotation=90, fontsize=SMALL)
-        axis.set_title(title_of(dataset, model), fontsize=8)
+        title_panel(axis, title_of(dataset, model))
         axis.grid(visible=False)
         for place, row in enumerate(grid.to_numpy()):
             if not np.isnan(row).all():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vebi.catalogue.methods import DRAWN, in_order
 from vebi.catalogue.palette import BLACK, GREEN, GREY
 from vebi.figures.images import show_image
-from vebi.figures.style import SMALL, new_figure, styled
+from vebi.figures.style import SMALL, WIDTH, new_figure, styled
 from vebi.studies.interventions.effects_file import Effects, read_effects
 from vebi.studies.interventions.interventions_file import Intervened, read_interventions
 from vebi.studies.interventions.parts import effects_of_parts
@@ -33,7 +33,7 @@ def draw_panels(pictures: list[Intervened], effects: Effects) -> Figure:
     """For each image: it and its interventions in rows, then bars of relevance and effect per part."""
     applied = [np.flatnonzero(one.applies) for one in pictures]
     lines = [-(-(1 + len(columns)) // COLUMNS) for columns in applied]
-    figure = Figure(figsize=(1.25 * COLUMNS, sum(1.5 * n + 2.3 for n in lines)))
+    figure = Figure(figsize=(WIDTH, sum(1.5 * n + 2.3 for n in lines)))
     outer = figure.subfigures(len(pictures), 1, squeeze=False)[:, 0]
     for part, one, columns, n in zip(outer, pictures, applied, lines, strict=True):
         upper, lower = part.subfigures(2, 1, height_ratios=(1.5 * n, 2.3))
@@ -97,8 +97,10 @@ def draw_scatter(effects: Effects) -> Figure:
     methods = in_order(effects.density)
     columns = min(5, len(methods))
     lines = -(-len(methods) // columns)
-    size = (2.2 * columns, 2.2 * lines)
-    figure, axes = new_figure(lines, columns, figsize=size, sharex=True, sharey=True)
+    size = WIDTH / 5
+    figure, axes = new_figure(
+        lines, columns, figsize=(size * columns, size * lines), sharex=True, sharey=True
+    )
     true = np.where(effects.area > 0, _scaled_effects(effects), np.nan)
     is_carrier = np.arange(len(effects.parts))[None] == effects.class_part[:, None]
     for axis in axes.flat[len(methods) :]:
@@ -112,7 +114,7 @@ def draw_scatter(effects: Effects) -> Figure:
             x, y = true[chosen], relevance[chosen]
             axis.plot(x, y, "o", ms=2.5, alpha=0.5, mew=0, color=colour, label=name)
         axis.set(xlim=(-0.6, 1.05), ylim=(-0.05, 1.05))
-        axis.set_title(DRAWN[method].label, fontsize=8)
+        axis.set_title(DRAWN[method].short, fontsize=SMALL)
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), fontsize=SMALL, loc="outside upper right"
     )

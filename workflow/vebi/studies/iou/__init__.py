@@ -57,7 +57,7 @@ STUDY = Study(
             caption=paragraph("""
                 Differences of area between two methods on the same images: *method* minus
                 *reference*, mean over networks, with the 95 % interval and p-value over networks
-                and scenes (over scenes for one network). Beside it the areas themselves, the
+                and scenes (over scenes for one network). Next to it the areas themselves, the
                 difference over images in which both have something to draw (*share_without_map* is
                 left out there), and that of rank-normalised maps.
             """),
@@ -136,7 +136,7 @@ STUDY = Study(
             draw="vebi.studies.iou.figures:draw_iou_curves",
             caption=paragraph("""
                 Overlap of maps and masks against the threshold at which a map is cut off (the
-                paper's Fig. 8). Above, the paper's methods and chance; below, other methods beside
+                paper's Fig. 8). Above, the paper's methods and chance; below, other methods alongside
                 VEBI. Thick: mean over networks; thin: single networks. The legend has the area
                 under each curve.
             """),

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vebi.catalogue.methods import CHANCE, DRAWN, OURS, in_order
-from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of
+from vebi.figures.grid import describe_sample, get_experiments, new_grid, rows_of, title_panel
 from vebi.figures.names import title_of
 from vebi.figures.style import GREEN, GREY, SMALL, VERMILION, WIDTH, styled
 
@@ -26,7 +26,7 @@ REGIONS = {
 def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
     """The paper's Fig. 8: mean IoU against the threshold, mean over seeds, area in the legend.
 
-    A column per experiment. The paper's methods stand in the first row; other ones in a second, with
+    A column per experiment. The paper's methods are in the first row; other ones in a second, with
     the paper's as a reference.
     """
     experiments = get_experiments(curves)
@@ -43,7 +43,7 @@ def draw_iou_curves(curves: pd.DataFrame, areas: pd.DataFrame) -> Figure:
                 _draw_curve(axis, part, area, method, 1.6 if method in paper else 1.1)
             counts = describe_sample(area["n_images"].iloc[0], area["seed"].nunique())
             title = f"{title_of(dataset, model)}, {counts}"
-            axis.set_title(title if row == 0 else "other methods and VEBI")
+            title_panel(axis, title if row == 0 else "other methods and VEBI")
             axis.set(
                 xlabel="threshold on the heatmap", ylabel="mean IoU with the mask", xlim=(0, 1)
             )
@@ -159,7 +159,7 @@ def draw_distractors(table: pd.DataFrame) -> Figure:
         axis.spines["bottom"].set_bounds(0, 1)
         axis.grid(axis="y", visible=False)
         counts = describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-        axis.set_title(f"{title_of(dataset, model, ', ')}\n{counts} (black marks)", pad=34)
+        title_panel(axis, f"{title_of(dataset, model, ', ')}\n{counts} (black marks)", pad=34)
         axis.set_xlabel("share of the heatmap's mass")
         axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=SMALL)
     return figure

@@ -136,7 +136,7 @@ def paired_table(
 ) -> pd.DataFrame:
     """Difference in area of `(method, reference)` pairs on the same images, over `runs`: networks.
 
-    Beside it the areas themselves; the difference over the images in which both have something to draw
+    Next to it the areas themselves; the difference over the images in which both have something to draw
     (`with_map_difference`; `share_without_map`: the others, mean over networks); and that of
     rank-normalised maps.
     """

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vebi.catalogue.descriptors import DESCRIPTORS
-from vebi.figures.grid import draw_legend, label_rows, new_grid, share_legend
+from vebi.figures.grid import draw_legend, label_rows, new_grid, share_legend, title_panel
 from vebi.figures.names import name_of
 from vebi.figures.style import (
     BLACK,
@@ -85,7 +85,7 @@ def draw_published(*removal: pd.DataFrame, kinds: Kinds) -> Figure:
         for axis, (name, variant, solver) in zip(axes[:, column], settings, strict=True):
             rows = table[(table["variant"] == "/".join(variant)) & (table["solver"] == solver)]
             _draw_rows(axis, rows.sort_values("mu"), reported, variant[-1])
-            axis.set_title(f"{_title(table, model, kinds)}\n{name}")
+            title_panel(axis, f"{_title(table, model, kinds)}\n{name}")
     label_rows(axes, "accuracy")
     share_legend(figure, axes, 3)
     return figure
@@ -141,7 +141,7 @@ def draw_tipping_point(table: pd.DataFrame, kinds: Kinds) -> Figure:
                 _mark_printed(axis, reported)
             axis.set(xlim=(0, 1), ylim=(0, 1.03))
             axis.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
-            axis.set_title(f"{_title(table, model, kinds)}\n{REMOVAL_NAMES[removal]}")
+            title_panel(axis, f"{_title(table, model, kinds)}\n{REMOVAL_NAMES[removal]}")
             axis.set_xlabel("filters removed")
     label_rows(axes, "test accuracy")
     share_legend(figure, axes, 3)
@@ -206,7 +206,7 @@ def draw_causes(table: pd.DataFrame, kinds: Kinds) -> Figure:
         axis.grid(axis="y", visible=False)
         axis.set(xlim=(0, 1.04), ylim=(position, -0.7))
         axis.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
-        axis.set_title(_title(table, model, kinds))
+        title_panel(axis, _title(table, model, kinds))
         axis.set_xlabel("filters removed when half\nof the accuracy is gone")
     handles = [
         Line2D([], [], color=CONDITION_COLOURS[c], marker="o", ms=4, label=CONDITION_NAMES[c])
@@ -282,7 +282,7 @@ def draw_invariance(table: pd.DataFrame, kinds: Kinds) -> Figure:
             axis.set_xlim(-0.6, len(names) - 0.4)
             axis.set_ylim(0, 1.1 * max(0.1, rows[["jaccard"]].to_numpy().max()) + 0.08)
             sizes = f"{rows['n_first'].mean():.0f} of {rows['n_filters'].iloc[0]} filters"
-            axis.set_title(f"{name_of(model)}, mu = {mu:g}\nselected: {sizes}")
+            title_panel(axis, f"{name_of(model)}, mu = {mu:g}\nselected: {sizes}")
             axis.grid(axis="x", visible=False)
     label_rows(axes, "Jaccard index")
     share_legend(figure, axes, 3)

@@ -146,7 +146,7 @@ def tabulate_curves(study: pd.DataFrame, network: Network) -> pd.DataFrame:
 
 
 def tabulate_tipping(study: pd.DataFrame, network: Network) -> pd.DataFrame:
-    """mcgill_tipping_point of one model; the rule stands in vebi.studies.mcgill.tipping."""
+    """mcgill_tipping_point of one model; the rule is in vebi.studies.mcgill.tipping."""
     return tipping_points(
         study,
         network.reported,

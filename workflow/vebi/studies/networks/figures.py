@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vebi.data.dataset import TEST, TRAIN, open_dataset, open_datasets
-from vebi.figures.grid import describe_sample, label_rows, new_grid
+from vebi.figures.grid import describe_sample, label_rows, new_grid, title_panel
 from vebi.figures.images import pick_examples, show_image
 from vebi.figures.names import title_of
 from vebi.figures.style import BLUE, SMALL, new_figure, styled
@@ -55,7 +55,8 @@ def draw_histories(
                 history["epoch"], history["test_accuracy"], "o-", ms=2.5, color=BLUE, alpha=0.6
             )
         counts = describe_sample(n_images[experiment[0]], len(own))
-        axis.set(title=f"{title_of(*experiment)}\n{counts}", xlabel="epoch")
+        title_panel(axis, f"{title_of(*experiment)}\n{counts}")
+        axis.set_xlabel("epoch")
         # From 0.9 at least: the difference of one test image should not look like a collapse.
         axis.set_ylim(min(0.9, axis.get_ylim()[0]), 1.003)
     label_rows(axes, "test accuracy, a line per seed")
@@ -81,7 +82,9 @@ def draw_montage(
         row, column = divmod(number, columns)
         axis = axes[row, column * each]
         show_image(axis, image)
-        axis.set_title(fit_text(title, 72 * 0.95 * each, SMALL), fontsize=SMALL, pad=2)
+        # From the image to the end of its mask.
+        name = fit_text(title, 72 * 0.95 * each, SMALL)
+        axis.set_title(name, fontsize=SMALL, pad=2, loc="center" if masks is None else "left")
         if masks is not None:
             show_image(axes[row, column * each + 1], masks[number], vmin=0, vmax=1)
     return figure

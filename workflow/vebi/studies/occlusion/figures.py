@@ -25,7 +25,7 @@ def draw_occlusion(curves: pd.DataFrame, paired: pd.DataFrame) -> Figure:
         _draw_curves(axes[0, column], curves[of_experiment], methods)
         part = curves[of_experiment]
         counts = grid.describe_sample(part["n_images"].iloc[0], part["seed"].nunique())
-        axes[0, column].set_title(f"{title_of(dataset, model)}\n{counts}")
+        grid.title_panel(axes[0, column], f"{title_of(dataset, model)}\n{counts}")
         of_experiment = (paired["dataset"] == dataset) & (paired["model"] == model)
         rows = paired[of_experiment & (paired["reference"] == PEER.name)].set_index("method")
         _draw_differences(axes[1, column], rows, methods)

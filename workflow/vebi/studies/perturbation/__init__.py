@@ -202,7 +202,7 @@ STUDY = Study(
                 Above, the work's test of usefulness: images are reduced to the patches of the
                 selected channels, and a small classifier is trained on them; next to it the same
                 classifier on whole images, on the patches of random channels, and the network
-                itself. How much of the image the patches leave stands in the legend: where it is
+                itself. How much of the image the patches leave is in the legend: where it is
                 much, the test says little. Below, how alike the two selections are, by the authors'
                 measure, which is half the Dice coefficient. Diamonds: where the authors' curves end
                 on their data, which are not here.
@@ -214,7 +214,7 @@ STUDY = Study(
             draw="vebi.studies.perturbation.figures:draw_run_scatter",
             caption=paragraph("""
                 Correlation against precision of every channel, layer by layer, each the mean over
-                the images of the study; the selected channels are those that often stand in the top
+                the images of the study; the selected channels are those that are often in the top
                 k.
             """),
             per="experiment",

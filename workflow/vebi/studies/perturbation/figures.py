@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from vebi.catalogue.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from vebi.data.dataset import TEST, open_dataset
-from vebi.figures.grid import add_note, get_experiments, label_rows, new_grid, rows_of, share_legend
+from vebi.figures.grid import (
+    add_note,
+    get_experiments,
+    label_rows,
+    new_grid,
+    rows_of,
+    share_legend,
+    share_limits,
+    title_panel,
+)
 from vebi.figures.images import show_image
 from vebi.figures.names import name_of, title_of
 from vebi.figures.style import SMALL, WIDTH, new_figure, styled
@@ -103,7 +112,7 @@ def draw_influence(table: pd.DataFrame, k: int) -> Figure:
         above.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
         images, seeds = rows["n_images"].iloc[0], rows["seed"].nunique()
         networks = f"{seeds} networks" if seeds > 1 else "one network"
-        above.set_title(f"{title_of(*experiment)}, {images:.0f} images, {networks}")
+        title_panel(above, f"{title_of(*experiment)}, {images:.0f} images, {networks}")
         first = rows[(rows["perturbation"] == perturbations[0]) & (rows["layer"] != ALL_LAYERS)]
         layers = list(dict.fromkeys(first["layer"]))
         _bars(below, first, layers, "layer", choices)
@@ -142,7 +151,7 @@ def draw_transfer(table: pd.DataFrame, k: int) -> Figure:
         axis.grid(axis="x", visible=False)
         names = [PERTURBATIONS[name].label.replace("\n", " ") for name in perturbations]
         axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
-        axis.set_title(title_of(*experiment))
+        title_panel(axis, title_of(*experiment))
         axis.set_ylim(0, 1)
     label_rows(axes, "share of other images\non which a channel fires", most=2)
     note = "filled: images of the same class, open: of other classes; lines: 95 % over scenes"
@@ -175,7 +184,7 @@ def draw_overlap(table: pd.DataFrame, k: int) -> Figure:
             )
         axis.set_xticks(range(len(layers)), list(map(layer_label, layers)))
         axis.grid(axis="x", visible=False)
-        axis.set_title(f"{title_of(*experiment)}, {rows['n_images'].iloc[0]:.0f} images")
+        title_panel(axis, f"{title_of(*experiment)}, {rows['n_images'].iloc[0]:.0f} images")
     label_rows(axes, f"channels in common, of {k}")
     share_legend(figure, axes)
     return figure
@@ -211,7 +220,7 @@ def draw_epochs(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
                 above.plot(end, PUBLISHED_ACCURACY[choice], "D", mfc="none", ms=5, color=colour,
                            clip_on=False)  # fmt: skip
         count = rows["n_patch_images"].iloc[0]
-        above.set_title(f"{title_of(*experiment)}, {count:.0f} test images")
+        title_panel(above, f"{title_of(*experiment)}, {count:.0f} test images")
         lowest = min(rows["patch_ci_low"].min(), min(PUBLISHED_ACCURACY.values()))
         above.set(ylim=(max(0, lowest - 0.35), 1.03), xlabel="epoch of the network")
         above.legend(fontsize=SMALL, loc="lower right")
@@ -255,7 +264,7 @@ def draw_scatter(
     `metrics[layer]` has `correlation` and `precision` (N, channels). Those in the top k of their image
     and layer are coloured. Channels without a precision (they hardly respond) stand below the axis.
     """
-    figure, axes = new_figure(1, len(metrics), figsize=(3.5 * len(metrics), 3.5), sharey=True)
+    figure, axes = new_grid(len(metrics), height=3.2)
     for axis, (layer, found) in zip(axes[0], metrics.items(), strict=True):
         correlation, precision = found["correlation"], found["precision"]
         finite = np.isfinite(precision) & (precision > 0)
@@ -275,9 +284,12 @@ def draw_scatter(
         none = (~finite).mean()
         axis.axhline(low / 1.7, color="#999999", lw=0.6, ls=":")
         channels = correlation.shape[1]
-        axis.set_title(f"{layer_label(layer)} ({channels} channels)\n{none:.0%} without precision")
+        title_panel(
+            axis, f"{layer_label(layer)} ({channels} channels)\n{none:.0%} without precision"
+        )
         axis.set_xlabel("mean |correlation| with the output")
-    axes[0, 0].set_ylabel("precision (1 / variance)")
+    share_limits(axes, "y")
+    label_rows(axes, "precision (1 / variance)")
     figure.suptitle(title, fontsize=9.5)
     figure.legend(loc="outside lower center", ncols=4, fontsize=SMALL, markerscale=1.6)
     return figure
@@ -298,7 +310,10 @@ def draw_contact_sheet(
     cut for show.
     """
     columns = 1 + max(len(numbers) for _, numbers, _ in copies.values())
-    figure, axes = new_figure(len(copies), columns, figsize=(1.25 * columns, 1.42 * len(copies)))
+    width = min(1.25, WIDTH / columns)
+    figure, axes = new_figure(
+        len(copies), columns, figsize=(width * columns, (width + 0.17) * len(copies))
+    )
     for row, (name, (strength, numbers, made)) in zip(axes, copies.items(), strict=True):
         show_image(row[0], image)
         label = PERTURBATIONS[name].label

@@ -155,7 +155,7 @@ def _activations(
     layers: Sequence[Layer],
     wanted: Sequence[Layer],
 ) -> Activations:
-    """Activations of `images` (N, C, H, W), those at `chosen` (N), and of the test images beside them."""
+    """Activations of `images` (N, C, H, W), those at `chosen` (N), and of the test images."""
     others = spread_over_classes(dataset.labels, dataset.indices(TEST), settings.reference)
     reference = to_network_input(dataset.read("images", others), images.device)
     return Activations(

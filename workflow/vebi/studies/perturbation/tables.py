@@ -19,7 +19,7 @@ def tabulate(
 
     `parts`: resampling, transfer, overlap, claims, and, where the epochs were followed, patches and
     similarity. `epochs[model]`: how long each network was trained in all, the epoch of all that was
-    measured on the network as it is. In resampling.csv the accuracies of patches stand in rows of layer
+    measured on the network as it is. In resampling.csv the accuracies of patches are in rows of layer
     "all"; those of the last epoch share the row of the same metric's influence. Every row is of one
     network: its intervals are over scenes.
     """

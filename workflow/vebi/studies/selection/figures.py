@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vebi.figures.grid import new_grid
+from vebi.figures.grid import new_grid, title_panel
 from vebi.figures.names import title_of
 from vebi.figures.style import CONDITION_COLOURS, SCOPE_NAMES, SMALL, styled
 from vebi.selection.path_file import Solution, read_solution
@@ -42,8 +42,8 @@ def draw_selection_path(
         for axis in (upper, lower):
             axis.set_xscale("log")
             axis.set_xlabel("mu")
-        title = f"{title_of(*experiment)}, {n_images[experiment]:,} images"
-        upper.set(title=title, ylabel="features selected")
+        title_panel(upper, f"{title_of(*experiment)}\n{n_images[experiment]:,} images")
+        upper.set_ylabel("features selected")
         lower.set(ylabel="squared error per image")
         upper.legend(fontsize=SMALL, title="a line per seed", title_fontsize=SMALL)
     return figure
