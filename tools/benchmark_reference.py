@@ -2,7 +2,6 @@
 
     python tools/benchmark_reference.py define an8flower-double-12c --config config/flowers.yaml --seed 4
     python tools/benchmark_reference.py score an8flower-double-12c
-    python tools/pages.py
 
 `define` takes the networks of one seed and the data set from the configuration's run; Blender draws the
 interventions, into a folder that a second call goes on from (`--work`). `score` needs nothing but what is
@@ -25,9 +24,10 @@ from snakemake.utils import update_config
 from torch import nn
 
 import vebi
-from vebi.benchmark.known import NAMES, score_known
+from vebi.benchmark.known import score_known
 from vebi.benchmark.reference import INTERVENTIONS, KNOWN_SCORES, ROOT, read_scores, write_sums
 from vebi.benchmark.score import SCORES
+from vebi.catalogue.known import KNOWN
 from vebi.config import Config, parse_config
 from vebi.config.datasets import An8FlowerConfig
 from vebi.data.an8flower.assemble import assemble_interventions
@@ -206,9 +206,9 @@ def publish_interventions(origin: Origin, chosen: NDArray[np.int64], out: Path, 
 def score(dataset: str, names: Sequence[str]) -> None:
     """Write the scores of known methods and controls; those of others than `names` stay as they are."""
     found = score_known(dataset, names=names)
-    if set(names) != set(NAMES):
+    if set(names) != set(KNOWN):
         others = read_scores(dataset).query("kind == 'known' and method not in @names")
-        found = pd.concat([others[others["method"].isin(NAMES)], found], ignore_index=True)
+        found = pd.concat([others[others["method"].isin(KNOWN)], found], ignore_index=True)
     write_table(ROOT / dataset / KNOWN_SCORES, found, SCORES)
 
 
@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("define", "score"))
     parser.add_argument("dataset", help="its name in the configuration")
-    parser.add_argument("--methods", nargs="*", choices=NAMES, default=NAMES, help="default: all")
+    parser.add_argument("--methods", nargs="*", choices=KNOWN, default=KNOWN, help="default: all")
     parser.add_argument("--config", type=Path, default=CONFIGURATIONS / "flowers.yaml")
     parser.add_argument("--seed", type=int, default=0, help="of the networks")
     parser.add_argument("--results", type=Path, help="default: results/RUN")

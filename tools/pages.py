@@ -10,7 +10,7 @@ the pages again and fails where a committed one differs: a number that drifted, 
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -21,22 +21,22 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from snakemake.utils import update_config
 
-from vebi.benchmark import reference
-from vebi.benchmark.known import ADAPTED
-from vebi.benchmark.measures import MEASURES, names_of
 from vebi.benchmark.page import about, ahead_of, shown_ranks, shown_table
-from vebi.benchmark.ranks import rank_table
-from vebi.benchmark.score import summarise
+from vebi.benchmark.tables import ranks_of, wide_table
+from vebi.catalogue.known import ADAPTED, KNOWN
+from vebi.catalogue.measures import MEASURES, names_of
 from vebi.claims.facts import facts_of
 from vebi.claims.merge import merge, read_claims
 from vebi.claims.show import claim_table, count_table, measured, published, reason
 from vebi.claims.table import CLAIMS_TABLE
 from vebi.claims.tabulate import tabulate
 from vebi.config import parse_config
+from vebi.data.an8flower.scene import get_flower_set
 from vebi.figures.names import named
 from vebi.io.tables import read_rows, write_table
 from vebi.report.places import TABLES
 from vebi.statistics import over_networks
+from vebi.studies.interventions.tables import CLASS_PART
 
 # In the order in which equal evidence counts.
 RUNS = ("default", "flowers", "mnist", "robustness", "mcgill", "resampling", "photographs")
@@ -137,6 +137,28 @@ class Numbers:
         """How much more of a map lies on a region than of one that is even over the image."""
         rows = self.rows(run, "distractors", method=method)
         return f"{rows[f'mass_on_{where}'].mean() / rows[f'area_{where}'].mean():.1f}"
+
+    def used(self, dataset: str, model: str) -> dict[str, str]:
+        """What changes in a scene do to networks, what boxes say of it, and what drives features."""
+        keys = {"dataset": dataset, "model": model}
+        changes = self.rows("benchmark", "interventions", **keys)
+        drops = -changes.groupby(["part", "change"])["score_change"].mean()
+        carriers = set(get_flower_set(dataset.removeprefix("an8flower-")).parts)
+        others = drops.drop([CLASS_PART, *carriers, "other"], level="part", errors="ignore")
+        boxes = self.rows("benchmark", "box_effects", **keys).groupby("box")
+        features = self.rows("benchmark", "feature_parts", **keys, rank=1)
+        carrier = features["class"].map(dict(enumerate(part_of_classes(dataset))))
+        own = (features["part"] == carrier).groupby(features["seed"]).mean()
+        return {
+            "neutral": f"{drops[CLASS_PART, 'neutral']:.1f}",
+            "removed": f"{drops[CLASS_PART, 'removed']:.1f}",
+            "other": f"{others.abs().max():.1f} ({' '.join(others.abs().idxmax())})",
+            **{
+                box: f"{rows['rank_correlation'].mean():.2f}, {100 * rows['disagreement'].mean():.0f} %"
+                for box, rows in boxes
+            },
+            "features": f"{100 * own.mean():.0f} % of {len(features)}",
+        }
 
     def settings(self, comparison: str, verdict: str) -> str:
         """In how many settings of the study of robustness a comparison has a verdict."""
@@ -261,16 +283,15 @@ class Numbers:
 
 
 class Benchmark:
-    """What the template of docs/benchmark.md may call: the published scores, as text."""
+    """What the template of docs/benchmark.md may call of one data set: its scores, as text."""
 
-    def __init__(self, dataset: str) -> None:
-        scores = reference.read_scores(dataset)
-        table, ranks = summarise(scores), rank_table(scores)
+    def __init__(self, dataset: str, rows: pd.DataFrame) -> None:
+        table, ranks = wide_table(rows), ranks_of(rows)
         self.dataset = dataset
         self.models = list(table["model"].unique())
         self._tables = {model: table[table["model"] == model] for model in self.models}
         self._ranks = {model: ranks[ranks["model"] == model] for model in self.models}
-        self.n_methods = table[table["kind"] == "known"]["method"].nunique()
+        self.n_networks = table["n_networks"].min()
 
     def about(self, model: str) -> str:
         """Images, scenes, and what the intervals range over."""
@@ -288,12 +309,13 @@ class Benchmark:
         return markdown(shown_ranks(of_groups, list(methods)))
 
     def first(self, model: str, measure: str) -> str:
-        """The first method by a measure, and those that can't be told from it."""
+        """The first method by a measure, how often it is, and those that can't be told from it."""
         rows = self._ranks[model]
         rows = rows[(rows["measure"] == measure) & ~rows["differs"]].sort_values("rank")
         names = [f"`{name}`" for name in rows["method"]]
         if not names:
             return "-"
+        names[0] += f" ({100 * rows['best'].iloc[0]:.0f} %)"
         return ", not told from it: ".join([names[0], ", ".join(names[1:])][: len(names)])
 
     def ahead(self, model: str, control: str, measure: str) -> str:
@@ -303,18 +325,25 @@ class Benchmark:
         n = int(known.loc[known["kind"] == "known", measure].notna().sum())
         return "-" if behind is None else f"{len(behind)} of {n}"
 
-    def mostly_ahead(self, control: str) -> str:
-        """The measures by which a control is ahead of most methods, and in how many networks."""
-        found = []
-        for name, measure in MEASURES.items():
-            counts = [
-                (len(behind), int(table.loc[table["kind"] == "known", name].notna().sum()))
-                for table in self._tables.values()
-                if (behind := ahead_of(table, control, name)) is not None
-            ]
-            if won := sum(2 * ahead > n for ahead, n in counts):
-                found.append(f"{measure.title} ({won} of {len(counts)} networks)")
-        return "; ".join(found) or "none"
+    def is_mostly_ahead(self, model: str, control: str, measure: str) -> bool | None:
+        """Whether a control is ahead of most methods; None where it has no value."""
+        table = self._tables[model]
+        behind = ahead_of(table, control, measure)
+        n = int(table.loc[table["kind"] == "known", measure].notna().sum())
+        return None if behind is None else 2 * len(behind) > n
+
+
+def mostly_ahead(benchmarks: Sequence[Benchmark], control: str) -> str:
+    """The measures by which a control is ahead of most methods, and on how many kinds of networks."""
+    found = []
+    for name, measure in MEASURES.items():
+        known = [
+            one.is_mostly_ahead(model, control, name) for one in benchmarks for model in one.models
+        ]
+        given = [ahead for ahead in known if ahead is not None]
+        if won := sum(given):
+            found.append(f"{measure.title} (in {won} of {len(given)} tables)")
+    return "; ".join(found) or "none"
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -368,6 +397,12 @@ def readable(ratio: float) -> str:
     return f"{float(f'{ratio:.2g}'):,.10g}"
 
 
+def part_of_classes(dataset: str) -> list[str]:
+    """The part that carries each class of a rendered set, in label order."""
+    chosen = get_flower_set(dataset.removeprefix("an8flower-"))
+    return [part for part in chosen.parts for _ in chosen.values]
+
+
 def anchor(table: str) -> str:
     """The link to the section of docs/results.md about a table."""
     heading = SECTIONS[table.split("_")[0]].lower()
@@ -402,9 +437,14 @@ def render(root: Path, numbers: Numbers) -> dict[str, str]:
     public = (name for name in dir(numbers) if not name.startswith("_"))
     environment.globals |= {name: getattr(numbers, name) for name in public}
     environment.globals |= {
-        "benchmark": Benchmark("an8flower-double-12c"),
+        "benchmarks": [
+            Benchmark(str(dataset), rows)
+            for dataset, rows in numbers.table("benchmark", "benchmark").groupby("dataset")
+        ],
+        "mostly_ahead": mostly_ahead,
         "MEASURES": MEASURES,
         "ADAPTED": ADAPTED,
+        "KNOWN": KNOWN,
         "n_claims": len(numbers.claims),
         "count_table": count_table(numbers.claims).strip(),
         "claim_table": claim_table(numbers.claims).strip(),

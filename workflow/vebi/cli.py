@@ -414,8 +414,8 @@ def benchmark(
     """
     from vebi.benchmark.compare import benchmark as compare
     from vebi.benchmark.compare import methods_of
-    from vebi.benchmark.measures import names_of
     from vebi.benchmark.page import about, narrow_table, page
+    from vebi.catalogue.measures import names_of
     from vebi.io.files import write_text
 
     found = compare(

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vebi.benchmark.measures import MEASURES
 from vebi.benchmark.ranks import rank_table
 from vebi.benchmark.score import summarise
+from vebi.catalogue.measures import MEASURES
 from vebi.statistics import over_networks_and_scenes, over_scenes
 
 SCENES = np.arange(12)

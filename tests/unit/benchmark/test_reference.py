@@ -16,9 +16,9 @@ from vebi.benchmark import reference
 from vebi.benchmark.bench import Bench
 from vebi.benchmark.compare import KNOWN, benchmark, compare, methods_of
 from vebi.benchmark.controls import CONTROLS
-from vebi.benchmark.known import NAMES
-from vebi.benchmark.measures import MEASURES
 from vebi.benchmark.score import SCORES
+from vebi.catalogue.known import KNOWN as NAMES
+from vebi.catalogue.measures import MEASURES
 from vebi.cli import app
 from vebi.data.an8flower.launch import INTERVENTION_RENDERER, render
 from vebi.data.an8flower.scene import sample_scene, split_of_base
@@ -29,6 +29,7 @@ from vebi.io.tables import read_table, write_table
 from vebi.models.model_file import load_model
 from vebi.studies.interventions.interventions_file import read_changes, read_interventions
 from vebi.studies.interventions.measure import effects_on
+from vebi.studies.interventions.parts import effects_of_parts
 
 DATASET, CHEAP = "an8flower-double-12c", "gradient_x_input"
 FOLDER = reference.ROOT / DATASET
@@ -81,6 +82,22 @@ def test_networks_know_every_image_and_have_their_selection(pictures) -> None:
         assert explainer.classes == tuple(classes)
         predicted = model(torch.from_numpy(images).permute(0, 3, 1, 2).float()).argmax(1)
         assert predicted.tolist() == labels
+
+
+def test_mask_and_network_agree_on_the_part_that_matters_most(pictures) -> None:
+    """docs/benchmark.md says so: a map can't follow one of them there and not the other."""
+    changes = read_changes(FOLDER / reference.INTERVENTIONS)
+    for name, seed in reference.network_names(DATASET):
+        model, _ = load_model(FOLDER / f"{name}-seed{seed}.pt")
+        found = effects_on(model, pictures, changes)
+        of_parts = effects_of_parts(
+            found.score_drop,
+            list(found.change_parts),
+            list(found.change_kinds),
+            list(found.parts),
+        )
+        most = np.where(np.isnan(of_parts), -np.inf, of_parts).argmax(1)
+        assert most.tolist() == found.class_part.tolist(), name
 
 
 def test_images_are_test_images_of_the_set(pictures) -> None:

@@ -101,6 +101,8 @@ BROKEN = [
     (["selection", "nonnegative"], "yes", ["selection.nonnegative", "'yes'", "boolean"]),
     (["selection", "scopes"], ["fc"], ["selection.scopes.0", "'fc'", "'all' or 'conv'"]),
     (["selection", "scopes"], ["conv"], ["heatmaps.scope", "'all'", "conv"]),
+    (["benchmark"], {}, ["benchmark", "needs a section interventions"]),
+    (["benchmark"], {"methods": ["lpr"]}, ["benchmark.methods.0", "'lpr'", "captum:Saliency"]),
     (["experiments", 0, "dataset"], "digitz", ["experiments.0.dataset", "did you mean 'digits'"]),
     (["experiments", 0, "model"], "lenet", ["experiments.0.model", "'lenet'", "allowed: "]),
     (["experiments", 0, "model"], "matconvnet", ["(112, 112, 3)", "(28, 28, 1)"]),

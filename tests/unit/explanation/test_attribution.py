@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 import vebi
 from vebi.catalogue.methods import METHODS
+from vebi.compute.torchvision_ops import declare_missing_ops
 from vebi.io.errors import VebiError
+from vebi.studies.iou.localisation import mass_shares, relevance_rank
 
 
 def small_net() -> nn.Sequential:
@@ -87,6 +89,49 @@ def test_captum_s_metrics_run_on_it(inputs: Tensor) -> None:
     assert (found < 0.05 * nothing).all()
     change = captum.metrics.sensitivity_max(attribution.attribute, inputs, target=TARGETS)
     assert change.shape == (3,)
+
+
+def test_quantus_scores_it(inputs: Tensor) -> None:
+    """Where Quantus is: its measures with masks are ours, and it finds what is faithful so."""
+    declare_missing_ops()  # Quantus imports torchvision
+    quantus = pytest.importorskip("quantus", reason="Quantus is no dependency: pip install quantus")
+    net = small_net()
+
+    def explain(model, inputs, targets, method, as_map=True, **_):
+        images = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
+        attributed = vebi.Attribution(model, method).attribute(images, target=targets)
+        return (attributed.sum(1, keepdim=True) if as_map else attributed).numpy()
+
+    def score(metric, model, method, as_map=True, **given):
+        chosen = {"method": method, "as_map": as_map}
+        x, y = inputs.numpy(), TARGETS.numpy()
+        batches = {"model": model, "x_batch": x, "y_batch": y, "a_batch": None}
+        return np.array(
+            metric(**batches, explain_func=explain, explain_func_kwargs=chosen, **given)
+        )
+
+    quiet = {"disable_warnings": True}
+    masks = np.zeros((3, 32, 32), bool)
+    masks[:, 8:20, 5:25] = True
+    # Maps of the class without negative values.
+    maps = explain(net, inputs.numpy(), TARGETS.numpy(), "grad_cam")[:, 0]
+    assert (maps >= 0).all()
+    mass = score(quantus.RelevanceMassAccuracy(**quiet), net, "grad_cam", s_batch=masks[:, None])
+    np.testing.assert_allclose(mass, mass_shares(maps, masks[:, None])[:, 0], rtol=1e-4)
+    signed = explain(net, inputs.numpy(), TARGETS.numpy(), "gradient_x_input")[:, 0]
+    metric = quantus.RelevanceRankAccuracy(**quiet)
+    rank = score(metric, net, "gradient_x_input", s_batch=masks[:, None])
+    np.testing.assert_allclose(rank, relevance_rank(signed, masks), atol=1e-6)
+    # Subsets of values go to zero: of a linear network gradient x input says what the score does then.
+    linear = nn.Sequential(nn.Conv2d(3, 4, 32), nn.Flatten()).eval()
+    given = {"nr_runs": 30, "subset_size": 64, "perturb_baseline": 0.0, "return_aggregate": False}
+    metric = quantus.FaithfulnessCorrelation(**given, **quiet)
+    found = score(metric, linear, "gradient_x_input", as_map=False)
+    np.testing.assert_allclose(found, 1, atol=1e-3)
+    # It explains images again that it has perturbed.
+    metric = quantus.MaxSensitivity(nr_samples=3, lower_bound=0.02, **quiet)
+    changes = score(metric, net, "lrp")
+    assert ((changes >= 0) & np.isfinite(changes)).all()
 
 
 @pytest.mark.parametrize(

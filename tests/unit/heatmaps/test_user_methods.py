@@ -246,6 +246,25 @@ def test_captum_s_methods_are_captum_s() -> None:
     torch.testing.assert_close(ours, upsampled(first).abs())
 
 
+def test_deep_lift_goes_through_pooling_in_a_job() -> None:
+    """Jobs ask for deterministic kernels; torch has none for what captum does there, and would refuse."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(294, 4)
+    ).eval()
+    images, classes = a_batch().images, np.array([0, 3, 2])
+    method = user_method("mine", "captum:DeepLift")
+    expected = captum.attr.DeepLift(net).attribute(images.clone(), target=torch.tensor(classes))
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = signal_of(method, ClassBatch(net, images, list_layers(net, images), classes))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(found, expected.clamp(min=0))
+
+
 def test_zennit_s_composites_are_zennit_s() -> None:
     batch = a_batch()
     for name, composite in (
@@ -266,6 +285,26 @@ def test_eigen_cam_is_pytorch_grad_cam_s() -> None:
         maps = [cam(image, targets=None) for image in batch.images.split(1)]
     expected = torch.as_tensor(np.concatenate(maps)).unsqueeze(1)
     torch.testing.assert_close(signal("pytorch_grad_cam:EigenCAM"), expected.clamp(min=0))
+
+
+def test_cams_by_gradients_are_pytorch_grad_cam_s_where_weights_are_fixed() -> None:
+    """As those of a network that was loaded are."""
+    cams = pytest.importorskip("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    batch, net = a_batch(), small_net()
+    for name in ("GradCAMPlusPlus", "LayerCAM"):
+        with getattr(cams, name)(model=net, target_layers=[net[2]]) as cam:
+            maps = [
+                cam(image, targets=[ClassifierOutputTarget(int(label))])
+                for image, label in zip(batch.images.split(1), batch.classes, strict=True)
+            ]
+        fixed = small_net().requires_grad_(False)
+        layers = list_layers(fixed, batch.images)
+        method = user_method("mine", f"pytorch_grad_cam:{name}")
+        found = signal_of(method, ClassBatch(fixed, batch.images, layers, batch.classes))
+        expected = torch.as_tensor(np.concatenate(maps)).unsqueeze(1)
+        torch.testing.assert_close(found, expected.clamp(min=0))
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from vebi.benchmark.compare import Comparison
-from vebi.benchmark.measures import MEASURES
 from vebi.benchmark.ranks import rank_table
+from vebi.catalogue.measures import MEASURES
 
 # Of rows that are methods and no controls.
 METHOD_KINDS = ("yours", "known")

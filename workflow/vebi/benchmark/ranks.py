@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vebi.benchmark.measures import MEASURES
 from vebi.benchmark.score import by_network, estimate
+from vebi.catalogue.measures import MEASURES
 from vebi.statistics import ALPHA, draw_key, holm
 
 DRAWS = 2000

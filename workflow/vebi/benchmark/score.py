@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vebi.benchmark.bench import Bench, Maps
-from vebi.benchmark.measures import MEASURES, names_of
+from vebi.catalogue.measures import MEASURES, names_of
 from vebi.io.tables import Table
 from vebi.statistics import Estimate, over_networks_and_scenes, over_scenes, scene_means
 from vebi.studies.artefacts.score import grid_artefact_score

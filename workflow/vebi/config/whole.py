@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from vebi.config.artefacts import ArtefactsConfig
 from vebi.config.average import AverageConfig
 from vebi.config.base import MOST_SEEDS, Name, Seed, Strict
+from vebi.config.benchmark import BenchmarkConfig
 from vebi.config.controls import ControlsConfig
 from vebi.config.datasets import DatasetConfig, ImageFolderConfig, TorchvisionConfig
 from vebi.config.identifiability import IdentifiabilityConfig
@@ -110,6 +111,9 @@ class Config(Strict):
     interventions: InterventionsConfig | None = Field(
         None, description="scenes rendered with one thing changed at a time"
     )
+    benchmark: BenchmarkConfig | None = Field(
+        None, description="which method is ahead, over all networks; needs `interventions`"
+    )
     resampling: ResamplingConfig | None = Field(
         None, description="channels that matter when the input is perturbed"
     )
@@ -174,6 +178,8 @@ class Config(Strict):
                 f"({', '.join(self.selection.scopes)})"
             )
         problems += self._shown_problems()
+        if self.benchmark is not None and self.interventions is None:
+            problems.append("benchmark: needs a section interventions, whose images it scores")
         if self.ask_for_gpu and self.device == "cpu":
             problems.append(
                 "ask_for_gpu: true, but device is 'cpu'; allowed with it: false or null"

@@ -12,7 +12,7 @@ import contextlib
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -40,7 +40,23 @@ def attribute(what: str, call: Call, model: nn.Module, images: Tensor, targets: 
     Raises:
         VebiError: the library is not installed or has no such method, or the network no such layer.
     """
-    return LIBRARIES[call.module](what, call, model, images, targets)
+    with _warned_of_kernels():
+        return LIBRARIES[call.module](what, call, model, images, targets)
+
+
+@contextlib.contextmanager
+def _warned_of_kernels() -> Iterator[None]:
+    """Inside, torch warns where it has no deterministic kernel, instead of refusing.
+
+    It refuses what captum's DeepLift does at pooling layers, the same bits twice on a CPU or not.
+    """
+    strict = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(strict, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warns)
 
 
 def _captum(what: str, call: Call, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -91,8 +107,9 @@ def _grad_cam(what: str, call: Call, model: nn.Module, images: Tensor, targets: 
     layer = _layer(what, model, images, given.pop("layer", None))
     built, called = _split(given, inspect.signature(kind).parameters)
     maps = []
-    # One at a time: some of its methods mix the images of a batch.
-    for image, target in zip(images.split(1), targets.tolist(), strict=True):
+    # One at a time: some of its methods mix the images of a batch. Gradients have to reach the layer,
+    # also in a network whose weights are fixed.
+    for image, target in zip(images.requires_grad_().split(1), targets.tolist(), strict=True):
         with kind(model=model, target_layers=[layer], **built) as cam:
             maps.append(torch.as_tensor(cam(image, targets=[of_class(target)], **called)))
     return torch.cat(maps).unsqueeze(1)

@@ -7,6 +7,7 @@ from vebi.run.plan import Plan
 from vebi.studies.ablation import STUDY as ABLATION
 from vebi.studies.artefacts import STUDY as ARTEFACTS
 from vebi.studies.average import STUDY as AVERAGE
+from vebi.studies.benchmark import STUDY as BENCHMARK
 from vebi.studies.controls import STUDY as CONTROLS
 from vebi.studies.explanations import STUDY as EXPLANATIONS
 from vebi.studies.feature_counts import STUDY as FEATURE_COUNTS
@@ -33,6 +34,7 @@ STUDIES: tuple[Study, ...] = (
     EXPLANATIONS,
     IOU,
     INTERVENTIONS,
+    BENCHMARK,
     ARTEFACTS,
     OCCLUSION,
     SANITY,
