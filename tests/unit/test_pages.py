@@ -47,8 +47,8 @@ def test_every_table_that_decides_a_claim_has_a_section(tool, numbers, root):
 def test_what_is_said_of_ranks_is_what_their_intervals_say(numbers):
     """README and docs/results.md say in words which method is ahead by the order of the pixels."""
 
-    def ends(model: str, a: str, b: str) -> tuple[float, float]:
-        rows = numbers.rows("flowers", "iou_paired", model=model, method=a, reference=b)
+    def ends(model: str, a: str, b: str, run: str = "flowers") -> tuple[float, float]:
+        rows = numbers.rows(run, "iou_paired", model=model, method=a, reference=b)
         return rows["ranked_ci_low"].item(), rows["ranked_ci_high"].item()
 
     closest, strided = "an8flower-inferred", "an8flower-strided"
@@ -59,6 +59,10 @@ def test_what_is_said_of_ranks_is_what_their_intervals_say(numbers):
     low, high = ends(strided, "vebi", "upsampled_activation")
     assert low < 0 < high
     assert max(-low, high) < MARGINS["iou_area"].size
+    for other in order[1:]:
+        assert ends(closest, "vebi", other, "flowers-single")[0] > 0, other
+    low, high = ends(closest, "deconv_gb", "upsampled_activation", "flowers-single")
+    assert low < 0 < high
 
 
 def test_a_row_that_is_not_there_is_an_error_and_not_a_blank(numbers):

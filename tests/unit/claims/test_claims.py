@@ -135,6 +135,7 @@ RUNS = {"default": "config"} | {
     for name in (
         "distractors",
         "flowers",
+        "flowers-single",
         "mcgill",
         "mnist",
         "photographs",
