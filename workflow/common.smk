@@ -83,6 +83,9 @@ CAPTIONS = RESULTS / ".captions"
 onstart:
     # For the manifest; a change of it reruns nothing.
     replace(read_context(), cores=workflow.resource_settings.cores or 0).publish()
+    # Its limit of starts per second would wake Snakemake every second for each job that has finished.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
     # One run at a time in a results folder, for as long as this process lives.
     try:
         hold_run(FOLDER)
