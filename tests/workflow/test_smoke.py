@@ -107,6 +107,8 @@ AFTER_IOU = {
     *("draw_distractors", "study_robustness", "tabulate_robustness", "draw_robustness"),
     # Rankings of features are judged by the overlap of their maps, too.
     *("resample_selection", "tabulate_identifiability", "draw_identifiability"),
+    # So are the methods in the benchmark.
+    *("score_methods", "tabulate_benchmark"),
     # So are the maps of single layers.
     *("score_artefacts", "tabulate_artefacts", "draw_artefacts", "draw_artefact_maps"),
     *("tabulate_claims", "write_manifest", "write_report"),
