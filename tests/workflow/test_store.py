@@ -17,9 +17,8 @@ seeds: [0]
 models: {matconvnet-digits: {epochs: 3}}
 experiments: [{dataset: digits, model: matconvnet-digits, heatmap_mu: 5}]
 selection: {scopes: [all], mu: [1, 5]}
-ablation: {repeats: 1}
 """
-NAMES = ("training", "selection", "selected_features", "ablation", "ablation_effect")
+NAMES = ("training", "selection", "selected_features")
 FILES = [
     *(f"tables/{name}.csv" for name in NAMES),
     "models/digits/matconvnet-digits/seed0/model.pt",
