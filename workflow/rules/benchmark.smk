@@ -17,7 +17,7 @@ rule score_methods:
         "../../envs/torch.yaml"
     threads: CONFIG.compute_threads
     resources:
-        mem_mb=3000,
+        mem_mb=2500,
     params:
         settings=get_settings(CONFIG.benchmark),
         run=get_run,

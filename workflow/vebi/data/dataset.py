@@ -217,6 +217,8 @@ def open_dataset(path: str | Path) -> Dataset:
         n, *shape = first.shape or (0,)
         try:
             classes = read_text_attribute(file, "classes")
+            if not classes:
+                raise ValueError("it names no classes")
             class_ids = read_text_attribute(file, "class_ids") or classes
             files = _image_files(path, file) if key == "file" else None
         except BROKEN as error:

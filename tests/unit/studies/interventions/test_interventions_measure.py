@@ -163,7 +163,7 @@ def test_figures(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
     assert titles.count("petals\nremoved") == 2
     scatter = draw_run_scatter(folder / "effects.h5")
     assert [axis.get_title() for axis in scatter.axes[:3]] == [
-        *("Grad-CAM", "LRP (epsilon plus flat)", "random map"),
+        *("Grad-CAM", "LRP", "random\nmap"),
     ]
 
 
