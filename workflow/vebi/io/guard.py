@@ -55,27 +55,32 @@ def child_environment() -> dict[str, str]:
 
 def _is_risky(path: Path) -> bool:
     """Whether it is HDF5, or a .mat file of versions 5 to 7."""
+    head = _head(path)
+    return head.startswith(_HDF5) or head[126:128] in (b"IM", b"MI")
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a regular file, none of anything else."""
     with suppress(OSError):
         if path.is_file():
             with path.open("rb") as stream:
-                head = stream.read(128)
-            return head.startswith(_HDF5) or head[126:128] in (b"IM", b"MI")
-    return False
+                return stream.read(128)
+    return b""
 
 
 def _read(path: Path) -> None:
     """Read all that needs to be followed; an exception is for the reader that comes after."""
     with suppress(Exception):
-        if path.open("rb").read(len(_HDF5)) != _HDF5:
+        if _head(path).startswith(_HDF5):
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                file.visititems(_look)
+                _look("/", file)
+        else:
             from scipy.io import loadmat
 
             loadmat(path, struct_as_record=False)
-            return
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            file.visititems(_look)
-            _look("/", file)
 
 
 def _look(_: str, node: object) -> None:
