@@ -95,7 +95,7 @@ def test_quantus_scores_it(inputs: Tensor) -> None:
     """Where Quantus is: its measures with masks are ours, and it finds what is faithful so."""
     declare_missing_ops()  # Quantus imports torchvision
     quantus = pytest.importorskip(
-        "quantus", reason="Quantus is not installed: requirements-benchmark.txt"
+        "quantus", reason="needs requirements-benchmark.txt"
     )
     net = small_net()
 
