@@ -94,9 +94,7 @@ def test_captum_s_metrics_run_on_it(inputs: Tensor) -> None:
 def test_quantus_scores_it(inputs: Tensor) -> None:
     """Where Quantus is: its measures with masks are ours, and it finds what is faithful so."""
     declare_missing_ops()  # Quantus imports torchvision
-    quantus = pytest.importorskip(
-        "quantus", reason="needs requirements-benchmark.txt"
-    )
+    quantus = pytest.importorskip("quantus", reason="needs requirements-benchmark.txt")
     net = small_net()
 
     def explain(model, inputs, targets, method, as_map=True, **_):
