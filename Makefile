@@ -22,7 +22,7 @@ help:
 	@echo "make smoke       the same graph on toy sizes, a few minutes"
 	@echo "make verify      the default run, then compared with results/reference (CONFIG= for another one)"
 	@echo "make bench       speed against other tools, to results/bench"
-	@echo "make pages       docs/claims.md, docs/results.md and README's findings, from results/reference"
+	@echo "make pages       docs/claims.md, docs/results.md, README's findings and the figures, from results/reference"
 	@echo "make coverage    how often the intervals hold the truth, by simulation, to results/reference/statistics"
 	@echo "make test        every test that this machine can run"
 	@echo "make test-slurm  the workflow on a real Slurm that is started here (root; apt installs it)"
@@ -142,6 +142,7 @@ coverage: env
 
 pages: env
 	$(VENV)/bin/python tools/pages.py
+	$(VENV)/bin/python tools/figures.py
 
 check: dev-env
 	$(VENV)/bin/ruff check .

@@ -1,14 +1,13 @@
 """Shared by all tests: one thread, so that numbers are the pipeline's."""
 
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import hypothesis
 import pytest
+from tests import repository_tools
 
 # Before numpy and torch are imported by a test module.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -37,15 +36,6 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def load_tool(root):
+def load_tool():
     """Import a script of tools/ by its name."""
-
-    def load(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(f"tool_{name}", root / f"tools/{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+    return repository_tools.load_tool

@@ -3,30 +3,25 @@
 Those of tables are drawn from the committed ones, those of a run's files from made ones with long names.
 """
 
-from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from tests.repository_tools import load_tool
 
 from vebi.catalogue.methods import METHODS
-from vebi.catalogue.record import resolve
-from vebi.config import parse_config
 from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures.names import named
-from vebi.figures.style import SMALL, WIDTH
-from vebi.io.tables import read_table
+from vebi.figures.style import SMALL, WIDTH, save
 from vebi.perturbation.perturbations import PERTURBATIONS
-from vebi.run.plan import Plan
 from vebi.studies.artefacts.examples import DrawnFeature
 from vebi.studies.artefacts.figures import draw_artefact_maps
 from vebi.studies.average.figures import draw_average_rows, draw_average_sheet
@@ -34,48 +29,10 @@ from vebi.studies.average.patches import Tile
 from vebi.studies.explanations.figures import draw_examples
 from vebi.studies.networks.figures import draw_histories, draw_montage
 from vebi.studies.perturbation.figures import draw_contact_sheet, draw_scatter
-from vebi.studies.registry import STUDIES
 from vebi.studies.selection.figures import draw_selection_path
 
-# Those that have a configuration of the same name.
-RUNS = (
-    *("default", "distractors", "flowers", "mcgill", "mnist", "photographs"),
-    *("resampling", "robustness"),
-)
 # Web Content Accessibility Guidelines 2.1, 1.4.3.
 LEAST_CONTRAST = 4.5
-
-
-def overlay(below: dict, above: dict) -> dict:
-    both = dict(below)
-    for key, value in above.items():
-        old = both.get(key)
-        nested = isinstance(value, dict) and isinstance(old, dict)
-        both[key] = overlay(old, value) if nested else value
-    return both
-
-
-def drawn(root) -> Iterator[tuple[str, str]]:
-    """Every figure that only reads tables, in every run that has them committed."""
-    for run, study in product(RUNS, STUDIES):
-        tables = root / "results/reference" / run / "tables"
-        for name, figure in study.figures.items():
-            here = figure.draw and figure.reads and figure.per == "run"
-            if here and all((tables / f"{table}.csv").is_file() for table in figure.reads):
-                yield run, name
-
-
-def draw(root, run: str, name: str) -> Figure:
-    settings = yaml.safe_load((root / "config/config.yaml").read_text())
-    if run != "default":
-        settings = overlay(settings, yaml.safe_load((root / f"config/{run}.yaml").read_text()))
-    plan = Plan(parse_config(settings), root / "results" / run)
-    study = next(study for study in STUDIES if name in study.figures)
-    figure = study.figures[name]
-    folder = root / "results/reference" / run / "tables"
-    tables = [read_table(folder / f"{t}.csv", study.tables[t]) for t in figure.reads]
-    with named(plan.config.shown_as):
-        return resolve(figure.draw)(*tables, **figure.settings(plan, None))
 
 
 def texts_of(figure: Figure) -> list[tuple[Text, Bbox]]:
@@ -130,11 +87,21 @@ def check(figure: Figure) -> None:
 
 def pytest_generate_tests(metafunc) -> None:
     if "run" in metafunc.fixturenames:
-        metafunc.parametrize(("run", "name"), drawn(metafunc.config.rootpath))
+        root = metafunc.config.rootpath
+        metafunc.parametrize(("run", "name"), load_tool("figures").of_tables(root))
 
 
-def test_figures_of_tables_can_be_read(root, run: str, name: str) -> None:
-    check(draw(root, run, name))
+def test_figures_of_tables_can_be_read_and_are_the_committed_ones(
+    root, tmp_path, run: str, name: str
+) -> None:
+    figures = load_tool("figures")
+    figure = figures.draw(root, run, name)
+    save(figure, tmp_path / "figure.png")
+    committed = figures.committed_path(root, run, name)
+    if committed.is_file():
+        stale = committed.read_bytes() != (tmp_path / "figure.png").read_bytes()
+        assert not stale, f"{committed} is not what the code draws: make pages"
+    check(figure)
 
 
 RNG = np.random.default_rng(0)

@@ -1,0 +1,86 @@
+"""The committed figures that only read tables, drawn again from the committed tables.
+
+    python tools/figures.py          # or: make pages
+
+Those that show a run's files (images, maps, networks) come with the run: `make reference`.
+tests/unit/figures/test_legible.py fails where a committed one is not what the code draws.
+"""
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import yaml
+from matplotlib.figure import Figure
+from snakemake.utils import update_config
+
+from vebi.catalogue.record import resolve
+from vebi.config import parse_config
+from vebi.figures.names import named
+from vebi.figures.style import save
+from vebi.io.tables import read_table
+from vebi.run.plan import Plan
+from vebi.studies.registry import STUDIES
+
+
+@cache
+def plans(root: Path) -> dict[str, Plan]:
+    """Every configuration of the repository by the name of its run, each on top of the default one."""
+    default = (root / "config/config.yaml").read_text(encoding="utf-8")
+    found = {}
+    for path in sorted((root / "config").glob("*.yaml")):
+        settings = yaml.safe_load(default)
+        update_config(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
+        plan = Plan(parse_config(settings), root / "results" / settings["run"])
+        found[plan.config.run] = plan
+    return found
+
+
+def of_tables(root: Path) -> Iterator[tuple[str, str]]:
+    """Run and name of every figure that only reads tables which are committed."""
+    for run, study in product(plans(root), STUDIES):
+        tables = root / "results/reference" / run / "tables"
+        for name, figure in study.figures.items():
+            is_whole = figure.draw and figure.reads and figure.per == "run"
+            if is_whole and all((tables / f"{table}.csv").is_file() for table in figure.reads):
+                yield run, name
+
+
+def committed_path(root: Path, run: str, name: str) -> Path:
+    """Where a figure is, if it is committed."""
+    return root / "results/reference" / run / "figures" / f"{name}.png"
+
+
+def draw(root: Path, run: str, name: str) -> Figure:
+    """A figure of a run, from its committed tables."""
+    plan = plans(root)[run]
+    study = next(study for study in STUDIES if name in study.figures)
+    figure = study.figures[name]
+    folder = root / "results/reference" / run / "tables"
+    tables = [read_table(folder / f"{t}.csv", study.tables[t]) for t in figure.reads]
+    with named(plan.config.shown_as):
+        return resolve(figure.draw)(*tables, **figure.settings(plan, None))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path())
+    root = parser.parse_args().root.resolve()
+    for run, name in of_tables(root):
+        path = committed_path(root, run, name)
+        if not path.is_file():
+            continue
+        before = path.read_bytes()
+        with tempfile.TemporaryDirectory() as folder:
+            save(draw(root, run, name), Path(folder) / path.name)
+            shutil.move(Path(folder) / path.name, path)
+        if path.read_bytes() != before:
+            print(f"drawn again: {path.relative_to(root)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
