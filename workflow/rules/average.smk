@@ -1,6 +1,9 @@
 # average.h5: mean patches of the features that explain each class, of the first seed's network.
 
 
+include: "inputs/average.smk"
+
+
 rule average_patches:
     """Cut each feature's strongest patches by its receptive field, and average them (VEBI 4.2)."""
     input:
@@ -33,7 +36,8 @@ rule average_patches:
 rule draw_average:
     """Average images: all classes in one figure, and a sheet for each (the paper's Fig. 5)."""
     input:
-        RESULTS / "average/{dataset}/{model}" / f"seed{CONFIG.seeds[0]}" / "average.h5",
+        average=PLAN.first(f"average/{RUN}/average.h5"),
+        intervened=get_intervened,
     output:
         rows=in_report(RESULTS / "figures/average_{dataset}_{model}.png"),
         sheets=directory(RESULTS / "figures/average_{dataset}_{model}"),

@@ -1,4 +1,4 @@
-"""average.h5 to one figure of all classes and one sheet per class."""
+"""average.h5 to one figure of all classes and one sheet per class, with the parts behind its features."""
 
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from vebi.studies.average.figures import (
     sheet_name,
 )
 from vebi.studies.average.patches import read_average
+from vebi.studies.interventions.tables import shares_of_parts
 
-with job(snakemake):
-    path = snakemake.input[0]
+with job(snakemake) as task:
+    path = task.input.average
     rows = [(name, tiles) for _, name, tiles in read_average(path, MOST_CLASSES)]
-    save(draw_average_rows(rows), snakemake.output.rows)
+    save(draw_average_rows(rows), task.output.rows)
+    intervened = task.files().get("intervened")
+    shares = shares_of_parts(*intervened) if intervened else {}
     for number, name, tiles in read_average(path):
-        sheet = Path(snakemake.output.sheets) / sheet_name(number, name)
-        save(draw_average_sheet(name, tiles), sheet)
+        sheet = Path(task.output.sheets) / sheet_name(number, name)
+        save(draw_average_sheet(name, tiles, shares.get(number)), sheet)

@@ -17,6 +17,7 @@ from matplotlib.transforms import Bbox
 from tests.repository_tools import load_tool
 
 from vebi.catalogue.methods import METHODS
+from vebi.data.an8flower.scene import MAX_OBJECTS, PARTS
 from vebi.explanation.explanation import Explanation, FeatureExplanation
 from vebi.explanation.panels import draw_panels
 from vebi.figures.names import named
@@ -110,6 +111,7 @@ IMAGES = RNG.integers(0, 256, (6, 9, 9, 3), dtype=np.uint8)
 CLASS = "white-throated needletail of the north"
 SHOWN_AS = {"d": "A data set, 60,000 images", "m": "Network with global average pooling"}
 LAYER = "backbone.layer4.2.conv3"
+MOST_PARTS = (*PARTS, *(f"object {n}" for n in range(MAX_OBJECTS)))
 LINE = {0: (np.array([1.0, 2.0]), np.array([3, 4]), np.array([0.5, 0.4]))}
 EXPERIMENTS = [("d", "m"), ("d", "n"), ("e", "m")]
 FEATURE = FeatureExplanation(
@@ -163,6 +165,11 @@ OF_FILES = {
     ),
     "average": lambda: draw_average_rows([(CLASS, TILES)] * 5),
     "average_sheet": lambda: draw_average_sheet(CLASS, TILES),
+    "average_sheet_of_parts": lambda: draw_average_sheet(
+        CLASS,
+        TILES,
+        {(LAYER, 512): {part: 0.9 / rank for rank, part in enumerate(MOST_PARTS, 1)}},
+    ),
     "perturbations": lambda: draw_contact_sheet(
         IMAGES[0], {name: (0.5, range(6), IMAGES.astype(np.float32)) for name in PERTURBATIONS}
     ),

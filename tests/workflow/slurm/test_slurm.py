@@ -1,6 +1,7 @@
 """The workflow on a real Slurm that meets accidents, against Slurm's own records and a local run."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -183,12 +184,21 @@ def runs(cluster, make_checkout, profile):
     )
 
 
-def test_tables_are_the_local_runs(runs):
+def digests(folder: Path, *kinds: str) -> dict[str, str]:
+    """SHA-256 of the files of these kinds below a run's folder."""
+    files = sorted(path for kind in kinds for path in folder.rglob(f"*.{kind}"))
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_results_are_the_local_runs(runs):
+    """Tables, figures, arrays, networks: from two cores here, or from nodes on which jobs failed."""
     local, submitted = (
-        {path.name: path.read_bytes() for path in (folder / "results/slurm/tables").iterdir()}
+        digests(folder / "results/slurm", "csv", "png", "pdf", "h5", "pt")
         for folder in (runs.local, runs.submitted)
     )
-    assert len(local) > 25
+    assert len([name for name in local if name.startswith("tables/")]) > 25
+    assert len([name for name in local if name.startswith("figures/")]) > 50
+    assert "data/an8flower-double-12c-distractors/dataset.h5" in local
     assert submitted == local
 
 

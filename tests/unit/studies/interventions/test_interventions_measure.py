@@ -32,7 +32,7 @@ from vebi.studies.interventions.interventions_file import (
 )
 from vebi.studies.interventions.measure import effects_on, measure
 from vebi.studies.interventions.panels import draw_run_panels, draw_run_scatter
-from vebi.studies.interventions.tables import CLASS_PART, MEASURES, tabulate
+from vebi.studies.interventions.tables import CLASS_PART, MEASURES, shares_of_parts, tabulate
 
 RUNS = [{"dataset": "d", "model": "m", "seed": seed} for seed in (0, 1)]
 
@@ -141,6 +141,12 @@ def test_the_other_tables(tables: dict[str, pd.DataFrame]) -> None:
     assert features.loc[(0, "petals"), "rank"] == 1
     assert features.loc[(0, "petals"), "change"] == pytest.approx((1 + 1 - 30 / 200) / 2)
     assert features.loc[(0, "petals"), "layer"] == "conv"
+
+
+def test_shares_of_parts_are_the_table_s(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
+    rows = tables["feature_parts"].query("seed == 0")
+    shares = shares_of_parts(folder / "effects.h5", folder / "descriptors.h5")
+    assert shares == {0: {("conv", 0): dict(zip(rows["part"], rows["change"], strict=True))}}
 
 
 def test_tables_have_the_columns_of_the_record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +12,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vebi.figures.images import show_image, title_feature
-from vebi.figures.style import SMALL, get_layer_colour, new_figure, styled
+from vebi.figures.style import GREY, SMALL, VERMILION, WIDTH, get_layer_colour, new_figure, styled
 from vebi.figures.text import fit_text, layer_label
 
 if TYPE_CHECKING:
     from vebi.studies.average.patches import Tile
 
+# By layer and channel of a feature: of each part of the scene, the share of its response that it carries.
+Shares = Mapping[tuple[str, int], Mapping[str, float]]
 # Classes in one figure, and its columns, which fill a page.
 MOST_CLASSES = 24
 MOST_COLUMNS = 6
+# Of a patch on a class's sheet, in inches.
+PATCH_WIDTH = 1.45
 
 
 def _show_patch(axis: Axes, pixels: NDArray[np.uint8]) -> None:
@@ -112,22 +116,51 @@ def _say_nothing(axis: Axes) -> None:
 
 
 @styled
-def draw_average_sheet(name: str, tiles: Sequence[Tile]) -> Figure:
-    """One class: a row per feature with its mean patch and the patches of highest response."""
+def draw_average_sheet(name: str, tiles: Sequence[Tile], shares: Shares | None = None) -> Figure:
+    """One class: a row per feature with its mean patch and the patches of highest response.
+
+    `shares`: of the response of a feature (layer, channel), what a change of each part of the scene
+    takes; bars at the end of the row.
+    """
+    n_parts = max(map(len, shares.values()), default=0) if shares else 0
+    bars = 2.2 if n_parts else 0.0
     columns = 1 + max((len(tile.examples) for tile in tiles), default=0)
+    # Next to bars fewer patches have room.
+    columns = min(columns, int((WIDTH - 0.2 - bars) / PATCH_WIDTH))
     rows = max(1, len(tiles))
-    figure, axes = new_figure(rows, columns, figsize=(1.45 * columns + 0.2, 2.05 * rows + 0.3))
+    height = max(2.05, 0.15 * n_parts + 0.6)
+    figure, axes = new_figure(
+        *(rows, columns + bool(bars)),
+        figsize=(PATCH_WIDTH * columns + bars + 0.2, height * rows + 0.5),
+        width_ratios=[PATCH_WIDTH] * columns + [bars] * bool(bars),
+    )
     for axis in axes.flat:
         axis.axis("off")
     for row, tile in zip(axes, tiles, strict=False):
         _show_mean(row[0], tile)
-        for rank, (axis, example) in enumerate(zip(row[1:], tile.examples, strict=False), 1):
+        for rank, (axis, example) in enumerate(zip(row[1:columns], tile.examples, strict=False), 1):
             _show_patch(axis, example)
             axis.set_xlabel(f"patch {rank}", fontsize=SMALL, labelpad=2)
+        if shares and (of_feature := shares.get((tile.layer, tile.channel))):
+            _show_shares(row[-1], of_feature)
     if not tiles:
         _say_nothing(axes[0, 0])
-    figure.suptitle(f"{name}: mean patch, then the patches of highest response", fontsize=9)
+    shown = ["mean patch", "then the patches of highest response"]
+    if bars:
+        shown.append("then what it loses with each part of the scene")
+    figure.suptitle(f"{name}\n{', '.join(shown)}", fontsize=9)
     return figure
+
+
+def _show_shares(axis: Axes, shares: Mapping[str, float]) -> None:
+    """Bars, longest first: the part on which a feature depends most stands out."""
+    parts = sorted(shares, key=lambda part: -shares[part])
+    axis.axis("on")
+    axis.barh(parts, [shares[part] for part in parts], color=[VERMILION] + [GREY] * len(parts))
+    axis.invert_yaxis()
+    axis.set(xlim=(0, max(1.0, *shares.values())), xticks=(0, 0.5, 1))
+    axis.tick_params(labelsize=SMALL)
+    axis.set_xlabel("share of the response that\na change of the part takes", fontsize=SMALL)
 
 
 def sheet_name(number: int, name: str) -> str:

@@ -260,6 +260,18 @@ def feature_table(effects: Effects, layer_names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "rank", "weight", "n_images"])
 
 
+def shares_of_parts(
+    effects: Path, descriptors: Path
+) -> dict[int, dict[tuple[str, int], dict[str, float]]]:
+    """`change` of `feature_table` for a network: by class, by layer and channel, by part."""
+    table = feature_table(read_effects(effects), open_descriptors(descriptors).layer_names)
+    shares: dict[int, dict[tuple[str, int], dict[str, float]]] = {}
+    for row in table.itertuples(index=False):
+        label, layer, channel, part, change = row[:5]
+        shares.setdefault(label, {}).setdefault((layer, channel), {})[part] = change
+    return shares
+
+
 def _mean(values: NDArray[np.float64]) -> float:
     """Mean of what is not NaN; NaN for nothing."""
     given = values[~np.isnan(values)]
