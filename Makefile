@@ -104,6 +104,7 @@ reference: reproduce
 	  echo "tables/$$table.csv" >>results/reference/$(RUN)/left_out.txt; done
 	cp $(filter-out %single-6c_an8flower-strided.png %single-6c.png %digits.png %matconvnet-digits.png, \
 	  $(wildcard results/$(RUN)/figures/*.png)) results/reference/$(RUN)/figures/
+	$(if $(filter default,$(RUN)),$(VENV)/bin/python tools/figures.py --overview)
 
 # A file's tests share what they made, so a worker takes whole files, the long ones of the workflow first.
 test: dev-env store-env
