@@ -1,4 +1,4 @@
-# scores.csv: methods of this and other libraries, scored on one network, beside controls.
+# scores.csv: methods of this and other libraries, scored on one network, next to controls.
 
 
 rule score_methods:

@@ -187,7 +187,7 @@ def _open(run_folder: Path, path: Path, factories: Sequence[str]) -> Bench:
 
 
 def open_own(interventions: Path, factory: str, weights: str | None = None) -> Bench:
-    """A network of the user's, beside the built-in methods that explain a class.
+    """A network of the user's, next to the built-in methods that explain a class.
 
     Features would have to be selected in it first.
 

@@ -69,7 +69,7 @@ def benchmark(
 
     Without a run the networks and scenes are those published with the package, and known methods and
     controls have their published scores. With a network of the user's, the effects of the interventions
-    on that network are measured here, and the built-in methods that explain a class stand beside.
+    on that network are measured here, and the built-in methods that explain a class too.
 
     Args:
         methods: those that explain the predicted class; their maps are made here.

@@ -229,7 +229,7 @@ USER_LOOKS: tuple[tuple[str, Literal["-", "--", "-.", ":"]], ...] = (
 DRAWN: dict[str, Method] = {**METHODS, CHANCE.name: CHANCE}
 # Names that `further_methods` can't take.
 BUILT_IN = frozenset(DRAWN)
-# The paper's method, which others are shown beside, and its peer: guided backpropagation of features.
+# The paper's method, which others are shown next to, and its peer: guided backpropagation of features.
 OURS, PEER = METHODS["vebi"], METHODS["deconv_gb"]
 
 

@@ -191,7 +191,7 @@ COST = Rule(
 )
 QUESTION = Rule(
     "question",
-    "answered by a network of the work's own size; the answer is the word of the table, beside it the "
+    "answered by a network of the work's own size; the answer is the word of the table, with the "
     "difference that it rests on",
     _judge_questions,
 )

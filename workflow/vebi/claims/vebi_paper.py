@@ -679,7 +679,7 @@ def _further_claims() -> list[Claim]:
             "vebi.digits.gaps",
             SOURCE,
             "4.2, Fig. 6: digits",
-            "Selected features support gaps, too: 2 against 0, 6 against 4 (more of the map than beside)",
+            "Selected features support gaps, too: 2 against 0, 6 against 4 (more of the map there)",
             None,
             ORDER,
             _gaps,

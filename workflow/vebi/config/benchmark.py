@@ -17,7 +17,7 @@ class BenchmarkConfig(Strict):
         min_length=1,
         description=paragraph("""
             by name; those of other libraries need `captum`, `zennit` and `pytorch_grad_cam`
-            installed. Scored on the images of `interventions`, beside controls that know nothing of
+            installed. Scored on the images of `interventions`, next to controls that know nothing of
             the network or the answer: [docs/benchmark.md](../docs/benchmark.md)
         """),
     )

@@ -95,7 +95,7 @@ class HeatmapConfig(Strict):
             `resampling_precision` (by the first of `resampling.perturbations` with as many
             `copies`, which are more passes per image); of the predicted class: `gradient_x_input`,
             `integrated_gradients`, `grad_cam`, `guided_backprop`, `guided_grad_cam`, `lrp`,
-            `smooth_deep_saliency`; `random` is always measured with them. Beside names also
+            `smooth_deep_saliency`; `random` is always measured with them. Besides names, also
             functions of yours or of other libraries, `{name: module:function}`, or with the keys
             below: [docs/methods.md](../docs/methods.md)
         """),

@@ -29,7 +29,7 @@ LARGEST_MANIFEST = 150_000_000
 # What Snakemake leaves in a folder that is an output.
 SNAKEMAKES_MARK = ".snakemake_timestamp"
 # The manifest itself, and the page that is made from it.
-# What a whole manifest says, beside its results.
+# What a whole manifest says besides its results.
 _PARTS: dict[str, type] = {
     "run": str,
     "config": dict,

@@ -25,7 +25,7 @@ from vebi.selection.path_file import over_all_columns
 
 log = logging.getLogger(__name__)
 
-# X'X of so many features takes 0.75 GiB, and the time to make it grows with the square.
+# X'X of this many features takes 0.75 GiB, and the time to make it grows with the square.
 WIDEST = 10_000
 # Columns that a class starts with, and that may join at once.
 FIRST, JOINING = 400, 200

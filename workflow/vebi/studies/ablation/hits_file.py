@@ -1,4 +1,4 @@
-"""Which images the ablated networks of one run get right: `hits.h5`, beside `ablation.csv`."""
+"""Which images the ablated networks of one run get right: `hits.h5`, next to `ablation.csv`."""
 
 from dataclasses import dataclass
 from pathlib import Path

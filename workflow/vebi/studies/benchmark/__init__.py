@@ -16,7 +16,7 @@ STUDY = Study(
     place="VEBI, section 4.3 compares four methods by one measure",
     question=paragraph("""
         Methods of this and other libraries on all networks, scored by where the class's part is, by
-        what the network really uses, and by what a map shows besides; beside controls that know
+        what the network really uses, and by what a map shows besides; next to controls that know
         nothing of the network and should lose, and controls that know the answer. Which method is
         ahead, and which differences can be told?
     """),
