@@ -19,7 +19,9 @@ STUDY = Study(
                 What the selected features respond to (the paper's Fig. 5). For each class, the
                 features with the largest weights; each picture is the mean of the patches, cut out
                 by the feature's receptive field, of the images of the class on which it responds
-                most. Means over networks are not possible: this is the first seed's network.
+                most. Means over networks are not possible: this is the first seed's network. A
+                sheet for each class lies next to it; in a run with interventions it also shows how
+                much of each feature's response goes when a part of the scene is changed.
             """),
             per="experiment",
         ),
