@@ -300,7 +300,7 @@ def limited(controller, limit, value):
 
 @pytest.mark.parametrize(
     ("controller", "limit", "value"),
-    [("memory", "memory.limit_in_bytes", 260 << 20), ("pids", "pids.max", 12)],
+    [("memory", "memory.limit_in_bytes", 260 << 20), ("pids", "pids.max", 4)],
     ids=["memory", "threads"],
 )
 def test_a_run_without_memory_or_threads_goes_on_when_there_are_some(

@@ -28,7 +28,7 @@ TABLES = [f"results/tiny/tables/{name}.csv" for name in ("training", "iou_auc")]
 # A killed job is started again by the same call; a killed main process needs another.
 COMMAND = [*TABLES, "--cores", "2", "--retries", "20"]
 COMMAND += ["--configfile", str(Path(__file__).with_name("tiny.yaml"))]
-N_JOBS = 17
+N_JOBS = 13
 # Seconds from the call of Snakemake to its first job, where nothing else runs.
 QUIET_START = 5.0
 # And until anything that is waited for has come.
