@@ -105,6 +105,7 @@ def test_figures_of_tables_can_be_read_and_are_the_committed_ones(
     check(figure)
 
 
+OVERVIEW_METHODS = load_tool("figures").OVERVIEW_METHODS
 RNG = np.random.default_rng(0)
 MAPS = RNG.random((6, 9, 9)).astype(np.float32)
 IMAGES = RNG.integers(0, 256, (6, 9, 9, 3), dtype=np.uint8)
@@ -153,6 +154,13 @@ OF_FILES = {
         [CLASS] * 6,
         dict.fromkeys(METHODS, np.full(6, 0.5)),
         distractors=MAPS > 0.5,
+    ),
+    "examples_of_two_images": lambda: draw_examples(
+        IMAGES[:2],
+        MAPS[:2] > 0.5,
+        dict.fromkeys(OVERVIEW_METHODS, MAPS[:2]),
+        [CLASS] * 2,
+        dict.fromkeys(OVERVIEW_METHODS, np.full(2, 0.5)),
     ),
     "artefact_maps": lambda: draw_artefact_maps(
         [

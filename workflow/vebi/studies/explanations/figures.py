@@ -38,7 +38,7 @@ def draw_examples(
     blocks = -(-len(methods) // MOST_METHODS)
     each = -(-len(methods) // blocks)
     width = min(1.5, WIDTH / (2 + each))
-    size = (width * (2 + each), blocks * ((width + 0.12) * len(images) + 0.3) + 0.45)
+    size = (width * (2 + each), blocks * ((width + 0.12) * len(images) + 0.45) + 0.45)
     figure, axes = new_figure(blocks * len(images), 2 + each, figsize=size)
     shown = masks if distractors is None else masks + 0.45 * distractors
     mask = "mask" if distractors is None else "mask,\ndistractors grey"
