@@ -350,9 +350,13 @@ def mostly_ahead(benchmarks: Sequence[Benchmark], control: str) -> str:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """A table of texts as Markdown; names of methods as code."""
+    """A table of texts as Markdown; names of methods as code, an interval on one line."""
     rows = [
-        [f"`{row.iloc[0]}`", *(str(value) for value in row.iloc[1:])] for _, row in frame.iterrows()
+        [
+            f"`{row.iloc[0]}`",
+            *(re.sub(r"(?<=\d) to (?=\d)", "&nbsp;to&nbsp;", str(value)) for value in row.iloc[1:]),
+        ]
+        for _, row in frame.iterrows()
     ]
     lines = [list(frame.columns), ["---"] * len(frame.columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
