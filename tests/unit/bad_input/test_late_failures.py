@@ -1,6 +1,5 @@
 """What used to end late, in a traceback, or with the wrong advice."""
 
-import json
 import multiprocessing
 import os
 
@@ -23,6 +22,7 @@ from vebi.io.hdf5 import create_hdf5, open_hdf5, read_array
 from vebi.models.factory import call_factory
 from vebi.models.weights import read_weights
 from vebi.run.crate import write_crate
+from vebi.run.manifest import build_manifest, write_manifest
 from vebi.selection.statistics import Statistics
 from vebi.studies.ablation.hits_file import read_hits
 from vebi.studies.average.patches import read_average
@@ -222,16 +222,23 @@ def test_a_damaged_table_of_claims(tmp_path, rows, says):
 
 
 @pytest.mark.parametrize(
-    "gone", ["run", "versions", "config", "package", "machine", "threads", "seeds", "device"]
+    "gone",
+    [
+        *("run", "versions", "config", "package", "machine", "threads", "seeds", "device"),
+        *("package.version", "package.digest", "threads.compute"),
+        *("machine.cpu", "machine.cpus", "machine.gpus", "machine.system"),
+    ],
 )
 def test_a_manifest_that_lacks_a_part(tmp_path, gone):
-    whole_one = {
-        **{"format": 1, "run": "x", "config": {}, "package": {}, "versions": {}, "seeds": []},
-        **{"device": "cpu", "threads": {"compute": 1}, "machine": {}, "results": {}},
-    }
-    (tmp_path / "manifest.json").write_text(
-        json.dumps({key: value for key, value in whole_one.items() if key != gone})
+    manifest = build_manifest(
+        tmp_path, config={"compute_threads": 1}, package_digest="0", seeds=[0], device="cpu"
     )
+    *parents, name = gone.split(".")
+    part = manifest
+    for parent in parents:
+        part = part[parent]
+    del part[name]
+    write_manifest(tmp_path / "manifest.json", manifest)
     with pytest.raises(VebiError, match=f"manifest.json: '{gone}' is missing"):
         write_crate(tmp_path, tmp_path.parent / "out")
 

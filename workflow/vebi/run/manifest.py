@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from vebi.io.errors import VebiError
 from vebi.io.files import parse_json, read_bounded, sha256, write_text
 from vebi.io.inside import first_link, leads_inside, remove_file
@@ -29,18 +31,38 @@ LARGEST_MANIFEST = 150_000_000
 # What Snakemake leaves in a folder that is an output.
 SNAKEMAKES_MARK = ".snakemake_timestamp"
 # The manifest itself, and the page that is made from it.
-# What a whole manifest says besides its results.
-_PARTS: dict[str, type] = {
-    "run": str,
-    "config": dict,
-    "package": dict,
-    "versions": dict,
-    "seeds": list,
-    "device": str,
-    "threads": dict,
-    "machine": dict,
-}
 SKIPPED_FILES = frozenset({MANIFEST, "report.html"})
+
+
+class _Package(BaseModel):
+    version: str
+    digest: str
+
+
+class _Threads(BaseModel):
+    compute: int
+
+
+class _Machine(BaseModel):
+    cpu: str
+    cpus: int | None
+    gpus: list[str]
+    system: str
+
+
+class _Whole(BaseModel):
+    """What a whole manifest says besides its results, as far as it is read again."""
+
+    model_config = ConfigDict(strict=True)
+
+    run: str
+    config: dict[str, Any]
+    package: _Package
+    versions: dict[str, str]
+    seeds: list[int]
+    device: str
+    threads: _Threads
+    machine: _Machine
 
 
 def canonical_json(value: Any) -> str:
@@ -276,11 +298,8 @@ def read_manifest(run_dir: Path, whole: bool = False) -> dict[str, Any]:
     results = manifest.get("results") if isinstance(manifest, dict) else None
     if not isinstance(results, dict) or manifest.get("format") != FORMAT:
         raise VebiError(f"{path}: no manifest of format {FORMAT}. Delete it and run again.")
-    for key, kind in _PARTS.items() if whole else ():
-        if not isinstance(manifest.get(key), kind):
-            raise VebiError(f"{path}: '{key}' is missing or wrong. Delete it and run again.")
-    if whole and not isinstance(manifest["threads"].get("compute"), int):
-        raise VebiError(f"{path}: 'threads.compute' is missing. Delete it and run again.")
+    if whole:
+        _check_whole(path, manifest)
     for name, entry in results.items():
         if not leads_inside(name):
             raise VebiError(
@@ -294,6 +313,16 @@ def read_manifest(run_dir: Path, whole: bool = False) -> dict[str, Any]:
         ):
             raise VebiError(f"{path}: '{name}' has no size or checksum. Delete it and run again.")
     return manifest
+
+
+def _check_whole(path: Path, manifest: dict[str, Any]) -> None:
+    try:
+        _Whole.model_validate(manifest)
+    except ValidationError as error:
+        name = ".".join(map(str, error.errors()[0]["loc"]))
+        raise VebiError(
+            f"{path}: '{name}' is missing or wrong. Delete it and run again."
+        ) from error
 
 
 def verify_run(run_dir: Path) -> list[Problem]:
