@@ -214,10 +214,10 @@ class Numbers:
         return f"{(words == 'holds').sum()} / {(words == 'reversed').sum()} of {len(words)}"
 
     def overlap(self, model: str) -> str:
-        """Similarity of both selections after the first and the last epoch that was measured."""
+        """Similarity of both selections after the first and the last epoch that was measured, mean."""
         keys = {"model": model, "layer": "all", "k": 5, "perturbation": "multiplicative_noise"}
-        rows = self.rows("resampling", "resampling_similarity", **keys).sort_values("epoch")
-        first, last = rows["published"].iloc[[0, -1]]
+        rows = self.rows("resampling", "resampling_similarity", **keys)
+        first, last = rows.groupby("epoch")["published"].mean().iloc[[0, -1]]
         return f"{first:.3f} to {last:.3f}"
 
     def removal(self, run: str, dataset: str, mu: float) -> dict[str, str]:
