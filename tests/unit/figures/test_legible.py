@@ -89,7 +89,7 @@ def check(figure: Figure) -> None:
 def pytest_generate_tests(metafunc) -> None:
     if "run" in metafunc.fixturenames:
         root = metafunc.config.rootpath
-        metafunc.parametrize(("run", "name"), load_tool("figures").of_tables(root))
+        metafunc.parametrize(("run", "name"), list(load_tool("figures").of_tables(root)))
 
 
 def test_figures_of_tables_can_be_read_and_are_the_committed_ones(
