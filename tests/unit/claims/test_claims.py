@@ -176,8 +176,16 @@ def reference(retabulated) -> pd.DataFrame:
 def test_committed_claims_are_those_of_the_committed_tables(retabulated, tmp_path):
     for run, table in retabulated.items():
         write_table(tmp_path / "claims.csv", table, TABLES["claims"])
-        committed = REFERENCE / run / "tables" / "claims.csv"
-        assert (tmp_path / "claims.csv").read_text() == committed.read_text(), run
+        again, committed = (
+            pd.read_csv(path, keep_default_na=False)
+            for path in (tmp_path / "claims.csv", REFERENCE / run / "tables/claims.csv")
+        )
+        # Another processor may round what lies between two last digits the other way.
+        for column in again:
+            texts = again[column].astype(str), committed[column].astype(str)
+            numbers = [pd.to_numeric(text, errors="coerce") for text in texts]
+            alike = (texts[0] == texts[1]) | ((numbers[0] - numbers[1]).abs() < 1.5e-6)
+            assert alike.all(), (run, column, committed[~alike])
 
 
 def test_every_verdict_follows_from_its_row(retabulated):
