@@ -1,11 +1,14 @@
 """The scripts of tools/, which are no package, for the tests about them."""
 
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
+# They import each other, as when they are run.
+sys.path.append(str(TOOLS))
 
 
 @cache

@@ -15,9 +15,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-import yaml
 from matplotlib.figure import Figure
-from snakemake.utils import update_config
+from pages import configurations
 
 from vebi.catalogue.record import resolve
 from vebi.config import parse_config
@@ -34,15 +33,11 @@ OVERVIEW_METHODS = ("upsampled_activation", "deconv_gb", "vebi", "grad_cam", "lr
 
 @cache
 def plans(root: Path) -> dict[str, Plan]:
-    """Every configuration of the repository by the name of its run, each on top of the default one."""
-    default = (root / "config/config.yaml").read_text(encoding="utf-8")
-    found = {}
-    for path in sorted((root / "config").glob("*.yaml")):
-        settings = yaml.safe_load(default)
-        update_config(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
-        plan = Plan(parse_config(settings), root / "results" / settings["run"])
-        found[plan.config.run] = plan
-    return found
+    """Every configuration of the repository by the name of its run."""
+    return {
+        run: Plan(parse_config(settings), root / "results" / run)
+        for run, settings in configurations(root).items()
+    }
 
 
 def of_tables(root: Path) -> Iterator[tuple[str, str]]:

@@ -47,6 +47,18 @@ def test_the_reference_of_the_default_run_is_there_to_compare_with(root):
     assert {"training", "selection", "ablation", "iou_auc", "occlusion", "sanity"} <= tables
 
 
+def test_the_tables_of_the_reference_stay_below_12_mb(root):
+    tables = list((root / "results/reference").rglob("*.csv"))
+    assert len(tables) > 100
+    assert sum(table.stat().st_size for table in tables) < 12e6
+
+
+def test_what_the_reference_leaves_out_is_named(root):
+    for path in (root / "results/reference").rglob("left_out.txt"):
+        for name in path.read_text(encoding="utf-8").split():
+            assert not (path.parent / name).exists(), path
+
+
 def test_citation_names_this_version_and_the_works(root):
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert cited["cff-version"] == "1.2.0"

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vebi.io.errors import VebiError
 from vebi.io.files import parse_json, read_bounded, sha256, write_text
@@ -52,8 +52,6 @@ class _Machine(BaseModel):
 
 class _Whole(BaseModel):
     """What a whole manifest says besides its results, as far as it is read again."""
-
-    model_config = ConfigDict(strict=True)
 
     run: str
     config: dict[str, Any]
@@ -317,7 +315,7 @@ def read_manifest(run_dir: Path, whole: bool = False) -> dict[str, Any]:
 
 def _check_whole(path: Path, manifest: dict[str, Any]) -> None:
     try:
-        _Whole.model_validate(manifest)
+        _Whole.model_validate(manifest, strict=True)
     except ValidationError as error:
         name = ".".join(map(str, error.errors()[0]["loc"]))
         raise VebiError(

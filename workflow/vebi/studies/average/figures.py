@@ -123,16 +123,17 @@ def draw_average_sheet(name: str, tiles: Sequence[Tile], shares: Shares | None =
     takes; bars at the end of the row.
     """
     n_parts = max(map(len, shares.values()), default=0) if shares else 0
-    bars = 2.2 if n_parts else 0.0
+    bars = [2.2] if n_parts else []
     columns = 1 + max((len(tile.examples) for tile in tiles), default=0)
     # Next to bars fewer patches have room.
-    columns = min(columns, int((WIDTH - 0.2 - bars) / PATCH_WIDTH))
+    columns = min(columns, int((WIDTH - 0.2 - sum(bars)) / PATCH_WIDTH))
+    widths = [PATCH_WIDTH] * columns + bars
     rows = max(1, len(tiles))
     height = max(2.05, 0.15 * n_parts + 0.6)
     figure, axes = new_figure(
-        *(rows, columns + bool(bars)),
-        figsize=(PATCH_WIDTH * columns + bars + 0.2, height * rows + 0.5),
-        width_ratios=[PATCH_WIDTH] * columns + [bars] * bool(bars),
+        *(rows, len(widths)),
+        figsize=(sum(widths) + 0.2, height * rows + 0.5),
+        width_ratios=widths,
     )
     for axis in axes.flat:
         axis.axis("off")
