@@ -59,6 +59,7 @@ def test_own_model_goes_from_a_folder_of_photographs_to_the_report(root, checkou
     assert (run / "figures/panels_photos_mine.png").is_file()
     report = (run / "report.html").read_text()
     assert all(name in report for name in ("photos", "mine", "red", "green", "blue"))
+    assert "One image explained" in report
     manifest = json.loads((run / "manifest.json").read_text())
     # All that decided the run and all that it cost, in one place.
     assert manifest["config"]["models"]["mine"]["batch_size"] == 32

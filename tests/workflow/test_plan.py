@@ -17,6 +17,10 @@ def test_every_configuration_plans(checkout, name):
     assert jobs["train"] >= 3 or (name == "quick" and jobs["train"] == 1)
 
 
+def test_the_first_look_makes_maps_for_the_report_to_open_with(checkout):
+    assert checkout.plan("--configfile", "config/quick.yaml")["explain"] == 1
+
+
 def test_the_default_run_has_the_jobs_that_its_numbers_say(checkout):
     # 3 experiments x 3 seeds; 1,200 and 1,800 images in chunks of 150; 2 scopes.
     jobs = checkout.plan()
