@@ -15,7 +15,7 @@ LOGGER := $(shell [ -t 2 ] && echo --logger vebi)
 export VEBI_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
 RUN_SNAKEMAKE = $(VENV)/bin/snakemake --cores $(CORES) $(LOGGER) $(ARGS)
 
-.PHONY: help env dev-env slurm-env store-env quick reproduce smoke verify reference test test-slurm test-faults fuzz mutants check wheel docs lock bench coverage pages clean-env
+.PHONY: help env dev-env slurm-env store-env quick reproduce smoke verify reference test test-slurm test-faults fuzz soak mutants check wheel docs lock bench coverage pages clean-env
 help:
 	@echo "make quick       digits alone, to a report, in two minutes (needs no Blender)"
 	@echo "make reproduce   the default run, from nothing to tables and figures (ARGS=, CONFIG=, CORES=)"
@@ -30,6 +30,7 @@ help:
 	@echo "make store-env   .venv-store, to keep a run's files in S3"
 	@echo "make test-faults runs that are killed 30 times (KILLS=), then compared with an undisturbed one"
 	@echo "make fuzz        an hour of hostile input for every reader, with a summary by outcome (FUZZ=)"
+	@echo "make soak        every property on 20 times as many examples, other ones on every run (TIMES=)"
 	@echo "make mutants     small changes of the code, each of which a test must find (AREA=statistics for one part)"
 	@echo "make check       lint, format, types, layers"
 	@echo "make wheel       the package in bare environments, with the oldest and the newest versions"
@@ -126,6 +127,10 @@ test-faults: dev-env
 FUZZ ?= --minutes 60
 fuzz: dev-env
 	PYTHONPATH=workflow $(VENV)/bin/python -m tests.fuzz $(FUZZ)
+
+TIMES ?= 20
+soak: dev-env
+	VEBI_SOAK=$(TIMES) $(VENV)/bin/python -m pytest -n 2 --dist worksteal -m hypothesis tests/unit
 
 # Hours for all areas; a second call goes on.
 mutants: dev-env

@@ -16,9 +16,23 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 for variable in ("VEBI_COMMAND", "VEBI_JOB", "VEBI_DEBUG", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
     os.environ.pop(variable, None)
 
-# A busy machine must not fail a property; examples are the same on every run.
+# A busy machine must not fail a property. Examples are the same on every run with the same modules in the
+# process, whose constants are among them.
 hypothesis.settings.register_profile("vebi", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("vebi")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make soak`: properties on so many times as many examples, which are others on every run."""
+    times = float(os.environ.get("VEBI_SOAK", "0"))
+    for item in items if times else []:
+        if item.get_closest_marker("hypothesis"):
+            test = item.obj  # type: ignore[attr-defined]
+            test = getattr(test, "__func__", test)
+            own = test._hypothesis_internal_use_settings
+            test._hypothesis_internal_use_settings = hypothesis.settings(
+                own, max_examples=int(own.max_examples * times), derandomize=False
+            )
 
 
 @pytest.fixture(autouse=True)

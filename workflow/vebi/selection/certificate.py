@@ -46,7 +46,8 @@ def certify(
 
     With g the gradient, convexity gives for every v in the ball: f(w) - f(v) <= g'(w - v) <= w'g + mu
     ||g||_inf, the gap of Frank and Wolfe. With W >= 0 only the negative part of g counts. It is divided
-    by the objective.
+    by the objective. Where the fit is nearly perfect, the objective bounds what is left as well, since no
+    other is below zero; it does so however dependent the columns are.
 
     Args:
         gram: X'X, (m, m).
@@ -95,11 +96,13 @@ def certify_products(
         size = np.maximum(size, products.max(axis=1))
     size = np.maximum(size, 0.0)
     gap = 2 * (np.einsum("rk,rk->r", weights, own) + mu * size)
-    scale = np.maximum(objective, SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny))
+    smallest = SMALLEST_OBJECTIVE * max(count, np.finfo(float).tiny)
+    scale = np.maximum(objective, smallest)
     l1_norm = np.abs(weights).sum(axis=1)
     terms = l1_norm * largest + np.abs(cross).max(initial=0.0)
-    rounding = np.finfo(float).eps * ((l1_norm + mu) * terms + count) / scale
-    return Certificate(objective, np.maximum(gap, 0.0) / scale, l1_norm, size, rounding)
+    error = np.finfo(float).eps * ((l1_norm + mu) * terms + count)
+    gap = np.where(objective < smallest, np.minimum(gap, objective + error), gap)
+    return Certificate(objective, np.maximum(gap, 0.0) / scale, l1_norm, size, error / scale)
 
 
 def explain(certificate: Certificate, squares: NDArray[np.float64]) -> str:
