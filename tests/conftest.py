@@ -22,6 +22,7 @@ hypothesis.settings.register_profile("vebi", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("vebi")
 
 
+@pytest.hookimpl(trylast=True)  # Hypothesis marks its tests in the same place.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make soak`: properties on so many times as many examples, which are others on every run."""
     times = float(os.environ.get("VEBI_SOAK", "0"))
