@@ -133,6 +133,7 @@ def test_what_no_work_claims_is_marked_as_ours():
 RUNS = {"default": "config"} | {
     name: name
     for name in (
+        "digits",
         "distractors",
         "flowers",
         "flowers-single",
