@@ -40,8 +40,8 @@ from vebi.studies.interventions.tables import CLASS_PART
 
 # In the order in which equal evidence counts.
 RUNS = (
-    *("default", "flowers", "flowers-single", "digits", "mnist", "robustness", "mcgill"),
-    *("resampling", "photographs"),
+    *("default", "flowers", "flowers-single", "digits", "mnist", "robustness"),
+    *("mcgill", "mcgill-matconvnet", "resampling", "photographs"),
 )
 # Not a run: times of `make bench`, which claims about speed rest on.
 BENCH = "bench"
@@ -191,7 +191,7 @@ class Numbers:
         """Filters that the MatConvNet network loses at the printed mu."""
         keys = {"model": "matconvnet", "labels": "predictions", "scope": "all", "solver": solver}
         return ", ".join(
-            self.mean("mcgill", "mcgill_solvers", "n_features", 1, **keys, mu=mu)
+            self.mean("mcgill-matconvnet", "mcgill_solvers", "n_features", 1, **keys, mu=mu)
             for mu in (10, 100, 200)
         )
 
@@ -199,7 +199,13 @@ class Numbers:
         """The largest relative gap of spgl1 at this mu, of any network and class."""
         keys = {"model": "matconvnet", "labels": "predictions", "scope": "all"}
         return self.largest(
-            "mcgill", "mcgill_solvers", "relative_gap", ".2f", **keys, solver="spgl1_1000", mu=mu
+            "mcgill-matconvnet",
+            "mcgill_solvers",
+            "relative_gap",
+            ".2f",
+            **keys,
+            solver="spgl1_1000",
+            mu=mu,
         )
 
     def agreeing(self) -> str:
@@ -283,6 +289,11 @@ class Numbers:
     def number_of(self, *verdicts: str) -> int:
         """How many claims came to any of these verdicts."""
         return int(self.claims["verdict"].isin(verdicts).sum())
+
+    def undecided(self, problem: str) -> int:
+        """How many claims are inconclusive for this reason."""
+        claims = self.claims[self.claims["verdict"] == "inconclusive"]
+        return int((claims["problem"] == problem).sum())
 
 
 class Benchmark:

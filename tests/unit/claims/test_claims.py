@@ -138,6 +138,7 @@ RUNS = {"default": "config"} | {
         "flowers",
         "flowers-single",
         "mcgill",
+        "mcgill-matconvnet",
         "mnist",
         "photographs",
         "resampling",
