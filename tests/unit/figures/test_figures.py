@@ -1,4 +1,5 @@
 import itertools
+import re
 from typing import cast
 
 import matplotlib.colors
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
@@ -115,6 +117,21 @@ def test_equal_input_is_equal_bytes(name, tmp_path):
         assert first == (tmp_path / f"b.{suffix}").read_bytes()
         assert len(first) > 2000
         assert b"CreationDate" not in first
+
+
+def test_the_last_bit_of_a_position_is_not_seen_in_a_pdf(tmp_path) -> None:
+    """Ten decimals of 65.61506640625 are one number or another, as its last bit says."""
+    first = style._short_number(65.61506640625)
+    assert first == style._short_number(np.nextafter(65.61506640625, 0)) == b"65.615066"
+    assert style._short_number(np.float32(0.5)) == b"0.5"
+    assert style._short_number(3) == b"3"
+    figure = Figure()
+    figure.text(1 / 3, 2 / 7, "turned", rotation=90)
+    with matplotlib.rc_context({"pdf.compression": 0}):
+        style.save(figure, tmp_path / "one.png")
+    written = (tmp_path / "one.pdf").read_bytes()
+    assert b"turned" in written or b"Tj" in written or b"TJ" in written
+    assert not re.search(rb"\d\.\d{7}", written)
 
 
 def test_bars_show_the_means_and_the_counts():

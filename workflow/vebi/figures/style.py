@@ -7,12 +7,15 @@ import base64
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.backends import backend_pdf
 from matplotlib.figure import Figure as PlainFigure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
@@ -153,6 +156,28 @@ def _show_dollars(figure: PlainFigure) -> None:
                 )
 
 
+# matplotlib writes ten decimals, and six in paths. The last bit of a float, which may differ between
+# processes, decides how a position of eleven decimals that ends in 5 is rounded.
+_write_number = backend_pdf.pdfRepr
+PDF_DECIMALS = 6
+
+
+def _short_number(value: object) -> bytes:
+    """What matplotlib writes into a PDF for a value, numbers with fewer decimals."""
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        value = round(float(value), PDF_DECIMALS)
+    return bytes(_write_number(value))
+
+
+@contextmanager
+def _short_numbers() -> Iterator[None]:
+    backend_pdf.pdfRepr = _short_number
+    try:
+        yield
+    finally:
+        backend_pdf.pdfRepr = _write_number
+
+
 @styled
 def save(figure: PlainFigure, path: str | Path) -> None:
     """Write `path` (PNG) and a vector PDF next to it, without dates, so that equal is equal.
@@ -163,5 +188,8 @@ def save(figure: PlainFigure, path: str | Path) -> None:
     _show_dollars(figure)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
-    with atomic_path(path.with_suffix(".pdf")) as temporary:
+    with (
+        atomic_path(path.with_suffix(".pdf")) as temporary,
+        _short_numbers(),
+    ):
         figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None})
