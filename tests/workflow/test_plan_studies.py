@@ -15,7 +15,7 @@ def test_robustness_studies_three_networks_with_five_seeds(checkout):
 
 def test_mnist_counts_features_and_needs_no_masks(checkout):
     jobs = checkout.plan("--configfile", "config/mnist.yaml")
-    assert jobs["train"] == jobs["ablate"] == jobs["count_features"] == 3
+    assert jobs["train"] == jobs["ablate"] == jobs["count_features"] == 10
     assert "measure_iou" not in jobs
     assert "study_robustness" not in jobs
 
