@@ -188,8 +188,5 @@ def save(figure: PlainFigure, path: str | Path) -> None:
     _show_dollars(figure)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
-    with (
-        atomic_path(path.with_suffix(".pdf")) as temporary,
-        _short_numbers(),
-    ):
+    with atomic_path(path.with_suffix(".pdf")) as temporary, _short_numbers():
         figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None})
